@@ -1,0 +1,157 @@
+//! Factorisations of small dense matrices: Cholesky, symmetric eigenvalues, singular values.
+use faer::dyn_stack::{MemBuffer, MemStack};
+
+use crate::{LinalgError, Matrix, chunk};
+
+/// `A = L Lᵀ` of a symmetric positive definite matrix.
+#[derive(Clone, Debug)]
+pub struct Cholesky {
+    lower: Matrix,
+}
+
+impl Cholesky {
+    /// Factors `a + ridge·I`; only the lower triangle of `a` is read. Cost `d³/3` flops.
+    ///
+    /// # Errors
+    /// [`LinalgError::NotPositiveDefinite`] at the first pivot that is not positive (or is NaN).
+    pub fn new(a: &Matrix, ridge: f64) -> Result<Self, LinalgError> {
+        let n = a.rows();
+        assert_eq!(n, a.columns(), "Cholesky of a {n} x {} matrix", a.columns());
+        let mut l = Matrix::zeros(n, n);
+        for i in 0..n {
+            for j in 0..=i {
+                let s = a[(i, j)] - chunk::dot(&l.row(i)[..j], &l.row(j)[..j]);
+                if i == j {
+                    let value = s + ridge;
+                    if value.is_nan() || value <= 0.0 {
+                        return Err(LinalgError::NotPositiveDefinite { pivot: i, value });
+                    }
+                    l[(i, i)] = value.sqrt();
+                } else {
+                    l[(i, j)] = s / l[(j, j)];
+                }
+            }
+        }
+        Ok(Self { lower: l })
+    }
+
+    /// The lower triangular factor.
+    pub fn lower(&self) -> &Matrix {
+        &self.lower
+    }
+
+    /// Solves `L y = b` in place.
+    pub fn solve_lower_in_place(&self, b: &mut [f64]) {
+        for i in 0..b.len() {
+            let row = &self.lower.row(i)[..i];
+            b[i] = (b[i] - chunk::dot(row, &b[..i])) / self.lower[(i, i)];
+        }
+    }
+
+    /// Solves `A x = b` in place. Cost `2d²` flops.
+    pub fn solve_in_place(&self, b: &mut [f64]) {
+        self.solve_lower_in_place(b);
+        for i in (0..b.len()).rev() {
+            let x = b[i] / self.lower[(i, i)];
+            b[i] = x;
+            let (head, _) = b.split_at_mut(i);
+            chunk::axpy(-x, &self.lower.row(i)[..i], head);
+        }
+    }
+
+    /// `‖x‖² / min pivot²`-style bound: the ratio of the largest to the smallest diagonal entry, squared. A lower
+    /// bound of the 2-norm condition number of `A`.
+    pub fn condition_at_least(&self) -> f64 {
+        let n = self.lower.rows();
+        let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
+        for i in 0..n {
+            low = low.min(self.lower[(i, i)]);
+            high = high.max(self.lower[(i, i)]);
+        }
+        if n == 0 { 1.0 } else { (high / low).powi(2) }
+    }
+}
+
+/// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix; its lower triangle is read.
+///
+/// # Errors
+/// [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`].
+pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
+    a.check_finite("a")?;
+    let n = a.rows();
+    assert_eq!(n, a.columns(), "eigenvalues of a {n} x {} matrix", a.columns());
+    if n == 0 {
+        return Ok((Vec::new(), Matrix::zeros(0, 0)));
+    }
+    let mut values = faer::diag::Diag::<f64>::zeros(n);
+    let mut vectors = faer::Mat::<f64>::zeros(n, n);
+    let params = faer::Spec::default();
+    let mut memory = MemBuffer::new(faer::linalg::evd::self_adjoint_evd_scratch::<f64>(
+        n,
+        faer::linalg::evd::ComputeEigenvectors::Yes,
+        faer::Par::Seq,
+        params,
+    ));
+    faer::linalg::evd::self_adjoint_evd(
+        faer::MatRef::from_row_major_slice(a.as_slice(), n, n),
+        values.as_mut(),
+        Some(vectors.as_mut()),
+        faer::Par::Seq,
+        MemStack::new(&mut memory),
+        params,
+    )
+    .map_err(|_| LinalgError::NoConvergence { method: "symmetric eigenvalue iteration" })?;
+    Ok((
+        values.column_vector().iter().copied().collect(),
+        Matrix::from_fn(n, n, |i, j| vectors[(i, j)]),
+    ))
+}
+
+/// Thin singular value decomposition `A = U diag(s) Vᵀ`, `s` descending.
+#[derive(Clone, Debug)]
+pub struct DenseSvd {
+    /// Left vectors, `m × min(m, n)`.
+    pub u: Matrix,
+    /// Singular values.
+    pub s: Vec<f64>,
+    /// Right vectors, `n × min(m, n)`.
+    pub v: Matrix,
+}
+
+/// Thin SVD of a dense matrix. Cost `O(m·n·min(m, n))` flops, one thread.
+///
+/// # Errors
+/// [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`].
+pub fn dense_svd(a: &Matrix) -> Result<DenseSvd, LinalgError> {
+    a.check_finite("a")?;
+    let (m, n) = (a.rows(), a.columns());
+    let k = m.min(n);
+    if k == 0 {
+        return Ok(DenseSvd { u: Matrix::zeros(m, 0), s: Vec::new(), v: Matrix::zeros(n, 0) });
+    }
+    // A power of two keeps squares inside the range of f64 and changes no digit.
+    let largest = a.as_slice().iter().fold(0.0_f64, |s, x| s.max(x.abs()));
+    let scale = chunk::power_of_two_scale(largest);
+    let scaled: Vec<f64> = a.as_slice().iter().map(|x| x / scale).collect();
+    let mut s = faer::diag::Diag::<f64>::zeros(k);
+    let (mut u, mut v) = (faer::Mat::<f64>::zeros(m, k), faer::Mat::<f64>::zeros(n, k));
+    let params = faer::Spec::default();
+    let vectors = faer::linalg::svd::ComputeSvdVectors::Thin;
+    let mut memory =
+        MemBuffer::new(faer::linalg::svd::svd_scratch::<f64>(m, n, vectors, vectors, faer::Par::Seq, params));
+    faer::linalg::svd::svd(
+        faer::MatRef::from_row_major_slice(&scaled, m, n),
+        s.as_mut(),
+        Some(u.as_mut()),
+        Some(v.as_mut()),
+        faer::Par::Seq,
+        MemStack::new(&mut memory),
+        params,
+    )
+    .map_err(|_| LinalgError::NoConvergence { method: "singular value iteration" })?;
+    Ok(DenseSvd {
+        u: Matrix::from_fn(m, k, |i, j| u[(i, j)]),
+        s: s.column_vector().iter().map(|x| x * scale).collect(),
+        v: Matrix::from_fn(n, k, |i, j| v[(i, j)]),
+    })
+}

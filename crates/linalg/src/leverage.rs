@@ -1,0 +1,132 @@
+//! Leverage scores, and the whitening transform they come from.
+use rayon::prelude::*;
+
+use crate::dense::ROW_BLOCK;
+use crate::{LinalgError, Matrix, chunk, factor, gram, tsqr};
+
+/// `W` with `(D^½ A W)ᵀ(D^½ A W) = I` on the row space of `A`.
+#[derive(Clone, Debug)]
+pub struct Whitening {
+    /// `d × rank`.
+    pub transform: Matrix,
+    /// Numerical rank.
+    pub rank: usize,
+    /// Ratio of the largest to the smallest singular value that counts, after scaling the columns.
+    pub condition: f64,
+    /// True when the Gram matrix was too ill-conditioned and the factor came from [`crate::tsqr`].
+    pub used_tsqr: bool,
+}
+
+/// Condition number up to which the Gram matrix is trusted: its error is `ε·cond²`, here below 1e-6.
+const GRAM_CONDITION: f64 = 1e5;
+
+/// The whitening transform of the rows of `a`, each weighted by `weights` (ones when `None`).
+///
+/// Columns are scaled by powers of two first, which changes no digit of the result. Rank is decided at
+/// `max(n, d)·ε` relative to the largest singular value (by [`crate::tsqr`]) of the scaled matrix.
+/// Cost `n·d²` flops, twice that beyond condition 1e5.
+///
+/// # Errors
+/// [`LinalgError::NotFinite`], [`LinalgError::Length`], [`LinalgError::Empty`].
+pub fn whiten(a: &Matrix, weights: Option<&[f64]>) -> Result<Whitening, LinalgError> {
+    let (n, d) = (a.rows(), a.columns());
+    if n == 0 || d == 0 {
+        return Err(LinalgError::Empty { argument: "a" });
+    }
+    a.check_finite("a")?;
+    let scales = column_scales(a);
+    let mut scaled = a.clone();
+    scaled.as_mut_slice().par_chunks_mut(ROW_BLOCK * d).for_each(|rows| {
+        for row in rows.chunks_exact_mut(d) {
+            row.iter_mut().zip(&scales).for_each(|(v, s)| *v /= s);
+        }
+    });
+    let g = gram::gram(&scaled, weights, None)?;
+    let (values, vectors) = factor::symmetric_eigen(&g.matrix)?;
+    let largest = values.last().copied().unwrap_or(0.0).max(0.0);
+    let smallest = values[0];
+    let (singular, vectors, used_tsqr) = if smallest > largest / (GRAM_CONDITION * GRAM_CONDITION) {
+        (values.iter().map(|v| v.sqrt()).collect::<Vec<_>>(), vectors, false)
+    } else {
+        if let Some(w) = weights {
+            for (i, w) in w.iter().enumerate() {
+                let root = w.sqrt();
+                scaled.row_mut(i).iter_mut().for_each(|v| *v *= root);
+            }
+        }
+        let svd = factor::dense_svd(&tsqr::tsqr(&scaled).r)?;
+        (svd.s, svd.v, true)
+    };
+    let top = singular.iter().copied().fold(0.0, f64::max);
+    let tolerance = top * f64::EPSILON * 16.0 * n.max(d).min(100_000) as f64;
+    let kept: Vec<usize> = (0..d).filter(|&j| singular[j] > tolerance && singular[j] > 0.0).collect();
+    let bottom = kept.iter().map(|&j| singular[j]).fold(f64::INFINITY, f64::min);
+    let transform = Matrix::from_fn(d, kept.len(), |i, c| vectors[(i, kept[c])] / singular[kept[c]] / scales[i]);
+    Ok(Whitening {
+        transform,
+        rank: kept.len(),
+        condition: if kept.is_empty() { 1.0 } else { top / bottom },
+        used_tsqr,
+    })
+}
+
+/// Power of two at or above the largest entry of each column.
+pub(crate) fn column_scales(a: &Matrix) -> Vec<f64> {
+    let mut largest = vec![0.0_f64; a.columns()];
+    for i in 0..a.rows() {
+        for (m, v) in largest.iter_mut().zip(a.row(i)) {
+            *m = m.max(v.abs());
+        }
+    }
+    largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect()
+}
+
+/// Squared row norms of `A W`, without storing `A W`.
+pub fn row_norms_squared(a: &Matrix, transform: &Matrix) -> Vec<f64> {
+    let (d, r) = (transform.rows(), transform.columns());
+    let columns = transform.transpose();
+    let mut out = vec![0.0; a.rows()];
+    out.par_chunks_mut(ROW_BLOCK).enumerate().for_each(|(b, part)| {
+        const PANEL: usize = 64;
+        let mut product = vec![0.0; PANEL * r];
+        for (p, norms) in part.chunks_mut(PANEL).enumerate() {
+            let first = b * ROW_BLOCK + p * PANEL;
+            let rows = &a.as_slice()[first * d..(first + norms.len()) * d];
+            if r == 0 {
+                continue;
+            }
+            let target = &mut product[..norms.len() * r];
+            faer::linalg::matmul::matmul(
+                faer::MatMut::from_row_major_slice_mut(target, norms.len(), r),
+                faer::Accum::Replace,
+                faer::MatRef::from_row_major_slice(rows, norms.len(), d),
+                faer::MatRef::from_row_major_slice(columns.as_slice(), r, d).transpose(),
+                1.0,
+                faer::Par::Seq,
+            );
+            for (norm, row) in norms.iter_mut().zip(target.chunks_exact(r)) {
+                *norm = chunk::dot(row, row);
+            }
+        }
+    });
+    out
+}
+
+/// Leverage scores `τ_i = a_iᵀ(AᵀA)⁺a_i` of the rows of `A` (row LA-4): each in `[0, 1]`, sum = rank.
+///
+/// Cost `2·n·d²` flops and two passes over `A`.
+///
+/// ```
+/// use samplewise_linalg::{Matrix, leverage};
+/// let a = Matrix::from_vec(3, 1, vec![3.0, 4.0, 0.0])?;
+/// let scores = leverage::leverage_scores(&a)?;
+/// assert!((scores[0] - 9.0 / 25.0).abs() < 1e-15);
+/// # Ok::<(), samplewise_linalg::LinalgError>(())
+/// ```
+///
+/// # Errors
+/// As [`whiten`].
+pub fn leverage_scores(a: &Matrix) -> Result<Vec<f64>, LinalgError> {
+    let w = whiten(a, None)?;
+    Ok(row_norms_squared(a, &w.transform).into_iter().map(|t| t.min(1.0)).collect())
+}

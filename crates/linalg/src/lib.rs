@@ -1,0 +1,102 @@
+//! The linear-algebra facade of samplewise.
+//!
+//! It is the only crate of the collection that names faer and nalgebra-sparse: thin where they are good, complete
+//! where they are dangerous (faer's unpivoted least squares answers wrongly on ill-conditioned tall input, its
+//! truncated SVD panics on small and hangs on zero matrices; see [`lstsq`] and [`svd`]).
+//!
+//! | module | what it answers | row in paper-refs.md |
+//! |---|---|---|
+//! | [`dense`], [`sparse`] | row-major [`Matrix`], strided [`MatrixView`], checked [`CsrMatrix`] | |
+//! | [`operator`] | [`LinearOperator`]: products without a matrix | |
+//! | [`gram`] | `XᵀDX` and `XᵀDy` in one pass | LA-1 |
+//! | [`tsqr`] | the R factor of a tall matrix in fixed chunks | LA-2 |
+//! | [`lstsq`] | least squares that says how it was solved and how sure it is | LA-3 |
+//! | [`leverage`] | leverage scores | LA-4 |
+//! | [`spmm`] | sparse times dense block | LA-5 |
+//! | [`svd`] | block-Krylov truncated SVD with a residual per triplet | LA-6 |
+//! | [`fwht`] | fast Walsh–Hadamard transform | LA-7 |
+//! | [`fft`] | real FFT plans, cached per thread | |
+//! | [`krylov`] | conjugate gradients with limits | |
+//! | [`factor`] | Cholesky, symmetric eigenvalues, dense SVD | |
+//! | [`summary`] | mergeable summaries with versioned bytes | LA-8 |
+//! | [`observe`], [`random`], [`chunk`] | progress and cancellation, counter-based streams, fixed-order sums | LA-9 |
+//!
+//! **Determinism.** Every function gives the same bits for every number of threads: work is cut into blocks whose
+//! boundaries depend on the shape alone, each block is computed serially, and partial results are combined in block
+//! order. rayon's ambient pool is used; no global setting is read or written.
+#![warn(missing_docs)]
+
+pub mod chunk;
+pub mod dense;
+pub mod error;
+pub mod factor;
+pub mod fft;
+pub mod fwht;
+pub mod gram;
+pub mod krylov;
+pub mod leverage;
+pub mod lstsq;
+pub mod observe;
+pub mod operator;
+pub mod random;
+pub mod sparse;
+pub mod spmm;
+pub mod summary;
+pub mod svd;
+pub mod tsqr;
+
+pub use dense::{Matrix, MatrixView};
+pub use error::LinalgError;
+pub use observe::{Observer, Progress};
+pub use operator::LinearOperator;
+pub use sparse::{CooBuilder, CsrMatrix, Duplicates};
+pub use summary::Summary;
+
+/// Real scalars the facade computes with: `f32` and `f64`, sealed.
+pub trait Real:
+    Copy
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + std::fmt::Debug
+    + std::fmt::Display
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+    + std::ops::Neg<Output = Self>
+    + std::ops::AddAssign
+    + std::ops::SubAssign
+    + std::ops::MulAssign
+    + std::iter::Sum
+    + 'static
+    + sealed::Sealed
+{
+    /// Widens to `f64`.
+    fn to_f64(self) -> f64;
+    /// Rounds from `f64`.
+    fn from_f64(value: f64) -> Self;
+    /// Neither NaN nor infinite.
+    fn is_finite(self) -> bool;
+}
+
+macro_rules! real {
+    ($($t:ty),*) => {$(
+        impl Real for $t {
+            #[inline]
+            fn to_f64(self) -> f64 { f64::from(self) }
+            #[inline]
+            fn from_f64(value: f64) -> Self { value as $t }
+            #[inline]
+            fn is_finite(self) -> bool { <$t>::is_finite(self) }
+        }
+        impl sealed::Sealed for $t {}
+    )*};
+}
+real!(f32, f64);
+
+mod sealed {
+    /// Keeps [`super::Real`] closed, so that methods can be added without a breaking change.
+    pub trait Sealed {}
+}

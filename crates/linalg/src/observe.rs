@@ -1,0 +1,49 @@
+//! Progress and cancellation of long calls.
+use std::ops::ControlFlow;
+
+/// Where a long call stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Name of the stage, for people.
+    pub stage: &'static str,
+    /// Steps done in this stage.
+    pub step: usize,
+    /// Steps of this stage in all, if known.
+    pub total: Option<usize>,
+    /// The stage's own measure (residual, gap, objective), if it has one.
+    pub value: Option<f64>,
+}
+
+/// Receives progress; `Break` asks the call to stop and to return the best answer it has.
+///
+/// `()` goes on without looking. [`FromFn`] makes an observer of a closure.
+///
+/// ```
+/// use samplewise_linalg::observe::{FromFn, Observer, Progress};
+/// use std::ops::ControlFlow;
+/// let mut seen = 0;
+/// let mut observer = FromFn(|p: Progress| { seen = p.step; if p.step < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) } });
+/// for step in 1.. {
+///     if observer.step(Progress { stage: "demo", step, total: None, value: None }).is_break() { break; }
+/// }
+/// assert_eq!(seen, 3);
+/// ```
+pub trait Observer {
+    /// Called at every step of a long loop.
+    fn step(&mut self, progress: Progress) -> ControlFlow<()>;
+}
+
+impl Observer for () {
+    fn step(&mut self, _: Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// An observer made of a closure.
+pub struct FromFn<F>(pub F);
+
+impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for FromFn<F> {
+    fn step(&mut self, progress: Progress) -> ControlFlow<()> {
+        (self.0)(progress)
+    }
+}

@@ -1,0 +1,264 @@
+//! Compressed sparse rows, checked at construction.
+use crate::{LinalgError, Real};
+
+/// What to do when a position is given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Duplicates {
+    /// Refuse with [`LinalgError::Duplicate`].
+    #[default]
+    Error,
+    /// Add the values.
+    Sum,
+    /// Keep the value given last.
+    Last,
+}
+
+/// Collects `(row, column, value)` in any order.
+///
+/// ```
+/// use samplewise_linalg::{CooBuilder, Duplicates};
+/// let mut coo = CooBuilder::new(2, 3);
+/// coo.push(1, 2, 5.0)?;
+/// coo.push(0, 1, 2.0)?;
+/// let a = coo.build(Duplicates::Error)?;
+/// assert_eq!(a.row(1), (&[2][..], &[5.0][..]));
+/// # Ok::<(), samplewise_linalg::LinalgError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CooBuilder<T: Real = f64> {
+    rows: usize,
+    columns: usize,
+    entries: Vec<(u32, u32, T)>,
+}
+
+impl<T: Real> CooBuilder<T> {
+    /// An empty matrix of the given shape.
+    pub fn new(rows: usize, columns: usize) -> Self {
+        Self { rows, columns, entries: Vec::new() }
+    }
+
+    /// Adds one entry.
+    ///
+    /// # Errors
+    /// [`LinalgError::IndexOutOfRange`], [`LinalgError::NotFinite`].
+    pub fn push(&mut self, row: usize, column: usize, value: T) -> Result<(), LinalgError> {
+        let bound = |n: usize| n.min(u32::MAX as usize);
+        if row >= bound(self.rows) {
+            return Err(LinalgError::IndexOutOfRange { argument: "row", index: row, bound: bound(self.rows) });
+        }
+        if column >= bound(self.columns) {
+            return Err(LinalgError::IndexOutOfRange { argument: "column", index: column, bound: bound(self.columns) });
+        }
+        if !value.is_finite() {
+            return Err(LinalgError::NotFinite { argument: "value", row, column, value: value.to_f64() });
+        }
+        self.entries.push((row as u32, column as u32, value));
+        Ok(())
+    }
+
+    /// Sorts and checks. Cost `O(nnz log nnz)`.
+    pub fn build(mut self, duplicates: Duplicates) -> Result<CsrMatrix<T>, LinalgError> {
+        self.entries.sort_by_key(|&(r, c, _)| (r, c)); // stable: "last" is the one pushed last
+        let mut offsets = vec![0_usize; self.rows + 1];
+        let mut indices: Vec<u32> = Vec::with_capacity(self.entries.len());
+        let mut values: Vec<T> = Vec::with_capacity(self.entries.len());
+        let mut previous = None;
+        for (r, c, v) in self.entries {
+            if previous == Some((r, c)) {
+                let slot = values.last_mut().expect("an entry was pushed before its duplicate");
+                match duplicates {
+                    Duplicates::Error => {
+                        return Err(LinalgError::Duplicate { row: r as usize, column: c as usize });
+                    }
+                    Duplicates::Sum => *slot += v,
+                    Duplicates::Last => *slot = v,
+                }
+                continue;
+            }
+            previous = Some((r, c));
+            offsets[r as usize + 1] += 1;
+            indices.push(c);
+            values.push(v);
+        }
+        for i in 0..self.rows {
+            offsets[i + 1] += offsets[i];
+        }
+        Ok(CsrMatrix { rows: self.rows, columns: self.columns, offsets, indices, values })
+    }
+}
+
+/// Compressed sparse rows: `u32` column indices, sorted and unique within a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CsrMatrix<T: Real = f64> {
+    rows: usize,
+    columns: usize,
+    offsets: Vec<usize>,
+    indices: Vec<u32>,
+    values: Vec<T>,
+}
+
+impl<T: Real> CsrMatrix<T> {
+    /// Takes the three arrays of the format and checks them.
+    pub fn from_parts(
+        rows: usize,
+        columns: usize,
+        offsets: Vec<usize>,
+        indices: Vec<u32>,
+        values: Vec<T>,
+    ) -> Result<Self, LinalgError> {
+        let length = |argument, given, expected| Err(LinalgError::Length { argument, given, expected });
+        if offsets.len() != rows + 1 {
+            return length("offsets", offsets.len(), rows + 1);
+        }
+        if indices.len() != values.len() {
+            return length("indices", indices.len(), values.len());
+        }
+        if offsets[0] != 0 || offsets[rows] != values.len() {
+            return length("offsets", offsets[rows], values.len());
+        }
+        for row in 0..rows {
+            let (from, to) = (offsets[row], offsets[row + 1]);
+            if from > to || to > values.len() {
+                return Err(LinalgError::IndexOutOfRange { argument: "offsets", index: to, bound: values.len() + 1 });
+            }
+            for p in from..to {
+                let column = indices[p] as usize;
+                if column >= columns {
+                    return Err(LinalgError::IndexOutOfRange { argument: "indices", index: column, bound: columns });
+                }
+                if p > from && indices[p - 1] >= indices[p] {
+                    return Err(LinalgError::Duplicate { row, column });
+                }
+                if !values[p].is_finite() {
+                    return Err(LinalgError::NotFinite { argument: "values", row, column, value: values[p].to_f64() });
+                }
+            }
+        }
+        Ok(Self { rows, columns, offsets, indices, values })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Number of stored entries.
+    pub fn nnz(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Column indices and values of row `i`.
+    #[inline]
+    pub fn row(&self, i: usize) -> (&[u32], &[T]) {
+        let range = self.offsets[i]..self.offsets[i + 1];
+        (&self.indices[range.clone()], &self.values[range])
+    }
+
+    /// Where the entries of row `i` stand in [`CsrMatrix::values`].
+    pub fn row_range(&self, i: usize) -> std::ops::Range<usize> {
+        self.offsets[i]..self.offsets[i + 1]
+    }
+
+    /// All values, row after row.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// All values, mutable; the pattern stays.
+    pub fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    /// Triplets in row order.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
+        (0..self.rows).flat_map(move |i| {
+            let (indices, values) = self.row(i);
+            indices.iter().zip(values).map(move |(&j, &v)| (i, j as usize, v))
+        })
+    }
+
+    /// The transposed matrix, by counting sort. Cost `O(nnz + rows + columns)`.
+    pub fn transpose(&self) -> Self {
+        let mut offsets = vec![0_usize; self.columns + 1];
+        for &j in &self.indices {
+            offsets[j as usize + 1] += 1;
+        }
+        for j in 0..self.columns {
+            offsets[j + 1] += offsets[j];
+        }
+        let mut next = offsets.clone();
+        let mut indices = vec![0_u32; self.nnz()];
+        let mut values = vec![T::default(); self.nnz()];
+        for (i, j, v) in self.iter() {
+            indices[next[j]] = i as u32;
+            values[next[j]] = v;
+            next[j] += 1;
+        }
+        Self { rows: self.columns, columns: self.rows, offsets, indices, values }
+    }
+
+    /// A dense copy.
+    pub fn copy_to_dense(&self) -> crate::Matrix<T> {
+        let mut out = crate::Matrix::zeros(self.rows, self.columns);
+        for (i, j, v) in self.iter() {
+            out[(i, j)] = v;
+        }
+        out
+    }
+}
+
+impl CsrMatrix<f64> {
+    /// Reads a MatrixMarket coordinate file (real, general or symmetric) from its text.
+    ///
+    /// # Errors
+    /// The parser's own sentence, or the checks of [`CooBuilder`].
+    pub fn from_matrix_market(text: &str) -> Result<Self, String> {
+        let coo = nalgebra_sparse::io::load_coo_from_matrix_market_str::<f64>(text).map_err(|e| e.to_string())?;
+        let mut builder = CooBuilder::new(coo.nrows(), coo.ncols());
+        for (i, j, &v) in coo.triplet_iter() {
+            builder.push(i, j, v).map_err(|e| e.to_string())?;
+        }
+        builder.build(Duplicates::Error).map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_follow_the_policy() {
+        let build = |policy| {
+            let mut b = CooBuilder::new(2, 2);
+            b.push(1, 1, 1.0).unwrap();
+            b.push(1, 1, 4.0).unwrap();
+            b.build(policy)
+        };
+        assert_eq!(build(Duplicates::Error), Err(LinalgError::Duplicate { row: 1, column: 1 }));
+        assert_eq!(build(Duplicates::Sum).unwrap().values(), [5.0]);
+        assert_eq!(build(Duplicates::Last).unwrap().values(), [4.0]);
+    }
+
+    #[test]
+    fn bad_entries_are_refused() {
+        let mut b = CooBuilder::new(2, 2);
+        assert!(b.push(2, 0, 1.0).is_err());
+        assert!(b.push(0, 2, 1.0).is_err());
+        assert!(b.push(0, 0, f64::NAN).is_err());
+        assert!(CsrMatrix::from_parts(1, 2, vec![0, 2], vec![1, 0], vec![1.0, 1.0]).is_err());
+        assert!(CsrMatrix::from_parts(1, 2, vec![0, 3], vec![1, 0], vec![1.0, 1.0]).is_err());
+        assert!(CsrMatrix::<f64>::from_matrix_market("nonsense").is_err());
+    }
+
+    #[test]
+    fn matrix_market_text_is_read() {
+        let text = "%%MatrixMarket matrix coordinate real general\n2 3 2\n1 3 2.5\n2 1 -1\n";
+        let a = CsrMatrix::from_matrix_market(text).unwrap();
+        assert_eq!(a.iter().collect::<Vec<_>>(), [(0, 2, 2.5), (1, 0, -1.0)]);
+    }
+}

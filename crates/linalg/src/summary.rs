@@ -1,0 +1,142 @@
+//! Mergeable summaries: data may be split in any way, each part summarised anywhere, and the summaries combined in any
+//! order; bytes travel between processes and versions.
+use crate::{LinalgError, Matrix, chunk, gram};
+
+/// A summary of data that can be split.
+///
+/// `merge` must give the same answer for every tree of merges, up to rounding; `to_bytes`/`from_bytes` are versioned,
+/// little-endian, and independent of the machine.
+pub trait Summary: Sized {
+    /// What one update takes.
+    type Input<'a>;
+    /// What comes out at the end.
+    type Output;
+
+    /// Adds data.
+    fn update(&mut self, input: Self::Input<'_>) -> Result<(), LinalgError>;
+    /// Adds another summary's data.
+    fn merge(&mut self, other: Self) -> Result<(), LinalgError>;
+    /// Magic, version and contents.
+    fn to_bytes(&self) -> Vec<u8>;
+    /// Reads what [`Summary::to_bytes`] wrote.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError>;
+    /// The result.
+    fn finish(self) -> Result<Self::Output, LinalgError>;
+}
+
+/// Sum of Gram matrices, right-hand sides and squares: all that least squares needs of its rows (row LA-8).
+#[derive(Clone, Debug, PartialEq)]
+pub struct GramSummary {
+    rows: u64,
+    matrix: Matrix,
+    right: Vec<f64>,
+    squares: f64,
+}
+
+/// What [`GramSummary`] knows at the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GramTotals {
+    /// Rows seen.
+    pub rows: u64,
+    /// `XᵀX`.
+    pub matrix: Matrix,
+    /// `Xᵀy`.
+    pub right: Vec<f64>,
+    /// `yᵀy`.
+    pub squares: f64,
+}
+
+const MAGIC: &[u8; 4] = b"SWGM";
+const VERSION: u32 = 1;
+
+impl GramSummary {
+    /// An empty summary for rows of `d` features.
+    pub fn new(d: usize) -> Result<Self, LinalgError> {
+        Ok(Self { rows: 0, matrix: Matrix::try_zeros(d, d)?, right: vec![0.0; d], squares: 0.0 })
+    }
+}
+
+impl Summary for GramSummary {
+    type Input<'a> = (&'a Matrix, &'a [f64]);
+    type Output = GramTotals;
+
+    fn update(&mut self, (x, y): (&Matrix, &[f64])) -> Result<(), LinalgError> {
+        if x.columns() != self.right.len() {
+            return Err(LinalgError::Shape {
+                argument: "x",
+                rows: x.rows(),
+                columns: x.columns(),
+                expected: format!("{} columns", self.right.len()),
+            });
+        }
+        x.check_finite("x")?;
+        if let Some(row) = y.iter().position(|v| !v.is_finite()) {
+            return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] });
+        }
+        let g = gram::gram(x, None, Some(y))?;
+        chunk::axpy(1.0, g.matrix.as_slice(), self.matrix.as_mut_slice());
+        chunk::axpy(1.0, &g.right, &mut self.right);
+        self.squares += chunk::dot(y, y);
+        self.rows += x.rows() as u64;
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) -> Result<(), LinalgError> {
+        if other.right.len() != self.right.len() {
+            return Err(LinalgError::Length {
+                argument: "other",
+                given: other.right.len(),
+                expected: self.right.len(),
+            });
+        }
+        chunk::axpy(1.0, other.matrix.as_slice(), self.matrix.as_mut_slice());
+        chunk::axpy(1.0, &other.right, &mut self.right);
+        self.squares += other.squares;
+        self.rows += other.rows;
+        Ok(())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 + 8 * (self.matrix.as_slice().len() + self.right.len() + 1));
+        out.extend(MAGIC);
+        out.extend(VERSION.to_le_bytes());
+        out.extend((self.right.len() as u64).to_le_bytes());
+        out.extend(self.rows.to_le_bytes());
+        for v in self.matrix.as_slice().iter().chain(&self.right).chain([&self.squares]) {
+            out.extend(v.to_le_bytes());
+        }
+        out
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError> {
+        let bad = |reason| LinalgError::Bytes { kind: "Gram", reason };
+        let head = bytes.get(..24).ok_or_else(|| bad("shorter than its header"))?;
+        let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+        if &head[..4] != MAGIC {
+            return Err(bad("wrong magic"));
+        }
+        if head[4..8] != VERSION.to_le_bytes() {
+            return Err(bad("unknown version"));
+        }
+        let d = usize::try_from(word(8)).map_err(|_| bad("dimension does not fit"))?;
+        let count = d.checked_mul(d).and_then(|q| q.checked_add(d)?.checked_add(1)).ok_or_else(|| bad("dimension does not fit"))?;
+        let (values, rest) = bytes[24..].as_chunks::<8>();
+        if values.len() != count || !rest.is_empty() {
+            return Err(bad("length does not match the dimension"));
+        }
+        let values: Vec<f64> = values.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        if values.iter().any(|v| !v.is_finite()) {
+            return Err(bad("an entry is not finite"));
+        }
+        Ok(Self {
+            rows: word(16),
+            matrix: Matrix::from_vec(d, d, values[..d * d].to_vec())?,
+            right: values[d * d..d * d + d].to_vec(),
+            squares: values[d * d + d],
+        })
+    }
+
+    fn finish(self) -> Result<GramTotals, LinalgError> {
+        Ok(GramTotals { rows: self.rows, matrix: self.matrix, right: self.right, squares: self.squares })
+    }
+}

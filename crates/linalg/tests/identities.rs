@@ -1,0 +1,239 @@
+//! One test per row of the facade in paper-refs.md: identities against the definitions, on every small shape.
+use proptest::prelude::*;
+use rayon::ThreadPoolBuilder;
+use samplewise_linalg::lstsq::{Method, Path, least_squares};
+use samplewise_linalg::random::{Streams, normal};
+use samplewise_linalg::summary::GramSummary;
+use samplewise_linalg::svd::{SvdOptions, truncated_svd};
+use samplewise_linalg::{
+    CooBuilder, Duplicates, Matrix, Summary, factor, gram, leverage, spmm, tsqr,
+};
+
+fn integers(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let s = Streams::new(seed);
+    Matrix::from_fn(rows, columns, |i, j| (s.uniform((i * columns + j) as u64) * 11.0).floor() - 5.0)
+}
+
+fn gaussian(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut rng = Streams::new(seed).stream(0);
+    Matrix::from_fn(rows, columns, |_, _| normal(&mut rng))
+}
+
+/// A matrix with the given condition number and known left factor: `Q diag(geometric) Z` by two QR-like products.
+fn ill_conditioned(n: usize, d: usize, condition: f64, seed: u64) -> Matrix {
+    let left = factor::dense_svd(&gaussian(n, d, seed)).unwrap().u;
+    let right = factor::dense_svd(&gaussian(d, d, seed + 1)).unwrap().u;
+    let scaled = Matrix::from_fn(n, d, |i, j| left[(i, j)] * condition.powf(-(j as f64) / (d as f64 - 1.0).max(1.0)));
+    scaled.multiply(&right).unwrap()
+}
+
+fn with_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
+    ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// LA-1: small integers make every order of summation exact, so the Gram matrix *is* the triple loop.
+    #[test]
+    fn gram_equals_its_definition(n in 0_usize..40, d in 0_usize..40, seed in 0_u64..1000) {
+        let x = integers(n, d, seed);
+        let w: Vec<f64> = (0..n).map(|i| (i % 4) as f64).collect();
+        let y: Vec<f64> = (0..n).map(|i| (i % 7) as f64 - 3.0).collect();
+        let g = gram::gram(&x, Some(&w), Some(&y)).unwrap();
+        for a in 0..d {
+            prop_assert_eq!(g.right[a], (0..n).map(|i| x[(i, a)] * w[i] * y[i]).sum::<f64>());
+            for b in 0..d {
+                prop_assert_eq!(g.matrix[(a, b)], (0..n).map(|i| x[(i, a)] * w[i] * x[(i, b)]).sum::<f64>());
+            }
+        }
+    }
+
+    /// LA-2: `RᵀR = XᵀX` up to `20·ε·‖X‖²`, for every shape, wide ones included.
+    #[test]
+    fn the_triangular_factor_has_the_gram_matrix_of_its_rows(n in 1_usize..40, d in 1_usize..40, seed in 0_u64..1000) {
+        let x = gaussian(n, d, seed);
+        let r = tsqr::tsqr(&x).r;
+        let (a, b) = (gram::gram(&x, None, None).unwrap().matrix, gram::gram(&r, None, None).unwrap().matrix);
+        let tolerance = 20.0 * f64::EPSILON * x.norm().powi(2);
+        for (a, b) in a.as_slice().iter().zip(b.as_slice()) {
+            prop_assert!((a - b).abs() <= tolerance, "{} {}", a, b);
+        }
+    }
+
+    /// LA-5: sparse times dense equals dense times dense, on integers and for every panel width.
+    #[test]
+    fn sparse_products_equal_dense_products(
+        n in 1_usize..40, m in 1_usize..40, k in 0_usize..40, seed in 0_u64..1000,
+    ) {
+        let s = Streams::new(seed);
+        let mut coo = CooBuilder::new(n, m);
+        for i in 0..n {
+            for j in 0..m {
+                if s.uniform((i * m + j) as u64) < 0.3 {
+                    coo.push(i, j, (i + 2 * j) as f64 % 9.0 - 4.0).unwrap();
+                }
+            }
+        }
+        let a = coo.build(Duplicates::Error).unwrap();
+        let x = integers(m, k, seed + 1);
+        prop_assert_eq!(spmm::multiply(&a, &x), a.copy_to_dense().multiply(&x).unwrap());
+        prop_assert_eq!(a.transpose().copy_to_dense(), a.copy_to_dense().transpose());
+    }
+
+    /// LA-4: leverage scores lie in [0, 1], sum to the rank, and do not change when columns are mixed.
+    #[test]
+    fn leverage_scores_sum_to_the_rank_and_ignore_the_basis(
+        n in 1_usize..40, d in 1_usize..12, repeated in any::<bool>(), seed in 0_u64..1000,
+    ) {
+        let mut x = gaussian(n, d, seed);
+        if repeated && d > 1 {
+            for i in 0..n {
+                x[(i, 0)] = x[(i, d - 1)] * 1e-9; // dependent columns at different scales
+            }
+        }
+        let rank = n.min(if repeated && d > 1 { d - 1 } else { d });
+        let scores = leverage::leverage_scores(&x).unwrap();
+        prop_assert!((scores.iter().sum::<f64>() - rank as f64).abs() < 1e-8, "{:?} rank {}", scores, rank);
+        let mixed = x.multiply(&gaussian(d, d, seed + 7)).unwrap();
+        let again = leverage::leverage_scores(&mixed).unwrap();
+        for (a, b) in scores.iter().zip(&again) {
+            prop_assert!((a - b).abs() < 1e-6, "{} {}", a, b);
+            prop_assert!((0.0..=1.0).contains(a));
+        }
+    }
+
+    /// LA-8: any split, any merge order and a trip through bytes give the totals of the whole; integers, so exactly.
+    #[test]
+    fn summaries_merge_in_any_order(n in 0_usize..60, cut in 0_usize..60, d in 1_usize..6, seed in 0_u64..1000) {
+        let cut = cut.min(n);
+        let x = integers(n, d, seed);
+        let y: Vec<f64> = (0..n).map(|i| (i % 5) as f64).collect();
+        let summarise = |from: usize, to: usize| {
+            let rows: Vec<usize> = (from..to).collect();
+            let mut s = GramSummary::new(d).unwrap();
+            s.update((&x.select_rows(&rows), &y[from..to])).unwrap();
+            s
+        };
+        let whole = summarise(0, n);
+        let mut forward = GramSummary::from_bytes(&summarise(0, cut).to_bytes()).unwrap();
+        forward.merge(summarise(cut, n)).unwrap();
+        let mut backward = summarise(cut, n);
+        backward.merge(summarise(0, cut)).unwrap();
+        prop_assert_eq!(&forward, &whole);
+        prop_assert_eq!(&backward, &whole);
+        let bytes = whole.to_bytes();
+        prop_assert!(GramSummary::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+        let totals = whole.finish().unwrap();
+        prop_assert_eq!(totals.rows, n as u64);
+    }
+
+    /// No shape and no hostile value makes a public call panic, hang or answer with a silent NaN.
+    #[test]
+    fn hostile_values_give_an_error_or_a_finite_answer(
+        n in 0_usize..20, d in 0_usize..10, kind in 0_usize..7, seed in 0_u64..1000,
+    ) {
+        let hostile = [0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e150, 1e-150, f64::MIN_POSITIVE / 8.0][kind];
+        let s = Streams::new(seed);
+        let x = Matrix::from_fn(n, d, |i, j| {
+            let id = (i * d + j) as u64;
+            if s.uniform(id) < 0.4 { hostile } else { s.uniform(id + 1_000_000) - 0.5 }
+        });
+        let b: Vec<f64> = (0..n).map(|i| s.uniform(i as u64 + 2_000_000) - 0.5).collect();
+        if let Ok(fit) = least_squares(&x, &b, Method::Auto) {
+            prop_assert!(fit.x.iter().all(|v| v.is_finite()), "{:?}", fit);
+            prop_assert!(fit.residual_norm.is_finite() && fit.condition.is_finite());
+        }
+        if let Ok(scores) = leverage::leverage_scores(&x) {
+            prop_assert!(scores.iter().all(|v| v.is_finite()));
+        }
+        if let Ok(svd) = truncated_svd(&x, 3, &SvdOptions::default(), &mut s.stream(1)) {
+            prop_assert!(svd.s.iter().chain(&svd.residuals).all(|v| v.is_finite()));
+        }
+    }
+}
+
+/// LA-3: the answer is right where faer's unpivoted least squares is NaN or wrong (condition 1e8 to 1e12).
+/// Tolerance: backward stability gives a forward error of about `cond·ε·10` on a consistent system.
+#[test]
+fn least_squares_is_right_up_to_condition_1e12() {
+    for (condition, method) in
+        [(1e2, Method::Auto), (1e2, Method::Gram), (1e8, Method::Auto), (1e12, Method::Auto), (1e12, Method::Tsqr)]
+    {
+        let a = ill_conditioned(20_000, 12, condition, 3);
+        let truth: Vec<f64> = (0..12).map(|j| 1.0 + f64::from(j) / 4.0).collect();
+        let mut b = vec![0.0; 20_000];
+        a.multiply_vector_into(&truth, &mut b);
+        let fit = least_squares(&a, &b, method).unwrap();
+        let error = fit.x.iter().zip(&truth).map(|(x, t)| (x - t).abs()).fold(0.0, f64::max);
+        assert!(error < 100.0 * condition * f64::EPSILON, "condition {condition:e}: error {error:e}, {:?}", fit.path);
+        assert_eq!(fit.path == Path::Gram, condition < 1e4, "the dispatcher at {condition:e}");
+        assert_eq!(fit.rank, 12);
+    }
+}
+
+/// LA-3: with duplicate columns the residual is still orthogonal and the answer is the one of least norm.
+#[test]
+fn rank_deficient_least_squares_has_least_norm() {
+    let base = gaussian(200, 4, 5);
+    let a = Matrix::from_fn(200, 5, |i, j| base[(i, j.min(3))]);
+    let b: Vec<f64> = (0..200).map(|i| base[(i, 3)] * 2.0 + base[(i, 0)]).collect();
+    let fit = least_squares(&a, &b, Method::Auto).unwrap();
+    assert_eq!((fit.rank, fit.path), (4, Path::MinimumNorm));
+    assert!((fit.x[3] - 1.0).abs() < 1e-12 && (fit.x[4] - 1.0).abs() < 1e-12, "{:?}", fit.x);
+    assert!(fit.residual_norm < 1e-12);
+    // More columns than rows.
+    let wide = least_squares(&gaussian(3, 7, 9), &[1.0, 2.0, 3.0], Method::Auto).unwrap();
+    assert!(wide.residual_norm < 1e-13 && wide.rank == 3);
+}
+
+/// LA-6: equal to the dense SVD to rounding when the spectrum has a gap; each residual bounds its error.
+#[test]
+fn truncated_svd_matches_the_dense_one_and_bounds_its_error() {
+    let mut low = gaussian(300, 6, 1).multiply(&gaussian(6, 200, 2)).unwrap();
+    let noise = gaussian(300, 200, 3);
+    for (v, e) in low.as_mut_slice().iter_mut().zip(noise.as_slice()) {
+        *v += 1e-6 * e;
+    }
+    let dense = factor::dense_svd(&low).unwrap();
+    let svd = truncated_svd(&low, 6, &SvdOptions::default(), &mut Streams::new(4).stream(0)).unwrap();
+    for j in 0..6 {
+        assert!((svd.s[j] - dense.s[j]).abs() <= svd.residuals[j] + 1e-10 * dense.s[0]);
+        assert!((svd.s[j] - dense.s[j]).abs() <= 1e-10 * dense.s[0], "triplet {j}");
+    }
+}
+
+/// LA-6: the shapes and values on which faer's truncated SVD panics (small) or never returns (zero).
+#[test]
+fn truncated_svd_answers_where_the_engine_panics_or_hangs() {
+    let mut rng = Streams::new(4).stream(0);
+    let small = truncated_svd(&gaussian(60, 60, 1), 5, &SvdOptions::default(), &mut rng).unwrap();
+    assert_eq!(small.s.len(), 5);
+    let zero = truncated_svd(&Matrix::zeros(300, 300), 4, &SvdOptions::default(), &mut rng).unwrap();
+    assert!(zero.s.iter().all(|&s| s == 0.0));
+    let mut bad = gaussian(300, 300, 2);
+    bad[(17, 30)] = f64::NAN;
+    assert!(truncated_svd(&bad, 4, &SvdOptions::default(), &mut rng).is_err());
+}
+
+/// LA-9: the same bits for 1, 2, 3 and 8 threads.
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let x = gaussian(40_000, 9, 1);
+    let b = x.copy_column(2);
+    let run = |threads| {
+        with_threads(threads, || {
+            let g = gram::gram(&x, None, Some(&b)).unwrap();
+            let t = tsqr::tsqr(&x);
+            let l = leverage::leverage_scores(&x).unwrap();
+            let s = truncated_svd(&x, 3, &SvdOptions::default(), &mut Streams::new(1).stream(0)).unwrap();
+            let mut f: Vec<f64> = x.as_slice()[..1 << 18].to_vec();
+            samplewise_linalg::fwht::fwht_in_place(&mut f);
+            (g, t, l, s.s, s.u, f)
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(one, run(threads), "{threads} threads");
+    }
+}

@@ -1,0 +1,91 @@
+//! Random problems, all from one seed.
+use rand::Rng;
+use samplewise_linalg::Matrix;
+use samplewise_linalg::random::{Streams, below, normal, shuffle, uniform};
+
+/// Standard normal entries.
+pub fn random_matrix(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut rng = Streams::new(seed).stream(0);
+    Matrix::from_fn(rows, columns, |_, _| normal(&mut rng))
+}
+
+/// Rows of very different size: `normal / uniform²`, where a few rows decide everything.
+pub fn adversarial_heavy_rows(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut rng = Streams::new(seed).stream(1);
+    let scales: Vec<f64> = (0..rows).map(|_| (uniform(&mut rng) + 1e-4).powi(-2)).collect();
+    Matrix::from_fn(rows, columns, |i, _| scales[i] * normal(&mut rng))
+}
+
+/// A low-rank matrix `U Vᵀ` (normal factors), and observed positions: `count` distinct ones, uniform, sorted.
+pub fn random_low_rank(
+    rows: usize,
+    columns: usize,
+    rank: usize,
+    count: usize,
+    seed: u64,
+) -> (Matrix, Vec<(usize, usize)>) {
+    let u = random_matrix(rows, rank, seed.wrapping_mul(3));
+    let v = random_matrix(columns, rank, seed.wrapping_mul(3) + 1);
+    let truth = u.multiply(&v.transpose()).expect("shapes match");
+    let mut cells: Vec<usize> = (0..rows * columns).collect();
+    shuffle(&mut Streams::new(seed).stream(2), &mut cells);
+    cells.truncate(count);
+    cells.sort_unstable();
+    (truth, cells.into_iter().map(|c| (c / columns, c % columns)).collect())
+}
+
+/// A spectrum with `sparsity` distinct uniformly random indices of `variables` bits; values ±1 (`gaussian` false) or
+/// standard normal. Index ascending.
+pub fn random_spectrum(variables: usize, sparsity: usize, gaussian: bool, seed: u64) -> Vec<(u64, f64)> {
+    let mut rng = Streams::new(seed).stream(3);
+    let mut out = std::collections::BTreeMap::new();
+    while out.len() < sparsity {
+        let k = rng.next_u64() >> (64 - variables);
+        let value = if gaussian {
+            normal(&mut rng)
+        } else if rng.next_u64() >> 63 == 0 {
+            1.0
+        } else {
+            -1.0
+        };
+        out.entry(k).or_insert(value);
+    }
+    out.into_iter().collect()
+}
+
+/// Uniformly random letters of `alphabet`.
+pub fn random_text(len: usize, alphabet: &[u8], seed: u64) -> Vec<u8> {
+    let mut rng = Streams::new(seed).stream(4);
+    (0..len).map(|_| alphabet[below(&mut rng, alphabet.len())]).collect()
+}
+
+/// A period of `period` letters repeated with a rate of `errors`: the worst case for early exits.
+pub fn adversarial_periodic_text(len: usize, period: usize, errors: f64, seed: u64) -> Vec<u8> {
+    let mut rng = Streams::new(seed).stream(5);
+    let unit = random_text(period, b"ACGT", seed);
+    (0..len)
+        .map(|i| if uniform(&mut rng) < errors { b"ACGT"[below(&mut rng, 4)] } else { unit[i % period] })
+        .collect()
+}
+
+/// Regression data `y = X w + noise`, `support` nonzero weights of size 1 to 2 with random signs.
+pub fn random_sparse_regression(
+    rows: usize,
+    columns: usize,
+    support: usize,
+    noise: f64,
+    seed: u64,
+) -> (Matrix, Vec<f64>, Vec<f64>) {
+    let x = random_matrix(rows, columns, seed);
+    let mut rng = Streams::new(seed).stream(6);
+    let mut order: Vec<usize> = (0..columns).collect();
+    shuffle(&mut rng, &mut order);
+    let mut w = vec![0.0; columns];
+    for &j in &order[..support] {
+        w[j] = (1.0 + uniform(&mut rng)) * if uniform(&mut rng) < 0.5 { -1.0 } else { 1.0 };
+    }
+    let mut y = vec![0.0; rows];
+    x.multiply_vector_into(&w, &mut y);
+    y.iter_mut().for_each(|v| *v += noise * normal(&mut rng));
+    (x, y, w)
+}

@@ -1,0 +1,8 @@
+//! Shared by the tests, benches and examples of samplewise: random problems, failure-rate assertions, fixtures.
+
+pub mod fixtures;
+pub mod generate;
+pub mod rate;
+pub mod strategies;
+
+pub use rate::assert_rate_at_most;

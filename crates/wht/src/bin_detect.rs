@@ -1,0 +1,103 @@
+//! Stage 2, bin detection: is a bin empty, a single coefficient, two of them, or more?
+
+/// What a bin holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Nothing above the tolerance.
+    ZeroTon,
+    /// Coefficients `(u, value)`: one or two.
+    Resolved(Vec<(u64, f64)>),
+    /// More than can be told apart.
+    MultiTon,
+}
+
+/// Noiseless detection from sign bits (row WHT-3): `y[0]` under offset zero, `y[1 + i]` under the `i`-th unit vector.
+///
+/// A single-ton has the same magnitude everywhere. A two-ton `(a, b)` with `|a| ≠ |b|` shows exactly two magnitudes,
+/// `|a + b|` where its bits agree and `|a − b|` where they differ, from which all bits follow. Entries differ by
+/// rounding up to `tolerance`.
+pub fn from_sign_bits(y: &[f64], tolerance: f64) -> Content {
+    let first = y[0];
+    if y.iter().all(|v| v.abs() <= tolerance) {
+        return Content::ZeroTon;
+    }
+    let same = |v: f64, level: f64| (v.abs() - level).abs() <= tolerance;
+    let Some(other) = y[1..].iter().copied().find(|&v| !same(v, first.abs())) else {
+        let u = bits(&y[1..], |v| (v < 0.0) != (first < 0.0));
+        return Content::Resolved(vec![(u, first)]);
+    };
+    let other = other.abs();
+    // |a| = |b| makes one magnitude vanish, and then which bit belongs to which coefficient cannot be told.
+    if first.abs() <= tolerance || other <= tolerance || y[1..].iter().any(|&v| !same(v, first.abs()) && !same(v, other))
+    {
+        return Content::MultiTon;
+    }
+    let (a, b) = (f64::midpoint(first, other), f64::midpoint(first, -other));
+    if a.abs() <= tolerance || b.abs() <= tolerance {
+        return Content::MultiTon;
+    }
+    let equal_bit = |v: f64| (v < 0.0) != (first < 0.0);
+    let u_a = bits(&y[1..], |v| if same(v, first.abs()) { equal_bit(v) } else { v < 0.0 });
+    let u_b = bits(&y[1..], |v| if same(v, first.abs()) { equal_bit(v) } else { v > 0.0 });
+    Content::Resolved(vec![(u_a, a), (u_b, b)])
+}
+
+/// Noisy detection from paired random offsets (row WHT-4): blocks of `1 + free` entries, the first under `d`, the
+/// others under `d` plus a unit vector. Bit `i` is decided by `Σ_d U_d U_{d ⊕ e_i}`; the bin is a single-ton when what
+/// is left has the energy of noise.
+///
+/// `sign(p, u)` is `(−1)^⟨e_p,u⟩` and `noise` the variance of one entry.
+pub fn from_paired_offsets(y: &[f64], free: usize, noise: f64, sign: impl Fn(usize, u64) -> f64) -> Content {
+    let count = y.len() as f64;
+    // Four standard deviations of the mean of P squared normals.
+    let limit = noise * (1.0 + 4.0 * (2.0 / count).sqrt());
+    if y.iter().map(|v| v * v).sum::<f64>() / count <= limit {
+        return Content::ZeroTon;
+    }
+    let u = (0..free).fold(0_u64, |u, i| {
+        let agreement: f64 = y.chunks_exact(1 + free).map(|block| block[0] * block[1 + i]).sum();
+        if agreement < 0.0 { u | 1 << i } else { u }
+    });
+    let value = y.iter().enumerate().map(|(p, v)| v * sign(p, u)).sum::<f64>() / count;
+    let rest = y.iter().enumerate().map(|(p, v)| (v - value * sign(p, u)).powi(2)).sum::<f64>() / count;
+    if rest <= limit { Content::Resolved(vec![(u, value)]) } else { Content::MultiTon }
+}
+
+fn bits(y: &[f64], bit: impl Fn(f64) -> bool) -> u64 {
+    y.iter().enumerate().fold(0, |u, (i, &v)| if bit(v) { u | 1 << i } else { u })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bin(content: &[(u64, f64)], free: usize) -> Vec<f64> {
+        crate::subsample::sign_bit_offsets(free).iter().map(|&e| crate::dense::evaluate(content, e)).collect()
+    }
+
+    /// WHT-3: every pair of different magnitudes is resolved, for all bit patterns of four bits.
+    #[test]
+    fn one_and_two_coefficients_of_different_magnitude_are_always_resolved() {
+        for u in 0..16 {
+            assert_eq!(from_sign_bits(&bin(&[(u, -2.5)], 4), 1e-12), Content::Resolved(vec![(u, -2.5)]));
+            for w in (0..16).filter(|&w| w != u) {
+                for (a, b) in [(3.0, 1.0), (-3.0, 1.0), (1.0, -3.0), (-1.0, -3.0)] {
+                    let Content::Resolved(mut found) = from_sign_bits(&bin(&[(u, a), (w, b)], 4), 1e-12) else {
+                        panic!("{a} at {u:b} and {b} at {w:b} not resolved")
+                    };
+                    found.sort_by(|x, y| x.1.total_cmp(&y.1));
+                    let mut want = vec![(u, a), (w, b)];
+                    want.sort_by(|x, y| x.1.total_cmp(&y.1));
+                    assert_eq!(found, want);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn empty_and_crowded_bins_are_told_apart() {
+        assert_eq!(from_sign_bits(&[0.0; 5], 1e-12), Content::ZeroTon);
+        assert_eq!(from_sign_bits(&bin(&[(1, 1.0), (2, 1.0)], 4), 1e-12), Content::MultiTon);
+        assert_eq!(from_sign_bits(&bin(&[(1, 1.0), (2, 2.0), (4, 4.5)], 4), 1e-12), Content::MultiTon);
+    }
+}

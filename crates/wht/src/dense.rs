@@ -1,0 +1,35 @@
+//! The definition (test oracle and baseline), and the dense fast transform.
+use samplewise_linalg::fwht;
+
+use crate::WhtError;
+
+/// `x[m] = Σ_k (−1)^⟨m,k⟩ X[k]` by its definition, for a sparse spectrum. Cost one term per coefficient.
+pub fn evaluate(spectrum: &[(u64, f64)], m: u64) -> f64 {
+    spectrum.iter().map(|&(k, v)| if (m & k).count_ones() % 2 == 0 { v } else { -v }).sum()
+}
+
+/// The unnormalised transform `y[k] = Σ_m (−1)^⟨m,k⟩ x[m]` in place (row WHT-1); divide by the length for `X`.
+///
+/// Cost `n·2ⁿ` additions, no allocation.
+///
+/// # Errors
+/// [`WhtError::LengthNotPowerOfTwo`].
+pub fn transform_in_place(values: &mut [f64]) -> Result<(), WhtError> {
+    if !values.len().is_power_of_two() {
+        return Err(WhtError::LengthNotPowerOfTwo { len: values.len() });
+    }
+    fwht::fwht_in_place(values);
+    Ok(())
+}
+
+/// The spectrum `X` of all `2ⁿ` values: the transform divided by the length.
+///
+/// # Errors
+/// [`WhtError::LengthNotPowerOfTwo`].
+pub fn spectrum(values: &[f64]) -> Result<Vec<f64>, WhtError> {
+    let mut out = values.to_vec();
+    transform_in_place(&mut out)?;
+    let scale = 1.0 / out.len() as f64;
+    out.iter_mut().for_each(|v| *v *= scale);
+    Ok(out)
+}

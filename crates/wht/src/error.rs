@@ -1,0 +1,59 @@
+//! Why there is no spectrum.
+
+/// One variant per cause, with the numbers that a caller needs to act.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WhtError {
+    /// The dense transform was given a length that is not `2ⁿ`.
+    #[error("the number of values is {len}, which is not a power of two")]
+    LengthNotPowerOfTwo {
+        /// Length given.
+        len: usize,
+    },
+    /// The number of variables is outside `1..=63`.
+    #[error("variables is {variables}, allowed is 1 to 63")]
+    Variables {
+        /// Number given.
+        variables: usize,
+    },
+    /// The sparsity is zero or above `2ⁿ`.
+    #[error("sparsity is {sparsity}, allowed is 1 to 2^{variables}")]
+    Sparsity {
+        /// Sparsity given.
+        sparsity: usize,
+        /// Number of variables.
+        variables: usize,
+    },
+    /// An option is outside the range its documentation gives.
+    #[error("option {option} is {value}, allowed is {allowed}")]
+    OptionOutOfRange {
+        /// Name of the option.
+        option: &'static str,
+        /// Value given.
+        value: f64,
+        /// Allowed range in words.
+        allowed: &'static str,
+    },
+    /// The plan asked for another number of values than were given.
+    #[error("the plan asked {asked} queries, and {given} answers were given")]
+    AnswersMismatch {
+        /// Number of queries.
+        asked: usize,
+        /// Number of answers.
+        given: usize,
+    },
+    /// An answer is NaN or infinite.
+    #[error("answer {position} is {value}; answers must be finite")]
+    AnswerNotFinite {
+        /// Position of the answer, 0-based.
+        position: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// The plan would ask more queries than can be held.
+    #[error("the plan would ask {samples} queries, which cannot be held in memory")]
+    TooLarge {
+        /// Number of queries.
+        samples: u128,
+    },
+}

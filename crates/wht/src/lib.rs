@@ -1,0 +1,49 @@
+//! Sparse Walsh–Hadamard transform: the `K` nonzero coefficients `X` of a function of `n` binary variables
+//!
+//! `x[m] = Σ_k (−1)^⟨m,k⟩ X[k]`,  `m, k ∈ {0,1}ⁿ`,
+//!
+//! from few of its `N = 2ⁿ` values (SPRIGHT, arXiv 1508.06336). Nothing is normalised: `X` has the units of `x`.
+//! Bit `i` of an index is variable `i`; printed indices have variable 0 first.
+//!
+//! | stage | module | row |
+//! |---|---|---|
+//! | the definition, and the dense transform | [`dense`] | WHT-1 |
+//! | subsample: aliasing of the spectrum into bins | [`subsample`] | WHT-2 |
+//! | detect: zero-, single- and two-tons of a bin | [`bin_detect`] | WHT-3 |
+//! | peel: noiseless decoding ([`Decoder::SignBits`]) and with noise ([`Decoder::Spright`]) | [`peel`] | WHT-3, WHT-4 |
+//! | lists and one joint likelihood: the decoder of choice with noise ([`Decoder::JointList`]) | [`joint`] | WHT-5 |
+//! | plan → queries → decode, verification | [`plan`] | WHT-6 |
+//! | the answer | [`spectrum`] | |
+//!
+//! Symbols: `K` sparsity, `b` bin bits, `B = 2^b` bins, `P` offsets, `C` groups, `σ` noise per sample, `ν = σ²/B` noise
+//! per bin.
+//!
+//! ```
+//! use samplewise_wht::{Options, Plan};
+//! // Which 3 of 2^20 interactions drive this function?
+//! let x = |m: u64| { let s = |k: u64| if (m & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+//!     2.0 * s(0b1) - 1.5 * s(0b1010) + 0.25 * s(1 << 19) };
+//! let plan = Plan::new(20, 3, &Options { seed: 7, ..Options::default() })?;
+//! let answers: Vec<f64> = plan.queries().iter().map(|&m| x(m)).collect();
+//! let found = plan.decode(&answers)?;
+//! assert!(answers.len() < 1000);
+//! let pairs: Vec<(u64, f64)> = found.coefficients.iter().map(|c| (c.index, c.value)).collect();
+//! assert_eq!(pairs, [(0b1, 2.0), (0b1010, -1.5), (1 << 19, 0.25)]);
+//! # Ok::<(), samplewise_wht::WhtError>(())
+//! ```
+
+pub mod bin_detect;
+pub mod dense;
+pub mod error;
+pub mod gf2;
+pub mod joint;
+pub mod options;
+pub mod peel;
+pub mod plan;
+pub mod spectrum;
+pub mod subsample;
+
+pub use error::WhtError;
+pub use options::{Decoder, Noise, Options};
+pub use plan::{Plan, PlanSpec, Stage, recover, recover_unknown_sparsity};
+pub use spectrum::{Coefficient, Report, Spectrum, Status};

@@ -1,0 +1,64 @@
+//! Each bad input and its error; each edge and its answer.
+use samplewise_wht::{Decoder, Noise, Options, Plan, Status, WhtError, dense, recover, recover_unknown_sparsity};
+
+#[test]
+fn bad_arguments_name_themselves() {
+    let ok = Options::default();
+    assert_eq!(Plan::new(0, 1, &ok).unwrap_err(), WhtError::Variables { variables: 0 });
+    assert_eq!(Plan::new(64, 1, &ok).unwrap_err(), WhtError::Variables { variables: 64 });
+    assert_eq!(Plan::new(5, 0, &ok).unwrap_err(), WhtError::Sparsity { sparsity: 0, variables: 5 });
+    assert_eq!(Plan::new(5, 33, &ok).unwrap_err(), WhtError::Sparsity { sparsity: 33, variables: 5 });
+    for std in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let options = Options { noise: Noise::Std(std), ..Options::default() };
+        assert!(matches!(Plan::new(10, 3, &options), Err(WhtError::OptionOutOfRange { option: "noise", .. })));
+    }
+    let unknown = Options { noise: Noise::Unknown, decoder: Decoder::Spright, ..Options::default() };
+    assert!(matches!(Plan::new(10, 3, &unknown), Err(WhtError::OptionOutOfRange { option: "noise", .. })));
+    let huge = Options { decoder: Decoder::Dense, ..Options::default() };
+    assert!(matches!(Plan::new(60, 3, &huge), Err(WhtError::TooLarge { .. })));
+    assert_eq!(dense::spectrum(&[1.0; 3]).unwrap_err(), WhtError::LengthNotPowerOfTwo { len: 3 });
+    let blind = Options { verification: 0, ..Options::default() };
+    assert!(recover_unknown_sparsity(10, |_| 0.0, &blind, |_| true).is_err());
+}
+
+#[test]
+fn bad_answers_are_refused() {
+    let plan = Plan::new(12, 2, &Options::default()).unwrap();
+    let mut answers = vec![0.0; plan.queries().len()];
+    assert!(matches!(plan.decode(&answers[1..]), Err(WhtError::AnswersMismatch { .. })));
+    answers[3] = f64::NAN;
+    assert!(matches!(plan.decode(&answers), Err(WhtError::AnswerNotFinite { position: 3, .. })));
+}
+
+#[test]
+fn the_zero_and_the_constant_function_are_recovered() {
+    for value in [0.0, -4.0] {
+        for noise in [Noise::None, Noise::Unknown] {
+            let found = recover(16, 4, |_| value, &Options { noise, ..Options::default() }).unwrap();
+            let got: Vec<(u64, f64)> = found.coefficients.iter().map(|c| (c.index, c.value)).collect();
+            if value == 0.0 {
+                assert!(got.is_empty(), "{got:?}");
+            } else {
+                assert_eq!(got.len(), 1, "{got:?}");
+                assert!(got[0].0 == 0 && (got[0].1 - value).abs() < 1e-9);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_size_up_to_the_largest_is_planned() {
+    for n in 1..=63 {
+        for noise in [Noise::None, Noise::Std(0.1), Noise::Unknown] {
+            let x = |m: u64| if m & 1 == 0 { 1.0 } else { -1.0 };
+            let found = recover(n, 1, x, &Options { noise, ..Options::default() }).unwrap();
+            assert_eq!(found.top(1)[0].index, 1, "n = {n}, {noise:?}");
+        }
+    }
+}
+
+#[test]
+fn a_function_that_is_not_sparse_is_not_called_verified() {
+    let found = recover(16, 4, |m| ((m * m) % 251) as f64, &Options::default()).unwrap();
+    assert!(matches!(found.status, Status::Stalled { .. }), "{:?}", found.status);
+}

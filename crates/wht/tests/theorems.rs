@@ -1,0 +1,196 @@
+//! One test per row of paper-refs.md.
+use proptest::prelude::*;
+use samplewise_linalg::random::{Streams, normal};
+use samplewise_testkit::{assert_rate_at_most, generate, strategies};
+use samplewise_wht::subsample::{Group, distinct_offsets};
+use samplewise_wht::{Decoder, Noise, Options, Plan, Spectrum, Status, dense, recover, recover_unknown_sparsity};
+
+fn pairs(s: &Spectrum) -> Vec<(u64, f64)> {
+    s.coefficients.iter().map(|c| (c.index, c.value)).collect()
+}
+
+/// True when the support is exact and every value is within `tolerance`.
+fn recovers(truth: &[(u64, f64)], found: &Spectrum, tolerance: f64) -> bool {
+    let got = pairs(found);
+    got.len() == truth.len() && got.iter().zip(truth).all(|(g, t)| g.0 == t.0 && (g.1 - t.1).abs() <= tolerance)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// WHT-1: the dense transform inverts the definition; integers, so exactly.
+    #[test]
+    fn the_dense_spectrum_is_the_one_the_values_were_made_from(spectrum in strategies::integer_spectrum(6, 12)) {
+        let values: Vec<f64> = (0..64).map(|m| dense::evaluate(&spectrum, m)).collect();
+        let got: Vec<(u64, f64)> = dense::spectrum(&values).unwrap().into_iter().enumerate()
+            .filter(|c| c.1 != 0.0).map(|(k, v)| (k as u64, v)).collect();
+        prop_assert_eq!(got, spectrum);
+    }
+
+    /// WHT-2, aliasing identity: `U_e[j] = Σ_{k in bin j} (−1)^⟨e,u(k)⟩ X[k]`, for every hash and offset; exact.
+    #[test]
+    fn bins_hold_exactly_the_coefficients_hashed_to_them(
+        spectrum in strategies::integer_spectrum(8, 20), bits in 0_usize..=8, seed in any::<u64>(),
+    ) {
+        let mut rng = Streams::new(seed).stream(0);
+        let offsets = distinct_offsets(8 - bits, 5, &mut rng);
+        let group = Group::new(8, bits, offsets, &mut rng);
+        let answers: Vec<f64> = group.queries().map(|m| dense::evaluate(&spectrum, m)).collect();
+        let count = group.offsets.len();
+        let mut expected = vec![0.0; group.bins() * count];
+        for &(k, v) in &spectrum {
+            let (j, u) = group.locate(k);
+            prop_assert_eq!(group.index(j, u), k);
+            for p in 0..count {
+                expected[j * count + p] += group.sign(p, u) * v;
+            }
+        }
+        prop_assert_eq!(group.observe(&answers), expected);
+    }
+
+    /// WHT-6: a XOR shift of the input changes the signs of the spectrum and nothing else; K = N is the dense
+    /// transform.
+    #[test]
+    fn shifted_inputs_and_full_sparsity_are_covered(spectrum in strategies::integer_spectrum(12, 5), shift in 0_u64..4096) {
+        let options = Options::default();
+        let plain = recover(12, 5, |m| dense::evaluate(&spectrum, m), &options).unwrap();
+        let shifted = recover(12, 5, |m| dense::evaluate(&spectrum, m ^ shift), &options).unwrap();
+        prop_assert!(recovers(&spectrum, &plain, 1e-9), "{:?} {:?}", spectrum, plain);
+        let turned: Vec<(u64, f64)> = spectrum.iter()
+            .map(|&(k, v)| (k, if (k & shift).count_ones() % 2 == 1 { -v } else { v })).collect();
+        prop_assert!(recovers(&turned, &shifted, 1e-9));
+        let all = recover(6, 64, |m| m as f64, &options).unwrap();
+        prop_assert_eq!(all.report.samples, 64);
+        for m in 0..64 {
+            prop_assert!((all.evaluate(m) - m as f64).abs() < 1e-10);
+        }
+    }
+}
+
+/// WHT-3: noiseless recovery from O(K n) samples; unequal and equal amplitudes, failure rate at most 5 %.
+#[test]
+fn noiseless_recovery_fails_no_more_often_than_claimed() {
+    for (gaussian, sparsity) in [(true, 100), (false, 100), (true, 5), (false, 33)] {
+        let trials = 100;
+        let mut samples = 0;
+        let failures = (0..trials)
+            .filter(|&seed| {
+                let truth = generate::random_spectrum(20, sparsity, gaussian, seed);
+                let options = Options { seed, ..Options::default() };
+                let found = recover(20, sparsity, |m| dense::evaluate(&truth, m), &options).unwrap();
+                samples = found.report.samples;
+                let right = recovers(&truth, &found, 1e-7);
+                assert!(right || found.status != Status::Verified, "a wrong answer was called verified, seed {seed}");
+                !right
+            })
+            .count();
+        assert!(samples < 10 * sparsity * 20 + 600, "{samples} samples for {sparsity} coefficients");
+        assert_rate_at_most(failures, trials as usize, 0.05, 1e-6);
+    }
+}
+
+/// WHT-3 can fail: with a third of the bins taken away the claimed rate is missed.
+#[test]
+fn fewer_bins_than_planned_are_not_enough() {
+    let failures = (0..30)
+        .filter(|&seed| {
+            let truth = generate::random_spectrum(20, 100, false, seed);
+            let options = Options { seed, samples: Some(900), ..Options::default() };
+            let found = recover(20, 100, |m| dense::evaluate(&truth, m), &options).unwrap();
+            !recovers(&truth, &found, 1e-7)
+        })
+        .count();
+    assert!(failures > 25, "{failures} of 30");
+}
+
+fn noisy_trial(decoder: Decoder, noise: Noise, samples: usize, seed: u64) -> (bool, usize) {
+    // 26 coefficients of 14 variables at 10 dB: σ² = K/10.
+    let truth = generate::random_spectrum(14, 26, false, seed);
+    let std = 2.6_f64.sqrt();
+    let mut rng = Streams::new(seed).stream(99);
+    let options = Options { seed, noise, decoder, samples: Some(samples), verification: 0 };
+    let found = recover(14, 26, |m| dense::evaluate(&truth, m) + std * normal(&mut rng), &options).unwrap();
+    let support: Vec<u64> = found.coefficients.iter().map(|c| c.index).collect();
+    (support == truth.iter().map(|t| t.0).collect::<Vec<_>>(), found.report.samples)
+}
+
+/// WHT-4: the paper's decoder with paired random offsets recovers the support in noise.
+#[test]
+fn the_papers_noisy_decoder_recovers_the_support() {
+    let noise = Noise::Std(2.6_f64.sqrt());
+    let failures = (0..20).filter(|&s| !noisy_trial(Decoder::Spright, noise, 16_000, s).0).count();
+    assert_rate_at_most(failures, 20, 0.1, 1e-6);
+}
+
+/// WHT-5: joint list peeling recovers the support at 10 dB from a small share of what the paper's decoder needs, with
+/// the noise known and unknown; the paper's decoder fails at that budget, so the test tells them apart.
+#[test]
+fn joint_lists_recover_the_support_from_few_samples() {
+    let std = 2.6_f64.sqrt();
+    for noise in [Noise::Std(std), Noise::Unknown] {
+        let (mut failures, mut samples) = (0, 0);
+        for seed in 0..60 {
+            let (right, asked) = noisy_trial(Decoder::JointList, noise, 768, seed);
+            failures += usize::from(!right);
+            samples = samples.max(asked);
+        }
+        assert!(samples <= 768, "{samples}");
+        assert_rate_at_most(failures, 60, 0.05, 1e-6);
+    }
+    let classical = (0..20).filter(|&s| noisy_trial(Decoder::Spright, Noise::Std(std), 768, s).0).count();
+    assert!(classical <= 2, "{classical} of 20");
+}
+
+/// WHT-5: error bars. 95 % intervals cover the truth in 93 to 97 % of 2,600 coefficients (100 seeds).
+#[test]
+fn error_bars_cover_the_truth() {
+    let (mut inside, mut all) = (0_u32, 0_u32);
+    for seed in 0..100 {
+        let truth = generate::random_spectrum(14, 26, false, seed);
+        let std = 2.6_f64.sqrt();
+        let mut rng = Streams::new(seed).stream(98);
+        let options = Options { seed, noise: Noise::Unknown, verification: 0, ..Options::default() };
+        let found = recover(14, 26, |m| dense::evaluate(&truth, m) + std * normal(&mut rng), &options).unwrap();
+        for c in &found.coefficients {
+            if let Some(t) = truth.iter().find(|t| t.0 == c.index) {
+                all += 1;
+                inside += u32::from((c.value - t.1).abs() <= 1.96 * c.std_error.unwrap());
+            }
+        }
+    }
+    let coverage = f64::from(inside) / f64::from(all);
+    assert!(all > 2500 && (0.93..=0.97).contains(&coverage), "{coverage} of {all}");
+}
+
+/// WHT-6: unknown sparsity: stages grow until fresh samples agree.
+#[test]
+fn unknown_sparsity_is_found() {
+    for (sparsity, seed) in [(1, 1), (40, 2), (300, 3)] {
+        let truth = generate::random_spectrum(22, sparsity, true, seed);
+        let options = Options { seed, ..Options::default() };
+        let found = recover_unknown_sparsity(22, |m| dense::evaluate(&truth, m), &options, |_| true).unwrap();
+        assert!(recovers(&truth, &found, 1e-7), "{:?}", found.report);
+        assert_eq!(found.status, Status::Verified);
+    }
+}
+
+/// WHT-6: the same plan from the same seed, the same bits for 1, 2 and 3 threads.
+#[test]
+fn plans_and_results_do_not_depend_on_threads() {
+    let truth = generate::random_spectrum(18, 40, true, 5);
+    let run = |threads: usize| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            let options = Options { seed: 3, noise: Noise::Unknown, ..Options::default() };
+            let plan = Plan::new(18, 40, &options).unwrap();
+            let again = Plan::from_spec(plan.spec().clone()).unwrap();
+            assert_eq!(plan.queries(), again.queries());
+            let mut rng = Streams::new(1).stream(0);
+            let answers: Vec<f64> =
+                plan.queries().iter().map(|&m| dense::evaluate(&truth, m) + 0.5 * normal(&mut rng)).collect();
+            plan.decode(&answers).unwrap()
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+}
