@@ -1,0 +1,46 @@
+//! Why there are no distances.
+
+/// One variant per cause.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HammingError {
+    /// The pattern has no symbols.
+    #[error("the pattern is empty")]
+    EmptyPattern,
+    /// The pattern is longer than the text, so there is no alignment.
+    #[error("the pattern has {pattern} symbols and the text only {text}")]
+    PatternLongerThanText {
+        /// Pattern length.
+        pattern: usize,
+        /// Text length.
+        text: usize,
+    },
+    /// The pattern is longer than distances can count.
+    #[error("the pattern has {pattern} symbols, allowed is up to {limit}")]
+    PatternTooLong {
+        /// Pattern length.
+        pattern: usize,
+        /// Largest length.
+        limit: usize,
+    },
+    /// A symbol that the alphabet does not have.
+    #[error("{argument} has symbol {symbol:?} at position {position}, which the alphabet {alphabet} does not have")]
+    UnknownSymbol {
+        /// `"pattern"` or `"text"`.
+        argument: &'static str,
+        /// The symbol.
+        symbol: char,
+        /// Its position, 0-based.
+        position: usize,
+        /// Name of the alphabet.
+        alphabet: &'static str,
+    },
+    /// An engine was forced that cannot serve this input.
+    #[error("engine {engine} cannot serve this input: {reason}")]
+    EngineUnsuitable {
+        /// Name of the engine.
+        engine: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+}

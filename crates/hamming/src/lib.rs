@@ -1,0 +1,36 @@
+//! Hamming distances between a pattern `P` and every alignment of a text `T`:
+//!
+//! `D[i] = #{ j : T[i + j] does not match P[j] }`,  `i = 0 .. n − m`,
+//!
+//! exact for any symbol type, with wildcards, by the engine that suits the input (arXiv 2310.13174 and its
+//! predecessors). With `M[i]` the matches and `S_c[i] = 1` where symbol class `c` of the pattern matches text position
+//! `i`, `M[i] = Σ_c Σ_{j: P[j] = c} S_c[i + j]`: every engine evaluates this sum, class by class or all at once.
+//!
+//! | stage | module | row |
+//! |---|---|---|
+//! | which symbols match which | [`relation`] | HAM-5 |
+//! | the definition (test oracle) | [`definition`] | HAM-1 |
+//! | engine: compare and count bytes, pattern symbol by pattern symbol | [`vertical`] | HAM-2 |
+//! | engine: match bit vectors, carry-save counters | [`bitsliced`] | HAM-3 |
+//! | engine: one real FFT per class, certified exact | [`fft`] | HAM-4 |
+//! | choice of engine, answers | [`plan`] | HAM-6 |
+//!
+//! ```
+//! use samplewise_hamming::{Options, Plan};
+//! let plan = Plan::new(b"ACGT".as_slice(), &Options::default())?;
+//! let answer = plan.distances(b"ACGAACGTT")?;
+//! assert_eq!(answer.distances, [1, 4, 3, 4, 0, 4]);
+//! # Ok::<(), samplewise_hamming::HammingError>(())
+//! ```
+
+pub mod bitsliced;
+pub mod definition;
+pub mod error;
+pub mod fft;
+pub mod plan;
+pub mod relation;
+pub mod vertical;
+
+pub use error::HammingError;
+pub use plan::{Answer, Engine, EngineCost, Options, Plan, Report};
+pub use relation::{Alphabet, Symbol, complement_dna, reverse_complement};

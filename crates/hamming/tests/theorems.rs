@@ -1,0 +1,177 @@
+//! One test per row of paper-refs.md: every engine through the same cases, against the definition.
+use proptest::prelude::*;
+use samplewise_hamming::{Alphabet, Engine, HammingError, Options, Plan, reverse_complement};
+use samplewise_testkit::{generate, strategies};
+
+const ENGINES: [Engine; 4] = [Engine::Auto, Engine::Vertical, Engine::Bitsliced, Engine::Fft];
+
+/// The definition written once more, from nothing but the sentence.
+fn oracle(pattern: &[u8], text: &[u8], matches: impl Fn(u8, u8) -> bool) -> Vec<u32> {
+    (0..=text.len() - pattern.len())
+        .map(|i| pattern.iter().zip(&text[i..]).filter(|(p, t)| !matches(**p, **t)).count() as u32)
+        .collect()
+}
+
+fn run(pattern: &[u8], text: &[u8], options: Options) -> Vec<u32> {
+    Plan::new(pattern, &options).unwrap().distances(text).unwrap().distances
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// HAM-1 to HAM-4: every engine equals the definition, wildcards included.
+    #[test]
+    fn every_engine_equals_the_definition(
+        letters in 1_u8..30, text in strategies::text(30, 700), cut in 1_usize..200, at in 0_usize..700, wild in any::<bool>(),
+    ) {
+        let text: Vec<u8> = text.into_iter().map(|c| b'A' + (c - b'A') % letters).collect();
+        prop_assume!(!text.is_empty());
+        let from = at % text.len();
+        let mut pattern = text[from..(from + cut).min(text.len())].to_vec();
+        let middle = pattern.len() / 2;
+        pattern[middle] = b'B';
+        let wildcard = wild.then_some(b'A');
+        let want = oracle(&pattern, &text, |p, t| p == t || (wild && (p == b'A' || t == b'A')));
+        for engine in ENGINES.into_iter().chain([Engine::Definition]) {
+            prop_assert_eq!(&run(&pattern, &text, Options { engine, wildcard, ..Options::default() }), &want, "{:?}", engine);
+        }
+    }
+
+    /// HAM-5: IUPAC codes match when they share a nucleotide, for every pair of the 16 letters.
+    #[test]
+    fn iupac_codes_match_when_they_share_a_nucleotide(
+        pattern in prop::collection::vec(0_usize..15, 1..40), text in prop::collection::vec(0_usize..16, 40..200),
+    ) {
+        const CODES: &[u8; 16] = b"ACGTRYSWKMBDHVNX"; // X is no code: it matches nothing
+        const SETS: [&str; 16] =
+            ["A", "C", "G", "T", "AG", "CT", "CG", "AT", "GT", "AC", "CGT", "AGT", "ACT", "ACG", "ACGT", ""];
+        let set = |b: u8| SETS[CODES.iter().position(|&c| c == b).unwrap()];
+        let p: Vec<u8> = pattern.iter().map(|&i| CODES[i]).collect();
+        let t: Vec<u8> = text.iter().map(|&i| CODES[i]).collect();
+        let want = oracle(&p, &t, |a, b| set(a).chars().any(|x| set(b).contains(x)));
+        for engine in ENGINES {
+            let got = run(&p, &t, Options { engine, alphabet: Alphabet::Iupac, ..Options::default() });
+            prop_assert_eq!(&got, &want, "{:?}", engine);
+        }
+    }
+
+    /// HAM-6: both strands: the distances of the reverse complement are those of the reversed text complement.
+    #[test]
+    fn reverse_complements_mirror_the_distances(text in strategies::text(4, 300), m in 1_usize..50) {
+        let text: Vec<u8> = text.iter().map(|c| b"ACGT"[(c - b'A') as usize]).collect();
+        prop_assume!(text.len() >= m);
+        let pattern = text[text.len() - m..].to_vec();
+        let mut forward = run(&pattern, &text, Options::default());
+        forward.reverse();
+        prop_assert_eq!(run(&reverse_complement(&pattern), &reverse_complement(&text), Options::default()), forward);
+    }
+}
+
+/// HAM-2 to HAM-4 at sizes past every block edge; the definition is the judge on a sample of alignments, the engines
+/// judge each other on all.
+#[test]
+fn engines_agree_past_every_block_edge() {
+    for (n, m, letters) in [(40_000, 300, 4), (60_000, 17_000, 20), (33_000, 16_385, 2), (70_000, 5_000, 200)] {
+        let alphabet: Vec<u8> = (0..letters).collect();
+        let text = generate::random_text(n, &alphabet, 1);
+        let mut pattern = text[100..100 + m].to_vec();
+        pattern[m / 2] ^= 1;
+        let results: Vec<Vec<u32>> =
+            ENGINES.map(|engine| run(&pattern, &text, Options { engine, ..Options::default() })).into();
+        for r in &results[1..] {
+            assert!(r == &results[0], "n {n} m {m} letters {letters}");
+        }
+        assert_eq!(results[0][100], 1);
+        for i in (0..=n - m).step_by(997) {
+            let want = pattern.iter().zip(&text[i..]).filter(|(a, b)| a != b).count() as u32;
+            assert_eq!(results[0][i], want);
+        }
+    }
+}
+
+/// HAM-4: the certificate is used, and refuses a wrong answer: single precision cannot count 2^22 symbols exactly by
+/// its a-priori bound, so it is not trusted there.
+#[test]
+fn the_certificate_names_the_precision_that_passed() {
+    let text = generate::random_text(100_000, b"ACGT", 2);
+    let plan = Plan::new(&text[500..9_000], &Options { engine: Engine::Fft, ..Options::default() }).unwrap();
+    let report = plan.distances(&text).unwrap().report;
+    let c = report.certificate.unwrap();
+    assert!(c.f32_blocks > 0 && c.recounted == 0 && c.largest_residual < 0.25, "{c:?}");
+    let ones = vec![b'A'; 3_000_000];
+    let plan = Plan::new(&ones[..2_000_000], &Options { engine: Engine::Fft, ..Options::default() }).unwrap();
+    let answer = plan.distances(&ones).unwrap();
+    assert!(answer.distances.iter().all(|&d| d == 0));
+    let c = answer.report.certificate.unwrap();
+    assert!(c.f32_blocks == 0 && c.f64_blocks + c.recounted > 0, "{c:?}");
+}
+
+/// HAM-6: integers, words and characters are symbols like any other.
+#[test]
+fn any_symbol_type_is_served() {
+    let text: Vec<u32> = (0..5_000_u32).map(|i| i.wrapping_mul(2_654_435_761) % 1000 * 1_000_003).collect();
+    let pattern = text[700..1_200].to_vec();
+    let want: Vec<u32> = (0..=text.len() - pattern.len())
+        .map(|i| pattern.iter().zip(&text[i..]).filter(|(a, b)| a != b).count() as u32)
+        .collect();
+    for engine in ENGINES {
+        let plan = Plan::of_symbols(&pattern, None, engine).unwrap();
+        assert_eq!(plan.distances(&text).unwrap().distances, want, "{engine:?}");
+    }
+}
+
+/// HAM-6: the dispatcher is a pure function with a choice on both sides of each crossover.
+#[test]
+fn the_dispatcher_changes_engine_with_the_pattern_length() {
+    let text = generate::random_text(200_000, b"ACGT", 3);
+    let engine = |m: usize, n: usize| {
+        Plan::new(&text[..m], &Options::default()).unwrap().distances(&text[..n]).unwrap().report.engine.engine
+    };
+    assert_eq!(engine(10, 60), Engine::Definition);
+    assert_eq!(engine(8, 200_000), Engine::Vertical);
+    assert_eq!(engine(1_000, 200_000), Engine::Bitsliced);
+    assert_eq!(engine(50_000, 200_000), Engine::Fft);
+}
+
+/// HAM-6: the same for every number of threads.
+#[test]
+fn results_do_not_depend_on_threads() {
+    let text = generate::adversarial_periodic_text(300_000, 37, 0.05, 4);
+    let run = |threads: usize, engine| {
+        let plan = Plan::new(&text[1_000..3_000], &Options { engine, ..Options::default() }).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| plan.distances(&text).unwrap().distances)
+    };
+    for engine in ENGINES {
+        assert!(run(1, engine) == run(3, engine), "{engine:?}");
+    }
+}
+
+#[test]
+fn bad_input_is_an_error_and_answers_agree_with_each_other() {
+    let plan = |p: &[u8], alphabet| Plan::new(p, &Options { alphabet, ..Options::default() });
+    assert_eq!(plan(b"", Alphabet::Bytes).unwrap_err(), HammingError::EmptyPattern);
+    assert!(matches!(
+        plan(b"ACGN", Alphabet::Dna).unwrap_err(),
+        HammingError::UnknownSymbol { argument: "pattern", symbol: 'N', position: 3, .. }
+    ));
+    let short = plan(b"ACGT", Alphabet::Dna).unwrap().distances(b"ACG").unwrap_err();
+    assert_eq!(short, HammingError::PatternLongerThanText { pattern: 4, text: 3 });
+    let answer = plan(b"acgu", Alphabet::Dna).unwrap().distances(b"ACGTACNTNNNN").unwrap();
+    assert_eq!(answer.distances, [0, 4, 4, 4, 1, 4, 4, 4, 4]);
+    assert_eq!(answer.minimum(), Some((0, 0)));
+    assert_eq!(answer.matches_within(1), [(0, 0), (4, 1)]);
+    assert_eq!(answer.best(3), [(0, 0), (4, 1), (1, 4)]);
+    assert_eq!(answer.histogram(), [1, 1, 0, 0, 7]);
+}
+
+/// A stopped call returns what it has.
+#[test]
+fn a_stopped_call_returns_the_alignments_done() {
+    let text = generate::random_text(9_000_000, b"ACGT", 5);
+    let plan = Plan::new(&text[..20], &Options::default()).unwrap();
+    let mut stop = samplewise_linalg::observe::FromFn(|_| std::ops::ControlFlow::Break(()));
+    let part = plan.distances_observed(&text, &mut stop).unwrap();
+    assert!(!part.report.complete && !part.distances.is_empty() && part.distances.len() < 8_999_981);
+    assert_eq!(part.distances[..100], plan.distances(&text[..119]).unwrap().distances[..]);
+}
