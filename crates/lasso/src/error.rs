@@ -1,0 +1,51 @@
+//! Why there is no solution.
+use samplewise_linalg::LinalgError;
+
+/// One variant per cause.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LassoError {
+    /// No rows or no columns.
+    #[error("the table has {rows} rows and {columns} columns; at least one of each is needed")]
+    Empty {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        columns: usize,
+    },
+    /// A vector does not fit the table.
+    #[error("{argument} has length {given}, expected {expected}")]
+    Length {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Length given.
+        given: usize,
+        /// Length expected.
+        expected: usize,
+    },
+    /// A vector holds a value that is not allowed.
+    #[error("{argument} is {value} at position {position}, allowed is {allowed}")]
+    Entry {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Position.
+        position: usize,
+        /// Value given.
+        value: f64,
+        /// Allowed values in words.
+        allowed: &'static str,
+    },
+    /// An option is outside its range.
+    #[error("option {option} is {value}, allowed is {allowed}")]
+    OptionOutOfRange {
+        /// Name of the option.
+        option: &'static str,
+        /// Value given.
+        value: f64,
+        /// Allowed range in words.
+        allowed: &'static str,
+    },
+    /// The table itself is bad.
+    #[error(transparent)]
+    Table(#[from] LinalgError),
+}
