@@ -1,0 +1,50 @@
+//! Why there is no model.
+use samplewise_linalg::LinalgError;
+
+/// One variant per cause.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompletionError {
+    /// No entries.
+    #[error("there are no entries")]
+    Empty,
+    /// The rank is zero or above what the shape allows.
+    #[error("rank is {rank}, allowed is 1 to {limit}")]
+    Rank {
+        /// Rank given.
+        rank: usize,
+        /// Largest rank.
+        limit: usize,
+    },
+    /// Fewer entries than are needed to fit and to check.
+    #[error("{given} entries are too few for rank {rank}: at least {needed} are needed")]
+    TooFewEntries {
+        /// Entries given.
+        given: usize,
+        /// Rank asked.
+        rank: usize,
+        /// Entries needed.
+        needed: usize,
+    },
+    /// A weight is negative or not finite.
+    #[error("weight {position} is {value}, allowed is finite and positive")]
+    Weight {
+        /// Position of the weight.
+        position: usize,
+        /// Value given.
+        value: f64,
+    },
+    /// An option is outside its range.
+    #[error("option {option} is {value}, allowed is {allowed}")]
+    OptionOutOfRange {
+        /// Name of the option.
+        option: &'static str,
+        /// Value given.
+        value: f64,
+        /// Allowed range in words.
+        allowed: &'static str,
+    },
+    /// The entries themselves are bad: outside the shape, twice, not finite.
+    #[error(transparent)]
+    Entries(#[from] LinalgError),
+}
