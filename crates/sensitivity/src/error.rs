@@ -1,0 +1,37 @@
+//! Why there is no answer.
+use samplewise_linalg::LinalgError;
+
+/// One variant per cause.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SensitivityError {
+    /// `p` is below 1 or not finite.
+    #[error("p is {p}, allowed is 1 to 64")]
+    Exponent {
+        /// Value given.
+        p: f64,
+    },
+    /// The coreset is smaller than it can be or larger than the data.
+    #[error("size is {size}, allowed is {least} to {rows}")]
+    Size {
+        /// Size given.
+        size: usize,
+        /// Least size.
+        least: usize,
+        /// Rows of the data.
+        rows: usize,
+    },
+    /// A number outside its range.
+    #[error("{argument} is {value}, allowed is {allowed}")]
+    OutOfRange {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Value given.
+        value: f64,
+        /// Allowed values in words.
+        allowed: &'static str,
+    },
+    /// The data are bad: empty, not finite, wrong length.
+    #[error(transparent)]
+    Data(#[from] LinalgError),
+}

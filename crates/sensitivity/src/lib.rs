@@ -1,0 +1,44 @@
+//! Which rows of a table matter for `ℓp` problems, a small weighted subset that answers for all of them, and `ℓp`
+//! regression on it with a certificate on the full data (arXiv 2306.00732 version 2, and the Lewis-weight literature).
+//!
+//! The sensitivity of row `i` of `A` (`n × d`) is `s_i = sup_x |a_iᵀx|^p / ‖A x‖_p^p ∈ [0, 1]`. Rows kept independently
+//! with probability `q_i ≥` (a multiple of) an upper bound of `s_i`, with weight `1/q_i`, keep `‖A x‖_p^p` for all `x`
+//! at once.
+//!
+//! | stage | module | row |
+//! |---|---|---|
+//! | scores: leverage, root leverage, Lewis weights, with two-sided bounds on `s_i` | [`scores`](mod@scores) | SEN-1, SEN-2, SEN-3 |
+//! | sampling by row hash, weights | [`coreset`] | SEN-4, SEN-5 |
+//! | `ℓ1` and quantile regression: interior point | [`interior_point`] | SEN-6 |
+//! | `ℓp` regression, `p > 1`: damped Newton | [`newton`] | SEN-6 |
+//! | dual lower bound on the full data | [`certificate`] | SEN-7 |
+//! | regression on a coreset, judged on all rows | [`regress`](mod@regress) | SEN-8 |
+//!
+//! Honest limits, measured in the design: exact sensitivities do not sample better than Lewis weights or leverage
+//! scores on anything tried, and on benign data uniform sampling is as good. Lewis weights earn their cost where a few
+//! rows decide (rare categories, heavy tails).
+//!
+//! ```
+//! use samplewise_linalg::Matrix;
+//! use samplewise_sensitivity::{Loss, Options, regress_on_coreset};
+//! // 2,000 rows, one of them the only one that knows the second coefficient.
+//! let a = Matrix::from_fn(2000, 2, |i, j| if j == 0 { 1.0 + (i % 7) as f64 } else { f64::from(i == 700) });
+//! let b: Vec<f64> = (0..2000).map(|i| 2.0 * a[(i, 0)] + 5.0 * a[(i, 1)] + 0.1 * ((i * i % 11) as f64 - 5.0)).collect();
+//! let fit = regress_on_coreset(&a, &b, Loss::Lp(1.0), 150, &Options::default())?;
+//! assert!((fit.coefficients[1] - 5.0).abs() < 0.6, "the decisive row is in the coreset");
+//! assert!(fit.objective <= 1.05 * fit.lower_bound, "and the fit is certified within 5 %");
+//! # Ok::<(), samplewise_sensitivity::SensitivityError>(())
+//! ```
+
+pub mod certificate;
+pub mod coreset;
+pub mod error;
+pub mod interior_point;
+pub mod newton;
+pub mod regress;
+pub mod scores;
+
+pub use coreset::Coreset;
+pub use error::SensitivityError;
+pub use regress::{Loss, Options, Regression, Status, regress, regress_observed, regress_on_coreset};
+pub use scores::{Method, Scores, scores};

@@ -1,0 +1,86 @@
+//! One test per row of paper-refs.md.
+use proptest::prelude::*;
+use samplewise_linalg::Matrix;
+use samplewise_linalg::random::{Streams, normal};
+use samplewise_sensitivity::{Coreset, Loss, Method, Options, SensitivityError, regress, regress_on_coreset, scores};
+use samplewise_testkit::{assert_rate_at_most, generate};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// SEN-2 and SEN-3: Lewis weights sum to the rank, and no direction tried exceeds the upper bounds.
+    #[test]
+    fn lewis_weights_bound_the_sensitivities(seed in 0_u64..1000, d in 1_usize..6, p in prop_oneof![Just(1.0), Just(1.5), Just(2.0), Just(3.0), Just(5.0)]) {
+        let a = generate::adversarial_heavy_rows(60, d, seed);
+        let s = scores(&a, p, Method::Lewis).unwrap();
+        prop_assert!((s.total - d as f64).abs() < 0.02 * d as f64, "{}", s.total);
+        let mut rng = Streams::new(seed).stream(7);
+        for _ in 0..20 {
+            let x: Vec<f64> = (0..d).map(|_| normal(&mut rng)).collect();
+            let mut y = vec![0.0; 60];
+            a.multiply_vector_into(&x, &mut y);
+            let total: f64 = y.iter().map(|v| v.abs().powf(p)).sum();
+            for i in 0..60 {
+                prop_assert!(y[i].abs().powf(p) / total <= s.upper[i] * (1.0 + 1e-9));
+                prop_assert!(s.lower[i] <= s.upper[i]);
+            }
+        }
+    }
+
+    /// SEN-7: the lower bound never exceeds the loss of any candidate, and SEN-6: it meets it at the solution.
+    #[test]
+    fn the_certificate_is_below_every_candidate_and_meets_the_solution(
+        seed in 0_u64..1000, d in 1_usize..5,
+        loss in prop_oneof![Just(Loss::Lp(1.0)), Just(Loss::Lp(1.5)), Just(Loss::Lp(2.0)), Just(Loss::Lp(4.0)), Just(Loss::Quantile(0.8))],
+    ) {
+        let a = generate::random_matrix(300, d, seed);
+        let mut rng = Streams::new(seed).stream(8);
+        let b: Vec<f64> = (0..300).map(|i| a[(i, 0)] + normal(&mut rng)).collect();
+        let fit = regress(&a, &b, loss, 1e-10).unwrap();
+        for _ in 0..20 {
+            let x: Vec<f64> = fit.coefficients.iter().map(|c| c + 0.1 * normal(&mut rng)).collect();
+            let r: Vec<f64> = (0..300).map(|i| b[i] - (0..d).map(|j| a[(i, j)] * x[j]).sum::<f64>()).collect();
+            prop_assert!(fit.lower_bound <= loss.value(&r));
+        }
+        prop_assert!(fit.lower_bound >= 0.97 * fit.objective, "{:?} {:?}", loss, fit);
+    }
+}
+
+/// SEN-4: the sampled loss is unbiased: mean over 2,000 seeds within five standard errors.
+#[test]
+fn the_weighted_sample_is_unbiased() {
+    let a = generate::adversarial_heavy_rows(80, 3, 1);
+    let s = scores(&a, 1.0, Method::Lewis).unwrap();
+    let direction = [1.0, -0.5, 2.0];
+    let loss = |m: &Matrix| (0..m.rows()).map(|i| (0..3).map(|j| m[(i, j)] * direction[j]).sum::<f64>().abs()).sum::<f64>();
+    let truth = loss(&a);
+    let got: Vec<f64> = (0..2000).map(|seed| loss(&Coreset::bernoulli(&s.values, 20, seed).unwrap().scaled_rows(&a, 1.0))).collect();
+    let mean = got.iter().sum::<f64>() / 2000.0;
+    let sd = (got.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 2000.0).sqrt();
+    assert!((mean - truth).abs() < 5.0 * sd / 2000.0_f64.sqrt(), "{mean} {truth} {sd}");
+}
+
+/// SEN-8: where few rows decide, the coreset is within 10 % of the optimum and uniform rows are not.
+#[test]
+fn coresets_find_the_rows_that_decide() {
+    let a = Matrix::from_fn(4000, 6, |i, j| if j < 5 { f64::from(u8::from(i % 800 == j)) * 10.0 } else { 1.0 });
+    let mut rng = Streams::new(3).stream(0);
+    let b: Vec<f64> = (0..4000).map(|i| (0..6).map(|j| a[(i, j)] * j as f64).sum::<f64>() + normal(&mut rng)).collect();
+    let best = regress(&a, &b, Loss::Lp(1.0), 1e-10).unwrap().objective;
+    let excess = |method, seed| regress_on_coreset(&a, &b, Loss::Lp(1.0), 400, &Options { method, seed, ..Options::default() }).unwrap().objective / best - 1.0;
+    let failures = (0..20).filter(|&s| excess(Method::Lewis, s) > 0.1).count();
+    assert_rate_at_most(failures, 20, 0.05, 1e-6);
+    assert!((0..20).filter(|&s| excess(Method::Uniform, s) > excess(Method::Lewis, s)).count() > 14);
+}
+
+/// SEN-5: the sample of a row depends on its number alone.
+#[test]
+fn bad_input_is_an_error() {
+    assert!(matches!(scores(&Matrix::zeros(3, 2), 0.5, Method::Lewis), Err(SensitivityError::Exponent { .. })));
+    assert!(matches!(Coreset::bernoulli(&[1.0; 4], 5, 0), Err(SensitivityError::Size { .. })));
+    assert!(matches!(regress(&Matrix::zeros(3, 2), &[1.0; 2], Loss::Lp(1.0), 1e-9), Err(SensitivityError::Data(_))));
+    assert!(regress(&generate::random_matrix(5, 2, 1), &[1.0; 5], Loss::Quantile(1.5), 1e-9).is_err());
+    let a = Coreset::bernoulli(&[0.5; 100], 50, 7).unwrap();
+    assert_eq!(a, Coreset::bernoulli(&[0.5; 100], 50, 7).unwrap());
+    assert!(a.weights.iter().all(|w| (*w - 2.0).abs() < 1e-12));
+}
