@@ -32,8 +32,5 @@ pub fn peel(entries: &Entries, k: usize) -> Peeled {
             }
         }
     }
-    Peeled {
-        rows: (0..m).filter(|&i| gone[i]).collect(),
-        columns: (0..n).filter(|&j| gone[m + j]).collect(),
-    }
+    Peeled { rows: (0..m).filter(|&i| gone[i]).collect(), columns: (0..n).filter(|&j| gone[m + j]).collect() }
 }

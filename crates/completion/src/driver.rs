@@ -106,15 +106,16 @@ pub fn complete_observed<R: Rng + ?Sized>(
 
     let mut tried = Vec::new();
     let mut used = 0;
-    let mut run = |k: usize, observer: &mut dyn Observer, used: &mut usize| -> Result<(Path, Peeled), CompletionError> {
-        let out = peeled(k);
-        let budget = options.max_iterations.saturating_sub(*used).max(1);
-        let mut rng = streams.stream(k as u64);
-        let path = homotopy::run(&split.fit, &split.tuning, spread, k, &out, options, budget, &mut rng, observer)?;
-        *used += path.pairs;
-        tried.push((k, path.tuning_error));
-        Ok((path, out))
-    };
+    let mut run =
+        |k: usize, observer: &mut dyn Observer, used: &mut usize| -> Result<(Path, Peeled), CompletionError> {
+            let out = peeled(k);
+            let budget = options.max_iterations.saturating_sub(*used).max(1);
+            let mut rng = streams.stream(k as u64);
+            let path = homotopy::run(&split.fit, &split.tuning, spread, k, &out, options, budget, &mut rng, observer)?;
+            *used += path.pairs;
+            tried.push((k, path.tuning_error));
+            Ok((path, out))
+        };
     let (path, peeled) = match rank {
         Rank::Fixed(k) => run(k, observer, &mut used)?,
         Rank::Auto { max } => {
@@ -247,7 +248,13 @@ fn spread(entries: &Entries) -> f64 {
     let mean = entries.iter().map(|e| e.2).sum::<f64>() / n;
     let variance = entries.iter().map(|e| (e.2 - mean).powi(2)).sum::<f64>() / n;
     let size = entries.iter().map(|e| e.2.abs()).fold(0.0, f64::max);
-    if variance.sqrt() > 1e-12 * size { variance.sqrt() } else if size > 0.0 { size } else { 1.0 }
+    if variance.sqrt() > 1e-12 * size {
+        variance.sqrt()
+    } else if size > 0.0 {
+        size
+    } else {
+        1.0
+    }
 }
 
 fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<usize, CompletionError> {

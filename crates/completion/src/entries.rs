@@ -95,7 +95,11 @@ impl Entries {
     /// Entries in row order: `(row, column, value, weight)`.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, f64, f64)> + '_ {
         let weights = &self.by_row.weights;
-        self.by_row.values.iter().enumerate().map(move |(p, (i, j, v))| (i, j, v, weights.get(p).copied().unwrap_or(1.0)))
+        self.by_row
+            .values
+            .iter()
+            .enumerate()
+            .map(move |(p, (i, j, v))| (i, j, v, weights.get(p).copied().unwrap_or(1.0)))
     }
 
     /// The entries for which `keep` is true (positions in row order); `None` when there are none.

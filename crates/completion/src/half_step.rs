@@ -99,7 +99,8 @@ impl Work {
         let trace: f64 = (0..d).map(|a| self.gram[a * d + a]).sum::<f64>() / d as f64;
         let floor = 1e-12 * trace + f64::MIN_POSITIVE;
         for a in 0..d {
-            self.gram[a * d + a] += if a < k { ridge.lambda * count + floor } else { ridge.bias.unwrap_or(0.0) + floor };
+            self.gram[a * d + a] +=
+                if a < k { ridge.lambda * count + floor } else { ridge.bias.unwrap_or(0.0) + floor };
         }
         self.cholesky_solve();
         &self.right
@@ -123,7 +124,8 @@ impl Work {
             }
         }
         for i in 0..d {
-            self.right[i] = (self.right[i] - chunk::dot(&self.gram[i * d..i * d + i], &self.right[..i])) / self.gram[i * d + i];
+            self.right[i] =
+                (self.right[i] - chunk::dot(&self.gram[i * d..i * d + i], &self.right[..i])) / self.gram[i * d + i];
         }
         for i in (0..d).rev() {
             let x = self.right[i] / self.gram[i * d + i];

@@ -75,7 +75,8 @@ pub(crate) fn run<R: Rng + ?Sized>(
         let value = if error.is_nan() { None } else { Some(error) };
         interrupted = observer.step(Progress { stage: "annealing", step: pairs, total: None, value }).is_break();
         limit = pairs >= budget;
-        let improved = best.as_ref().is_none_or(|b| tuning.is_empty() || error < b.tuning_error || options.lambda.is_some());
+        let improved =
+            best.as_ref().is_none_or(|b| tuning.is_empty() || error < b.tuning_error || options.lambda.is_some());
         if improved {
             best = Some(Path { model: model.clone(), lambda, tuning_error: error, pairs, interrupted, limit });
         }
@@ -157,9 +158,25 @@ fn exact_finish(
     // The peeled rows and columns against the finished factors, with the last ridge of the path.
     let last = Ridge { lambda: from.lambda, exponent: 0.0, bias: None };
     let mut filled = model.clone();
-    half_step(&entries.by_row, &model.column_factors, &model.column_biases, model.mean, last, &mut filled.row_factors, &mut vec![0.0; entries.rows()]);
+    half_step(
+        &entries.by_row,
+        &model.column_factors,
+        &model.column_biases,
+        model.mean,
+        last,
+        &mut filled.row_factors,
+        &mut vec![0.0; entries.rows()],
+    );
     peeled.rows.iter().for_each(|&i| model.row_factors.row_mut(i).copy_from_slice(filled.row_factors.row(i)));
-    half_step(&entries.by_column, &model.row_factors, &model.row_biases, model.mean, last, &mut filled.column_factors, &mut vec![0.0; entries.columns()]);
+    half_step(
+        &entries.by_column,
+        &model.row_factors,
+        &model.row_biases,
+        model.mean,
+        last,
+        &mut filled.column_factors,
+        &mut vec![0.0; entries.columns()],
+    );
     peeled.columns.iter().for_each(|&j| model.column_factors.row_mut(j).copy_from_slice(filled.column_factors.row(j)));
     let tuning_error = errors.iter().copied().reduce(|_, last| last).unwrap_or(f64::INFINITY);
     (Path { model, lambda: 0.0, tuning_error, pairs: errors.len(), interrupted: stopped, limit: over }, stopped, over)

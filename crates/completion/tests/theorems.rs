@@ -72,11 +72,13 @@ fn the_homotopy_succeeds_where_plain_alternation_fails() {
 #[test]
 fn nothing_is_claimed_for_noise_and_the_rank_is_found() {
     let noise = generate::random_matrix(80, 80, 1);
-    let cells: Vec<(usize, usize)> = (0..80).flat_map(|i| (0..80).map(move |j| (i, j))).filter(|(i, j)| (i * 31 + j * 17) % 5 < 2).collect();
+    let cells: Vec<(usize, usize)> =
+        (0..80).flat_map(|i| (0..80).map(move |j| (i, j))).filter(|(i, j)| (i * 31 + j * 17) % 5 < 2).collect();
     let found = complete(&observed(&noise, &cells), Rank::Fixed(4), &exact(), &mut Streams::new(0).stream(0)).unwrap();
     assert_eq!(found.status, Status::NotRecovered);
     let (truth, cells) = generate::random_low_rank(120, 100, 3, 5_000, 3);
-    let found = complete(&observed(&truth, &cells), Rank::Auto { max: 8 }, &exact(), &mut Streams::new(0).stream(0)).unwrap();
+    let found =
+        complete(&observed(&truth, &cells), Rank::Auto { max: 8 }, &exact(), &mut Streams::new(0).stream(0)).unwrap();
     assert_eq!((found.report.rank, found.status), (3, Status::Verified), "{:?}", found.report.ranks_tried);
 }
 
@@ -173,7 +175,10 @@ fn bad_input_is_an_error_and_a_stopped_fit_returns_its_model() {
     let (truth, cells) = generate::random_low_rank(20, 20, 2, 200, 1);
     let data = observed(&truth, &cells);
     let mut rng = Streams::new(0).stream(0);
-    assert!(matches!(complete(&data, Rank::Fixed(0), &exact(), &mut rng), Err(CompletionError::Rank { rank: 0, limit: 20 })));
+    assert!(matches!(
+        complete(&data, Rank::Fixed(0), &exact(), &mut rng),
+        Err(CompletionError::Rank { rank: 0, limit: 20 })
+    ));
     assert!(matches!(complete(&data, Rank::Fixed(21), &exact(), &mut rng), Err(CompletionError::Rank { .. })));
     let bad = Options { decay: 1.0, ..exact() };
     assert!(matches!(complete(&data, Rank::Fixed(2), &bad, &mut rng), Err(CompletionError::OptionOutOfRange { .. })));

@@ -244,7 +244,10 @@ impl<S: Symbol> Plan<S> {
         let per_alignment = n / ((n - m as f64 + 1.0).min(alignments as f64));
         let mut out = vec![
             (Engine::Definition, COSTS.definition * m as f64),
-            (Engine::Vertical, COSTS.vertical * counted + COSTS.vertical_class * classes * overlap(vertical::BLOCK) + 1.0),
+            (
+                Engine::Vertical,
+                COSTS.vertical * counted + COSTS.vertical_class * classes * overlap(vertical::BLOCK) + 1.0,
+            ),
             (
                 Engine::Bitsliced,
                 COSTS.bitsliced * counted
@@ -279,14 +282,8 @@ pub struct Costs {
 }
 
 /// The constants in use.
-pub const COSTS: Costs = Costs {
-    definition: 1.0,
-    vertical: 0.02,
-    vertical_class: 0.6,
-    bitsliced: 0.003,
-    bitsliced_class: 1.0,
-    fft: 2.0,
-};
+pub const COSTS: Costs =
+    Costs { definition: 1.0, vertical: 0.02, vertical_class: 0.6, bitsliced: 0.003, bitsliced_class: 1.0, fft: 2.0 };
 
 fn check_len(pattern: usize) -> Result<(), HammingError> {
     let limit = 1 << 28;

@@ -124,7 +124,13 @@ impl Relation<u8> {
         let set = |b: u8| -> u16 {
             match alphabet {
                 Alphabet::Bytes => 0,
-                Alphabet::Dna => if is_acgt(b) { nucleotides(b) } else { 0 },
+                Alphabet::Dna => {
+                    if is_acgt(b) {
+                        nucleotides(b)
+                    } else {
+                        0
+                    }
+                }
                 Alphabet::Iupac => nucleotides(b),
             }
         };

@@ -44,7 +44,8 @@ pub(crate) fn minimise(
         best_dual = certificate.dual.max(best_dual); // any dual point of this λ certifies
         certificate.dual = best_dual;
         let done = certificate.gap() <= tolerance;
-        let progress = Progress { stage: "coordinate descent", step: epochs, total: None, value: Some(certificate.gap()) };
+        let progress =
+            Progress { stage: "coordinate descent", step: epochs, total: None, value: Some(certificate.gap()) };
         let interrupted = observer.step(progress).is_break();
         if done || interrupted || epochs >= max_epochs {
             return Outcome { certificate, epochs, converged: done, interrupted, working_set: size };
@@ -99,7 +100,7 @@ fn epochs_on(
             break;
         }
         if epochs % CHECK == 0 {
-                let c: Vec<f64> = set.iter().map(|&j| problem.correlation(j, &state.residual)).collect();
+            let c: Vec<f64> = set.iter().map(|&j| problem.correlation(j, &state.residual)).collect();
             let certificate = restricted(problem, lambda, set, state, &c);
             dual = dual.max(certificate.dual);
             if certificate.primal - dual <= target {

@@ -68,9 +68,9 @@ impl Design {
     /// The rows listed, in that order.
     pub fn select_rows(&self, rows: &[usize]) -> Design {
         let columns = match &self.columns {
-            Store::Dense(c) => Store::Dense(
-                c.chunks_exact(self.rows).flat_map(|column| rows.iter().map(|&i| column[i])).collect(),
-            ),
+            Store::Dense(c) => {
+                Store::Dense(c.chunks_exact(self.rows).flat_map(|column| rows.iter().map(|&i| column[i])).collect())
+            }
             Store::Sparse(c) => {
                 let mut position = vec![u32::MAX; self.rows];
                 rows.iter().enumerate().for_each(|(new, &old)| position[old] = new as u32);

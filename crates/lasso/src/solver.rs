@@ -208,13 +208,8 @@ fn run(
             (_, true) => Status::Interrupted,
             _ => Status::Limit,
         };
-        let coefficients: Vec<(usize, f64)> = state
-            .w
-            .iter()
-            .enumerate()
-            .filter(|c| *c.1 != 0.0)
-            .map(|(j, w)| (j, w / problem.scales[j]))
-            .collect();
+        let coefficients: Vec<(usize, f64)> =
+            state.w.iter().enumerate().filter(|c| *c.1 != 0.0).map(|(j, w)| (j, w / problem.scales[j])).collect();
         let intercept = if options.intercept { intercept(design, y, &problem.root, &coefficients) } else { 0.0 };
         out.push(Solution {
             lambda,

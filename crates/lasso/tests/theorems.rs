@@ -11,19 +11,14 @@ fn referee(x: &Matrix, y: &[f64], lambda: f64, o: &Options, s: &Solution) -> (f6
     let total: f64 = weights.iter().sum();
     weights.iter_mut().for_each(|w| *w *= n as f64 / total);
     let factors = o.penalty_factors.clone().unwrap_or_else(|| vec![1.0; p]);
-    let r: Vec<f64> = (0..n)
-        .map(|i| y[i] - s.intercept - s.coefficients.iter().map(|&(j, w)| x[(i, j)] * w).sum::<f64>())
-        .collect();
+    let r: Vec<f64> =
+        (0..n).map(|i| y[i] - s.intercept - s.coefficients.iter().map(|&(j, w)| x[(i, j)] * w).sum::<f64>()).collect();
     let loss: f64 = r.iter().zip(&weights).map(|(r, w)| w * r * r).sum::<f64>() / (2.0 * n as f64);
-    let penalty: f64 = s
-        .coefficients
-        .iter()
-        .map(|&(j, w)| factors[j] * (o.mix * w.abs() + 0.5 * (1.0 - o.mix) * w * w))
-        .sum::<f64>()
-        * lambda;
+    let penalty: f64 =
+        s.coefficients.iter().map(|&(j, w)| factors[j] * (o.mix * w.abs() + 0.5 * (1.0 - o.mix) * w * w)).sum::<f64>()
+            * lambda;
     // The dual point u = t r; with an intercept the weighted residuals must sum to zero, which optimality gives.
-    let c: Vec<f64> =
-        (0..p).map(|j| (0..n).map(|i| weights[i] * x[(i, j)] * r[i]).sum::<f64>() / n as f64).collect();
+    let c: Vec<f64> = (0..p).map(|j| (0..n).map(|i| weights[i] * x[(i, j)] * r[i]).sum::<f64>() / n as f64).collect();
     let z = |j: usize| if o.positive { c[j].max(0.0) } else { c[j].abs() };
     let square = 2.0 * loss;
     let target = r.iter().zip(&weights).zip(y).map(|((r, w), y)| w * r * y).sum::<f64>() / n as f64;
@@ -32,7 +27,9 @@ fn referee(x: &Matrix, y: &[f64], lambda: f64, o: &Options, s: &Solution) -> (f6
     let mut dual = t * target - 0.5 * t * t * square;
     if o.mix < 1.0 {
         let conjugate: f64 = (0..p)
-            .map(|j| (z(j) - lambda * o.mix * factors[j]).max(0.0).powi(2) / (2.0 * lambda * (1.0 - o.mix) * factors[j]))
+            .map(|j| {
+                (z(j) - lambda * o.mix * factors[j]).max(0.0).powi(2) / (2.0 * lambda * (1.0 - o.mix) * factors[j])
+            })
             .sum();
         dual = dual.max(target - 0.5 * square - conjugate);
     }
@@ -101,9 +98,15 @@ fn no_sign_pattern_beats_the_solution() {
             // Stationary point of the smooth problem with these signs, kept if its signs agree.
             let a = Matrix::from_fn(12, active.len().max(1), |i, c| active.get(c).map_or(0.0, |&j| x[(i, j)]));
             let g = samplewise_linalg::gram::gram(&a, None, Some(&y)).unwrap();
-            let mut w: Vec<f64> = g.right.iter().enumerate()
-                .map(|(c, b)| b - 12.0 * lambda * active.get(c).map_or(0.0, |&j| signs[j])).collect();
-            if active.is_empty() { w = vec![0.0]; } else {
+            let mut w: Vec<f64> = g
+                .right
+                .iter()
+                .enumerate()
+                .map(|(c, b)| b - 12.0 * lambda * active.get(c).map_or(0.0, |&j| signs[j]))
+                .collect();
+            if active.is_empty() {
+                w = vec![0.0];
+            } else {
                 samplewise_linalg::factor::Cholesky::new(&g.matrix, 0.0).unwrap().solve_in_place(&mut w);
             }
             let mut fitted = vec![0.0; 12];
@@ -143,10 +146,8 @@ fn weights_count_rows_and_standardisation_ignores_units() {
     let doubled = Design::dense(&x.select_rows(&twice)).unwrap();
     let y_twice: Vec<f64> = twice.iter().map(|&i| y[i]).collect();
     let o = Options { tolerance: 1e-12, ..Options::default() };
-    let weighted = Options {
-        sample_weights: Some((0..30).map(|i| if i < 10 { 2.0 } else { 1.0 }).collect()),
-        ..o.clone()
-    };
+    let weighted =
+        Options { sample_weights: Some((0..30).map(|i| if i < 10 { 2.0 } else { 1.0 }).collect()), ..o.clone() };
     let a = solve(&doubled, &y_twice, 0.1, &o).unwrap();
     let b = solve(&Design::dense(&x).unwrap(), &y, 0.1, &weighted).unwrap();
     for j in 0..8 {

@@ -288,11 +288,9 @@ impl<'a, T: Real> MatrixView<'a, T> {
         };
         match needed {
             Some(n) if n <= data.len() => Ok(Self { data, rows, columns, row_stride, column_stride }),
-            _ => Err(LinalgError::Length {
-                argument: "data",
-                given: data.len(),
-                expected: needed.unwrap_or(usize::MAX),
-            }),
+            _ => {
+                Err(LinalgError::Length { argument: "data", given: data.len(), expected: needed.unwrap_or(usize::MAX) })
+            }
         }
     }
 

@@ -101,10 +101,7 @@ pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
         params,
     )
     .map_err(|_| LinalgError::NoConvergence { method: "symmetric eigenvalue iteration" })?;
-    Ok((
-        values.column_vector().iter().copied().collect(),
-        Matrix::from_fn(n, n, |i, j| vectors[(i, j)]),
-    ))
+    Ok((values.column_vector().iter().copied().collect(), Matrix::from_fn(n, n, |i, j| vectors[(i, j)])))
 }
 
 /// Thin singular value decomposition `A = U diag(s) Vᵀ`, `s` descending.

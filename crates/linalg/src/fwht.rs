@@ -45,7 +45,12 @@ pub fn fwht_in_place<T: FwhtScalar>(x: &mut [T]) {
     a.par_chunks_mut(chunk)
         .zip(b.par_chunks_mut(chunk))
         .zip(c.par_chunks_mut(chunk).zip(d.par_chunks_mut(chunk)))
-        .for_each(|((a, b), (c, d))| pulp::Arch::new().dispatch(#[inline(always)] || radix4(a, b, c, d)));
+        .for_each(|((a, b), (c, d))| {
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || radix4(a, b, c, d),
+            )
+        });
 }
 
 /// Transforms each consecutive block of `block` entries.
@@ -62,7 +67,10 @@ pub fn fwht_blocks_in_place<T: FwhtScalar>(x: &mut [T], block: usize) {
 }
 
 fn serial<T: FwhtScalar>(x: &mut [T]) {
-    pulp::Arch::new().dispatch(#[inline(always)] || recurse(x));
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || recurse(x),
+    );
 }
 
 #[inline(always)]

@@ -34,8 +34,10 @@ pub fn gram(x: &Matrix, weights: Option<&[f64]>, right: Option<&[f64]>) -> Resul
     }
     // At most 32 partial sums whatever n, and a boundary that depends on n alone.
     let block = n.div_ceil(32).max(2048);
-    let parts: Vec<Gram> =
-        (0..n.div_ceil(block)).into_par_iter().map(|b| part(x, weights, right, b * block, ((b + 1) * block).min(n))).collect();
+    let parts: Vec<Gram> = (0..n.div_ceil(block))
+        .into_par_iter()
+        .map(|b| part(x, weights, right, b * block, ((b + 1) * block).min(n)))
+        .collect();
     for p in parts {
         chunk::axpy(1.0, p.matrix.as_slice(), total.matrix.as_mut_slice());
         chunk::axpy(1.0, &p.right, &mut total.right);

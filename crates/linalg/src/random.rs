@@ -2,8 +2,8 @@
 //! the number of threads nor on the order of work.
 //!
 //! xoshiro256++ is used by name: `StdRng` may change between releases, and results of ours are stored.
-pub use rand_xoshiro::Xoshiro256PlusPlus as StreamRng;
 use rand::{Rng, SeedableRng};
+pub use rand_xoshiro::Xoshiro256PlusPlus as StreamRng;
 
 /// A family of independent streams derived from one seed.
 ///

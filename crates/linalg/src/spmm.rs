@@ -26,10 +26,12 @@ pub fn multiply(a: &CsrMatrix, x: &Matrix) -> Matrix {
     if a.nnz() * k < 1 << 15 {
         rows(0, out.as_mut_slice());
     } else {
-        out.as_mut_slice()
-            .par_chunks_mut(ROW_BLOCK * k)
-            .enumerate()
-            .for_each(|(b, part)| pulp::Arch::new().dispatch(#[inline(always)] || rows(b * ROW_BLOCK, part)));
+        out.as_mut_slice().par_chunks_mut(ROW_BLOCK * k).enumerate().for_each(|(b, part)| {
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || rows(b * ROW_BLOCK, part),
+            )
+        });
     }
     out
 }
@@ -51,14 +53,7 @@ fn row(a: &CsrMatrix, i: usize, x: &Matrix, y: &mut [f64]) {
 }
 
 #[inline(always)]
-fn panel<const W: usize>(
-    indices: &[u32],
-    values: &[f64],
-    x: &[f64],
-    k: usize,
-    at: usize,
-    y: &mut [f64],
-) -> usize {
+fn panel<const W: usize>(indices: &[u32], values: &[f64], x: &[f64], k: usize, at: usize, y: &mut [f64]) -> usize {
     let mut acc = [0.0; W];
     for (&j, &v) in indices.iter().zip(values) {
         let from = j as usize * k + at;

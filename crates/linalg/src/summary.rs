@@ -119,7 +119,10 @@ impl Summary for GramSummary {
             return Err(bad("unknown version"));
         }
         let d = usize::try_from(word(8)).map_err(|_| bad("dimension does not fit"))?;
-        let count = d.checked_mul(d).and_then(|q| q.checked_add(d)?.checked_add(1)).ok_or_else(|| bad("dimension does not fit"))?;
+        let count = d
+            .checked_mul(d)
+            .and_then(|q| q.checked_add(d)?.checked_add(1))
+            .ok_or_else(|| bad("dimension does not fit"))?;
         let (values, rest) = bytes[24..].as_chunks::<8>();
         if values.len() != count || !rest.is_empty() {
             return Err(bad("length does not match the dimension"));

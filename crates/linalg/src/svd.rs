@@ -69,9 +69,8 @@ pub fn truncated_svd<R: Rng + ?Sized>(
     let v = Matrix::from_fn(n, kept, |i, j| small.u[(i, j)]);
     let s = small.s[..kept].to_vec();
     let av = a.apply_block(&v);
-    let residuals = (0..kept)
-        .map(|j| chunk::norm(&(0..m).map(|i| av[(i, j)] - s[j] * u[(i, j)]).collect::<Vec<_>>()))
-        .collect();
+    let residuals =
+        (0..kept).map(|j| chunk::norm(&(0..m).map(|i| av[(i, j)] - s[j] * u[(i, j)]).collect::<Vec<_>>())).collect();
     Ok(TruncatedSvd { u, s, v, residuals })
 }
 

@@ -28,8 +28,7 @@ pub fn tsqr(x: &Matrix) -> Triangular {
     if d == 0 {
         return Triangular { r: Matrix::zeros(0, 0), full_rank: true };
     }
-    let parts: Vec<Triangular> =
-        x.as_slice().par_chunks(SUPER_BLOCK * d).map(|rows| factor_rows(rows, d)).collect();
+    let parts: Vec<Triangular> = x.as_slice().par_chunks(SUPER_BLOCK * d).map(|rows| factor_rows(rows, d)).collect();
     if parts.len() == 1 {
         return parts.into_iter().next().expect("one part");
     }

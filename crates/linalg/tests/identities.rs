@@ -5,9 +5,7 @@ use samplewise_linalg::lstsq::{Method, Path, least_squares};
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
-use samplewise_linalg::{
-    CooBuilder, Duplicates, Matrix, Summary, factor, gram, leverage, spmm, tsqr,
-};
+use samplewise_linalg::{CooBuilder, Duplicates, Matrix, Summary, factor, gram, leverage, spmm, tsqr};
 
 fn integers(rows: usize, columns: usize, seed: u64) -> Matrix {
     let s = Streams::new(seed);

@@ -2,9 +2,9 @@
 use rand::Rng;
 use samplewise_linalg::Matrix;
 
+use crate::MtrlError;
 use crate::relevance::{Strategy, allocate, relevance};
 use crate::representation::{Representation, TaskData, fit_representation};
-use crate::MtrlError;
 
 /// Where samples come from.
 pub trait TaskOracle {

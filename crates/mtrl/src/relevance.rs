@@ -23,14 +23,19 @@ pub enum Strategy {
 ///
 /// # Errors
 /// [`MtrlError::Lasso`], [`MtrlError::Data`].
-pub fn relevance(weights: &Matrix, target: &[f64], strategy: Strategy, lambda: Option<f64>) -> Result<Vec<f64>, MtrlError> {
+pub fn relevance(
+    weights: &Matrix,
+    target: &[f64],
+    strategy: Strategy,
+    lambda: Option<f64>,
+) -> Result<Vec<f64>, MtrlError> {
     let tasks = weights.columns();
     match strategy {
         Strategy::Uniform => Ok(vec![1.0 / tasks as f64; tasks]),
         Strategy::L2 => Ok(least_squares(weights, target, Method::Auto)?.x),
         Strategy::L1 => {
             let design = Design::dense(weights)?;
-            let options = samplewise_lasso::Options { intercept: false, ..Default::default() };
+            let options = samplewise_lasso::Options { intercept: false, tolerance: 1e-12, ..Default::default() };
             let lambda = match lambda {
                 Some(l) => l,
                 None => 0.05 * largest_lambda(&design, target, &options)?,

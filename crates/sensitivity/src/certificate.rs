@@ -57,8 +57,10 @@ fn kinked_bound(a: &Matrix, b: &[f64], residual: &[f64], tau: f64) -> Result<f64
             // u = clip(r/h) in [−(1−τ), τ]: rows inside the kink carry curvature 1/h.
             let clip = |r: f64| (r / h + tau - 0.5).clamp(tau - 1.0, tau);
             let mut u: Vec<f64> = r.iter().map(|&r| clip(r)).collect();
-            let inside: Vec<f64> =
-                r.iter().map(|&r| if (r / h + tau - 0.5).abs() < 1.0 && clip(r) == r / h + tau - 0.5 { 1.0 } else { 1e-7 }).collect();
+            let inside: Vec<f64> = r
+                .iter()
+                .map(|&r| if (r / h + tau - 0.5).abs() < 1.0 && clip(r) == r / h + tau - 0.5 { 1.0 } else { 1e-7 })
+                .collect();
             let correction = project(a, &inside, &mut u)?;
             let worst = u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)));
             if worst > 0.0 {

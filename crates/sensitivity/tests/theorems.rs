@@ -52,9 +52,11 @@ fn the_weighted_sample_is_unbiased() {
     let a = generate::adversarial_heavy_rows(80, 3, 1);
     let s = scores(&a, 1.0, Method::Lewis).unwrap();
     let direction = [1.0, -0.5, 2.0];
-    let loss = |m: &Matrix| (0..m.rows()).map(|i| (0..3).map(|j| m[(i, j)] * direction[j]).sum::<f64>().abs()).sum::<f64>();
+    let loss =
+        |m: &Matrix| (0..m.rows()).map(|i| (0..3).map(|j| m[(i, j)] * direction[j]).sum::<f64>().abs()).sum::<f64>();
     let truth = loss(&a);
-    let got: Vec<f64> = (0..2000).map(|seed| loss(&Coreset::bernoulli(&s.values, 20, seed).unwrap().scaled_rows(&a, 1.0))).collect();
+    let got: Vec<f64> =
+        (0..2000).map(|seed| loss(&Coreset::bernoulli(&s.values, 20, seed).unwrap().scaled_rows(&a, 1.0))).collect();
     let mean = got.iter().sum::<f64>() / 2000.0;
     let sd = (got.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 2000.0).sqrt();
     assert!((mean - truth).abs() < 5.0 * sd / 2000.0_f64.sqrt(), "{mean} {truth} {sd}");
@@ -67,7 +69,13 @@ fn coresets_find_the_rows_that_decide() {
     let mut rng = Streams::new(3).stream(0);
     let b: Vec<f64> = (0..4000).map(|i| (0..6).map(|j| a[(i, j)] * j as f64).sum::<f64>() + normal(&mut rng)).collect();
     let best = regress(&a, &b, Loss::Lp(1.0), 1e-10).unwrap().objective;
-    let excess = |method, seed| regress_on_coreset(&a, &b, Loss::Lp(1.0), 400, &Options { method, seed, ..Options::default() }).unwrap().objective / best - 1.0;
+    let excess = |method, seed| {
+        regress_on_coreset(&a, &b, Loss::Lp(1.0), 400, &Options { method, seed, ..Options::default() })
+            .unwrap()
+            .objective
+            / best
+            - 1.0
+    };
     let failures = (0..20).filter(|&s| excess(Method::Lewis, s) > 0.1).count();
     assert_rate_at_most(failures, 20, 0.05, 1e-6);
     assert!((0..20).filter(|&s| excess(Method::Uniform, s) > excess(Method::Lewis, s)).count() > 14);

@@ -42,10 +42,7 @@ pub fn table(name: &str) -> Table {
     let text = text(name);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().expect("fixture has a header").iter().map(str::to_owned).collect();
-    let rows = reader
-        .records()
-        .map(|r| r.expect("fixture row").iter().map(str::to_owned).collect())
-        .collect();
+    let rows = reader.records().map(|r| r.expect("fixture row").iter().map(str::to_owned).collect()).collect();
     Table { header, rows }
 }
 

@@ -63,9 +63,7 @@ pub fn random_text(len: usize, alphabet: &[u8], seed: u64) -> Vec<u8> {
 pub fn adversarial_periodic_text(len: usize, period: usize, errors: f64, seed: u64) -> Vec<u8> {
     let mut rng = Streams::new(seed).stream(5);
     let unit = random_text(period, b"ACGT", seed);
-    (0..len)
-        .map(|i| if uniform(&mut rng) < errors { b"ACGT"[below(&mut rng, 4)] } else { unit[i % period] })
-        .collect()
+    (0..len).map(|i| if uniform(&mut rng) < errors { b"ACGT"[below(&mut rng, 4)] } else { unit[i % period] }).collect()
 }
 
 /// Regression data `y = X w + noise`, `support` nonzero weights of size 1 to 2 with random signs.

@@ -28,7 +28,9 @@ pub fn from_sign_bits(y: &[f64], tolerance: f64) -> Content {
     };
     let other = other.abs();
     // |a| = |b| makes one magnitude vanish, and then which bit belongs to which coefficient cannot be told.
-    if first.abs() <= tolerance || other <= tolerance || y[1..].iter().any(|&v| !same(v, first.abs()) && !same(v, other))
+    if first.abs() <= tolerance
+        || other <= tolerance
+        || y[1..].iter().any(|&v| !same(v, first.abs()) && !same(v, other))
     {
         return Content::MultiTon;
     }

@@ -87,9 +87,7 @@ pub fn invert(columns: &[u64]) -> Option<Vec<u64>> {
 }
 
 fn transpose(columns: &[u64]) -> Vec<u64> {
-    (0..columns.len())
-        .map(|i| columns.iter().enumerate().fold(0, |row, (j, c)| row | (c >> i & 1) << j))
-        .collect()
+    (0..columns.len()).map(|i| columns.iter().enumerate().fold(0, |row, (j, c)| row | (c >> i & 1) << j)).collect()
 }
 
 #[cfg(test)]

@@ -79,11 +79,8 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
         lists += state.list_changed(&mut listed, &mut pool, order, LIST, setting.variance.is_some());
         let known: BTreeSet<u64> = support.iter().map(|m| m.index).collect();
         let candidates: Vec<u64> = pool.iter().copied().filter(|k| !known.contains(k)).collect();
-        let mut scored: Vec<(f64, u64)> = candidates
-            .par_iter()
-            .map(|&k| (state.score(&state.locate(k)).0, k))
-            .filter(|(g, _)| *g >= gain)
-            .collect();
+        let mut scored: Vec<(f64, u64)> =
+            candidates.par_iter().map(|&k| (state.score(&state.locate(k)).0, k)).filter(|(g, _)| *g >= gain).collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let cap = if gain >= first_gain { usize::MAX } else { 1 + support.len() / 60 };
         let mut accepted = 0;
@@ -258,7 +255,8 @@ impl<'a> Bins<'a> {
             let v = floor(c, e);
             v.ln() + e / v
         };
-        let gain = seen.iter().enumerate().map(|(c, &(_, e, count))| count / 2.0 * (phi(c, e) - phi(c, after[c]))).sum();
+        let gain =
+            seen.iter().enumerate().map(|(c, &(_, e, count))| count / 2.0 * (phi(c, e) - phi(c, after[c]))).sum();
         (gain, a)
     }
 

@@ -1,0 +1,214 @@
+//! `samplewise complete`.
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use samplewise_completion::{Completion, Entries, Options, Rank, Status, complete_observed};
+use samplewise_linalg::random::Streams;
+use serde_json::{Value, json};
+
+use crate::input::Table;
+use crate::output;
+use crate::session::{Answer, Failure, Session, bad, usage};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Triplets: row, column, value[, weight].
+    triplets: PathBuf,
+    /// Columns to use, by name or number.
+    #[arg(long)]
+    columns: Option<String>,
+    /// The first line is data.
+    #[arg(long)]
+    no_header: bool,
+    /// Rank, or auto.
+    #[arg(long, default_value = "auto")]
+    rank: String,
+    /// Ridge, or auto.
+    #[arg(long, default_value = "auto")]
+    lambda: String,
+    /// auto or exact.
+    #[arg(long, default_value = "auto")]
+    solver: String,
+    /// Share of entries kept to judge the result.
+    #[arg(long, conflicts_with = "test")]
+    holdout: Option<f64>,
+    /// Triplets to judge the result on.
+    #[arg(long)]
+    test: Option<PathBuf>,
+    /// Mean and biases of rows and columns: on or off.
+    #[arg(long, default_value = "on")]
+    biases: String,
+    /// Ask for exact recovery to this relative error.
+    #[arg(long)]
+    tolerance: Option<f64>,
+    /// Pairs of half steps.
+    #[arg(long, default_value_t = 2000)]
+    max_iterations: usize,
+    /// Not in this version.
+    #[arg(long)]
+    factors: Option<PathBuf>,
+    /// Pairs row,column to predict.
+    #[arg(long, requires = "out")]
+    predict: Option<PathBuf>,
+    /// Where predictions go.
+    #[arg(long, requires = "predict")]
+    out: Option<PathBuf>,
+}
+
+/// Ids of one side.
+#[derive(Default)]
+struct Ids(HashMap<String, usize>);
+
+impl Ids {
+    fn intern(&mut self, id: &str) -> usize {
+        let next = self.0.len();
+        *self.0.entry(id.to_owned()).or_insert(next)
+    }
+}
+
+struct Triplets {
+    entries: Vec<(usize, usize, f64)>,
+    weights: Option<Vec<f64>>,
+}
+
+fn looks_like_header(value_column: usize) -> impl Fn(&[String]) -> bool {
+    move |first| first.get(value_column).is_some_and(|c| c.parse::<f64>().is_err())
+}
+
+fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut Ids) -> Result<Triplets, Failure> {
+    let table = Table::read(path, a.no_header, looks_like_header(2))?;
+    let picked: Vec<usize> = match &a.columns {
+        Some(list) => list.split(',').map(|c| table.column(c.trim())).collect::<Result<_, _>>()?,
+        None => (0..table.header.len().min(4)).collect(),
+    };
+    if picked.len() < 3 {
+        return Err(bad(format!("{}: {} columns, row, column and value are needed", table.name, picked.len())));
+    }
+    let mut seen = HashMap::new();
+    let mut out = Triplets { entries: Vec::new(), weights: (picked.len() > 3).then(Vec::new) };
+    for i in 0..table.rows.len() {
+        let cell = |c: usize| {
+            let line = table.lines[i];
+            table.rows[i].get(picked[c]).filter(|v| !v.is_empty()).ok_or_else(|| {
+                bad(format!("{}:{line}:{}: the cell is missing", table.name, picked[c] + 1))
+            })
+        };
+        let position = (rows.intern(cell(0)?), columns.intern(cell(1)?));
+        if let Some(first) = seen.insert(position, table.lines[i]) {
+            let line = table.lines[i];
+            return Err(bad(format!("{}:{line}:1: the pair was already given in line {first}", table.name)));
+        }
+        out.entries.push((position.0, position.1, table.number(i, picked[2])?));
+        if let Some(w) = &mut out.weights {
+            w.push(table.number(i, picked[3])?);
+        }
+    }
+    Ok(out)
+}
+
+pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
+    if !["auto", "exact"].contains(&a.solver.as_str()) {
+        return Err(usage(format!("--solver {} is not available in this version; auto and exact are", a.solver)));
+    }
+    if a.factors.is_some() {
+        return Err(usage("--factors is not available in this version"));
+    }
+    let biases = match a.biases.as_str() {
+        "on" => a.tolerance.is_none(),
+        "off" => false,
+        other => return Err(usage(format!("--biases is {other}, allowed is on or off"))),
+    };
+    let rank = match a.rank.as_str() {
+        "auto" => Rank::Auto { max: 30 },
+        k => Rank::Fixed(k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?),
+    };
+    let lambda = match a.lambda.as_str() {
+        "auto" => None,
+        l => Some(l.parse().map_err(|_| usage(format!("--lambda is {l}, allowed is auto or a number")))?),
+    };
+    let (mut rows, mut columns) = (Ids::default(), Ids::default());
+    let (train, test, pairs) = session.stage("read", || {
+        let train = read(&a.triplets, a, &mut rows, &mut columns)?;
+        let test = a.test.as_ref().map(|p| read(p, a, &mut rows, &mut columns)).transpose()?;
+        let pairs = a.predict.as_ref().map(|p| Table::read(p, a.no_header, |f| f.first().is_some_and(|c| c == "row"))).transpose()?;
+        Ok((train, test, pairs))
+    })?;
+    let options = Options {
+        lambda,
+        biases,
+        tolerance: a.tolerance,
+        max_iterations: a.max_iterations,
+        verification: if test.is_some() { 0.0 } else { a.holdout.unwrap_or(0.05) },
+        ..Options::default()
+    };
+    let mut observer = session;
+    let done: Completion = session.stage("compute", || {
+        let data = Entries::new(rows.0.len(), columns.0.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
+        let mut rng = Streams::new(session.seed()).stream(0);
+        complete_observed(&data, rank, &options, &mut rng, &mut observer).map_err(bad)
+    })?;
+    if let (Some(pairs), Some(out)) = (&pairs, &a.out) {
+        session.stage("write", || {
+            let mut lines = Vec::with_capacity(pairs.rows.len());
+            for (r, line) in pairs.rows.iter().zip(&pairs.lines) {
+                let id = |ids: &Ids, c: usize| {
+                    let name = r.get(c).map_or("", String::as_str);
+                    let unknown = || bad(format!("{}:{line}:{}: {name:?} is not among the triplets", pairs.name, c + 1));
+                    ids.0.get(name).copied().ok_or_else(unknown)
+                };
+                lines.push((id(&rows, 0)?, id(&columns, 1)?));
+            }
+            output::write(out, |w| {
+                writeln!(w, "row,column,prediction")?;
+                for (r, &(i, j)) in pairs.rows.iter().zip(&lines) {
+                    writeln!(w, "{},{},{}", r[0], r[1], done.model.predict(i, j))?;
+                }
+                Ok(())
+            })
+        })?;
+    }
+    Ok(answer(a, &done, &rows, &columns, train.entries.len(), test.as_ref().map(|t| &t.entries[..])))
+}
+
+fn answer(
+    a: &Arguments,
+    done: &Completion,
+    rows: &Ids,
+    columns: &Ids,
+    observed: usize,
+    test: Option<&[(usize, usize, f64)]>,
+) -> Answer {
+    let r = &done.report;
+    let test_rmse = test.map_or(r.test_rmse, |t| done.model.rmse(t));
+    let status = match done.status {
+        Status::Verified => "verified",
+        Status::Fitted => "fitted",
+        Status::NotRecovered => "not_recovered",
+        Status::Limit => "limit",
+        Status::Interrupted => "interrupted",
+    };
+    let result = json!({
+        "status": status, "rows": rows.0.len(), "columns": columns.0.len(), "observed": observed,
+        "undetermined_rows": r.undetermined_rows.len(), "undetermined_columns": r.undetermined_columns.len(),
+        "rank": r.rank, "train_rmse": r.train_rmse, "test_rmse": test_rmse,
+        "baseline_test_rmse": r.baseline_test_rmse,
+    });
+    let report = json!({
+        "path": "ridge homotopy, exact row solves", "lambda": r.lambda, "iterations": r.iterations,
+        "tuning_entries": r.tuning_entries, "verification_entries": r.verification_entries,
+        "relative_test_error": r.relative_test_error, "spread": r.spread,
+        "certificate": {"share": r.exceeding_share, "error_above": r.largest_held_out_error, "confidence": 0.95},
+        "ranks_tried": r.ranks_tried,
+    });
+    let show = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.5}"));
+    let table = format!(
+        "status        {status}\nmatrix        {} x {}, {observed} entries\nrank          {}\ntrain rmse    {:.5}\ntest rmse     {}\nbaseline rmse {}\n",
+        rows.0.len(), columns.0.len(), r.rank, r.train_rmse, show(test_rmse), show(r.baseline_test_rmse)
+    );
+    let parameters: Value = json!({
+        "triplets": a.triplets, "rank": a.rank, "lambda": a.lambda, "solver": a.solver, "biases": a.biases,
+        "tolerance": a.tolerance, "holdout": a.holdout, "test": a.test, "max_iterations": a.max_iterations,
+    });
+    Answer { parameters, result, report: super::map(report), table }
+}

@@ -1,0 +1,131 @@
+//! `samplewise lasso`.
+use std::path::PathBuf;
+
+use samplewise_lasso::{Design, Options, Solution, Status, cross_validate, largest_lambda, path, solve_observed};
+use samplewise_linalg::CsrMatrix;
+use serde_json::{Value, json};
+
+use crate::input::{self, Table};
+use crate::session::{Answer, Failure, Session, bad, usage};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// CSV, or .mtx with --target-file.
+    table: PathBuf,
+    #[arg(long, required_unless_present = "target_file")]
+    target: Option<String>,
+    #[arg(long)]
+    target_file: Option<PathBuf>,
+    #[arg(long)]
+    no_header: bool,
+    /// One value of lambda (default: a tenth of the largest).
+    #[arg(long, conflicts_with_all = ["path", "cv"])]
+    lambda: Option<f64>,
+    /// Number of values of lambda.
+    #[arg(long)]
+    path: Option<usize>,
+    #[arg(long, default_value_t = 1e-2)]
+    min_ratio: f64,
+    /// Folds of cross-validation.
+    #[arg(long)]
+    cv: Option<usize>,
+    /// Share of the l1 term, above 0 and at most 1.
+    #[arg(long, default_value_t = 1.0)]
+    elastic_net: f64,
+    #[arg(long)]
+    positive: bool,
+    #[arg(long)]
+    no_intercept: bool,
+    #[arg(long)]
+    standardize: bool,
+    /// Column of row weights.
+    #[arg(long)]
+    weights: Option<String>,
+    #[arg(long, default_value_t = 1e-8)]
+    tolerance: f64,
+}
+
+pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
+    let text = a.table.to_string_lossy();
+    if text.ends_with(".npz") {
+        return Err(usage(".npz tables are not available in this version"));
+    }
+    let (design, y, names, weights) = session.stage("read", || {
+        if text.trim_end_matches(".gz").ends_with(".mtx") {
+            let file = a.target_file.as_ref().ok_or_else(|| usage(".mtx tables need --target-file"))?;
+            let raw = String::from_utf8(input::bytes(&a.table)?).map_err(|_| bad(format!("{text}: not text")))?;
+            let x = CsrMatrix::from_matrix_market(&raw).map_err(|e| bad(format!("{text}: {e}")))?;
+            let names = (0..x.columns()).map(|j| j.to_string()).collect();
+            return Ok((Design::sparse(&x).map_err(bad)?, input::vector(file)?, names, None));
+        }
+        let table = Table::read_numbers(&a.table, a.no_header)?;
+        let target = a.target.as_ref().map(|c| table.column(c)).transpose()?;
+        let weight = a.weights.as_ref().map(|c| table.column(c)).transpose()?;
+        let features = table.select("all", &target.into_iter().chain(weight).collect::<Vec<_>>())?;
+        let y = match (target, &a.target_file) {
+            (Some(t), _) => table.numbers(t)?,
+            (None, Some(f)) => input::vector(f)?,
+            _ => return Err(usage("--target or --target-file is needed")),
+        };
+        let names: Vec<String> = features.iter().map(|&j| table.header[j].clone()).collect();
+        let weights = weight.map(|w| table.numbers(w)).transpose()?;
+        Ok((Design::dense(&table.matrix(&features, false)?).map_err(bad)?, y, names, weights))
+    })?;
+    let options = Options {
+        tolerance: a.tolerance,
+        mix: a.elastic_net,
+        intercept: !a.no_intercept,
+        standardize: a.standardize,
+        positive: a.positive,
+        sample_weights: weights,
+        ..Options::default()
+    };
+    let mut observer = session;
+    let fail = |e| bad(format!("{text}: {e}"));
+    let (fits, chosen, cv) = session.stage("compute", || {
+        let count = a.path.unwrap_or(100);
+        if let Some(folds) = a.cv {
+            let cv = cross_validate(&design, &y, folds, count, a.min_ratio, session.seed(), &options, &mut observer)
+                .map_err(fail)?;
+            let table = json!({"lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error, "best": cv.best});
+            return Ok((cv.path, cv.best, table));
+        }
+        if a.path.is_some() {
+            let fits = path(&design, &y, count, a.min_ratio, &options).map_err(fail)?;
+            let last = fits.len() - 1;
+            return Ok((fits, last, Value::Null));
+        }
+        let lambda = match a.lambda {
+            Some(l) => l,
+            None => 0.1 * largest_lambda(&design, &y, &options).map_err(fail)?,
+        };
+        Ok((vec![solve_observed(&design, &y, lambda, &options, &mut observer).map_err(fail)?], 0, Value::Null))
+    })?;
+    let show = |s: &Solution| {
+        let list: Vec<_> = s.coefficients.iter().map(|&(j, v)| json!({"name": names[j], "value": v})).collect();
+        json!({"lambda": s.lambda, "intercept": s.intercept, "coefficients": list, "objective": s.primal,
+            "duality_gap": s.gap, "nonzeros": s.coefficients.len()})
+    };
+    let best = &fits[chosen];
+    let mut result = show(best);
+    if a.path.is_some() || a.cv.is_some() {
+        result["path"] = fits.iter().map(show).collect();
+    }
+    result["cv"] = cv;
+    let mut table = format!(
+        "lambda {:.6e}\nobjective {:.6e}, duality gap {:.1e}\nintercept {:+.6}\n",
+        best.lambda, best.primal, best.gap, best.intercept
+    );
+    for &(j, v) in &best.coefficients {
+        table += &format!("{:>16} {v:+.6}\n", names[j]);
+    }
+    let status = if best.status == Status::Converged { "converged" } else { "limit" };
+    Ok(Answer {
+        parameters: json!({"table": a.table, "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
+            "elastic_net": a.elastic_net, "tolerance": a.tolerance, "standardize": a.standardize, "positive": a.positive}),
+        result,
+        report: super::map(json!({"path": "coordinate descent on a working set", "status": status,
+            "epochs": fits.iter().map(|f| f.epochs).sum::<usize>(), "null_objective": best.null_objective})),
+        table,
+    })
+}

@@ -1,0 +1,37 @@
+//! Writing results: a temporary file beside the target, then a rename; `.gz` by name; `-` is standard output.
+use std::io::Write;
+use std::path::Path;
+
+use crate::session::{Failure, bad};
+
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
+    let fail = |e: std::io::Error| bad(format!("{}: {e}", path.display()));
+    if path == Path::new("-") {
+        return fill(&mut std::io::stdout().lock()).map_err(fail);
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    {
+        let mut buffer = std::io::BufWriter::new(file.as_file_mut());
+        if path.extension().is_some_and(|e| e == "gz") {
+            let mut gz = flate2::write::GzEncoder::new(&mut buffer, flate2::Compression::default());
+            fill(&mut gz).map_err(fail)?;
+            gz.finish().map_err(fail)?;
+        } else {
+            fill(&mut buffer).map_err(fail)?;
+        }
+        buffer.flush().map_err(fail)?;
+    }
+    file.persist(path).map_err(|e| fail(e.error))?;
+    Ok(())
+}
+
+/// A little-endian `.npy` vector.
+pub fn write_npy<T: npyz::AutoSerialize + Copy>(path: &Path, values: &[T]) -> Result<(), Failure> {
+    use npyz::WriterBuilder;
+    write(path, |out| {
+        let mut npy = npyz::WriteOptions::new().default_dtype().shape(&[values.len() as u64]).writer(out).begin_nd()?;
+        npy.extend(values.iter().copied())?;
+        npy.finish()
+    })
+}

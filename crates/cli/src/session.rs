@@ -1,0 +1,137 @@
+//! What all subcommands share: threads, progress, interruption, the result envelope, exit codes.
+use std::sync::Mutex;
+use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use samplewise_linalg::observe::{Observer, Progress};
+use serde_json::{Map, Value, json};
+
+use crate::Common;
+
+/// Why a command ends without a result: exit code and one line.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: i32,
+    pub message: String,
+}
+
+/// The input or the problem.
+pub fn bad(message: impl std::fmt::Display) -> Failure {
+    Failure { code: 1, message: message.to_string() }
+}
+
+/// The words of the call, or what this version cannot do yet.
+pub fn usage(message: impl std::fmt::Display) -> Failure {
+    Failure { code: 2, message: message.to_string() }
+}
+
+/// A finished command.
+pub struct Answer {
+    pub parameters: Value,
+    pub result: Value,
+    pub report: Map<String, Value>,
+    /// For people.
+    pub table: String,
+}
+
+pub struct Session {
+    name: &'static str,
+    common: Common,
+    start: Instant,
+    stages: Mutex<Map<String, Value>>,
+    interrupted: Arc<AtomicBool>,
+    bar: Option<indicatif::ProgressBar>,
+}
+
+impl Session {
+    pub fn new(name: &'static str, common: &Common) -> Self {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&interrupted);
+        // A second Ctrl-C does not wait for the next step of the loop.
+        let handler = move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        };
+        if let Err(e) = ctrlc::set_handler(handler) {
+            eprintln!("samplewise {name}: warning: Ctrl-C cannot be caught: {e}");
+        }
+        let bar = (!common.quiet && std::io::stderr().is_terminal()).then(indicatif::ProgressBar::new_spinner);
+        let stages = Mutex::new(Map::new());
+        Self { name, common: common.clone(), start: Instant::now(), stages, interrupted, bar }
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.common.seed
+    }
+
+    pub fn pool(&self) -> Result<rayon::ThreadPool, Failure> {
+        match self.common.threads {
+            Some(0) => Err(usage("--threads is 0, allowed is 1 or more")),
+            n => rayon::ThreadPoolBuilder::new().num_threads(n.unwrap_or(0)).build().map_err(bad),
+        }
+    }
+
+    /// Runs a stage and notes its seconds.
+    pub fn stage<T>(&self, name: &str, f: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let start = Instant::now();
+        let out = f();
+        let mut stages = self.stages.lock().expect("no stage panicked");
+        let before = stages.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+        stages.insert(name.to_owned(), json!(before + start.elapsed().as_secs_f64()));
+        out
+    }
+
+    pub fn interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+
+    pub fn finish(&self, answer: Answer) -> i32 {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let mut report = answer.report;
+        report.insert("seconds".into(), json!(self.start.elapsed().as_secs_f64()));
+        report.insert("stages".into(), Value::Object(self.stages.lock().expect("no stage panicked").clone()));
+        let text = if self.common.json {
+            let threads = self.common.threads.unwrap_or_else(rayon::current_num_threads);
+            let object = json!({
+                "command": self.name, "version": env!("CARGO_PKG_VERSION"), "seed": self.common.seed,
+                "threads": threads, "parameters": answer.parameters, "result": answer.result, "report": report,
+            });
+            format!("{object}\n")
+        } else {
+            answer.table
+        };
+        let written = std::io::stdout().lock().write_all(text.as_bytes());
+        match written {
+            _ if self.interrupted() => 130,
+            // A closed pipe is the reader's choice.
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => self.fail(&bad(format!("standard output: {e}"))),
+            _ => 0,
+        }
+    }
+
+    pub fn fail(&self, failure: &Failure) -> i32 {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        eprintln!("samplewise {}: {}", self.name, failure.message.replace('\n', " "));
+        if self.interrupted() { 130 } else { failure.code }
+    }
+}
+
+/// Shows progress and passes Ctrl-C on.
+impl Observer for &Session {
+    fn step(&mut self, p: Progress) -> ControlFlow<()> {
+        if let Some(bar) = &self.bar {
+            let value = p.value.map_or(String::new(), |v| format!(" {v:.3e}"));
+            bar.set_message(format!("{} {}{value}", p.stage, p.step));
+            bar.tick();
+        }
+        if self.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}

@@ -1,0 +1,172 @@
+//! The binary, as its users run it.
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use samplewise_testkit::fixtures;
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_samplewise")).args(arguments).output().expect("the binary starts")
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let mut all = arguments.to_vec();
+    all.push("--json");
+    let out = run(&all);
+    let error = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "{arguments:?}: {error}");
+    let value: Value = serde_json::from_slice(&out.stdout).expect("one JSON object");
+    for field in ["command", "version", "seed", "threads", "parameters", "result", "report"] {
+        assert!(value.get(field).is_some(), "{arguments:?} lacks {field}");
+    }
+    assert!(value["report"]["seconds"].is_number() && value["report"]["stages"].is_object());
+    assert!(value["report"]["path"].is_string(), "{arguments:?}");
+    value
+}
+
+fn fixture(name: &str) -> String {
+    fixtures::path(name).to_string_lossy().into_owned()
+}
+
+fn landscape(folder: &Path) -> String {
+    let path = folder.join("values.txt");
+    let truth = samplewise_testkit::generate::random_spectrum(14, 5, false, 1);
+    let lines: Vec<String> = (0..1_u64 << 14)
+        .map(|m| truth.iter().map(|t| if (m & t.0).count_ones() % 2 == 0 { t.1 } else { -t.1 }).sum::<f64>().to_string())
+        .collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+fn tasks(folder: &Path) -> String {
+    let root = folder.join("tasks");
+    std::fs::create_dir(&root).unwrap();
+    for t in 0..6_usize {
+        let (x, y, _) = samplewise_testkit::generate::random_sparse_regression(80, 8, 2, 0.1, t as u64 % 3);
+        let lines: Vec<String> = (0..80).map(|i| format!("{},{}", x.row(i).iter().map(f64::to_string).collect::<Vec<_>>().join(","), y[i])).collect();
+        std::fs::write(root.join(format!("t{t}.csv")), lines.join("\n")).unwrap();
+    }
+    root.to_string_lossy().into_owned()
+}
+
+/// Every subcommand on the fixtures, `result` the same for 1, 2 and 3 threads.
+#[test]
+fn every_subcommand_prints_one_object_whose_result_ignores_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (values, tasks) = (landscape(folder.path()), tasks(folder.path()));
+    let (gb1, flights) = (fixture("gb1_crop.csv.gz"), fixture("flights.csv.gz"));
+    let (lambda, genes) = (fixture("lambda.fa.gz"), fixture("ecoli_patterns.fa"));
+    let features = "dep_delay,distance,air_time,hour,month";
+    let calls: [&[&str]; 8] = [
+        &["complete", &gb1, "--rank", "2", "--max-iterations", "10"],
+        &["wht", "sparse", &values, "--sparsity", "5"],
+        &["wht", "transform", &values],
+        &["hamming", &lambda, &genes, "--both-strands", "--best", "3", "--alphabet", "dna"],
+        &["sensitivity", &flights, "--features", features, "--intercept", "--size", "300", "--regress", "arr_delay"],
+        &["lasso", &fixture("digits.csv.gz"), "--target", "label"],
+        &["mtrl", &tasks, "--target", "t0", "--dimension", "3"],
+        &["info"],
+    ];
+    for call in calls {
+        let of = |threads: &str| {
+            let mut all = call.to_vec();
+            all.extend(["--threads", threads]);
+            let mut result = json(&all)["result"].clone();
+            if call[0] == "info" {
+                result["cores"] = Value::Null;
+            }
+            result.to_string()
+        };
+        let one = of("1");
+        assert_eq!(one, of("2"), "{call:?}");
+        assert_eq!(one, of("3"), "{call:?}");
+    }
+    let hamming = json(calls[3]);
+    assert_eq!(hamming["result"]["minimum"]["position"], 45_966);
+    assert_eq!(hamming["result"]["minimum"]["distance"], 21);
+    let wht = json(calls[1]);
+    assert_eq!(wht["result"]["coefficients"].as_array().unwrap().len(), 5);
+    assert_eq!(wht["result"]["complete"], true);
+}
+
+/// plan → queries → answers → decode, through files.
+#[test]
+fn a_plan_travels_through_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (plan, queries, answers) = (at("plan.json"), at("q.txt"), at("a.txt"));
+    json(&["wht", "plan", "--variables", "16", "--sparsity", "3", "--out", &plan, "--queries", &queries]);
+    let text = std::fs::read_to_string(&queries).unwrap();
+    // x = 2·(−1)^(first variable) + 0.5
+    let lines: Vec<&str> = text.lines().map(|q| if q.starts_with('1') { "-1.5" } else { "2.5" }).collect();
+    std::fs::write(&answers, lines.join("\n")).unwrap();
+    let found = json(&["wht", "decode", &plan, "--answers", &answers]);
+    let first = &found["result"]["coefficients"][0];
+    assert_eq!(first["set"], serde_json::json!([0]));
+    assert_eq!(first["value"], 2.0);
+    assert_eq!(found["result"]["coefficients"][1]["value"], 0.5);
+}
+
+/// Each subcommand × each bad input: exit 1, one line that names the file, nothing written.
+#[test]
+fn bad_input_gives_one_line_and_exit_code_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let mut cut = std::fs::read(fixtures::path("flights.csv.gz")).unwrap();
+    cut.truncate(2_000);
+    let files = [
+        folder.path().join("missing.csv"),
+        write("empty.csv", b""),
+        write("text.csv", b"a,b,c\n1,2,abc\n4,5,6\n"),
+        write("nan.csv", b"a,b,c\n1,2,NaN\n4,5,6\n"),
+        write("shape.csv", b"a,b,c\n1,2\n4,5,6\n"),
+        write("cut.csv.gz", &cut),
+        folder.path().to_path_buf(),
+    ];
+    let out = folder.path().join("out.csv");
+    let out = out.to_str().unwrap();
+    for file in &files {
+        let f = file.to_str().unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let calls: [Vec<&str>; 5] = [
+            vec!["complete", f, "--rank", "1"],
+            vec!["wht", "sparse", f, "--sparsity", "1"],
+            vec!["hamming", f, "ACGTACGTACGTACGTACGTACGTACGTACGTACGTACGT", "--literal", "--alphabet", "dna"],
+            vec!["sensitivity", f, "--size", "2", "--out", out],
+            vec!["lasso", f, "--target", "2"],
+        ];
+        for call in calls {
+            let done = run(&call);
+            let error = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert_eq!(done.status.code(), Some(1), "{call:?}: {error}");
+            assert_eq!(error.lines().count(), 1, "{call:?}: {error}");
+            assert!(error.contains(&name) && error.starts_with("samplewise "), "{call:?}: {error}");
+            assert!(done.stdout.is_empty() && !Path::new(out).exists());
+        }
+    }
+    let line = String::from_utf8(run(&["complete", files[2].to_str().unwrap(), "--rank", "1"]).stderr).unwrap();
+    assert!(line.contains("text.csv:2:3: value \"abc\" is not a number"), "{line}");
+    assert_eq!(run(&["mtrl", files[0].to_str().unwrap(), "--target", "x"]).status.code(), Some(1));
+}
+
+/// What this version cannot do is refused with a sentence, never accepted and ignored.
+#[test]
+fn what_is_not_there_yet_is_refused() {
+    for call in [
+        &["hamming", "a", "b", "--epsilon", "0.1"][..],
+        &["hamming", "a", "b", "--engine", "sumset"],
+        &["sensitivity", "a", "--stream"],
+        &["complete", "a", "--solver", "sketched"],
+        &["wht", "sparse", "a", "--degree", "3"],
+        &["mtrl", "a", "--target", "b", "--cost", "c"],
+        &["lasso", "a"],
+    ] {
+        let done = run(call);
+        assert_eq!(done.status.code(), Some(2), "{call:?}");
+        assert!(!done.stderr.is_empty());
+    }
+}
