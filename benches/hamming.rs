@@ -24,7 +24,8 @@ fn engines(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new(engine.name(), m), |b| b.iter(|| run(engine)));
         }
         if m <= 1_000 {
-            let peer = || triple_accel::hamming::hamming_search_simd_with_opts(&pattern, &text, m as u32, SearchType::All);
+            let peer =
+                || triple_accel::hamming::hamming_search_simd_with_opts(&pattern, &text, m as u32, SearchType::All);
             let distances: Vec<u32> = peer().map(|x| x.k).collect();
             assert_eq!(distances, expected, "triple_accel at {m}");
             group.bench_function(BenchmarkId::new("triple_accel", m), |b| b.iter(|| peer().map(|x| x.k).sum::<u32>()));

@@ -26,13 +26,29 @@ fn completion() -> Outcome {
     let data = Entries::new(rows.len(), columns.len(), seen, None)?;
     let options = CompletionOptions { biases: true, ..CompletionOptions::default() };
     let found = complete(&data, Rank::Auto { max: 12 }, &options, &mut Streams::new(0).stream(0))?;
-    let additive = complete(&data, Rank::Fixed(1), &CompletionOptions { lambda: Some(1e12), ..options }, &mut Streams::new(0).stream(0))?;
+    let additive = complete(
+        &data,
+        Rank::Fixed(1),
+        &CompletionOptions { lambda: Some(1e12), ..options },
+        &mut Streams::new(0).stream(0),
+    )?;
     let mean = hidden.iter().map(|e| e.2).sum::<f64>() / hidden.len() as f64;
     let spread = (hidden.iter().map(|e| (e.2 - mean).powi(2)).sum::<f64>() / hidden.len() as f64).sqrt();
     let r2 = |rmse: Option<f64>| 1.0 - (rmse.unwrap_or(f64::NAN) / spread).powi(2);
     println!("1. Matrix completion: how fit are the protein GB1 double mutants that nobody measured?");
-    println!("   asked: {} of {} measured pairs of a {} x {} table", seen.len(), all_len(seen, hidden), rows.len(), columns.len());
-    println!("   rank {} found; R2 on the {} hidden pairs: {:.3}", found.report.rank, hidden.len(), r2(found.model.rmse(hidden)));
+    println!(
+        "   asked: {} of {} measured pairs of a {} x {} table",
+        seen.len(),
+        all_len(seen, hidden),
+        rows.len(),
+        columns.len()
+    );
+    println!(
+        "   rank {} found; R2 on the {} hidden pairs: {:.3}",
+        found.report.rank,
+        hidden.len(),
+        r2(found.model.rmse(hidden))
+    );
     println!("   naive, effects of single mutants added up: R2 {:.3}\n", r2(additive.model.rmse(hidden)));
     Ok(())
 }
@@ -47,7 +63,12 @@ fn wht() -> Outcome {
     // NNN G [U/C] NNNN: two bits for each of seven free bases, one for U or C.
     let code = |x: &str| {
         x.bytes().enumerate().filter(|(i, _)| *i != 3).fold(0_u64, |m, (i, b)| {
-            let bits = match b { b'A' => 0, b'C' => 1, b'G' => 2, _ => 3 };
+            let bits = match b {
+                b'A' => 0,
+                b'C' => 1,
+                b'G' => 2,
+                _ => 3,
+            };
             if i == 4 { m << 1 | u64::from(b == b'C') } else { m << 2 | bits }
         })
     };
@@ -58,7 +79,15 @@ fn wht() -> Outcome {
     measured.iter().for_each(|&(m, v)| landscape[m as usize] = v);
     let mut asked = vec![false; 1 << 15];
     let options = WhtOptions { seed: 1, noise: Noise::Unknown, samples: Some(4096), ..WhtOptions::default() };
-    let found = recover(15, 200, |m| { asked[m as usize] = true; landscape[m as usize] }, &options)?;
+    let found = recover(
+        15,
+        200,
+        |m| {
+            asked[m as usize] = true;
+            landscape[m as usize]
+        },
+        &options,
+    )?;
     let unseen: Vec<(u64, f64)> = measured.iter().copied().filter(|e| !asked[e.0 as usize]).collect();
     let center = unseen.iter().map(|e| e.1).sum::<f64>() / unseen.len() as f64;
     let total: f64 = unseen.iter().map(|e| (e.1 - center).powi(2)).sum();
@@ -71,7 +100,12 @@ fn wht() -> Outcome {
     let additive = |m: u64| linear[15] + (0..15).map(|j| linear[j] * (1.0 - 2.0 * (m >> j & 1) as f64)).sum::<f64>();
     println!("2. Sparse Walsh-Hadamard transform: which bases of an RNA splice site act together?");
     println!("   asked: {} of 32768 variants", found.report.samples);
-    println!("   {} coefficients found; R2 on the {} variants never asked: {:.3}", found.coefficients.len(), unseen.len(), r2(&|m| found.evaluate(m)));
+    println!(
+        "   {} coefficients found; R2 on the {} variants never asked: {:.3}",
+        found.coefficients.len(),
+        unseen.len(),
+        r2(&|m| found.evaluate(m))
+    );
     println!("   naive, one effect per variable from the same samples: R2 {:.3}\n", r2(&additive));
     Ok(())
 }
@@ -93,8 +127,11 @@ fn hamming() -> Outcome {
         }
         let (distance, position, strand) = best.ok_or("no alignment")?;
         let chance = gene.len() * 3 / 4;
-        println!("   {}: position {position} strand {strand}, {distance} of {} letters differ (chance: about {chance}); engine {engine}",
-            name.split_whitespace().next().unwrap_or(""), gene.len());
+        println!(
+            "   {}: position {position} strand {strand}, {distance} of {} letters differ (chance: about {chance}); engine {engine}",
+            name.split_whitespace().next().unwrap_or(""),
+            gene.len()
+        );
     }
     println!("   naive, letter by letter: {} comparisons for the same answer\n", 2 * text.len() * 1652);
     Ok(())
@@ -120,7 +157,13 @@ fn sensitivity() -> Outcome {
     let excess = |method| -> Result<(f64, f64), Box<dyn std::error::Error>> {
         let mut all = Vec::new();
         for seed in 0..9 {
-            let fit = regress_on_coreset(&a, &b, Loss::Lp(1.0), size, &SensitivityOptions { method, seed, ..SensitivityOptions::default() })?;
+            let fit = regress_on_coreset(
+                &a,
+                &b,
+                Loss::Lp(1.0),
+                size,
+                &SensitivityOptions { method, seed, ..SensitivityOptions::default() },
+            )?;
             all.push(100.0 * (fit.objective / best.objective - 1.0));
         }
         all.sort_by(f64::total_cmp);
@@ -129,7 +172,10 @@ fn sensitivity() -> Outcome {
     let (lewis, uniform) = (excess(Method::Lewis)?, excess(Method::Uniform)?);
     println!("4. Sensitivity sampling: what delays flights, from a tenth of the rows?");
     println!("   asked: about {size} of {n} rows ({d} columns, 16 carriers, some with 6 flights), median regression");
-    println!("   loss above the optimum on all rows, median and worst of 9 samples: {:.2} % and {:.2} %", lewis.0, lewis.1);
+    println!(
+        "   loss above the optimum on all rows, median and worst of 9 samples: {:.2} % and {:.2} %",
+        lewis.0, lewis.1
+    );
     println!("   naive, uniform rows: {:.2} % and {:.2} %", uniform.0, uniform.1);
     println!("   the full optimum {:.0} is certified: nothing is below {:.0}\n", best.objective, best.lower_bound);
     Ok(())
@@ -160,6 +206,7 @@ impl Digits {
                 };
                 v - 0.3
             })
+            .chain([1.0])
             .collect();
         (x, if self.labels[image] == task % 10 { 1.0 } else { -1.0 })
     }
@@ -177,7 +224,7 @@ impl TaskOracle for Digits {
             x.extend(row);
             y.push(label);
         }
-        Ok((Matrix::from_vec(count, 64, x)?, y))
+        Ok((Matrix::from_vec(count, 65, x)?, y))
     }
 }
 
@@ -187,7 +234,12 @@ fn multitask() -> Outcome {
     shuffle(&mut Streams::new(5).stream(0), &mut order);
     let mut mse = [0.0; 4];
     for target in 0..10 {
-        let make = || Digits { pixels: pixels.clone(), labels: labels.clone(), order: vec![order.clone()], rng: Streams::new(target as u64).stream(1) };
+        let make = || Digits {
+            pixels: pixels.clone(),
+            labels: labels.clone(),
+            order: vec![order.clone()],
+            rng: Streams::new(target as u64).stream(1),
+        };
         let mut digits = make();
         let mut rows = |range: std::ops::Range<usize>| -> Result<(Matrix, Vec<f64>), MtrlError> {
             let (mut x, mut y) = (Vec::new(), Vec::new());
@@ -196,7 +248,7 @@ fn multitask() -> Outcome {
                 x.extend(row);
                 y.push(label);
             }
-            Ok((Matrix::from_vec(y.len(), 64, x)?, y))
+            Ok((Matrix::from_vec(y.len(), 65, x)?, y))
         };
         let (x, y) = rows(900..940)?;
         let (test_x, test_y) = rows(1000..1797)?;
@@ -207,13 +259,15 @@ fn multitask() -> Outcome {
             test_y.iter().zip(&p).map(|(y, p)| (y - p).powi(2)).sum::<f64>() / p.len() as f64 / 10.0
         };
         for (slot, strategy) in [Strategy::L1, Strategy::L2, Strategy::Uniform].into_iter().enumerate() {
-            let options = MtrlOptions { dimension: 10, strategy, ..MtrlOptions::default() };
+            let options = MtrlOptions { dimension: 10, strategy, ridge: 0.05, ..MtrlOptions::default() };
             let learned = learn(&mut make(), &labelled, 4000, &options, &mut Streams::new(9).stream(2))?;
             mse[slot] += judge(&learned.target);
         }
-        mse[3] += judge(&labelled.weights(&Matrix::identity(64), 1.0)?);
+        mse[3] += judge(&labelled.weights(&Matrix::identity(65), 1.0)?);
     }
-    println!("5. Active multi-task learning: ten digit detectors from 40 labels each and 4,000 samples of 40 related tasks");
+    println!(
+        "5. Active multi-task learning: ten digit detectors from 40 labels each and 4,000 samples of 40 related tasks"
+    );
     println!("   mean squared error on 797 unseen images, mean over the ten targets:");
     println!("   relevance-driven sampling: L1 {:.3}, L2 {:.3}; uniform sampling {:.3}", mse[0], mse[1], mse[2]);
     println!("   naive, ridge regression on the 40 labels alone: {:.3}", mse[3]);

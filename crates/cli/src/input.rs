@@ -81,9 +81,11 @@ impl Table {
     /// A column by name, or 0-based number.
     pub fn column(&self, wanted: &str) -> Result<usize, Failure> {
         let by_number = || wanted.parse().ok().filter(|&j: &usize| j < self.header.len());
-        self.header.iter().position(|h| h == wanted).or_else(by_number).ok_or_else(|| {
-            bad(format!("{}: no column {wanted:?}; columns are {}", self.name, self.header.join(", ")))
-        })
+        self.header
+            .iter()
+            .position(|h| h == wanted)
+            .or_else(by_number)
+            .ok_or_else(|| bad(format!("{}: no column {wanted:?}; columns are {}", self.name, self.header.join(", "))))
     }
 
     pub fn number(&self, row: usize, column: usize) -> Result<f64, Failure> {

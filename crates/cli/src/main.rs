@@ -17,7 +17,7 @@ struct Cli {
 }
 
 #[derive(Args, Clone)]
-struct Common {
+pub struct Common {
     /// Print one JSON object on standard output instead of a table.
     #[arg(long, global = true)]
     json: bool,

@@ -1,8 +1,8 @@
 //! What all subcommands share: threads, progress, interruption, the result envelope, exit codes.
-use std::sync::Mutex;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 

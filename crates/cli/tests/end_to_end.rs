@@ -32,7 +32,9 @@ fn landscape(folder: &Path) -> String {
     let path = folder.join("values.txt");
     let truth = samplewise_testkit::generate::random_spectrum(14, 5, false, 1);
     let lines: Vec<String> = (0..1_u64 << 14)
-        .map(|m| truth.iter().map(|t| if (m & t.0).count_ones() % 2 == 0 { t.1 } else { -t.1 }).sum::<f64>().to_string())
+        .map(|m| {
+            truth.iter().map(|t| if (m & t.0).count_ones() % 2 == 0 { t.1 } else { -t.1 }).sum::<f64>().to_string()
+        })
         .collect();
     std::fs::write(&path, lines.join("\n")).unwrap();
     path.to_string_lossy().into_owned()
@@ -43,7 +45,9 @@ fn tasks(folder: &Path) -> String {
     std::fs::create_dir(&root).unwrap();
     for t in 0..6_usize {
         let (x, y, _) = samplewise_testkit::generate::random_sparse_regression(80, 8, 2, 0.1, t as u64 % 3);
-        let lines: Vec<String> = (0..80).map(|i| format!("{},{}", x.row(i).iter().map(f64::to_string).collect::<Vec<_>>().join(","), y[i])).collect();
+        let lines: Vec<String> = (0..80)
+            .map(|i| format!("{},{}", x.row(i).iter().map(f64::to_string).collect::<Vec<_>>().join(","), y[i]))
+            .collect();
         std::fs::write(root.join(format!("t{t}.csv")), lines.join("\n")).unwrap();
     }
     root.to_string_lossy().into_owned()

@@ -28,13 +28,15 @@ pub struct Options {
     pub epochs: usize,
     /// Share of the budget explored uniformly. Default 0.3, in `(0, 1]`.
     pub exploration: f64,
+    /// Ridge of the target's weights, per label. Default 1e-6; more for few or noisy labels. Finite, `≥ 0`.
+    pub ridge: f64,
     /// `λ` of the relevance Lasso; default 5 % of the largest.
     pub lambda: Option<f64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dimension: 5, strategy: Strategy::L1, epochs: 2, exploration: 0.3, lambda: None }
+        Self { dimension: 5, strategy: Strategy::L1, epochs: 2, exploration: 0.3, ridge: 1e-6, lambda: None }
     }
 }
 
@@ -77,7 +79,11 @@ pub fn learn<R: Rng + ?Sized>(
         let (x, y) = oracle.draw(m, n)?;
         tasks.push(TaskData::new(&x, &y)?);
     }
-    let ridge = 1e-6 * target.samples as f64;
+    if !(options.ridge.is_finite() && options.ridge >= 0.0) {
+        let (argument, value) = ("ridge", options.ridge);
+        return Err(MtrlError::OutOfRange { argument, value, allowed: "finite and not negative" });
+    }
+    let ridge = options.ridge * target.samples as f64;
     let mut fit = fit_representation(&tasks, options.dimension, rng)?;
     let mut w = target.weights(&fit.basis, ridge)?;
     let mut nu = relevance(&fit.weights, &w, options.strategy, options.lambda)?;

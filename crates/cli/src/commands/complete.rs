@@ -1,6 +1,5 @@
 //! `samplewise complete`.
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::PathBuf;
 
 use samplewise_completion::{Completion, Entries, Options, Rank, Status, complete_observed};
@@ -90,9 +89,10 @@ fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut Ids
     for i in 0..table.rows.len() {
         let cell = |c: usize| {
             let line = table.lines[i];
-            table.rows[i].get(picked[c]).filter(|v| !v.is_empty()).ok_or_else(|| {
-                bad(format!("{}:{line}:{}: the cell is missing", table.name, picked[c] + 1))
-            })
+            table.rows[i]
+                .get(picked[c])
+                .filter(|v| !v.is_empty())
+                .ok_or_else(|| bad(format!("{}:{line}:{}: the cell is missing", table.name, picked[c] + 1)))
         };
         let position = (rows.intern(cell(0)?), columns.intern(cell(1)?));
         if let Some(first) = seen.insert(position, table.lines[i]) {
@@ -131,7 +131,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let (train, test, pairs) = session.stage("read", || {
         let train = read(&a.triplets, a, &mut rows, &mut columns)?;
         let test = a.test.as_ref().map(|p| read(p, a, &mut rows, &mut columns)).transpose()?;
-        let pairs = a.predict.as_ref().map(|p| Table::read(p, a.no_header, |f| f.first().is_some_and(|c| c == "row"))).transpose()?;
+        let pairs = a
+            .predict
+            .as_ref()
+            .map(|p| Table::read(p, a.no_header, |f| f.first().is_some_and(|c| c == "row")))
+            .transpose()?;
         Ok((train, test, pairs))
     })?;
     let options = Options {
@@ -144,7 +148,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     };
     let mut observer = session;
     let done: Completion = session.stage("compute", || {
-        let data = Entries::new(rows.0.len(), columns.0.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
+        let data =
+            Entries::new(rows.0.len(), columns.0.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
         let mut rng = Streams::new(session.seed()).stream(0);
         complete_observed(&data, rank, &options, &mut rng, &mut observer).map_err(bad)
     })?;
@@ -154,7 +159,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             for (r, line) in pairs.rows.iter().zip(&pairs.lines) {
                 let id = |ids: &Ids, c: usize| {
                     let name = r.get(c).map_or("", String::as_str);
-                    let unknown = || bad(format!("{}:{line}:{}: {name:?} is not among the triplets", pairs.name, c + 1));
+                    let unknown =
+                        || bad(format!("{}:{line}:{}: {name:?} is not among the triplets", pairs.name, c + 1));
                     ids.0.get(name).copied().ok_or_else(unknown)
                 };
                 lines.push((id(&rows, 0)?, id(&columns, 1)?));
@@ -204,7 +210,12 @@ fn answer(
     let show = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.5}"));
     let table = format!(
         "status        {status}\nmatrix        {} x {}, {observed} entries\nrank          {}\ntrain rmse    {:.5}\ntest rmse     {}\nbaseline rmse {}\n",
-        rows.0.len(), columns.0.len(), r.rank, r.train_rmse, show(test_rmse), show(r.baseline_test_rmse)
+        rows.0.len(),
+        columns.0.len(),
+        r.rank,
+        r.train_rmse,
+        show(test_rmse),
+        show(r.baseline_test_rmse)
     );
     let parameters: Value = json!({
         "triplets": a.triplets, "rank": a.rank, "lambda": a.lambda, "solver": a.solver, "biases": a.biases,

@@ -1,5 +1,4 @@
 //! `samplewise hamming`.
-use std::io::Write;
 use std::path::PathBuf;
 
 use samplewise_hamming::{Alphabet, Answer as Distances, Engine, Options, Plan, reverse_complement};
@@ -97,7 +96,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             for (record, text) in &texts {
                 let mut observer = session;
                 let got = session.stage("compute", || {
-                    plan.distances_observed(text, &mut observer).map_err(|e| bad(format!("{}: {record}: {e}", a.text.display())))
+                    plan.distances_observed(text, &mut observer)
+                        .map_err(|e| bad(format!("{}: {record}: {e}", a.text.display())))
                 })?;
                 alignments += got.distances.len();
                 let c = got.report.engine;
@@ -119,7 +119,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                     _ => Vec::new(),
                 };
                 let length = sequence.len();
-                hits.extend(found.into_iter().map(|(p, d)| (record.clone(), p, strand, d, pattern_name.clone(), length)));
+                hits.extend(
+                    found.into_iter().map(|(p, d)| (record.clone(), p, strand, d, pattern_name.clone(), length)),
+                );
                 only = Some(got);
             }
         }
@@ -144,7 +146,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             }),
         })?;
     }
-    let best = minimum.as_ref().map(|(d, p, r, s, n)| json!({"position": p, "distance": d, "record": r, "strand": s.to_string(), "pattern": n}));
+    let best = minimum.as_ref().map(
+        |(d, p, r, s, n)| json!({"position": p, "distance": d, "record": r, "strand": s.to_string(), "pattern": n}),
+    );
     let listed: Vec<_> = hits
         .iter()
         .map(|(r, p, s, d, n, _)| json!({"record": r, "position": p, "strand": s.to_string(), "distance": d, "pattern": n}))

@@ -93,7 +93,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let mut files = Files { names: Vec::new(), data: Vec::new(), next: Vec::new() };
         let mut target = None;
         for p in &paths {
-            let name = p.file_name().map_or(String::new(), |f| f.to_string_lossy().split('.').next().unwrap_or("").to_owned());
+            let name =
+                p.file_name().map_or(String::new(), |f| f.to_string_lossy().split('.').next().unwrap_or("").to_owned());
             let data = read(p, a.label.as_deref(), session.seed())?;
             if name == a.target {
                 target = Some(data);
@@ -106,7 +107,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let target = target.ok_or_else(|| bad(format!("{}: no task {:?}", a.tasks.display(), a.target)))?;
         let d = target.0.columns();
         match files.data.iter().position(|t| t.0.columns() != d) {
-            Some(m) => Err(bad(format!("task {} has {} features, the target has {d}", files.names[m], files.data[m].0.columns()))),
+            Some(m) => Err(bad(format!(
+                "task {} has {} features, the target has {d}",
+                files.names[m],
+                files.data[m].0.columns()
+            ))),
             None => Ok((files, target)),
         }
     })?;
@@ -121,7 +126,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     target.0.multiply_vector_into(&got.target, &mut predicted);
     let mse = target.1.iter().zip(&predicted).map(|(y, p)| (y - p).powi(2)).sum::<f64>() / predicted.len() as f64;
     let total: usize = got.samples.iter().sum();
-    let relevance: Vec<_> = sources.names.iter().enumerate()
+    let relevance: Vec<_> = sources
+        .names
+        .iter()
+        .enumerate()
         .map(|(m, n)| json!({"task": n, "nu": got.relevance[m], "samples": got.samples[m], "cost": got.samples[m]}))
         .collect();
     let mut table = format!("target {} from {total} source samples, training mse {mse:.6}\n", a.target);

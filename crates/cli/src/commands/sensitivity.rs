@@ -1,8 +1,9 @@
 //! `samplewise sensitivity`.
-use std::io::Write;
 use std::path::PathBuf;
 
-use samplewise_sensitivity::{Coreset, Loss, Method, Options, Regression, Status, regress_observed, regress_on_coreset, scores};
+use samplewise_sensitivity::{
+    Coreset, Loss, Method, Options, Regression, Status, regress_observed, regress_on_coreset, scores,
+};
 use serde_json::json;
 
 use crate::input::Table;
@@ -81,7 +82,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let name = |e: &dyn std::fmt::Display| bad(format!("{}: {e}", a.table.display()));
     let s = session.stage("compute", || scores(&x, a.p, method).map_err(|e| name(&e)))?;
     let size = a.size.unwrap_or_else(|| (50 * (x.columns() + 1)).min(x.rows()));
-    let sample = session.stage("compute", || Coreset::bernoulli(&s.values, size, session.seed()).map_err(|e| name(&e)))?;
+    let sample =
+        session.stage("compute", || Coreset::bernoulli(&s.values, size, session.seed()).map_err(|e| name(&e)))?;
     let regression = y
         .map(|y| {
             let loss = a.quantile.map_or(Loss::Lp(a.p), Loss::Quantile);
@@ -117,8 +119,16 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         }
         Ok(())
     })?;
-    let mut result = json!({"rows": x.rows(), "columns": x.columns(), "rank": s.rank, "total": s.total, "size": sample.rows.len()});
-    let mut text = format!("rows {} columns {} rank {}\ntotal score {:.4}\ncoreset {} rows\n", x.rows(), x.columns(), s.rank, s.total, sample.rows.len());
+    let mut result =
+        json!({"rows": x.rows(), "columns": x.columns(), "rank": s.rank, "total": s.total, "size": sample.rows.len()});
+    let mut text = format!(
+        "rows {} columns {} rank {}\ntotal score {:.4}\ncoreset {} rows\n",
+        x.rows(),
+        x.columns(),
+        s.rank,
+        s.total,
+        sample.rows.len()
+    );
     if let Some(r) = &regression {
         let mut names: Vec<&str> = features.iter().map(|&j| table.header[j].as_str()).collect();
         if a.intercept {
@@ -133,15 +143,20 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         parameters: json!({"table": a.table, "features": a.features, "intercept": a.intercept, "p": a.p, "method": a.method,
             "size": size, "regress": a.regress, "quantile": a.quantile, "exact": a.exact}),
         result,
-        report: super::map(json!({"path": a.method, "condition": s.condition, "lewis_steps": s.steps, "lewis_residual": s.residual,
+        report: super::map(
+            json!({"path": a.method, "condition": s.condition, "lewis_steps": s.steps, "lewis_residual": s.residual,
             "expected_size": sample.expected_size,
-            "solver": regression.map(|r| json!({"iterations": r.iterations, "converged": r.status == Status::Converged}))})),
+            "solver": regression.map(|r| json!({"iterations": r.iterations, "converged": r.status == Status::Converged}))}),
+        ),
         table: text,
     })
 }
 
 fn describe(r: &Regression, names: &[&str]) -> String {
-    let mut text = format!("objective {:.6} on all rows, at least {:.6} is unavoidable ({} rows used)\n", r.objective, r.lower_bound, r.rows_used);
+    let mut text = format!(
+        "objective {:.6} on all rows, at least {:.6} is unavoidable ({} rows used)\n",
+        r.objective, r.lower_bound, r.rows_used
+    );
     for (n, v) in names.iter().zip(&r.coefficients) {
         text += &format!("{n:>16} {v:+.6}\n");
     }

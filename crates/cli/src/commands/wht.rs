@@ -83,7 +83,9 @@ fn options(prior: &Prior, session: &Session) -> Result<(Option<usize>, Options),
     let noise = match prior.noise_std.as_deref() {
         None => Noise::None,
         Some("auto") => Noise::Unknown,
-        Some(s) => Noise::Std(s.parse().map_err(|_| usage(format!("--noise-std is {s}, allowed is auto or a number")))?),
+        Some(s) => {
+            Noise::Std(s.parse().map_err(|_| usage(format!("--noise-std is {s}, allowed is auto or a number")))?)
+        }
     };
     let sparsity = match prior.sparsity.as_str() {
         "auto" if noise == Noise::None => None,
@@ -110,7 +112,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let n = x.len().trailing_zeros();
             let energy: f64 = x.iter().map(|v| v * v).sum();
             let table = format!("variables {n}\nlength {}\nenergy {energy}\n", x.len());
-            let result = json!({"variables": n, "length": x.len(), "samples": x.len(), "energy": energy, "complete": true});
+            let result =
+                json!({"variables": n, "length": x.len(), "samples": x.len(), "energy": energy, "complete": true});
             let parameters = json!({"action": "transform", "values": values, "out": out});
             Ok(Answer { parameters, result, report: super::map(json!({"path": "dense"})), table })
         }
@@ -118,7 +121,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let (sparsity, options) = options(prior, session)?;
             let x = session.stage("read", || input::vector(values))?;
             if !x.len().is_power_of_two() || x.len() < 2 {
-                return Err(bad(format!("{}: the number of values is {}, which is not 2^n", values.display(), x.len())));
+                return Err(bad(format!(
+                    "{}: the number of values is {}, which is not 2^n",
+                    values.display(),
+                    x.len()
+                )));
             }
             let n = x.len().trailing_zeros() as usize;
             let found = session.stage("compute", || {
@@ -128,7 +135,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                 }
                 .map_err(bad)
             })?;
-            let parameters = json!({"action": "sparse", "values": values, "sparsity": prior.sparsity, "noise_std": prior.noise_std});
+            let parameters =
+                json!({"action": "sparse", "values": values, "sparsity": prior.sparsity, "noise_std": prior.noise_std});
             Ok(spectrum(&found, parameters))
         }
         Action::Plan { variables, prior, out, queries } => {
@@ -150,12 +158,12 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Action::Decode { plan, answers } => {
             let (plan, values) = session.stage("read", || {
                 let text = input::bytes(plan)?;
-                let spec: PlanSpec = serde_json::from_slice(&text).map_err(|e| {
-                    bad(format!("{}:{}:{}: not a plan: {e}", plan.display(), e.line(), e.column()))
-                })?;
+                let spec: PlanSpec = serde_json::from_slice(&text)
+                    .map_err(|e| bad(format!("{}:{}:{}: not a plan: {e}", plan.display(), e.line(), e.column())))?;
                 Ok((Plan::from_spec(spec).map_err(bad)?, input::vector(answers)?))
             })?;
-            let found = session.stage("compute", || plan.decode(&values).map_err(|e| bad(format!("{}: {e}", answers.display()))))?;
+            let found = session
+                .stage("compute", || plan.decode(&values).map_err(|e| bad(format!("{}: {e}", answers.display()))))?;
             Ok(spectrum(&found, json!({"action": "decode", "answers": answers})))
         }
         Action::Exec { variables, prior, command } => {
