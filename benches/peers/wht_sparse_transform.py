@@ -3,8 +3,8 @@
 `run.py` starts this file with the Python of the peers' environment, one JSON object on standard
 input, and reads one JSON object from standard output:
 
-- request: `variables`, `noise_std`, `method`, `groups`, `bins_log2`, `repeats`, `runs`,
-  `signals: [{"seed", "values"}]` with `values` the path of a float64 array of 2^n numbers;
+- request: `variables`, `method`, `groups`, `bins_log2`, `repeats`, `runs`,
+  `signals: [{"seed", "noise_std", "values"}]` with `values` the path of 2^n float64 numbers;
 - reply: `versions`, `signals: [{"seed", "coefficients": [[index, value]], "samples",
   "distinct_samples", "decode_s": [..], "whole_s": [..], "error": null | "..."}]`.
 
@@ -28,6 +28,11 @@ PACKAGES = ("sparse-transform", "numpy", "scipy", "scikit-learn", "numba", "galo
 # How each method of the request is said in the package's own words.
 METHODS = {
     "identity": {"delays": "identity", "reconstruct": "identity", "peeling": "multi-detect"},
+    "identity-single": {
+        "delays": "identity",
+        "reconstruct": "identity",
+        "peeling": "single-detect",
+    },
     "nso-soft": {"delays": "nso", "reconstruct": "nso-soft", "peeling": "multi-detect"},
     "nso-soft-single": {"delays": "nso", "reconstruct": "nso-soft", "peeling": "single-detect"},
 }
@@ -38,7 +43,7 @@ def index_of(bits: Any, n: int) -> Any:
     return np.asarray(bits, dtype=np.int64) @ (1 << np.arange(n - 1, -1, -1, dtype=np.int64))
 
 
-def once(request: dict[str, Any], values: Any, seed: int) -> dict[str, Any]:
+def once(request: dict[str, Any], values: Any, seed: int, noise_std: float) -> dict[str, Any]:
     n = request["variables"]
     method = METHODS[request["method"]]
     seen: list[Any] = []
@@ -54,7 +59,7 @@ def once(request: dict[str, Any], values: Any, seed: int) -> dict[str, Any]:
         func=sample,
         n=n,
         q=2,
-        noise_sd=request["noise_std"],
+        noise_sd=noise_std,
         query_args={
             "query_method": "complex",
             "subsampling_method": "qsft",
@@ -72,7 +77,7 @@ def once(request: dict[str, Any], values: Any, seed: int) -> dict[str, Any]:
         num_subsample=request["groups"],
         num_repeat=request["repeats"],
         b=request["bins_log2"],
-        noise_sd=request["noise_std"],
+        noise_sd=noise_std,
         peeling_method=method["peeling"],
         source_decoder=None,
         report=True,
@@ -95,11 +100,12 @@ def main() -> int:
     replies = []
     for signal in request["signals"]:
         values = np.load(signal["values"])
-        reply: dict[str, Any] = {"seed": signal["seed"], "decode_s": [], "whole_s": []}
+        seed, noise_std = signal["seed"], signal["noise_std"]
+        reply: dict[str, Any] = {"seed": seed, "decode_s": [], "whole_s": []}
         try:
-            answer = once(request, values, signal["seed"])  # warms up, and is the answer checked
+            answer = once(request, values, seed, noise_std)  # warms up, and is the answer checked
             for _ in range(request["runs"]):
-                timed = once(request, values, signal["seed"])
+                timed = once(request, values, seed, noise_std)
                 reply["decode_s"].append(timed["decode"])
                 reply["whole_s"].append(timed["whole"])
             reply |= {k: v for k, v in answer.items() if k not in ("decode", "whole")}
