@@ -384,11 +384,26 @@ class WhtCase:
     peers: tuple[PeerSetting, ...]
 
 
+SOFT, SINGLE, EXACT = "nso-soft", "nso-soft-single", "identity-single"
 WHT_CASES = (
-    WhtCase("n=14 K=26 10 dB", 14, 26, 10.0, False, ()),
-    WhtCase("n=18 K=64 10 dB", 18, 64, 10.0, False, ()),
-    WhtCase("n=16 K=64 exact, ±1", 16, 64, None, False, ()),
-    WhtCase("n=16 K=64 exact, spread", 16, 64, None, True, ()),
+    WhtCase(
+        "n=14 K=26 10 dB",
+        14,
+        26,
+        10.0,
+        False,
+        (PeerSetting(SOFT, 3, 5, 1), PeerSetting(SINGLE, 4, 4, 4)),
+    ),
+    WhtCase(
+        "n=18 K=64 10 dB",
+        18,
+        64,
+        10.0,
+        False,
+        (PeerSetting(SOFT, 3, 6, 1), PeerSetting(SINGLE, 3, 6, 2)),
+    ),
+    WhtCase("n=16 K=64 exact, unit", 16, 64, None, False, (PeerSetting(EXACT, 4, 5, 1),)),
+    WhtCase("n=16 K=64 exact, spread", 16, 64, None, True, (PeerSetting(EXACT, 4, 5, 1),)),
 )
 
 
