@@ -137,7 +137,10 @@ def first_line(command: Sequence[str]) -> str | None:
 def ours(arguments: Sequence[str | Path], threads: int) -> dict[str, Any]:
     """The JSON answer of our command line."""
     text = call([CLI, *arguments, "--json", "--threads", str(threads)], threads)
-    answer: dict[str, Any] = json.loads(text)
+    try:
+        answer: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise Failure(f"{OURS} {arguments[0]}: no JSON on standard output: {error}") from error
     if answer["threads"] != threads:
         raise Failure(f"{OURS} used {answer['threads']} threads, {threads} were asked")
     return answer
@@ -343,7 +346,7 @@ def compare_hamming(
             kind = row.extras["path"]
             row.seconds.append(float(call([program, kind, text_path, pattern_path, "-"])))
     for row in mine + loops:
-        row.extras["Gcmp/s"] = round(len(expected) * m / 1e9 / (row.median() or math.inf), 1)
+        row.extras["gcmp_per_s"] = round(len(expected) * m / 1e9 / (row.median() or math.inf), 1)
     session.rows += mine + loops
 
 
@@ -480,8 +483,9 @@ class Score:
     def extras(self) -> dict[str, Any]:
         return {
             "samples": statistics.median_low(self.samples) if self.samples else None,
-            "exact": f"{self.returned}/{self.trials}",
-            "exact above half": f"{self.large}/{self.trials}",
+            "trials": self.trials,
+            "exact": self.returned,
+            "exact_above_half": self.large,
         }
 
 
@@ -492,8 +496,8 @@ def run_wht(session: Session) -> None:
         "SNR is sum of X[k]^2 over sigma^2; amplitudes are +-1, in 'spread' +-[0.5, 1.5]",
         "samplewise: all of compute (plan, reading, decoding, held-out samples, which count);"
         " sparse-transform: its own run time (transforms and peeling), whole_s adds its queries",
-        "exact: the returned support is the true one; above half: coefficients below half the"
-        " smallest true magnitude are ignored, for every tool",
+        "exact: the returned support is the true one; exact_above_half: coefficients below half"
+        " the smallest true magnitude are ignored, for every tool; both of so many trials",
     ]
     for case in WHT_CASES:
         say(f"wht: {case.name}")
@@ -534,8 +538,7 @@ def compare_wht(session: Session, python: Path, case: WhtCase, signals: list[Sig
             if reply["error"] or wrong:
                 failures.append(relative(reply["error"] or wrong or ""))
                 say(f"  failure of {tool}: {failures[-1]}")
-        row = Row(case.name, tool, 1, [], score.extras() | {"path": setting.method})
-        row.extras["failures"] = failures
+        row = Row(case.name, tool, 1, [], score.extras() | {"failures": failures})
         whole: list[float] = []
         for reply in ask_peer(session, python, case, setting, signals, session.repeats):
             row.seconds += reply["decode_s"]
@@ -546,6 +549,8 @@ def compare_wht(session: Session, python: Path, case: WhtCase, signals: list[Sig
         for signal in signals:
             for row in mine:
                 row.seconds.append(compute_seconds(our_wht(case, signal, row.threads)))
+    for row in mine:
+        row.extras["whole_s"] = row.median()
     session.rows += mine + theirs
 
 
@@ -578,7 +583,9 @@ def ask_peer(
 
 
 def number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    if value is None:
+        return "-"
+    return f"{value:#.3g}".removesuffix(".") if value < 999.5 else f"{value:.0f}"
 
 
 def ratios(rows: list[Row]) -> list[float | None]:
@@ -599,7 +606,8 @@ def table(rows: list[Row]) -> str:
         line = [row.case, row.tool, str(row.threads), number(row.median()), number(ratio)]
         for column in columns:
             value = row.extras.get(column)
-            line.append(number(value) if isinstance(value, float) else str(value or "-"))
+            plain = isinstance(value, (int, str))
+            line.append(str(value) if plain else number(value))
         lines.append(line)
     widths = [max(map(len, cells)) for cells in zip(*lines)]
     is_text = [not any(cell[:1].isdigit() for cell in cells[1:]) for cells in zip(*lines)]

@@ -16,6 +16,7 @@ struct Cli {
     common: Common,
 }
 
+/// Options of every subcommand.
 #[derive(Args, Clone)]
 pub struct Common {
     /// Print one JSON object on standard output instead of a table.
@@ -34,7 +35,7 @@ pub struct Common {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Complete a low-rank table from triplets row,column,value[,weight].
+    /// Complete a low-rank table from triplets row, column, value and perhaps weight.
     Complete(commands::complete::Arguments),
     /// Walsh-Hadamard transforms, dense and sparse.
     Wht(commands::wht::Arguments),

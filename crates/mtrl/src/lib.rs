@@ -7,7 +7,7 @@
 //! | stage | module | row |
 //! |---|---|---|
 //! | `B` and `W` from the data of all tasks | [`representation`] | MTL-1 |
-//! | relevance `ν`: Lasso, least norm, uniform | [`relevance`] | MTL-2, MTL-3 |
+//! | relevance `ν`: Lasso, least norm, uniform | [`relevance`](mod@relevance) | MTL-2, MTL-3 |
 //! | budget to samples; the closed loop | [`active`] | MTL-4 |
 pub mod active;
 pub mod relevance;
