@@ -81,7 +81,17 @@ fn coresets_find_the_rows_that_decide() {
     assert!((0..20).filter(|&s| excess(Method::Uniform, s) > excess(Method::Lewis, s)).count() > 14);
 }
 
-/// SEN-5: the sample of a row depends on its number alone.
+/// SEN-5: whether a row is kept depends on its number, its probability and the seed alone: more rows at the same
+/// probability change nothing for the first ones; another seed does.
+#[test]
+fn a_row_is_kept_by_its_number_alone() {
+    let few = Coreset::bernoulli(&[1.0; 100], 50, 7).unwrap();
+    let many = Coreset::bernoulli(&[1.0; 300], 150, 7).unwrap();
+    let first: Vec<usize> = many.rows.iter().copied().filter(|&i| i < 100).collect();
+    assert_eq!(few.rows, first);
+    assert_ne!(few.rows, Coreset::bernoulli(&[1.0; 100], 50, 8).unwrap().rows);
+}
+
 #[test]
 fn bad_input_is_an_error() {
     assert!(matches!(scores(&Matrix::zeros(3, 2), 0.5, Method::Lewis), Err(SensitivityError::Exponent { .. })));
