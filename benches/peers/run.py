@@ -359,7 +359,7 @@ NOTHING = 1e-6
 
 @dataclass(frozen=True)
 class PeerSetting:
-    """How sparse-transform is called: samples are groups · repeats · (variables + 1) · 2^bins_log2."""
+    """Sizes for sparse-transform: groups · repeats · (variables + 1) · 2^bins_log2 samples."""
 
     method: str
     groups: int
@@ -420,7 +420,7 @@ class Signal:
 
 
 def walsh_hadamard(values: list[float]) -> list[float]:
-    """Unnormalised and in natural order: each pass transforms the last bit and moves it to the front."""
+    """Unnormalised, natural order: each pass transforms the last bit and moves it to the front."""
     for _ in range(len(values).bit_length() - 1):
         even, odd = values[0::2], values[1::2]
         values = [*map(add, even, odd), *map(sub, even, odd)]
@@ -455,7 +455,7 @@ def support(coefficients: Iterable[tuple[int, float]], least: float) -> set[int]
 
 
 def first_wrong(signal: Signal, found: dict[int, float], n: int) -> str | None:
-    """The first coefficient, by index, at which an answer to a noiseless signal is not the truth."""
+    """The first coefficient, by index, at which an answer without noise is not the truth."""
     for k in sorted(signal.truth.keys() | found.keys()):
         truth, value = signal.truth.get(k, 0.0), found.get(k, 0.0)
         if abs(value - truth) >= NOTHING:
@@ -639,7 +639,7 @@ def cpu_model() -> str:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit, and whether anything but earlier results differs from it; None where git cannot say."""
+    """Commit, and whether anything but earlier results differs; None where git cannot say."""
     try:
         commit = call(["git", "rev-parse", "HEAD"]).strip()
         others = ["--", ".", ":(exclude)benches/results"]
