@@ -168,6 +168,9 @@ fn what_is_not_there_yet_is_refused() {
         &["wht", "sparse", "a", "--degree", "3"],
         &["mtrl", "a", "--target", "b", "--cost", "c"],
         &["lasso", "a"],
+        &["lasso", "a", "--target", "b", "--min-ratio", "0.1"],
+        &["lasso", "a.mtx", "--target-file", "y", "--weights", "w"],
+        &["complete", "a", "--biases", "maybe"],
     ] {
         let done = run(call);
         assert_eq!(done.status.code(), Some(2), "{call:?}");

@@ -59,7 +59,12 @@ impl<T: Real> CooBuilder<T> {
     /// Sorts and checks. Cost `O(nnz log nnz)`.
     pub fn build(mut self, duplicates: Duplicates) -> Result<CsrMatrix<T>, LinalgError> {
         self.entries.sort_by_key(|&(r, c, _)| (r, c)); // stable: "last" is the one pushed last
-        let mut offsets = vec![0_usize; self.rows + 1];
+        let bytes = (self.rows as u128 + 1) * size_of::<usize>() as u128;
+        let too_large = LinalgError::TooLarge { what: "sparse row offsets", bytes };
+        let mut offsets: Vec<usize> = Vec::new();
+        let length = self.rows.checked_add(1).ok_or_else(|| too_large.clone())?;
+        offsets.try_reserve_exact(length).map_err(|_| too_large)?;
+        offsets.resize(length, 0);
         let mut indices: Vec<u32> = Vec::with_capacity(self.entries.len());
         let mut values: Vec<T> = Vec::with_capacity(self.entries.len());
         let mut previous = None;

@@ -118,6 +118,9 @@ fn lewis_weights(a: &Matrix, p: f64, leverage: &[f64], base: &Whitening) -> Resu
         let weights = leverage.iter().map(|t| t.clamp(0.0, 1.0)).collect();
         return Ok(Lewis { weights, residual: 0.0, steps: 0 });
     }
+    if base.rank == 0 {
+        return Ok(Lewis { weights: vec![0.0; a.rows()], residual: 0.0, steps: 0 }); // a table of zeros
+    }
     // Rows are whitened once, which takes the condition number of A out of every step.
     let white = a.multiply(&base.transform)?;
     let rank = base.rank as f64;

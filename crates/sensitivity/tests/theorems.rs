@@ -94,6 +94,7 @@ fn a_row_is_kept_by_its_number_alone() {
 
 #[test]
 fn bad_input_is_an_error() {
+    assert_eq!(scores(&Matrix::zeros(3, 2), 1.0, Method::Lewis).unwrap().total, 0.0);
     assert!(matches!(scores(&Matrix::zeros(3, 2), 0.5, Method::Lewis), Err(SensitivityError::Exponent { .. })));
     assert!(matches!(Coreset::bernoulli(&[1.0; 4], 5, 0), Err(SensitivityError::Size { .. })));
     assert!(matches!(regress(&Matrix::zeros(3, 2), &[1.0; 2], Loss::Lp(1.0), 1e-9), Err(SensitivityError::Data(_))));

@@ -41,8 +41,9 @@ pub struct Options {
     /// Decoder. Default [`Decoder::Auto`].
     pub decoder: Decoder,
     /// Samples to spend on decoding (verification not counted), or `None` for the decoder's rule. More samples lower
-    /// the failure rate and, with noise, reach smaller coefficients. Ignored by no decoder: the plan comes as close
-    /// from below as its bins allow, and never goes below the least the decoder can work with.
+    /// the failure rate and, with noise, reach smaller coefficients. The plan comes as close from
+    /// below as its bins allow, and never goes below the least its decoder can work with; the dense transform always
+    /// asks all `2ⁿ`.
     pub samples: Option<usize>,
     /// Fresh samples that no decoder stage sees. Default 64, range `0..=1_000_000`. They give the held-out residual
     /// and R² of the report; at 0 nothing is ever called verified.

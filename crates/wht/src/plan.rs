@@ -233,6 +233,7 @@ impl Plan {
         let squares: f64 = fresh.iter().map(|(x, y)| (x - y).powi(2)).sum();
         let mean = fresh.iter().map(|f| f.0).sum::<f64>() / count.max(1.0);
         let spread: f64 = fresh.iter().map(|f| (f.0 - mean).powi(2)).sum();
+        let r2 = (spread > 0.0).then(|| 1.0 - squares / spread);
         let residual_std = (!fresh.is_empty()).then(|| (squares / count).sqrt());
         let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let allowed = if noisy {
@@ -251,7 +252,11 @@ impl Plan {
         } else {
             match residual_std {
                 None => Status::Unverified,
-                Some(r) if r <= allowed => Status::Verified,
+                // With unknown noise the decoder calls noise whatever it did not find: then the spectrum must also
+                // explain a quarter of the fresh samples' spread, or nothing was shown.
+                Some(r) if r <= allowed && (self.spec.noise != Noise::Unknown || r2.is_none_or(|r2| r2 >= 0.25)) => {
+                    Status::Verified
+                }
                 Some(_) => Status::Stalled { multi_tons: 0 },
             }
         };
@@ -275,7 +280,7 @@ impl Plan {
                 samples: self.queries.len(),
                 verification: self.verification.len(),
                 residual_std,
-                r2: (spread > 0.0).then(|| 1.0 - squares / spread),
+                r2,
                 noise_std,
                 detection_limit: ((2.0 * ln_n).sqrt() + 3.0) * per_coefficient,
                 stages: 1,
@@ -305,10 +310,18 @@ fn check_spec(spec: &PlanSpec) -> Result<(), WhtError> {
         let value = spec.verification as f64;
         return Err(WhtError::OptionOutOfRange { option: "verification", value, allowed: "0 to 1000000" });
     }
+    let offsets_fit = |bits: usize, count: usize| match spec.decoder {
+        Decoder::JointList => count <= 128,
+        Decoder::Spright => count.is_multiple_of(n - bits + 1),
+        Decoder::SignBits => count == n - bits + 1,
+        Decoder::Dense | Decoder::Auto => true,
+    };
     let groups_fit = spec.group_bits.len() == spec.group_offsets.len()
         && spec.group_bits.len() <= 16
         && spec.group_bits.iter().all(|&b| b <= n && b < 40)
-        && spec.group_offsets.iter().all(|&p| p > 0);
+        && spec.group_offsets.iter().all(|&p| p > 0)
+        && (spec.decoder == Decoder::Dense || !spec.group_bits.is_empty())
+        && spec.group_bits.iter().zip(&spec.group_offsets).all(|(&b, &p)| offsets_fit(b, p));
     if !groups_fit || spec.decoder == Decoder::Auto {
         let value = spec.group_bits.len() as f64;
         return Err(WhtError::OptionOutOfRange { option: "groups", value, allowed: "those of a plan" });
@@ -354,6 +367,9 @@ fn specify(variables: usize, sparsity: usize, known: bool, options: &Options) ->
     }
     if sparsity == 0 || sparsity as u128 > 1 << n {
         return Err(WhtError::Sparsity { sparsity, variables });
+    }
+    if sparsity as u128 > MAX_QUERIES {
+        return Err(WhtError::TooLarge { samples: sparsity as u128 });
     }
     let wanted = match options.decoder {
         Decoder::Auto if options.noise == Noise::None => Decoder::SignBits,

@@ -57,6 +57,33 @@ fn every_size_up_to_the_largest_is_planned() {
     }
 }
 
+/// A plan that was edited by hand is refused, not trusted.
+#[test]
+fn edited_plans_are_refused() {
+    let noisy = Options { noise: Noise::Unknown, ..Options::default() };
+    for options in [Options::default(), noisy] {
+        let spec = Plan::new(30, 5, &options).unwrap().spec().clone();
+        for offsets in [vec![], vec![0; 3], vec![129; spec.group_bits.len()], vec![1]] {
+            let edited = samplewise_wht::PlanSpec { group_offsets: offsets, ..spec.clone() };
+            assert!(matches!(Plan::from_spec(edited), Err(WhtError::OptionOutOfRange { option: "groups", .. })));
+        }
+        let empty = samplewise_wht::PlanSpec { group_bits: vec![], group_offsets: vec![], ..spec };
+        assert!(Plan::from_spec(empty).is_err());
+    }
+    assert!(matches!(Plan::new(63, 1 << 60, &Options::default()), Err(WhtError::TooLarge { .. })));
+}
+
+/// With unknown noise, noise alone is not a verified spectrum.
+#[test]
+fn noise_alone_is_not_called_verified() {
+    for seed in 0..20 {
+        let mut rng = samplewise_linalg::random::Streams::new(seed).stream(0);
+        let options = Options { seed, noise: Noise::Unknown, ..Options::default() };
+        let found = recover(18, 30, |_| samplewise_linalg::random::normal(&mut rng), &options).unwrap();
+        assert_ne!(found.status, Status::Verified, "seed {seed}: {:?}", found.report);
+    }
+}
+
 #[test]
 fn a_function_that_is_not_sparse_is_not_called_verified() {
     let found = recover(16, 4, |m| ((m * m) % 251) as f64, &Options::default()).unwrap();

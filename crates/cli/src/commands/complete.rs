@@ -35,9 +35,9 @@ pub struct Arguments {
     /// Triplets to judge the result on.
     #[arg(long)]
     test: Option<PathBuf>,
-    /// Mean and biases of rows and columns: on or off.
-    #[arg(long, default_value = "on")]
-    biases: String,
+    /// Mean and biases of rows and columns: on or off (default: on, off with --tolerance).
+    #[arg(long)]
+    biases: Option<String>,
     /// Ask for exact recovery to this relative error.
     #[arg(long)]
     tolerance: Option<f64>,
@@ -114,10 +114,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     if a.factors.is_some() {
         return Err(usage("--factors is not available in this version"));
     }
-    let biases = match a.biases.as_str() {
-        "on" => a.tolerance.is_none(),
-        "off" => false,
-        other => return Err(usage(format!("--biases is {other}, allowed is on or off"))),
+    let biases = match a.biases.as_deref() {
+        None => a.tolerance.is_none(),
+        Some("on") => true,
+        Some("off") => false,
+        Some(other) => return Err(usage(format!("--biases is {other}, allowed is on or off"))),
     };
     let rank = match a.rank.as_str() {
         "auto" => Rank::Auto { max: 30 },
@@ -218,7 +219,7 @@ fn answer(
         show(r.baseline_test_rmse)
     );
     let parameters: Value = json!({
-        "triplets": a.triplets, "rank": a.rank, "lambda": a.lambda, "solver": a.solver, "biases": a.biases,
+        "triplets": a.triplets, "rank": a.rank, "lambda": a.lambda, "solver": a.solver, "biases": a.biases.clone().unwrap_or(if a.tolerance.is_none() { "on".into() } else { "off".into() }),
         "tolerance": a.tolerance, "holdout": a.holdout, "test": a.test, "max_iterations": a.max_iterations,
     });
     Answer { parameters, result, report: super::map(report), table }

@@ -85,6 +85,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let mut minimum: Option<(u32, usize, String, char, String)> = None;
     let (mut histogram, mut hits, mut engines) = (Vec::<u64>::new(), Vec::new(), Vec::new());
     let (mut alignments, mut only): (usize, Option<Distances>) = (0, None);
+    let (mut short, mut complete) = (0, true);
     for (pattern_name, pattern) in &patterns {
         let mut strands = vec![('+', pattern.clone())];
         if a.both_strands {
@@ -94,12 +95,17 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let plan = Plan::new(&sequence, &Options { alphabet, wildcard, engine })
                 .map_err(|e| bad(format!("{}: {e}", a.pattern.display())))?;
             for (record, text) in &texts {
+                if text.len() < sequence.len() && texts.len() > 1 {
+                    short += 1; // a contig shorter than the pattern has no alignment
+                    continue;
+                }
                 let mut observer = session;
                 let got = session.stage("compute", || {
                     plan.distances_observed(text, &mut observer)
                         .map_err(|e| bad(format!("{}: {record}: {e}", a.text.display())))
                 })?;
                 alignments += got.distances.len();
+                complete &= got.report.complete;
                 let c = got.report.engine;
                 engines.push(json!({"engine": c.engine.name(), "classes": c.classes, "predicted_ns": c.predicted, "actual_ns": c.actual}));
                 if let Some((position, d)) = got.minimum()
@@ -125,6 +131,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                 only = Some(got);
             }
         }
+    }
+    if alignments == 0 {
+        return Err(bad(format!("{}: every record is shorter than the pattern", a.text.display())));
     }
     if let Some(b) = a.best {
         hits.sort_by_key(|h| (h.3, h.1));
@@ -165,7 +174,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             "both_strands": a.both_strands, "max_distance": a.max_distance, "best": a.best}),
         result: json!({"alignments": alignments, "minimum": best,
             "hits": if hits_wanted { json!(listed) } else { json!(null) }, "histogram": histogram}),
-        report: super::map(json!({"path": engines.first().map(|e| e["engine"].clone()), "engines": engines})),
+        report: super::map(
+            json!({"path": engines.first().map(|e| e["engine"].clone()), "engines": engines, "complete": complete, "records_shorter_than_pattern": short}),
+        ),
         table,
     })
 }

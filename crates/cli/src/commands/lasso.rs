@@ -24,8 +24,9 @@ pub struct Arguments {
     /// Number of values of lambda.
     #[arg(long)]
     path: Option<usize>,
-    #[arg(long, default_value_t = 1e-2)]
-    min_ratio: f64,
+    /// Smallest lambda as a share of the largest (default 0.01).
+    #[arg(long)]
+    min_ratio: Option<f64>,
     /// Folds of cross-validation.
     #[arg(long)]
     cv: Option<usize>,
@@ -50,8 +51,16 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     if text.ends_with(".npz") {
         return Err(usage(".npz tables are not available in this version"));
     }
+    let sparse = text.trim_end_matches(".gz").ends_with(".mtx");
+    if sparse && (a.weights.is_some() || a.target.is_some() || a.no_header) {
+        return Err(usage("--weights, --target and --no-header do not go with .mtx tables; --target-file does"));
+    }
+    if a.min_ratio.is_some() && a.path.is_none() && a.cv.is_none() {
+        return Err(usage("--min-ratio goes with --path or --cv"));
+    }
+    let min_ratio = a.min_ratio.unwrap_or(1e-2);
     let (design, y, names, weights) = session.stage("read", || {
-        if text.trim_end_matches(".gz").ends_with(".mtx") {
+        if sparse {
             let file = a.target_file.as_ref().ok_or_else(|| usage(".mtx tables need --target-file"))?;
             let raw = String::from_utf8(input::bytes(&a.table)?).map_err(|_| bad(format!("{text}: not text")))?;
             let x = CsrMatrix::from_matrix_market(&raw).map_err(|e| bad(format!("{text}: {e}")))?;
@@ -85,13 +94,13 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let (fits, chosen, cv) = session.stage("compute", || {
         let count = a.path.unwrap_or(100);
         if let Some(folds) = a.cv {
-            let cv = cross_validate(&design, &y, folds, count, a.min_ratio, session.seed(), &options, &mut observer)
+            let cv = cross_validate(&design, &y, folds, count, min_ratio, session.seed(), &options, &mut observer)
                 .map_err(fail)?;
             let table = json!({"lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error, "best": cv.best});
             return Ok((cv.path, cv.best, table));
         }
         if a.path.is_some() {
-            let fits = path(&design, &y, count, a.min_ratio, &options).map_err(fail)?;
+            let fits = path(&design, &y, count, min_ratio, &options).map_err(fail)?;
             let last = fits.len() - 1;
             return Ok((fits, last, Value::Null));
         }

@@ -48,7 +48,7 @@ pub struct Arguments {
     regress: Option<String>,
     #[arg(long, requires = "regress")]
     quantile: Option<f64>,
-    /// Regress on all rows.
+    /// Regress on all rows. Without it the regression draws its own coreset, scored on features and target together.
     #[arg(long, requires = "regress")]
     exact: bool,
 }
