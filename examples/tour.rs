@@ -131,7 +131,7 @@ fn hamming() -> Outcome {
             gene.len()
         );
     }
-    println!("   naive, letter by letter: {} comparisons for the same answer\n", comparisons);
+    println!("   naive, letter by letter: {comparisons} comparisons for the same answer\n");
     Ok(())
 }
 
