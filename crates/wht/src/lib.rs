@@ -10,6 +10,7 @@
 //! | the definition, and the dense transform | [`dense`] | WHT-1 |
 //! | subsample: aliasing of the spectrum into bins | [`subsample`] | WHT-2 |
 //! | detect: zero-, single- and two-tons of a bin | [`bin_detect`] | WHT-3 |
+//! | pairs of equal magnitude, told apart by two groups | [`equal_pairs`] | WHT-3 |
 //! | peel: noiseless decoding ([`Decoder::SignBits`]) and with noise ([`Decoder::Spright`]) | [`peel`] | WHT-3, WHT-4 |
 //! | lists and one joint likelihood: the decoder of choice with noise ([`Decoder::JointList`]) | [`joint`] | WHT-5 |
 //! | plan → queries → decode, verification | [`plan`] | WHT-6 |
@@ -34,6 +35,7 @@
 
 pub mod bin_detect;
 pub mod dense;
+pub mod equal_pairs;
 pub mod error;
 pub mod gf2;
 pub mod joint;

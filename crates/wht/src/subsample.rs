@@ -44,6 +44,11 @@ impl Group {
         self.map.apply_inverse(u << self.bits | bin as u64)
     }
 
+    /// The functional that gives bit `i` of `R k`: the bins are bits `0..b`, `u` the rest.
+    pub fn functional(&self, i: usize) -> u64 {
+        self.map.row(i)
+    }
+
     /// The sign `(−1)^⟨e_p, u⟩` as ±1.
     #[inline]
     pub fn sign(&self, p: usize, u: u64) -> f64 {
