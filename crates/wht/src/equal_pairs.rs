@@ -5,6 +5,8 @@
 //! second group it satisfies as many others, about `n + b` together: more than `n`, so the intersection is one index
 //! when it is right and mostly empty when it is wrong. Without this, spectra whose amplitudes are all `±a` need twice
 //! the bins (row WHT-3).
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::gf2::System;
 use crate::subsample::Group;
 
@@ -66,13 +68,13 @@ struct Proposal {
 /// Of each bin at most two indices are members: a proposal is taken when its bins have no rivals, and then nothing
 /// else from these bins until they were looked at again.
 fn unanimous(proposals: &[Proposal]) -> Vec<(u64, f64)> {
-    let mut by_bin: std::collections::BTreeMap<(usize, usize), std::collections::BTreeSet<u64>> = Default::default();
+    let mut by_bin: BTreeMap<(usize, usize), BTreeSet<u64>> = BTreeMap::new();
     for p in proposals {
         for place in p.places {
             by_bin.entry(place).or_default().insert(p.k);
         }
     }
-    let mut used = std::collections::BTreeSet::new();
+    let mut used = BTreeSet::new();
     let mut out: Vec<(u64, f64)> = Vec::new();
     for p in proposals {
         if p.places.iter().all(|place| by_bin[place].len() <= 2 && !used.contains(place)) {

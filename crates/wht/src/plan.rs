@@ -403,14 +403,13 @@ fn specify(variables: usize, sparsity: usize, known: bool, options: &Options) ->
 fn sign_groups(n: usize, sparsity: usize, samples: Option<usize>) -> (Vec<usize>, Vec<usize>) {
     let shapes = (1..n).flat_map(|b| [[b, b, b], [b + 1, b, b], [b + 1, b + 1, b]]).chain([[n; 3]]);
     let cost = |bits: &[usize; 3]| bits.iter().map(|&b| ((n - b + 1) as u128) << b).sum::<u128>();
-    let chosen = match samples {
-        Some(limit) => shapes.take_while(|bits| cost(bits) <= limit as u128).last().unwrap_or([1; 3]),
-        None => {
-            let k = sparsity as f64;
-            let wanted = (1.35 * k + 4.0 * k.sqrt() + 6.0).ceil() as u128;
-            let bins = |bits: &[usize; 3]| bits.iter().map(|&b| 1_u128 << b).sum::<u128>();
-            shapes.into_iter().find(|bits| bins(bits) >= wanted).unwrap_or([n; 3])
-        }
+    let chosen = if let Some(limit) = samples {
+        shapes.take_while(|bits| cost(bits) <= limit as u128).last().unwrap_or([1; 3])
+    } else {
+        let k = sparsity as f64;
+        let wanted = (1.35 * k + 4.0 * k.sqrt() + 6.0).ceil() as u128;
+        let bins = |bits: &[usize; 3]| bits.iter().map(|&b| 1_u128 << b).sum::<u128>();
+        shapes.into_iter().find(|bits| bins(bits) >= wanted).unwrap_or([n; 3])
     };
     (chosen.to_vec(), chosen.iter().map(|b| n - b + 1).collect())
 }
