@@ -1,4 +1,6 @@
 //! Every engine against the definition and triple_accel on DNA; answers are compared before anything is timed.
+use std::time::Duration;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use samplewise::hamming::{Engine, Options, Plan};
 use samplewise_testkit::generate::random_text;
@@ -7,7 +9,11 @@ use triple_accel::SearchType;
 fn engines(c: &mut Criterion) {
     let text = random_text(500_000, b"ACGT", 1);
     let mut group = c.benchmark_group("hamming/crossover");
-    group.sample_size(10).throughput(Throughput::Elements(text.len() as u64));
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .throughput(Throughput::Elements(text.len() as u64));
     for m in [8, 32, 100, 1_000, 10_000] {
         let mut pattern = text[1_000..1_000 + m].to_vec();
         pattern[m / 2] = b'A';
@@ -16,8 +22,8 @@ fn engines(c: &mut Criterion) {
             plan.distances(&text).expect("longer text").distances
         };
         let expected = run(Engine::Bitsliced);
-        for engine in [Engine::Definition, Engine::Vertical, Engine::Bitsliced, Engine::Fft] {
-            if engine == Engine::Definition && m > 1_000 {
+        for engine in [Engine::Definition, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Pairs] {
+            if matches!(engine, Engine::Definition | Engine::Pairs) && m > 1_000 {
                 continue; // seconds per run, and no contest
             }
             assert_eq!(run(engine), expected, "{engine:?} at {m}");

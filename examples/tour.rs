@@ -113,12 +113,12 @@ fn hamming() -> Outcome {
     let mut comparisons = 0;
     for (name, gene) in fixtures::fasta("ecoli_patterns.fa") {
         let mut best = None;
-        let mut engine = "";
+        let mut engine = String::new();
         for (strand, pattern) in [('+', gene.clone()), ('-', reverse_complement(&gene))] {
             comparisons += (text.len() - gene.len() + 1) * gene.len();
             let answer = HammingPlan::new(&pattern, &HammingOptions::default())?.distances(&text)?;
             let (position, distance) = answer.minimum().ok_or("no alignment")?;
-            engine = answer.report.engine.engine.name();
+            engine = answer.report.path();
             if best.is_none_or(|b: (u32, usize, char)| distance < b.0) {
                 best = Some((distance, position, strand));
             }

@@ -4,11 +4,13 @@
 //! A block is accepted when every value lies within 0.25 of an integer *and* the sum of the rounded matches equals
 //! their exact sum from class prefix counts. `f32` is tried first where its a-priori rounding bound allows, then
 //! `f64`; a block that neither certifies is counted by [`crate::bitsliced`], and the report says so.
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 use samplewise_linalg::fft::{Complex, FftReal, RealPlan};
 
 use crate::bitsliced;
-use crate::relation::{Relation, Symbol};
+use crate::classes::{Classes, Code};
 
 /// What the certificates said.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,44 +30,67 @@ pub(crate) fn transform_len(m: usize) -> usize {
     (4 * m).next_power_of_two().max(1 << 12)
 }
 
-/// All distances by certified FFT (row HAM-4). Cost `(K + 1)` real transforms of length `4m` per `3m` alignments.
-pub fn distances<S: Symbol>(relation: &Relation<S>, codes: &[u16], out: &mut [u32]) -> Certificate {
-    let m = relation.pattern.len();
-    let n = transform_len(m);
-    let step = n - m + 1;
-    let single = expected_error(f64::from(f32::EPSILON), n, m) < 0.25;
-    let spectra_f32 = single.then(|| pattern_spectra::<f32, S>(relation, n));
-    // Double precision is prepared once, and only if some block asks for it.
-    let spectra_f64 = std::sync::OnceLock::new();
-    let parts: Vec<Certificate> = out
-        .par_chunks_mut(step)
-        .enumerate()
-        .map(|(b, part)| {
-            let first = b * step;
-            let text = &codes[first..(first + part.len() + m - 1).min(codes.len())];
-            let exact = exact_sum(relation, text, part.len());
-            if let Some(spectra) = &spectra_f32
-                && let Some(residual) = block(relation, spectra, text, part, exact)
-            {
-                return Certificate { f32_blocks: 1, largest_residual: residual, ..Certificate::default() };
-            }
-            let spectra = spectra_f64.get_or_init(|| pattern_spectra::<f64, S>(relation, n));
-            if let Some(residual) = block(relation, spectra, text, part, exact) {
-                return Certificate { f64_blocks: 1, largest_residual: residual, ..Certificate::default() };
-            }
-            for (s, piece) in part.chunks_mut(bitsliced::BLOCK).enumerate() {
-                let from = s * bitsliced::BLOCK;
-                bitsliced::distances(relation, &text[from..from + piece.len() + m - 1], piece);
-            }
-            Certificate { recounted: 1, ..Certificate::default() }
-        })
-        .collect();
-    parts.into_iter().fold(Certificate::default(), |a, b| Certificate {
-        f32_blocks: a.f32_blocks + b.f32_blocks,
-        f64_blocks: a.f64_blocks + b.f64_blocks,
-        recounted: a.recounted + b.recounted,
-        largest_residual: a.largest_residual.max(b.largest_residual),
-    })
+/// The spectra of a pattern, made once for any number of texts.
+pub struct Prepared<'a> {
+    classes: &'a Classes,
+    len: usize,
+    single: Option<Spectra<f32>>,
+    /// Made only if some block asks for it.
+    double: OnceLock<Spectra<f64>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Transforms the pattern: `K` real transforms of length `4m`.
+    pub fn new(classes: &'a Classes) -> Self {
+        let m = classes.pattern.len();
+        let len = transform_len(m);
+        let single = expected_error(f64::from(f32::EPSILON), len, m) < 0.25;
+        let single = single.then(|| pattern_spectra::<f32>(classes, len));
+        Self { classes, len, single, double: OnceLock::new() }
+    }
+
+    /// Adds all matches by certified FFT (row HAM-4). Cost `(K + 1)` real transforms of length `4m` per `3m` alignments.
+    pub fn add_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Certificate {
+        let (classes, m) = (self.classes, self.classes.pattern.len());
+        let step = self.len - m + 1;
+        let parts: Vec<Certificate> = out
+            .par_chunks_mut(step)
+            .enumerate()
+            .map(|(b, part)| {
+                let first = b * step;
+                let text = &codes[first..(first + part.len() + m - 1).min(codes.len())];
+                let exact = exact_sum(classes, text, part.len());
+                if let Some(spectra) = &self.single
+                    && let Some(residual) = block(classes, spectra, text, part, exact)
+                {
+                    return Certificate { f32_blocks: 1, largest_residual: residual, ..Certificate::default() };
+                }
+                let spectra = self.double.get_or_init(|| pattern_spectra::<f64>(classes, self.len));
+                if let Some(residual) = block(classes, spectra, text, part, exact) {
+                    return Certificate { f64_blocks: 1, largest_residual: residual, ..Certificate::default() };
+                }
+                for (s, piece) in part.chunks_mut(bitsliced::BLOCK).enumerate() {
+                    let from = s * bitsliced::BLOCK;
+                    bitsliced::add_matches(classes, &text[from..from + piece.len() + m - 1], piece);
+                }
+                Certificate { recounted: 1, ..Certificate::default() }
+            })
+            .collect();
+        parts.into_iter().fold(Certificate::default(), Certificate::and)
+    }
+}
+
+impl Certificate {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            f32_blocks: self.f32_blocks + other.f32_blocks,
+            f64_blocks: self.f64_blocks + other.f64_blocks,
+            recounted: self.recounted + other.recounted,
+            largest_residual: self.largest_residual.max(other.largest_residual),
+        }
+    }
 }
 
 /// Eight standard deviations of the rounding error of one output: the error of an FFT convolution has root mean square
@@ -80,12 +105,12 @@ struct Spectra<T: FftReal> {
     classes: Vec<Vec<Complex<T>>>,
 }
 
-fn pattern_spectra<T: FftReal, S: Symbol>(relation: &Relation<S>, n: usize) -> Spectra<T> {
+fn pattern_spectra<T: FftReal>(classes: &Classes, n: usize) -> Spectra<T> {
     let plan = T::plan(n);
-    let classes = (0..relation.classes())
+    let spectra = (0..classes.len())
         .map(|class| {
             let mut signal = vec![T::zero(); n];
-            for (j, c) in relation.pattern.iter().enumerate() {
+            for (j, c) in classes.pattern.iter().enumerate() {
                 if *c == Some(class as u16) {
                     signal[j] = T::one();
                 }
@@ -96,14 +121,15 @@ fn pattern_spectra<T: FftReal, S: Symbol>(relation: &Relation<S>, n: usize) -> S
             spectrum
         })
         .collect();
-    Spectra { plan_len: n, classes }
+    Spectra { plan_len: n, classes: spectra }
 }
 
-/// Distances of one block, or `None` when the certificate fails; returns the largest distance from an integer.
-fn block<T: FftReal + Float, S: Symbol>(
-    relation: &Relation<S>,
+/// Adds the matches of one block, or returns `None` and adds nothing when the certificate fails; returns the largest
+/// distance from an integer.
+fn block<T: FftReal + Float, C: Code>(
+    classes: &Classes,
     spectra: &Spectra<T>,
-    text: &[u16],
+    text: &[C],
     out: &mut [u32],
     exact: u64,
 ) -> Option<f64> {
@@ -112,17 +138,15 @@ fn block<T: FftReal + Float, S: Symbol>(
     let mut sum = plan.zero_spectrum();
     let mut signal = vec![T::zero(); n];
     let mut spectrum = plan.zero_spectrum();
-    for (class, pattern) in relation.matches.iter().zip(&spectra.classes) {
+    let mut marks = vec![0_u8; text.len()];
+    for (letter, pattern) in spectra.classes.iter().enumerate() {
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || classes.mark(letter, text, &mut marks),
+        );
         signal.fill(T::zero());
-        let mut any = false;
-        for (s, &c) in signal.iter_mut().zip(text) {
-            if class[c as usize] {
-                *s = T::one();
-                any = true;
-            }
-        }
-        if !any {
-            continue;
+        for (s, &mark) in signal.iter_mut().zip(&marks) {
+            *s = if mark == 0 { T::zero() } else { T::one() };
         }
         plan.forward(&mut signal, &mut spectrum);
         for ((s, t), p) in sum.iter_mut().zip(&spectrum).zip(pattern) {
@@ -130,38 +154,46 @@ fn block<T: FftReal + Float, S: Symbol>(
         }
     }
     plan.inverse(&mut sum, &mut signal);
-    let counted = relation.counted() as i64;
+    let counted = classes.counted() as i64;
     let scale = 1.0 / n as f64;
     let (mut total, mut residual) = (0_i64, 0.0_f64);
-    for (d, v) in out.iter_mut().zip(&signal) {
+    let mut possible = true;
+    for v in &signal[..out.len()] {
         let value = v.widen() * scale;
         let rounded = value.round();
         residual = residual.max((value - rounded).abs());
         let matches = rounded as i64;
-        if !(0..=counted).contains(&matches) {
-            return None;
-        }
+        possible &= (0..=counted).contains(&matches);
         total += matches;
-        *d = (counted - matches) as u32;
     }
-    (residual < 0.25 && total as u64 == exact).then_some(residual)
+    if !possible || residual >= 0.25 || total as u64 != exact {
+        return None;
+    }
+    for (o, v) in out.iter_mut().zip(&signal) {
+        *o += (v.widen() * scale).round() as u32;
+    }
+    Some(residual)
 }
 
-/// `Σ_i M[i]` of a block, from the prefix counts of each class: integers, hence exact. Cost `K·len + m`.
-fn exact_sum<S: Symbol>(relation: &Relation<S>, text: &[u16], alignments: usize) -> u64 {
-    let mut positions: Vec<Vec<usize>> = vec![Vec::new(); relation.classes()];
-    for (j, c) in relation.pattern.iter().enumerate() {
+/// `Σ_i M[i]` of a block, from the prefix counts of each letter: integers, hence exact. Cost `K·len + m`.
+fn exact_sum<C: Code>(classes: &Classes, text: &[C], alignments: usize) -> u64 {
+    let mut positions: Vec<Vec<usize>> = vec![Vec::new(); classes.len()];
+    for (j, c) in classes.pattern.iter().enumerate() {
         if let Some(c) = c {
             positions[*c as usize].push(j);
         }
     }
-    let mut prefix = vec![0_u64; text.len() + 1];
+    let mut prefix = vec![0_u32; text.len() + 1];
+    let mut marks = vec![0_u8; text.len()];
     let mut total = 0;
-    for (class, at) in relation.matches.iter().zip(&positions) {
-        for (i, &c) in text.iter().enumerate() {
-            prefix[i + 1] = prefix[i] + u64::from(class[c as usize]);
+    for (letter, at) in positions.iter().enumerate() {
+        classes.mark(letter, text, &mut marks);
+        let mut count = 0;
+        for (p, &mark) in prefix[1..].iter_mut().zip(&marks) {
+            count += u32::from(mark);
+            *p = count;
         }
-        total += at.iter().map(|&j| prefix[j + alignments] - prefix[j]).sum::<u64>();
+        total += at.iter().map(|&j| u64::from(prefix[j + alignments] - prefix[j])).sum::<u64>();
     }
     total
 }

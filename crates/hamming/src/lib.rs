@@ -8,12 +8,14 @@
 //!
 //! | stage | module | row |
 //! |---|---|---|
-//! | which symbols match which | [`relation`] | HAM-5 |
+//! | which symbols match which | [`relation`], [`classes`] | HAM-5 |
 //! | the definition (test oracle) | [`definition`] | HAM-1 |
 //! | engine: compare and count bytes, pattern symbol by pattern symbol | [`vertical`] | HAM-2 |
 //! | engine: match bit vectors, carry-save counters | [`bitsliced`] | HAM-3 |
 //! | engine: one real FFT per class, certified exact | [`fft`] | HAM-4 |
-//! | choice of engine, answers | [`plan`] | HAM-6 |
+//! | engine: pairs of equal rare letters | [`pairs`] | HAM-7 |
+//! | choice of engine for each letter | [`dispatch`] | HAM-6 |
+//! | plan and answers | [`plan`] | HAM-6 |
 //!
 //! ```
 //! use samplewise_hamming::{Options, Plan};
@@ -24,9 +26,12 @@
 //! ```
 
 pub mod bitsliced;
+pub mod classes;
 pub mod definition;
+pub mod dispatch;
 pub mod error;
 pub mod fft;
+pub mod pairs;
 pub mod plan;
 pub mod relation;
 pub mod vertical;

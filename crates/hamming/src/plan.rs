@@ -4,14 +4,17 @@ use std::time::Instant;
 use rayon::prelude::*;
 use samplewise_linalg::observe::{Observer, Progress};
 
+use crate::classes::{Classes, Code};
+use crate::dispatch::{Part, Work};
 use crate::fft::Certificate;
-use crate::relation::{Alphabet, Relation, Symbol};
-use crate::{HammingError, bitsliced, definition, fft, vertical};
+use crate::pairs::Lists;
+use crate::relation::{Alphabet, Codes, Relation, Symbol};
+use crate::{HammingError, bitsliced, definition, fft, pairs, vertical};
 
 /// An engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Engine {
-    /// The cheapest by the cost model.
+    /// The cheapest by the cost model, for each letter of the pattern.
     #[default]
     Auto,
     /// [`crate::definition`].
@@ -22,6 +25,8 @@ pub enum Engine {
     Bitsliced,
     /// [`crate::fft`].
     Fft,
+    /// [`crate::pairs`].
+    Pairs,
 }
 
 impl Engine {
@@ -33,6 +38,7 @@ impl Engine {
             Engine::Vertical => "vertical",
             Engine::Bitsliced => "bitsliced",
             Engine::Fft => "fft",
+            Engine::Pairs => "pairs",
         }
     }
 }
@@ -53,25 +59,30 @@ pub struct Options {
 pub struct EngineCost {
     /// The engine.
     pub engine: Engine,
-    /// Classes of the pattern it served.
-    pub classes: usize,
+    /// Letters of the pattern that it counts.
+    pub letters: usize,
     /// Predicted nanoseconds per alignment on one thread.
     pub predicted: f64,
-    /// Measured nanoseconds per alignment, wall time times threads.
-    pub actual: f64,
+    /// Measured nanoseconds per alignment, wall time times threads; `None` before it ran.
+    pub actual: Option<f64>,
 }
 
 /// Evidence of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// The engine that ran.
-    pub engine: EngineCost,
-    /// Predictions for all engines, cheapest first.
-    pub predictions: Vec<(Engine, f64)>,
+    /// The engines that ran, with the letters they counted.
+    pub engines: Vec<EngineCost>,
     /// Certificates of the FFT engine, if it ran.
     pub certificate: Option<Certificate>,
     /// False when the observer stopped the call: `distances` then holds the alignments done.
     pub complete: bool,
+}
+
+impl Report {
+    /// The engines' names, joined by `+`.
+    pub fn path(&self) -> String {
+        self.engines.iter().map(|e| e.engine.name()).collect::<Vec<_>>().join("+")
+    }
 }
 
 /// Distances with their evidence.
@@ -121,8 +132,6 @@ pub struct Plan<S: Symbol = u8> {
     engine: Engine,
 }
 
-/// Pairs of symbols below which nothing beats comparing them: set-up costs more. *Tuned*: bench `hamming/crossover`.
-const DEFINITION_PAIRS: usize = 4096;
 /// Alignments between two looks at the observer.
 const STRIDE: usize = 1 << 22;
 
@@ -150,7 +159,7 @@ impl<S: Symbol> Plan<S> {
 
     /// Length of the pattern.
     pub fn pattern_len(&self) -> usize {
-        self.relation.pattern.len()
+        self.relation.classes.pattern.len()
     }
 
     /// All distances (row HAM-6). Cost: see [`Plan::explain`]. The same for every thread count.
@@ -171,119 +180,109 @@ impl<S: Symbol> Plan<S> {
         if m > text.len() {
             return Err(HammingError::PatternLongerThanText { pattern: m, text: text.len() });
         }
-        let alignments = text.len() - m + 1;
-        let predictions = self.explain(text.len());
-        let engine = match self.engine {
-            Engine::Auto => predictions[0].0,
-            forced => forced,
+        Ok(match self.relation.encode(text) {
+            Codes::Narrow(codes) => self.count(&codes, observer),
+            Codes::Wide(codes) => self.count(&codes, observer),
+        })
+    }
+
+    /// What would run on this text: engines, letters, predicted nanoseconds per alignment; nothing is computed.
+    ///
+    /// *Tuned* constants of [`crate::dispatch::COSTS`], measured by the bench `hamming`; only their ratios decide.
+    pub fn explain(&self, text: &[S]) -> Vec<EngineCost> {
+        let parts = match self.relation.encode(text) {
+            Codes::Narrow(codes) => self.parts(&codes),
+            Codes::Wide(codes) => self.parts(&codes),
         };
-        let predicted = predictions.iter().find(|p| p.0 == engine).map_or(f64::NAN, |p| p.1);
-        let start = Instant::now();
-        let codes = self.relation.encode(text);
+        parts.iter().map(|p| cost(p, None)).collect()
+    }
+
+    fn parts<C: Code>(&self, codes: &[C]) -> Vec<Part> {
+        let work = Work::new(&self.relation.classes, codes);
+        if self.engine == Engine::Auto { work.choose() } else { work.all(self.engine) }
+    }
+
+    fn count<C: Code>(&self, codes: &[C], observer: &mut dyn Observer) -> Answer {
+        let m = self.pattern_len();
+        let alignments = codes.len() - m + 1;
+        let parts = self.parts(codes);
+        let letters: Vec<Classes> = parts.iter().map(|p| self.relation.classes.restrict(&p.letters)).collect();
+        let mut kernels: Vec<Kernel<'_>> = parts.iter().zip(&letters).map(|(p, l)| Kernel::new(p.engine, l)).collect();
+        let mut seconds = vec![0.0; parts.len()];
         let mut distances = vec![0; alignments];
         let mut certificate: Option<Certificate> = None;
         let mut done = 0;
         while done < alignments {
             let end = (done + STRIDE).min(alignments);
-            if let Some(c) = self.stretch(engine, &codes[done..end + m - 1], &mut distances[done..end]) {
-                certificate = Some(match certificate {
-                    None => c,
-                    Some(before) => Certificate {
-                        f32_blocks: before.f32_blocks + c.f32_blocks,
-                        f64_blocks: before.f64_blocks + c.f64_blocks,
-                        recounted: before.recounted + c.recounted,
-                        largest_residual: before.largest_residual.max(c.largest_residual),
-                    },
-                });
+            for (kernel, seconds) in kernels.iter_mut().zip(&mut seconds) {
+                let start = Instant::now();
+                if let Some(c) = kernel.add_matches(&codes[done..end + m - 1], m, &mut distances[done..end]) {
+                    certificate = Some(certificate.unwrap_or_default().and(c));
+                }
+                *seconds += start.elapsed().as_secs_f64();
             }
             done = end;
-            let progress = Progress { stage: engine.name(), step: done, total: Some(alignments), value: None };
+            let progress = Progress { stage: parts[0].engine.name(), step: done, total: Some(alignments), value: None };
             if observer.step(progress).is_break() {
                 break;
             }
         }
         distances.truncate(done);
-        let nanoseconds = start.elapsed().as_secs_f64() * 1e9 * rayon::current_num_threads() as f64;
-        let engine = EngineCost {
-            engine,
-            classes: self.relation.classes(),
-            predicted,
-            actual: nanoseconds / done.max(1) as f64,
-        };
-        let complete = done == alignments;
-        Ok(Answer { distances, report: Report { engine, predictions, certificate, complete } })
+        let counted = self.relation.classes.counted() as u32;
+        distances.iter_mut().for_each(|d| *d = counted - *d);
+        let per_alignment = 1e9 * rayon::current_num_threads() as f64 / done.max(1) as f64;
+        let engines = parts.iter().zip(&seconds).map(|(p, s)| cost(p, Some(s * per_alignment))).collect();
+        Answer { distances, report: Report { engines, certificate, complete: done == alignments } }
+    }
+}
+
+fn cost(part: &Part, actual: Option<f64>) -> EngineCost {
+    let letters = part.letters.iter().filter(|&&kept| kept).count();
+    EngineCost { engine: part.engine, letters, predicted: part.predicted, actual }
+}
+
+/// An engine with what it prepared for its letters.
+enum Kernel<'a> {
+    Definition(&'a Classes),
+    Vertical(&'a Classes),
+    Bitsliced(&'a Classes),
+    Fft(fft::Prepared<'a>),
+    Pairs(Lists),
+}
+
+impl<'a> Kernel<'a> {
+    fn new(engine: Engine, letters: &'a Classes) -> Self {
+        match engine {
+            Engine::Definition => Kernel::Definition(letters),
+            Engine::Vertical => Kernel::Vertical(letters),
+            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(letters),
+            Engine::Fft => Kernel::Fft(fft::Prepared::new(letters)),
+            Engine::Pairs => Kernel::Pairs(Lists::new(letters)),
+        }
     }
 
-    fn stretch(&self, engine: Engine, codes: &[u16], out: &mut [u32]) -> Option<Certificate> {
-        let (relation, m) = (&self.relation, self.pattern_len());
-        type Kernel<S> = fn(&Relation<S>, &[u16], &mut [u32]);
-        let (kernel, block): (Kernel<S>, usize) = match engine {
-            Engine::Fft => return Some(fft::distances(relation, codes, out)),
-            Engine::Definition => (definition::distances, vertical::BLOCK),
-            Engine::Vertical => (vertical::distances, vertical::BLOCK),
-            Engine::Bitsliced | Engine::Auto => (bitsliced::distances, bitsliced::BLOCK),
+    /// Adds the matches of the alignments `0..out.len()` of the text; blocks run in parallel.
+    fn add_matches<C: Code>(&self, codes: &[C], m: usize, out: &mut [u32]) -> Option<Certificate> {
+        let blocks = |block: usize, out: &mut [u32], run: &(dyn Fn(&[C], &mut [u32]) + Sync)| {
+            out.par_chunks_mut(block).enumerate().for_each(|(b, part)| {
+                let first = b * block;
+                run(&codes[first..first + part.len() + m - 1], part);
+            });
         };
-        out.par_chunks_mut(block).enumerate().for_each(|(b, part)| {
-            let first = b * block;
-            kernel(relation, &codes[first..first + part.len() + m - 1], part);
-        });
+        match self {
+            Kernel::Definition(l) => blocks(vertical::BLOCK, out, &|t, o| definition::add_matches(l, t, o)),
+            Kernel::Vertical(l) => blocks(vertical::BLOCK, out, &|t, o| vertical::add_matches(l, t, o)),
+            Kernel::Bitsliced(l) => blocks(bitsliced::BLOCK, out, &|t, o| bitsliced::add_matches(l, t, o)),
+            Kernel::Fft(prepared) => return Some(prepared.add_matches(codes, out)),
+            Kernel::Pairs(lists) => {
+                blocks(pairs::BLOCK.max(m), out, &|t, o| {
+                    lists.add_matches(t, o);
+                });
+            }
+        }
         None
     }
-
-    /// Predicted nanoseconds per alignment on one thread for each engine, cheapest first.
-    ///
-    /// *Tuned* constants of [`COSTS`], measured by the bench `hamming`; only their ratios decide.
-    pub fn explain(&self, text_len: usize) -> Vec<(Engine, f64)> {
-        let m = self.pattern_len();
-        let counted = self.relation.counted() as f64;
-        let classes = self.relation.classes() as f64;
-        let alignments = (text_len + 1).saturating_sub(m).max(1);
-        let n = fft::transform_len(m) as f64;
-        // Blocks overlap by the pattern, which every table pays again; short texts pay for a whole transform.
-        let overlap = |block: usize| (block.min(alignments) + m.min(1 << 14)) as f64 / block.min(alignments) as f64;
-        let per_alignment = n / ((n - m as f64 + 1.0).min(alignments as f64));
-        let mut out = vec![
-            (Engine::Definition, COSTS.definition * m as f64),
-            (
-                Engine::Vertical,
-                COSTS.vertical * counted + COSTS.vertical_class * classes * overlap(vertical::BLOCK) + 1.0,
-            ),
-            (
-                Engine::Bitsliced,
-                COSTS.bitsliced * counted
-                    + COSTS.bitsliced_class * classes * overlap(bitsliced::BLOCK) * (m as f64 / 16_384.0).ceil()
-                    + 1.5,
-            ),
-            (Engine::Fft, COSTS.fft * (classes + 1.5) * per_alignment * n.log2() / 14.0),
-        ];
-        if alignments.saturating_mul(m) <= DEFINITION_PAIRS {
-            out[0].1 = 0.0;
-        }
-        out.sort_by(|a, b| a.1.total_cmp(&b.1));
-        out
-    }
 }
-
-/// Nanoseconds of the cost model.
-#[derive(Clone, Copy, Debug)]
-pub struct Costs {
-    /// Per pattern symbol, definition.
-    pub definition: f64,
-    /// Per counted pattern symbol, vertical.
-    pub vertical: f64,
-    /// Per class, vertical.
-    pub vertical_class: f64,
-    /// Per counted pattern symbol, bit-sliced.
-    pub bitsliced: f64,
-    /// Per class and piece, bit-sliced.
-    pub bitsliced_class: f64,
-    /// Per transform and output at length 2^14.
-    pub fft: f64,
-}
-
-/// The constants in use.
-pub const COSTS: Costs =
-    Costs { definition: 1.0, vertical: 0.02, vertical_class: 0.6, bitsliced: 0.003, bitsliced_class: 1.0, fft: 2.0 };
 
 fn check_len(pattern: usize) -> Result<(), HammingError> {
     let limit = 1 << 28;

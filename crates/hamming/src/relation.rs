@@ -1,20 +1,25 @@
-//! Which text symbol matches which pattern symbol: equality, wildcards, IUPAC classes.
+//! Which text symbol matches which pattern symbol: equality, wildcards, IUPAC codes.
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use rayon::prelude::*;
+
 use crate::HammingError;
+use crate::classes::{Classes, Rule};
 
 /// A letter: bytes, integers, `char`.
 pub trait Symbol: Copy + Eq + Hash + Send + Sync {
-    /// The letter as an index below 256, if its type has no more values.
-    fn small(self) -> Option<usize> {
+    /// The text as bytes, if its letters are bytes.
+    fn bytes(text: &[Self]) -> Option<&[u8]> {
+        let _ = text;
         None
     }
 }
 
 impl Symbol for u8 {
-    fn small(self) -> Option<usize> {
-        Some(self as usize)
+    fn bytes(text: &[Self]) -> Option<&[u8]> {
+        Some(text)
     }
 }
 impl Symbol for u16 {}
@@ -36,21 +41,35 @@ pub enum Alphabet {
     Iupac,
 }
 
-/// The pattern as classes, and the relation between classes and text symbols.
-///
-/// Pattern symbols are numbered in order of first appearance; text symbols become small numbers too, and
-/// `matches[class][text symbol]` decides.
+/// A text in codes.
+#[derive(Debug)]
+pub enum Codes<'a> {
+    /// At most 256 codes.
+    Narrow(Cow<'a, [u8]>),
+    /// More.
+    Wide(Vec<u16>),
+}
+
+/// The letters of a pattern, and how text symbols become codes.
 #[derive(Clone, Debug)]
 pub struct Relation<S: Symbol> {
-    /// Class of each pattern position; `None` matches everything.
-    pub pattern: Vec<Option<u16>>,
-    /// Text symbol numbers; the last one stands for every symbol that is not listed.
-    codes: HashMap<S, u16>,
-    /// `matches[class][code]`.
-    pub matches: Vec<Vec<bool>>,
-    /// Direct table for bytes.
-    bytes: Option<Box<[u16; 256]>>,
+    /// The letters.
+    pub classes: Classes,
+    encoder: Encoder<S>,
 }
+
+#[derive(Clone, Debug)]
+enum Encoder<S> {
+    /// Codes are the bytes themselves.
+    Identity,
+    /// Codes of bytes.
+    Table(Box<[u8; 256]>),
+    /// Codes of listed symbols; every other symbol has the given one.
+    Listed { codes: HashMap<S, u16>, other: u16 },
+}
+
+/// Distinct letters that a pattern may have.
+const MAX_LETTERS: usize = 65_000;
 
 impl<S: Symbol> Relation<S> {
     /// Equality of symbols; `wildcard` matches everything, in pattern and text.
@@ -61,53 +80,61 @@ impl<S: Symbol> Relation<S> {
         if pattern.is_empty() {
             return Err(HammingError::EmptyPattern);
         }
-        let mut codes: HashMap<S, u16> = HashMap::new();
-        let mut classes = Vec::with_capacity(pattern.len());
+        let mut numbers: HashMap<S, u16> = HashMap::new();
+        let mut letters = Vec::with_capacity(pattern.len());
         for &s in pattern {
             if Some(s) == wildcard {
-                classes.push(None);
+                letters.push(None);
                 continue;
             }
-            let next = codes.len();
-            let code = *codes.entry(s).or_insert(next as u16);
-            if next > 65_000 {
+            let next = numbers.len();
+            letters.push(Some(*numbers.entry(s).or_insert(next as u16)));
+            if next > MAX_LETTERS {
                 return Err(HammingError::EngineUnsuitable {
                     engine: "auto",
                     reason: "the pattern has more than 65000 distinct symbols",
                 });
             }
-            classes.push(Some(code));
         }
-        let count = codes.len();
-        // One code per pattern symbol, one for the wildcard, one for everything else.
+        let count = numbers.len();
+        if let (Some(bytes), wild) = (S::bytes(pattern), wildcard.map(|w| [w])) {
+            let mut codes = vec![0; count];
+            for (letter, &b) in letters.iter().zip(bytes) {
+                letter.iter().for_each(|&l| codes[l as usize] = u16::from(b));
+            }
+            let wildcard = wild.and_then(|w| S::bytes(&w).map(|w| u16::from(w[0])));
+            let classes = Classes { pattern: letters, codes, rule: Rule::Equal { wildcard }, code_count: 256 };
+            return Ok(Self { classes, encoder: Encoder::Identity });
+        }
+        // One code per letter, one for the wildcard, one for everything else.
         if let Some(w) = wildcard {
-            codes.insert(w, count as u16);
+            numbers.insert(w, count as u16);
         }
-        let matches = (0..count).map(|c| (0..count + 2).map(|t| t == c || t == count).collect()).collect();
-        Ok(Self { pattern: classes, codes, matches, bytes: None })
+        let classes = Classes {
+            pattern: letters,
+            codes: (0..count as u16).collect(),
+            rule: Rule::Equal { wildcard: wildcard.map(|_| count as u16) },
+            code_count: count + 2,
+        };
+        Ok(Self { classes, encoder: Encoder::Listed { codes: numbers, other: count as u16 + 1 } })
     }
 
-    /// Number of distinct classes in the pattern.
-    pub fn classes(&self) -> usize {
-        self.matches.len()
-    }
-
-    /// Positions of the pattern that are not wildcards.
-    pub fn counted(&self) -> usize {
-        self.pattern.iter().flatten().count()
-    }
-
-    /// Number of the code that stands for unlisted symbols.
-    fn other(&self) -> u16 {
-        self.matches.first().map_or(0, |m| m.len() as u16 - 1)
-    }
-
-    /// Codes of a text.
-    pub fn encode(&self, text: &[S]) -> Vec<u16> {
-        let other = self.other();
-        match &self.bytes {
-            Some(table) => text.iter().map(|s| s.small().map_or(other, |b| table[b])).collect(),
-            None => text.iter().map(|s| self.codes.get(s).copied().unwrap_or(other)).collect(),
+    /// Codes of a text. Bytes compared for equality are not copied.
+    pub fn encode<'a>(&self, text: &'a [S]) -> Codes<'a> {
+        match &self.encoder {
+            Encoder::Identity => Codes::Narrow(Cow::Borrowed(S::bytes(text).expect("a relation of bytes"))),
+            Encoder::Table(table) => {
+                let bytes = S::bytes(text).expect("a relation of bytes");
+                Codes::Narrow(bytes.par_iter().map(|&b| table[b as usize]).collect::<Vec<u8>>().into())
+            }
+            Encoder::Listed { codes, other } => {
+                let code = |s: &S| codes.get(s).copied().unwrap_or(*other);
+                if self.classes.code_count <= 256 {
+                    Codes::Narrow(text.par_iter().map(|s| code(s) as u8).collect::<Vec<u8>>().into())
+                } else {
+                    Codes::Wide(text.par_iter().map(code).collect())
+                }
+            }
         }
     }
 }
@@ -118,37 +145,25 @@ impl Relation<u8> {
     /// # Errors
     /// [`HammingError::EmptyPattern`], [`HammingError::UnknownSymbol`] for a pattern letter the alphabet lacks.
     pub fn of_alphabet(pattern: &[u8], alphabet: Alphabet, wildcard: Option<u8>) -> Result<Self, HammingError> {
+        let (name, set): (&str, fn(u8) -> u8) = match alphabet {
+            Alphabet::Bytes => return Self::equality(pattern, wildcard),
+            Alphabet::Dna => ("dna", |b| if is_acgt(b) { nucleotides(b) } else { 0 }),
+            Alphabet::Iupac => ("iupac", nucleotides),
+        };
         if pattern.is_empty() {
             return Err(HammingError::EmptyPattern);
         }
-        let set = |b: u8| -> u16 {
-            match alphabet {
-                Alphabet::Bytes => 0,
-                Alphabet::Dna => {
-                    if is_acgt(b) {
-                        nucleotides(b)
-                    } else {
-                        0
-                    }
-                }
-                Alphabet::Iupac => nucleotides(b),
-            }
-        };
-        if alphabet == Alphabet::Bytes {
-            let mut out = Self::equality(pattern, wildcard)?;
-            out.fill_table();
-            return Ok(out);
-        }
-        let name = if alphabet == Alphabet::Dna { "dna" } else { "iupac" };
-        let mut classes = Vec::with_capacity(pattern.len());
-        let mut sets: Vec<u16> = Vec::new();
+        // Codes are the 16 nucleotide sets (0 for letters outside the alphabet); bit 4 is in every letter of the pattern
+        // and, of the text, in the wildcard.
+        const WILD: u8 = 16;
+        let mut letters = Vec::with_capacity(pattern.len());
+        let mut codes: Vec<u16> = Vec::new();
         for (position, &b) in pattern.iter().enumerate() {
             if Some(b) == wildcard {
-                classes.push(None);
+                letters.push(None);
                 continue;
             }
-            let s = set(b);
-            if s == 0 {
+            if set(b) == 0 {
                 return Err(HammingError::UnknownSymbol {
                     argument: "pattern",
                     symbol: b as char,
@@ -156,30 +171,19 @@ impl Relation<u8> {
                     alphabet: name,
                 });
             }
-            let class = sets.iter().position(|&x| x == s).unwrap_or_else(|| {
-                sets.push(s);
-                sets.len() - 1
+            let code = u16::from(set(b) | WILD);
+            let letter = codes.iter().position(|&c| c == code).unwrap_or_else(|| {
+                codes.push(code);
+                codes.len() - 1
             });
-            classes.push(Some(class as u16));
+            letters.push(Some(letter as u16));
         }
-        // Text codes are the 16 nucleotide sets (0 for letters outside the alphabet), 16 for the wildcard.
-        let mut codes = HashMap::new();
-        for b in 0..=255_u8 {
-            codes.insert(b, if Some(b) == wildcard { 16 } else { set(b) });
+        let mut table = Box::new([0; 256]);
+        for (b, code) in (0..=255_u8).zip(table.iter_mut()) {
+            *code = if Some(b) == wildcard { WILD } else { set(b) };
         }
-        let matches = sets.iter().map(|&s| (0..17).map(|t| t == 16 || s & t != 0).collect()).collect();
-        let mut out = Self { pattern: classes, codes, matches, bytes: None };
-        out.fill_table();
-        Ok(out)
-    }
-
-    fn fill_table(&mut self) {
-        let other = self.other();
-        let mut table = Box::new([other; 256]);
-        for (&b, &code) in &self.codes {
-            table[b as usize] = code;
-        }
-        self.bytes = Some(table);
+        let classes = Classes { pattern: letters, codes, rule: Rule::Share, code_count: 32 };
+        Ok(Self { classes, encoder: Encoder::Table(table) })
     }
 }
 
@@ -188,7 +192,7 @@ fn is_acgt(b: u8) -> bool {
 }
 
 /// Nucleotides of an IUPAC code as bits A = 1, C = 2, G = 4, T = 8; 0 for other letters.
-fn nucleotides(b: u8) -> u16 {
+fn nucleotides(b: u8) -> u8 {
     match b.to_ascii_uppercase() {
         b'A' => 1,
         b'C' => 2,

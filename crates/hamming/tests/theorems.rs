@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use samplewise_hamming::{Alphabet, Engine, HammingError, Options, Plan, reverse_complement};
 use samplewise_testkit::{generate, strategies};
 
-const ENGINES: [Engine; 4] = [Engine::Auto, Engine::Vertical, Engine::Bitsliced, Engine::Fft];
+const ENGINES: [Engine; 5] = [Engine::Auto, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Pairs];
 
 /// The definition written once more, from nothing but the sentence.
 fn oracle(pattern: &[u8], text: &[u8], matches: impl Fn(u8, u8) -> bool) -> Vec<u32> {
@@ -19,7 +19,7 @@ fn run(pattern: &[u8], text: &[u8], options: Options) -> Vec<u32> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// HAM-1 to HAM-4: every engine equals the definition, wildcards included.
+    /// HAM-1 to HAM-4, HAM-7: every engine equals the definition, wildcards included.
     #[test]
     fn every_engine_equals_the_definition(
         letters in 1_u8..30, text in strategies::text(30, 700), cut in 1_usize..200, at in 0_usize..700, wild in any::<bool>(),
@@ -67,7 +67,7 @@ proptest! {
     }
 }
 
-/// HAM-2 to HAM-4 at sizes past every block edge; the definition is the judge on a sample of alignments, the engines
+/// HAM-2 to HAM-4 and HAM-7 at sizes past every block edge; the definition is the judge on a sample of alignments, the engines
 /// judge each other on all.
 #[test]
 fn engines_agree_past_every_block_edge() {
@@ -124,13 +124,35 @@ fn any_symbol_type_is_served() {
 #[test]
 fn the_dispatcher_changes_engine_with_the_pattern_length() {
     let text = generate::random_text(200_000, b"ACGT", 3);
-    let engine = |m: usize, n: usize| {
-        Plan::new(&text[..m], &Options::default()).unwrap().distances(&text[..n]).unwrap().report.engine.engine
+    let path = |m: usize, n: usize| {
+        Plan::new(&text[..m], &Options::default()).unwrap().distances(&text[..n]).unwrap().report.path()
     };
-    assert_eq!(engine(10, 60), Engine::Definition);
-    assert_eq!(engine(8, 200_000), Engine::Vertical);
-    assert_eq!(engine(1_000, 200_000), Engine::Bitsliced);
-    assert_eq!(engine(50_000, 200_000), Engine::Fft);
+    assert_eq!(path(10, 60), "definition");
+    assert_eq!(path(8, 200_000), "vertical");
+    assert_eq!(path(1_000, 200_000), "bitsliced");
+    assert_eq!(path(50_000, 200_000), "fft");
+}
+
+/// HAM-6: letters of one pattern are counted by different engines, each letter by one, and the sum is the definition.
+#[test]
+fn frequent_and_rare_letters_get_different_engines() {
+    // Letter i has share ~ 1/(i+1)^1.5: a few frequent letters, and 2,000 rare ones.
+    let mut rng = samplewise_linalg::random::Streams::new(9).stream(0);
+    let text: Vec<u32> =
+        (0..120_000).map(|_| (samplewise_linalg::random::uniform(&mut rng).powi(-2) as u32).min(2_000) * 7).collect();
+    let pattern = text[20_000..60_000].to_vec();
+    let plan = Plan::of_symbols(&pattern, None, Engine::Auto).unwrap();
+    let answer = plan.distances(&text).unwrap();
+    let engines = &answer.report.engines;
+    assert!(engines.len() > 1, "{engines:?}");
+    let distinct: std::collections::HashSet<u32> = pattern.iter().copied().collect();
+    assert_eq!(engines.iter().map(|e| e.letters).sum::<usize>(), distinct.len());
+    for i in (0..answer.distances.len()).step_by(1_999).chain([20_000]) {
+        let want = pattern.iter().zip(&text[i..]).filter(|(a, b)| a != b).count() as u32;
+        assert_eq!(answer.distances[i], want);
+    }
+    let explained = plan.explain(&text);
+    assert!(explained.iter().zip(engines).all(|(e, r)| e.engine == r.engine && e.actual.is_none()));
 }
 
 /// HAM-6: the same for every number of threads.

@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Report the best positions.
     #[arg(long, conflicts_with = "max_distance")]
     best: Option<usize>,
-    /// auto, definition, vertical, bitsliced or fft.
+    /// auto, definition, vertical, bitsliced, fft or pairs.
     #[arg(long, default_value = "auto")]
     engine: String,
     /// Distances (.npy), or hits as TSV or BED.
@@ -64,6 +64,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         "vertical" => Engine::Vertical,
         "bitsliced" => Engine::Bitsliced,
         "fft" => Engine::Fft,
+        "pairs" => Engine::Pairs,
         other => return Err(usage(format!("--engine {other} is not available in this version"))),
     };
     let wildcard = match a.wildcard {
@@ -85,7 +86,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let mut minimum: Option<(u32, usize, String, char, String)> = None;
     let (mut histogram, mut hits, mut engines) = (Vec::<u64>::new(), Vec::new(), Vec::new());
     let (mut alignments, mut only): (usize, Option<Distances>) = (0, None);
-    let (mut short, mut complete) = (0, true);
+    let (mut short, mut complete, mut path) = (0, true, None);
     for (pattern_name, pattern) in &patterns {
         let mut strands = vec![('+', pattern.clone())];
         if a.both_strands {
@@ -106,8 +107,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                 })?;
                 alignments += got.distances.len();
                 complete &= got.report.complete;
-                let c = got.report.engine;
-                engines.push(json!({"engine": c.engine.name(), "classes": c.classes, "predicted_ns": c.predicted, "actual_ns": c.actual}));
+                path.get_or_insert_with(|| got.report.path());
+                engines.extend(got.report.engines.iter().map(|c| {
+                    json!({"engine": c.engine.name(), "letters": c.letters, "predicted_ns": c.predicted, "actual_ns": c.actual})
+                }));
                 if let Some((position, d)) = got.minimum()
                     && minimum.as_ref().is_none_or(|m| d < m.0)
                 {
@@ -175,7 +178,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         result: json!({"alignments": alignments, "minimum": best,
             "hits": if hits_wanted { json!(listed) } else { json!(null) }, "histogram": histogram}),
         report: super::map(
-            json!({"path": engines.first().map(|e| e["engine"].clone()), "engines": engines, "complete": complete, "records_shorter_than_pattern": short}),
+            json!({"path": path, "engines": engines, "complete": complete, "records_shorter_than_pattern": short}),
         ),
         table,
     })

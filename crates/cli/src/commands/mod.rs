@@ -20,11 +20,14 @@ fn map(value: Value) -> Map<String, Value> {
 
 pub fn info(session: &Session) -> Answer {
     let features: Vec<&str> = cpu_features();
-    let costs = samplewise_hamming::plan::COSTS;
+    let costs = samplewise_hamming::dispatch::COSTS;
     let constants = json!({
         "hamming": {
-            "definition": costs.definition, "vertical": costs.vertical, "vertical_class": costs.vertical_class,
-            "bitsliced": costs.bitsliced, "bitsliced_class": costs.bitsliced_class, "fft": costs.fft,
+            "definition": costs.definition, "vertical": costs.vertical, "vertical_letter": costs.vertical_letter,
+            "vertical_fixed": costs.vertical_fixed, "bitsliced": costs.bitsliced,
+            "bitsliced_letter": costs.bitsliced_letter, "bitsliced_fixed": costs.bitsliced_fixed,
+            "fft_letter": costs.fft_letter, "fft_fixed": costs.fft_fixed, "pairs": costs.pairs,
+            "pairs_fixed": costs.pairs_fixed,
         }
     });
     let threads = rayon::current_num_threads();

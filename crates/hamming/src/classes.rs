@@ -1,0 +1,129 @@
+//! The pattern as letters, and which text codes each letter matches: what every engine works on.
+
+/// A text symbol as engines see it: one byte where possible, two where there are more kinds.
+pub trait Code: Copy + Eq + Send + Sync {
+    /// The code as a number.
+    fn index(self) -> usize;
+    /// The number as a code.
+    fn of(number: u16) -> Self;
+    /// True when the codes share a bit.
+    fn shares(self, other: Self) -> bool;
+}
+
+impl Code for u8 {
+    #[inline(always)]
+    fn index(self) -> usize {
+        self as usize
+    }
+    #[inline(always)]
+    fn of(number: u16) -> Self {
+        number as u8
+    }
+    #[inline(always)]
+    fn shares(self, other: Self) -> bool {
+        self & other != 0
+    }
+}
+
+impl Code for u16 {
+    #[inline(always)]
+    fn index(self) -> usize {
+        self as usize
+    }
+    #[inline(always)]
+    fn of(number: u16) -> Self {
+        number
+    }
+    #[inline(always)]
+    fn shares(self, other: Self) -> bool {
+        self & other != 0
+    }
+}
+
+/// When a letter matches a text code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// When they are equal, or the text code is the wildcard.
+    Equal {
+        /// The text code that matches every letter.
+        wildcard: Option<u16>,
+    },
+    /// When they share a bit: both are sets.
+    Share,
+}
+
+/// The letters of a pattern.
+#[derive(Clone, Debug)]
+pub struct Classes {
+    /// Letter of each pattern position, numbered in order of first appearance; `None` is not counted.
+    pub pattern: Vec<Option<u16>>,
+    /// Code of each letter.
+    pub codes: Vec<u16>,
+    /// When letters match.
+    pub rule: Rule,
+    /// Number of text codes: all are below it.
+    pub code_count: usize,
+}
+
+impl Classes {
+    /// Number of letters.
+    pub fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// True when no position is counted.
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    /// Positions of the pattern that are counted.
+    pub fn counted(&self) -> usize {
+        self.pattern.iter().flatten().count()
+    }
+
+    /// Occurrences of each letter in the pattern.
+    pub fn occurrences(&self) -> Vec<usize> {
+        let mut out = vec![0; self.len()];
+        self.pattern.iter().flatten().for_each(|&c| out[c as usize] += 1);
+        out
+    }
+
+    /// True when a letter matches a text code.
+    #[inline]
+    pub fn matches(&self, letter: u16, code: usize) -> bool {
+        let own = self.codes[letter as usize] as usize;
+        match self.rule {
+            Rule::Equal { wildcard } => own == code || wildcard.is_some_and(|w| w as usize == code),
+            Rule::Share => own & code != 0,
+        }
+    }
+
+    /// `out[i] = 1` where a letter matches `text[i]`, else 0. Meant to be inlined into a kernel.
+    #[inline(always)]
+    pub fn mark<C: Code>(&self, letter: usize, text: &[C], out: &mut [u8]) {
+        let own = C::of(self.codes[letter]);
+        match self.rule {
+            Rule::Equal { wildcard: None } => out.iter_mut().zip(text).for_each(|(o, &t)| *o = u8::from(t == own)),
+            Rule::Equal { wildcard: Some(w) } => {
+                let w = C::of(w);
+                out.iter_mut().zip(text).for_each(|(o, &t)| *o = u8::from(t == own) | u8::from(t == w));
+            }
+            Rule::Share => out.iter_mut().zip(text).for_each(|(o, &t)| *o = u8::from(t.shares(own))),
+        }
+    }
+
+    /// The same pattern with only the letters that `keep` holds; the other positions are not counted.
+    #[must_use]
+    pub fn restrict(&self, keep: &[bool]) -> Self {
+        let mut number = vec![None; self.len()];
+        let mut codes = Vec::new();
+        for (c, &kept) in keep.iter().enumerate() {
+            if kept {
+                number[c] = Some(codes.len() as u16);
+                codes.push(self.codes[c]);
+            }
+        }
+        let pattern = self.pattern.iter().map(|c| c.and_then(|c| number[c as usize])).collect();
+        Self { pattern, codes, ..*self }
+    }
+}

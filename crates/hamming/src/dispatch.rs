@@ -1,0 +1,179 @@
+//! The choice of engine, letter by letter: `M = Σ_c M_c`, so every letter may be counted by the engine that suits it.
+use crate::classes::{Classes, Code};
+use crate::plan::Engine;
+use crate::{bitsliced, fft, vertical};
+
+/// Nanoseconds of the cost model, one thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    /// Definition: per pattern symbol and alignment.
+    pub definition: f64,
+    /// Vertical: per counted pattern symbol and alignment.
+    pub vertical: f64,
+    /// Vertical: per letter and text symbol.
+    pub vertical_letter: f64,
+    /// Vertical: per alignment.
+    pub vertical_fixed: f64,
+    /// Bit-sliced: per counted pattern symbol and alignment.
+    pub bitsliced: f64,
+    /// Bit-sliced: per letter and text symbol.
+    pub bitsliced_letter: f64,
+    /// Bit-sliced: per alignment.
+    pub bitsliced_fixed: f64,
+    /// FFT: per letter and text symbol at length 2^14.
+    pub fft_letter: f64,
+    /// FFT: per text symbol at length 2^14.
+    pub fft_fixed: f64,
+    /// Pairs: per pair.
+    pub pairs: f64,
+    /// Pairs: per text symbol.
+    pub pairs_fixed: f64,
+}
+
+/// The constants in use. *Tuned*: bench `hamming/crossover`; only their ratios decide.
+pub const COSTS: Costs = Costs {
+    definition: 1.0,
+    vertical: 0.008,
+    vertical_letter: 0.05,
+    vertical_fixed: 0.3,
+    bitsliced: 0.0025,
+    bitsliced_letter: 0.1,
+    bitsliced_fixed: 0.7,
+    fft_letter: 2.0,
+    fft_fixed: 3.0,
+    pairs: 1.0,
+    pairs_fixed: 1.5,
+};
+
+/// Pairs of symbols below which nothing beats comparing them: set-up costs more. *Tuned*: bench `hamming/crossover`.
+pub const DEFINITION_PAIRS: usize = 4096;
+
+/// One engine and the letters it counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The engine.
+    pub engine: Engine,
+    /// `letters[c]`: letter `c` is its.
+    pub letters: Vec<bool>,
+    /// Predicted nanoseconds per alignment on one thread.
+    pub predicted: f64,
+}
+
+/// What decides: the shape of the work and how often each letter occurs.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pattern_len: usize,
+    alignments: usize,
+    /// `(occurrences in the pattern, share of the text)` of each letter.
+    letters: Vec<(f64, f64)>,
+}
+
+impl Work {
+    /// Measures a text; shares come from at most 65,536 of its symbols.
+    pub fn new<C: Code>(classes: &Classes, codes: &[C]) -> Self {
+        let pattern_len = classes.pattern.len();
+        let mut histogram = vec![0_u32; classes.code_count];
+        let mut seen = 0;
+        let step = codes.len().div_ceil(16).max(1);
+        for part in codes.chunks(step) {
+            for code in &part[..part.len().min(4096)] {
+                histogram[code.index()] += 1;
+                seen += 1;
+            }
+        }
+        let share = |letter: usize| match classes.rule {
+            crate::classes::Rule::Equal { wildcard } => {
+                let count = |c: u16| f64::from(histogram[c as usize]);
+                count(classes.codes[letter]) + wildcard.map_or(0.0, count)
+            }
+            crate::classes::Rule::Share => (0..classes.code_count)
+                .filter(|&c| classes.matches(letter as u16, c))
+                .map(|c| f64::from(histogram[c]))
+                .sum(),
+        };
+        let occurrences = classes.occurrences();
+        let letters =
+            (0..classes.len()).map(|c| (occurrences[c] as f64, share(c) / f64::from(seen).max(1.0))).collect();
+        Self { pattern_len, alignments: (codes.len() + 1).saturating_sub(pattern_len), letters }
+    }
+
+    /// Cost of one letter and fixed cost of an engine, nanoseconds per alignment.
+    fn costs(&self, engine: Engine) -> (Box<dyn Fn(f64, f64) -> f64>, f64) {
+        let (m, n) = (self.pattern_len as f64, self.alignments.max(1) as f64);
+        // Blocks overlap by the pattern, which tables pay again.
+        let overlap = |block: usize| {
+            let block = n.min(block as f64);
+            (block + m.min(16_384.0)) / block
+        };
+        let pieces = (m / 16_384.0).ceil();
+        match engine {
+            Engine::Definition => (Box::new(|a, _| a * COSTS.definition), 0.0),
+            Engine::Vertical => {
+                let letter = COSTS.vertical_letter * overlap(vertical::BLOCK);
+                (Box::new(move |a, _| a * COSTS.vertical + letter), COSTS.vertical_fixed * (1.0 + m / 248.0))
+            }
+            Engine::Bitsliced | Engine::Auto => {
+                let letter = COSTS.bitsliced_letter * overlap(bitsliced::BLOCK) * pieces;
+                let rounds = pieces * (self.letters.len() as f64 / 64.0).ceil();
+                (Box::new(move |a, _| a * COSTS.bitsliced + letter), COSTS.bitsliced_fixed * rounds)
+            }
+            Engine::Fft => {
+                let length = fft::transform_len(self.pattern_len) as f64;
+                // Short texts pay for a whole transform.
+                let scale = length / (length - m + 1.0).min(n) * length.log2() / 14.0;
+                (Box::new(move |_, _| COSTS.fft_letter * scale), COSTS.fft_fixed * scale)
+            }
+            Engine::Pairs => {
+                let block = n.min(crate::pairs::BLOCK as f64);
+                (Box::new(|a, f| a * f * COSTS.pairs), COSTS.pairs_fixed * (block + m) / block)
+            }
+        }
+    }
+
+    /// Predicted nanoseconds per alignment when one engine counts everything.
+    pub fn single(&self, engine: Engine) -> f64 {
+        let (letter, fixed) = self.costs(engine);
+        self.letters.iter().map(|&(a, f)| letter(a, f)).sum::<f64>() + fixed
+    }
+
+    /// Everything by one engine.
+    pub fn all(&self, engine: Engine) -> Vec<Part> {
+        vec![Part { engine, letters: vec![true; self.letters.len()], predicted: self.single(engine) }]
+    }
+
+    /// The cheapest plan: definition or vertical for all letters, or for each letter the cheapest of a set of engines,
+    /// over all sets. Cost `O(K)`.
+    pub fn choose(&self) -> Vec<Part> {
+        if self.alignments.saturating_mul(self.pattern_len) <= DEFINITION_PAIRS {
+            return self.all(Engine::Definition);
+        }
+        const MIXED: [Engine; 3] = [Engine::Bitsliced, Engine::Fft, Engine::Pairs];
+        let mut best = self.all(Engine::Vertical);
+        let mut least = best[0].predicted;
+        for set in 1..1_usize << MIXED.len() {
+            let engines: Vec<Engine> = (0..MIXED.len()).filter(|e| set >> e & 1 == 1).map(|e| MIXED[e]).collect();
+            let costs: Vec<_> = engines.iter().map(|&e| self.costs(e)).collect();
+            let mut parts: Vec<Part> = engines
+                .iter()
+                .zip(&costs)
+                .map(|(&engine, cost)| Part { engine, letters: vec![false; self.letters.len()], predicted: cost.1 })
+                .collect();
+            for (c, &(a, f)) in self.letters.iter().enumerate() {
+                let (cost, e) = costs
+                    .iter()
+                    .enumerate()
+                    .map(|(e, cost)| (cost.0(a, f), e))
+                    .min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)))
+                    .expect("at least one engine");
+                parts[e].letters[c] = true;
+                parts[e].predicted += cost;
+            }
+            parts.retain(|p| p.letters.contains(&true));
+            let total = parts.iter().map(|p| p.predicted).sum::<f64>();
+            if total < least && !parts.is_empty() {
+                (best, least) = (parts, total);
+            }
+        }
+        best
+    }
+}
