@@ -7,7 +7,7 @@ use samplewise_testkit::generate::random_text;
 use triple_accel::SearchType;
 
 fn engines(c: &mut Criterion) {
-    let text = random_text(500_000, b"ACGT", 1);
+    let text = random_text(4_000_000, b"ACGT", 1);
     let mut group = c.benchmark_group("hamming/crossover");
     group
         .sample_size(10)

@@ -1,14 +1,13 @@
-//! Engine for long patterns: a bit per text position and letter, 512 alignments per step, counted in bit planes by
+//! Engine for long patterns: a bit per text position and letter, 1,024 alignments per step, counted in bit planes by
 //! carry-save adders.
 //!
 //! The comparison is made once per (letter, text position) and used by every pattern position of that letter; afterwards
 //! one load and about five logic operations advance 512 alignments by one symbol, for every alphabet. Eight copies of
 //! each bit vector, shifted by 0 to 7 bits, make every load byte-aligned.
+use std::ops::Range;
+
 use crate::classes::{Classes, Code};
 
-const WORDS: usize = 8;
-/// Alignments counted together.
-const LANES: usize = 64 * WORDS;
 /// Alignments per block and pattern positions per piece: tables of a DNA text stay in the second-level cache.
 pub(crate) const BLOCK: usize = 1 << 14;
 const PIECE: usize = 1 << 14;
@@ -16,74 +15,139 @@ const PIECE: usize = 1 << 14;
 const PLANES: usize = 15;
 /// Letters whose tables are held at once: 64 letters take 2 MiB.
 const LETTERS: usize = 64;
+/// Blocks are padded to this many alignments, whatever the instruction set counts together.
+const PADDING: usize = 1024;
 
-type Bits = [u64; WORDS];
+/// So many times 64 alignments, counted together.
+type Bits<const W: usize> = [u64; W];
 
-/// Adds the matches of one block of alignments (row HAM-3); `codes` as in [`crate::vertical::add_matches`].
-pub fn add_matches<C: Code>(classes: &Classes, codes: &[C], out: &mut [u32]) {
-    let padded = out.len().next_multiple_of(LANES);
-    let mut matches = vec![0_u32; padded];
-    let mut tables = Tables::default();
-    for (piece, part) in classes.pattern.chunks(PIECE).enumerate() {
-        let first = piece * PIECE;
-        let end = (first + padded + part.len()).min(codes.len());
-        for letters in (0..classes.len()).step_by(LETTERS) {
-            let letters = letters..(letters + LETTERS).min(classes.len());
-            // Where the bits of each counted pattern position start, for alignment 0; sorted, so that loads advance.
-            let stride = Tables::stride(padded + part.len());
-            let mut starts: Vec<usize> = part
-                .iter()
-                .enumerate()
-                .filter_map(|(j, letter)| {
-                    let l = letter.map(usize::from).filter(|l| letters.contains(l))? - letters.start;
-                    Some((l * 8 + j % 8) * stride + j / 8)
-                })
-                .collect();
-            if starts.is_empty() {
-                continue;
-            }
-            starts.sort_unstable();
-            tables.build(classes, letters, &codes[first..end], stride);
-            for (group, counts) in matches.chunks_exact_mut(LANES).enumerate() {
-                pulp::Arch::new().dispatch(
-                    #[inline(always)]
-                    || {
-                        let planes = count(&tables.bits, &starts, group * LANES / 8);
-                        add_planes(&planes, starts.len(), counts);
-                    },
-                );
+/// The positions of a pattern in the order in which their tables are read.
+#[derive(Clone, Debug)]
+pub struct Prepared<'a> {
+    classes: &'a Classes,
+    rounds: Vec<Round>,
+}
+
+/// One piece of the pattern and the letters counted together.
+#[derive(Clone, Debug)]
+struct Round {
+    first: usize,
+    len: usize,
+    letters: Range<usize>,
+    /// `(row, byte)` of each position: row `8·letter + j mod 8`, byte `⌊j/8⌋`; ascending, so that loads advance.
+    places: Vec<(u32, u32)>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Sorts the positions: `O(m log m)`.
+    pub fn new(classes: &'a Classes) -> Self {
+        let mut rounds = Vec::new();
+        for (piece, part) in classes.pattern.chunks(PIECE).enumerate() {
+            for first in (0..classes.len()).step_by(LETTERS) {
+                let letters = first..(first + LETTERS).min(classes.len());
+                let mut places: Vec<(u32, u32)> = part
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(j, letter)| {
+                        let l = letter.map(usize::from).filter(|l| letters.contains(l))? - first;
+                        Some(((l * 8 + j % 8) as u32, (j / 8) as u32))
+                    })
+                    .collect();
+                places.sort_unstable();
+                if !places.is_empty() {
+                    rounds.push(Round { first: piece * PIECE, len: part.len(), letters, places });
+                }
             }
         }
+        Self { classes, rounds }
     }
-    out.iter_mut().zip(&matches).for_each(|(o, m)| *o += m);
+
+    /// Subtracts the matches of one block of alignments from `out` (row HAM-3); `codes` as in
+    /// [`crate::vertical::Prepared::subtract_matches`].
+    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) {
+        let Scratch { tables, padded, starts } = scratch;
+        let span = out.len().next_multiple_of(PADDING);
+        let whole = span == out.len();
+        if !whole {
+            padded.clear();
+            padded.extend_from_slice(out);
+            padded.resize(span, 0);
+        }
+        for round in &self.rounds {
+            let end = (round.first + span + round.len).min(codes.len());
+            // A load may look one group of alignments beyond the text.
+            let stride = (span + round.len + PADDING).div_ceil(8);
+            starts.clear();
+            starts.extend(round.places.iter().map(|&(row, byte)| row as usize * stride + byte as usize));
+            tables.build(self.classes, round.letters.clone(), &codes[round.first..end], stride);
+            let distances = if whole { &mut *out } else { &mut padded[..] };
+            pulp::Arch::new().dispatch(Count { tables: &tables.bits, starts, distances });
+        }
+        if !whole {
+            out.copy_from_slice(&padded[..out.len()]);
+        }
+    }
+}
+
+/// Memory that blocks share.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    tables: Tables,
+    padded: Vec<u32>,
+    starts: Vec<usize>,
+}
+
+/// The counting of one round; a type instead of a closure, because a closure this large is not inlined into the dispatch
+/// and would be compiled without its instruction set.
+struct Count<'a> {
+    tables: &'a [u8],
+    starts: &'a [usize],
+    distances: &'a mut [u32],
+}
+
+impl pulp::WithSimd for Count<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        // Two registers per counter where there are 32 of them, else what keeps the counters in 16.
+        if S::U64_LANES >= 8 { self.run::<16>() } else { self.run::<8>() }
+    }
+}
+
+impl Count<'_> {
+    #[inline(always)]
+    fn run<const W: usize>(self) {
+        for (group, distances) in self.distances.chunks_exact_mut(64 * W).enumerate() {
+            let planes = count::<W>(self.tables, self.starts, group * 8 * W);
+            subtract_planes(&planes, self.starts.len(), distances);
+        }
+    }
 }
 
 /// For each letter eight byte arrays of match bits, the `s`-th shifted down by `s`.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Tables {
     bits: Vec<u8>,
     marks: Vec<u8>,
 }
 
 impl Tables {
-    /// Bytes of one array for so many text positions; a load may look 64 bytes beyond.
-    fn stride(span: usize) -> usize {
-        (span.div_ceil(64) + 9) * 8
-    }
-
-    fn build<C: Code>(&mut self, classes: &Classes, letters: std::ops::Range<usize>, codes: &[C], stride: usize) {
-        self.bits.clear();
-        self.bits.resize(stride * 8 * letters.len(), 0);
-        self.marks.clear();
-        self.marks.resize(codes.len().next_multiple_of(8), 0);
+    fn build<C: Code>(&mut self, classes: &Classes, letters: Range<usize>, codes: &[C], stride: usize) {
+        // What is beyond the text stays as it was: it is counted only for alignments that do not exist.
+        let size = stride * 8 * letters.len();
+        self.bits.resize(self.bits.len().max(size), 0);
+        self.marks.resize(self.marks.len().max(codes.len().next_multiple_of(8)), 0);
         let Self { bits, marks } = self;
         pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
-                for (letter, rows) in letters.zip(bits.chunks_exact_mut(stride * 8)) {
+                for (letter, rows) in letters.zip(bits[..size].chunks_exact_mut(stride * 8)) {
                     classes.mark(letter, codes, &mut marks[..codes.len()]);
                     let (plain, shifted) = rows.split_at_mut(stride);
-                    for (byte, eight) in plain.iter_mut().zip(marks.as_chunks::<8>().0) {
+                    for (byte, eight) in
+                        plain.iter_mut().zip(marks[..codes.len().next_multiple_of(8)].as_chunks::<8>().0)
+                    {
                         // Gathers the lowest bits of eight bytes into the highest byte, in order.
                         *byte = (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8;
                     }
@@ -100,20 +164,20 @@ impl Tables {
 }
 
 #[inline(always)]
-fn load(tables: &[u8], at: usize) -> Bits {
-    let bytes: &[u8; 8 * WORDS] = tables[at..at + 8 * WORDS].try_into().expect("512 bits");
-    let mut out = [0; WORDS];
-    for w in 0..WORDS {
-        out[w] = u64::from_le_bytes(bytes[8 * w..8 * w + 8].try_into().expect("64 bits"));
+fn load<const W: usize>(tables: &[u8], at: usize) -> Bits<W> {
+    let bytes = tables[at..at + 8 * W].as_chunks::<8>().0;
+    let mut out = [0; W];
+    for w in 0..W {
+        out[w] = u64::from_le_bytes(bytes[w]);
     }
     out
 }
 
-/// Full adder on 512 lanes: `a + b + c = sum + 2·carry`.
+/// Full adder on all lanes: `a + b + c = sum + 2·carry`.
 #[inline(always)]
-fn full_add(a: Bits, b: Bits, c: Bits) -> (Bits, Bits) {
-    let (mut sum, mut carry) = ([0; WORDS], [0; WORDS]);
-    for w in 0..WORDS {
+fn full_add<const W: usize>(a: Bits<W>, b: Bits<W>, c: Bits<W>) -> (Bits<W>, Bits<W>) {
+    let (mut sum, mut carry) = ([0; W], [0; W]);
+    for w in 0..W {
         let t = a[w] ^ b[w];
         sum[w] = t ^ c[w];
         carry[w] = (a[w] & b[w]) | (t & c[w]);
@@ -122,18 +186,17 @@ fn full_add(a: Bits, b: Bits, c: Bits) -> (Bits, Bits) {
 }
 
 /// Counters of weight 1, 2, 4 and 8 that are kept in registers.
-#[derive(Clone, Copy, Default)]
-struct Low {
-    ones: Bits,
-    twos: Bits,
-    fours: Bits,
-    eights: Bits,
+struct Low<const W: usize> {
+    ones: Bits<W>,
+    twos: Bits<W>,
+    fours: Bits<W>,
+    eights: Bits<W>,
 }
 
-impl Low {
+impl<const W: usize> Low<W> {
     /// Adds eight bit vectors; returns the carry of weight 8.
     #[inline(always)]
-    fn add_eight(&mut self, tables: &[u8], at: &[usize; 8], offset: usize) -> Bits {
+    fn add_eight(&mut self, tables: &[u8], at: &[usize; 8], offset: usize) -> Bits<W> {
         let bit = |i: usize| load(tables, at[i] + offset);
         let (s, a) = full_add(self.ones, bit(0), bit(1));
         let (s, b) = full_add(s, bit(2), bit(3));
@@ -148,10 +211,10 @@ impl Low {
 }
 
 #[inline(always)]
-fn count(tables: &[u8], starts: &[usize], offset: usize) -> [Bits; PLANES] {
-    let mut planes = [[0; WORDS]; PLANES];
-    let mut waiting = [[0; WORDS]; PLANES - 4];
-    let mut low = Low::default();
+fn count<const W: usize>(tables: &[u8], starts: &[usize], offset: usize) -> [Bits<W>; PLANES] {
+    let mut planes = [[0; W]; PLANES];
+    let mut waiting = [[0; W]; PLANES - 4];
+    let mut low = Low { ones: [0; W], twos: [0; W], fours: [0; W], eights: [0; W] };
     let (sixteens, rest) = starts.as_chunks::<16>();
     for (i, g) in sixteens.iter().enumerate() {
         let (first, second) = g.split_at(8);
@@ -178,9 +241,9 @@ fn count(tables: &[u8], starts: &[usize], offset: usize) -> [Bits; PLANES] {
 
 /// Adds one bit per lane to counters given from their lowest plane on.
 #[inline(always)]
-fn ripple(planes: &mut [Bits], mut carry: Bits) {
+fn ripple<const W: usize>(planes: &mut [Bits<W>], mut carry: Bits<W>) {
     for plane in planes {
-        for w in 0..WORDS {
+        for w in 0..W {
             let c = plane[w] & carry[w];
             plane[w] ^= carry[w];
             carry[w] = c;
@@ -188,17 +251,17 @@ fn ripple(planes: &mut [Bits], mut carry: Bits) {
     }
 }
 
-/// Adds the counts held by the planes, lane by lane.
+/// Subtracts the counts held by the planes, lane by lane.
 #[inline(always)]
-fn add_planes(planes: &[Bits; PLANES], counted: usize, counts: &mut [u32]) {
+fn subtract_planes<const W: usize>(planes: &[Bits<W>; PLANES], counted: usize, distances: &mut [u32]) {
     let used = usize::BITS as usize - counted.leading_zeros() as usize;
-    for (w, part) in counts.chunks_exact_mut(64).enumerate() {
+    for (w, part) in distances.chunks_exact_mut(64).enumerate() {
         let part: &mut [u32; 64] = part.try_into().expect("64 lanes");
         for (p, plane) in planes.iter().enumerate().take(used) {
             let (low, high) = (plane[w] as u32, (plane[w] >> 32) as u32);
             for bit in 0..32 {
-                part[bit] += (low >> bit & 1) << p;
-                part[bit + 32] += (high >> bit & 1) << p;
+                part[bit] = part[bit].wrapping_sub(if low & 1 << bit == 0 { 0 } else { 1 << p });
+                part[bit + 32] = part[bit + 32].wrapping_sub(if high & 1 << bit == 0 { 0 } else { 1 << p });
             }
         }
     }

@@ -32,17 +32,17 @@ pub struct Costs {
 
 /// The constants in use. *Tuned*: bench `hamming/crossover`; only their ratios decide.
 pub const COSTS: Costs = Costs {
-    definition: 1.0,
-    vertical: 0.008,
-    vertical_letter: 0.05,
-    vertical_fixed: 0.3,
-    bitsliced: 0.0025,
+    definition: 0.7,
+    vertical: 0.0135,
+    vertical_letter: 0.03,
+    vertical_fixed: 0.45,
+    bitsliced: 0.0018,
     bitsliced_letter: 0.1,
     bitsliced_fixed: 0.7,
-    fft_letter: 2.0,
-    fft_fixed: 3.0,
-    pairs: 1.0,
-    pairs_fixed: 1.5,
+    fft_letter: 3.0,
+    fft_fixed: 4.0,
+    pairs: 0.72,
+    pairs_fixed: 6.0,
 };
 
 /// Pairs of symbols below which nothing beats comparing them: set-up costs more. *Tuned*: bench `hamming/crossover`.
@@ -110,7 +110,7 @@ impl Work {
             Engine::Definition => (Box::new(|a, _| a * COSTS.definition), 0.0),
             Engine::Vertical => {
                 let letter = COSTS.vertical_letter * overlap(vertical::BLOCK);
-                (Box::new(move |a, _| a * COSTS.vertical + letter), COSTS.vertical_fixed * (1.0 + m / 248.0))
+                (Box::new(move |a, _| a * COSTS.vertical + letter), COSTS.vertical_fixed)
             }
             Engine::Bitsliced | Engine::Auto => {
                 let letter = COSTS.bitsliced_letter * overlap(bitsliced::BLOCK) * pieces;

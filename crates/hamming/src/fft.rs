@@ -6,7 +6,6 @@
 //! `f64`; a block that neither certifies is counted by [`crate::bitsliced`], and the report says so.
 use std::sync::OnceLock;
 
-use rayon::prelude::*;
 use samplewise_linalg::fft::{Complex, FftReal, RealPlan};
 
 use crate::bitsliced;
@@ -49,34 +48,27 @@ impl<'a> Prepared<'a> {
         Self { classes, len, single, double: OnceLock::new() }
     }
 
-    /// Adds all matches by certified FFT (row HAM-4). Cost `(K + 1)` real transforms of length `4m` per `3m` alignments.
-    pub fn add_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Certificate {
+    /// Subtracts the matches of one block of alignments, at most `transform_len(m) − m + 1`, from `out` by certified FFT
+    /// (row HAM-4). Cost `(K + 1)` real transforms of length `4m` per `3m` alignments.
+    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Certificate {
         let (classes, m) = (self.classes, self.classes.pattern.len());
-        let step = self.len - m + 1;
-        let parts: Vec<Certificate> = out
-            .par_chunks_mut(step)
-            .enumerate()
-            .map(|(b, part)| {
-                let first = b * step;
-                let text = &codes[first..(first + part.len() + m - 1).min(codes.len())];
-                let exact = exact_sum(classes, text, part.len());
-                if let Some(spectra) = &self.single
-                    && let Some(residual) = block(classes, spectra, text, part, exact)
-                {
-                    return Certificate { f32_blocks: 1, largest_residual: residual, ..Certificate::default() };
-                }
-                let spectra = self.double.get_or_init(|| pattern_spectra::<f64>(classes, self.len));
-                if let Some(residual) = block(classes, spectra, text, part, exact) {
-                    return Certificate { f64_blocks: 1, largest_residual: residual, ..Certificate::default() };
-                }
-                for (s, piece) in part.chunks_mut(bitsliced::BLOCK).enumerate() {
-                    let from = s * bitsliced::BLOCK;
-                    bitsliced::add_matches(classes, &text[from..from + piece.len() + m - 1], piece);
-                }
-                Certificate { recounted: 1, ..Certificate::default() }
-            })
-            .collect();
-        parts.into_iter().fold(Certificate::default(), Certificate::and)
+        let exact = exact_sum(classes, codes, out.len());
+        if let Some(spectra) = &self.single
+            && let Some(residual) = block(classes, spectra, codes, out, exact)
+        {
+            return Certificate { f32_blocks: 1, largest_residual: residual, ..Certificate::default() };
+        }
+        let spectra = self.double.get_or_init(|| pattern_spectra::<f64>(classes, self.len));
+        if let Some(residual) = block(classes, spectra, codes, out, exact) {
+            return Certificate { f64_blocks: 1, largest_residual: residual, ..Certificate::default() };
+        }
+        let recount = bitsliced::Prepared::new(classes);
+        let mut scratch = bitsliced::Scratch::default();
+        for (s, piece) in out.chunks_mut(bitsliced::BLOCK).enumerate() {
+            let from = s * bitsliced::BLOCK;
+            recount.subtract_matches(&codes[from..from + piece.len() + m - 1], piece, &mut scratch);
+        }
+        Certificate { recounted: 1, ..Certificate::default() }
     }
 }
 
@@ -124,7 +116,7 @@ fn pattern_spectra<T: FftReal>(classes: &Classes, n: usize) -> Spectra<T> {
     Spectra { plan_len: n, classes: spectra }
 }
 
-/// Adds the matches of one block, or returns `None` and adds nothing when the certificate fails; returns the largest
+/// Subtracts the matches of one block, or returns `None` and subtracts nothing when the certificate fails; returns the largest
 /// distance from an integer.
 fn block<T: FftReal + Float, C: Code>(
     classes: &Classes,
@@ -170,7 +162,7 @@ fn block<T: FftReal + Float, C: Code>(
         return None;
     }
     for (o, v) in out.iter_mut().zip(&signal) {
-        *o += (v.widen() * scale).round() as u32;
+        *o -= (v.widen() * scale).round() as u32;
     }
     Some(residual)
 }

@@ -1,6 +1,6 @@
 //! Engine for rare letters: enumerates the pairs (text position, pattern position) of equal letters.
 //!
-//! Cost per alignment: one look at the text, and one addition per pair, `Σ_c a_c f_c` for `a_c` occurrences in the
+//! Cost per alignment: one look at the text, and one subtraction per pair, `Σ_c a_c f_c` for `a_c` occurrences in the
 //! pattern and frequency `f_c` in the text. Independent of how many letters there are.
 use crate::classes::{Classes, Code, Rule};
 
@@ -45,10 +45,10 @@ impl Lists {
         Self { starts, positions }
     }
 
-    /// Adds the matches of one block (row HAM-7); `codes` as in [`crate::vertical::add_matches`]. Returns the number of
-    /// additions.
-    pub fn add_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> u64 {
-        let mut additions = 0;
+    /// Subtracts the matches of one block from `out` (row HAM-7); `codes` as in
+    /// [`crate::vertical::Prepared::subtract_matches`]. Returns the number of pairs.
+    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> u64 {
+        let mut pairs = 0;
         for (i, code) in codes.iter().enumerate() {
             let list = &self.positions[self.starts[code.index()] as usize..self.starts[code.index() + 1] as usize];
             if list.is_empty() {
@@ -58,10 +58,10 @@ impl Lists {
             let from = if i < out.len() { 0 } else { list.partition_point(|&j| j as usize + out.len() <= i) };
             for &j in &list[from..] {
                 let Some(at) = i.checked_sub(j as usize) else { break };
-                out[at] += 1;
-                additions += 1;
+                out[at] -= 1;
+                pairs += 1;
             }
         }
-        additions
+        pairs
     }
 }

@@ -207,16 +207,20 @@ impl<S: Symbol> Plan<S> {
         let alignments = codes.len() - m + 1;
         let parts = self.parts(codes);
         let letters: Vec<Classes> = parts.iter().map(|p| self.relation.classes.restrict(&p.letters)).collect();
-        let mut kernels: Vec<Kernel<'_>> = parts.iter().zip(&letters).map(|(p, l)| Kernel::new(p.engine, l)).collect();
+        let kernels: Vec<Kernel<'_>> = parts.iter().zip(&letters).map(|(p, l)| Kernel::new(p.engine, l)).collect();
+        let counted = self.relation.classes.counted() as u32;
         let mut seconds = vec![0.0; parts.len()];
         let mut distances = vec![0; alignments];
         let mut certificate: Option<Certificate> = None;
+        let stride = kernels.iter().map(|k| k.block(m)).max().map_or(STRIDE, |block| STRIDE.max(4 * block));
         let mut done = 0;
         while done < alignments {
-            let end = (done + STRIDE).min(alignments);
-            for (kernel, seconds) in kernels.iter_mut().zip(&mut seconds) {
+            let end = done.saturating_add(stride).min(alignments);
+            for (i, (kernel, seconds)) in kernels.iter().zip(&mut seconds).enumerate() {
                 let start = Instant::now();
-                if let Some(c) = kernel.add_matches(&codes[done..end + m - 1], m, &mut distances[done..end]) {
+                let first = (i == 0).then_some(counted);
+                if let Some(c) = kernel.subtract_matches(&codes[done..end + m - 1], m, first, &mut distances[done..end])
+                {
                     certificate = Some(certificate.unwrap_or_default().and(c));
                 }
                 *seconds += start.elapsed().as_secs_f64();
@@ -228,8 +232,6 @@ impl<S: Symbol> Plan<S> {
             }
         }
         distances.truncate(done);
-        let counted = self.relation.classes.counted() as u32;
-        distances.iter_mut().for_each(|d| *d = counted - *d);
         let per_alignment = 1e9 * rayon::current_num_threads() as f64 / done.max(1) as f64;
         let engines = parts.iter().zip(&seconds).map(|(p, s)| cost(p, Some(s * per_alignment))).collect();
         Answer { distances, report: Report { engines, certificate, complete: done == alignments } }
@@ -244,8 +246,8 @@ fn cost(part: &Part, actual: Option<f64>) -> EngineCost {
 /// An engine with what it prepared for its letters.
 enum Kernel<'a> {
     Definition(&'a Classes),
-    Vertical(&'a Classes),
-    Bitsliced(&'a Classes),
+    Vertical(vertical::Prepared<'a>),
+    Bitsliced(bitsliced::Prepared<'a>),
     Fft(fft::Prepared<'a>),
     Pairs(Lists),
 }
@@ -254,30 +256,58 @@ impl<'a> Kernel<'a> {
     fn new(engine: Engine, letters: &'a Classes) -> Self {
         match engine {
             Engine::Definition => Kernel::Definition(letters),
-            Engine::Vertical => Kernel::Vertical(letters),
-            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(letters),
+            Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters)),
+            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(bitsliced::Prepared::new(letters)),
             Engine::Fft => Kernel::Fft(fft::Prepared::new(letters)),
             Engine::Pairs => Kernel::Pairs(Lists::new(letters)),
         }
     }
 
-    /// Adds the matches of the alignments `0..out.len()` of the text; blocks run in parallel.
-    fn add_matches<C: Code>(&self, codes: &[C], m: usize, out: &mut [u32]) -> Option<Certificate> {
-        let blocks = |block: usize, out: &mut [u32], run: &(dyn Fn(&[C], &mut [u32]) + Sync)| {
-            out.par_chunks_mut(block).enumerate().for_each(|(b, part)| {
-                let first = b * block;
-                run(&codes[first..first + part.len() + m - 1], part);
-            });
-        };
+    /// Alignments that are worked on together.
+    fn block(&self, m: usize) -> usize {
         match self {
-            Kernel::Definition(l) => blocks(vertical::BLOCK, out, &|t, o| definition::add_matches(l, t, o)),
-            Kernel::Vertical(l) => blocks(vertical::BLOCK, out, &|t, o| vertical::add_matches(l, t, o)),
-            Kernel::Bitsliced(l) => blocks(bitsliced::BLOCK, out, &|t, o| bitsliced::add_matches(l, t, o)),
-            Kernel::Fft(prepared) => return Some(prepared.add_matches(codes, out)),
-            Kernel::Pairs(lists) => {
-                blocks(pairs::BLOCK.max(m), out, &|t, o| {
-                    lists.add_matches(t, o);
-                });
+            Kernel::Definition(_) | Kernel::Vertical(_) => vertical::BLOCK,
+            Kernel::Bitsliced(_) => bitsliced::BLOCK,
+            Kernel::Fft(_) => fft::transform_len(m) - m + 1,
+            Kernel::Pairs(_) => pairs::BLOCK.max(m),
+        }
+    }
+
+    /// Subtracts the matches of the alignments `0..out.len()` of the text from `out`, which is first filled if a value is
+    /// given; blocks run in parallel.
+    fn subtract_matches<C: Code>(
+        &self,
+        codes: &[C],
+        m: usize,
+        fill: Option<u32>,
+        out: &mut [u32],
+    ) -> Option<Certificate> {
+        let block = self.block(m);
+        let parts = out.par_chunks_mut(block).enumerate().map(|(b, part)| {
+            if let Some(value) = fill {
+                part.fill(value);
+            }
+            (&codes[b * block..b * block + part.len() + m - 1], part)
+        });
+        match self {
+            Kernel::Definition(letters) => {
+                parts.for_each(|(text, part)| definition::subtract_matches(letters, text, part))
+            }
+            Kernel::Vertical(prepared) => parts.for_each_init(vertical::Scratch::default, |scratch, (text, part)| {
+                prepared.subtract_matches(text, part, scratch);
+            }),
+            Kernel::Bitsliced(prepared) => parts.for_each_init(bitsliced::Scratch::default, |scratch, (text, part)| {
+                prepared.subtract_matches(text, part, scratch);
+            }),
+            Kernel::Pairs(lists) => parts.for_each(|(text, part)| {
+                lists.subtract_matches(text, part);
+            }),
+            Kernel::Fft(prepared) => {
+                return Some(
+                    parts
+                        .map(|(text, part)| prepared.subtract_matches(text, part))
+                        .reduce(Certificate::default, Certificate::and),
+                );
             }
         }
         None

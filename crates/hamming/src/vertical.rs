@@ -2,52 +2,110 @@
 //!
 //! Floor: one byte load per pattern symbol and alignment, 16 to 64 per instruction; eight symbols share one load and
 //! store of the counter.
+use std::ops::Range;
+
 use crate::classes::{Classes, Code};
 
 /// Alignments per block: its counters and the match bytes of a DNA text stay in the first-level cache.
-pub(crate) const BLOCK: usize = 4096;
+pub(crate) const BLOCK: usize = 8192;
 
 /// Letters whose match bytes are held at once.
 const LETTERS: usize = 64;
 
-/// Adds the matches of one block of alignments; `codes` holds the text from its first alignment to its last symbol
-/// (row HAM-2).
-pub fn add_matches<C: Code>(classes: &Classes, codes: &[C], out: &mut [u32]) {
-    let width = out.len();
-    let mut counters = vec![0_u8; width];
-    let mut matching = vec![0_u8; classes.len().min(LETTERS) * codes.len()];
-    for first in (0..classes.len()).step_by(LETTERS) {
-        let letters = first..(first + LETTERS).min(classes.len());
-        let starts: Vec<usize> = classes
-            .pattern
-            .iter()
-            .enumerate()
-            .filter_map(|(j, letter)| {
-                let l = letter.map(usize::from).filter(|l| letters.contains(l))? - first;
-                Some(l * codes.len() + j)
+/// The positions of a pattern, by groups of letters.
+#[derive(Clone, Debug)]
+pub struct Prepared<'a> {
+    classes: &'a Classes,
+    /// Letters, and `(letter within them, position)` of each of their positions.
+    rounds: Vec<(Range<usize>, Vec<(u32, u32)>)>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Groups the positions: `O(m K/64)`.
+    pub fn new(classes: &'a Classes) -> Self {
+        let rounds = (0..classes.len())
+            .step_by(LETTERS)
+            .map(|first| {
+                let letters = first..(first + LETTERS).min(classes.len());
+                let places = classes
+                    .pattern
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(j, letter)| {
+                        let l = letter.map(usize::from).filter(|l| letters.contains(l))?;
+                        Some(((l - first) as u32, j as u32))
+                    })
+                    .collect();
+                (letters, places)
             })
             .collect();
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (letter, row) in letters.zip(matching.chunks_exact_mut(codes.len())) {
-                    classes.mark(letter, codes, row);
-                }
-                for part in starts.chunks(248) {
-                    let (eights, rest) = part.as_chunks::<8>();
-                    for e in eights {
-                        add_eight(&mut counters, &matching, e);
-                    }
-                    for &start in rest {
-                        counters.iter_mut().zip(&matching[start..start + width]).for_each(|(c, m)| *c += m);
-                    }
-                    for (total, c) in out.iter_mut().zip(&mut counters) {
-                        *total += u32::from(*c);
-                        *c = 0;
-                    }
-                }
-            },
-        );
+        Self { classes, rounds }
+    }
+
+    /// Subtracts the matches of one block of alignments from `out`; `codes` holds the text from its first alignment to
+    /// its last symbol (row HAM-2).
+    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) {
+        let Scratch { counters, matching, starts } = scratch;
+        counters.clear();
+        counters.resize(out.len(), 0);
+        matching.resize(matching.len().max(self.classes.len().min(LETTERS) * codes.len()), 0);
+        for (letters, places) in &self.rounds {
+            starts.clear();
+            starts.extend(places.iter().map(|&(l, j)| l as usize * codes.len() + j as usize));
+            pulp::Arch::new().dispatch(Count {
+                classes: self.classes,
+                letters: letters.clone(),
+                starts,
+                codes,
+                matching,
+                counters,
+                out,
+            });
+        }
+    }
+}
+
+/// Memory that blocks share.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    counters: Vec<u8>,
+    matching: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+/// One group of letters; a type instead of a closure, so that it is compiled with the dispatched instruction set.
+struct Count<'a, C> {
+    classes: &'a Classes,
+    letters: Range<usize>,
+    starts: &'a [usize],
+    codes: &'a [C],
+    matching: &'a mut [u8],
+    counters: &'a mut [u8],
+    out: &'a mut [u32],
+}
+
+impl<C: Code> pulp::WithSimd for Count<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let width = self.counters.len();
+        for (letter, row) in self.letters.zip(self.matching.chunks_exact_mut(self.codes.len())) {
+            self.classes.mark(letter, self.codes, row);
+        }
+        for part in self.starts.chunks(248) {
+            let (eights, rest) = part.as_chunks::<8>();
+            for e in eights {
+                add_eight(self.counters, self.matching, e);
+            }
+            for &start in rest {
+                self.counters.iter_mut().zip(&self.matching[start..start + width]).for_each(|(c, m)| *c += m);
+            }
+            for (total, c) in self.out.iter_mut().zip(&mut *self.counters) {
+                *total = total.wrapping_sub(u32::from(*c));
+                *c = 0;
+            }
+        }
     }
 }
 
