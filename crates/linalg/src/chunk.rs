@@ -58,6 +58,9 @@ pub fn norm(a: &[f64]) -> f64 {
     if plain.is_normal() && plain < f64::MAX {
         return plain.sqrt();
     }
+    if a.iter().any(|x| x.is_nan()) {
+        return f64::NAN; // which the maximum below would hide
+    }
     let largest = a.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
     if largest == 0.0 || !largest.is_finite() {
         return largest;
@@ -77,7 +80,7 @@ pub fn power_of_two_scale(x: f64) -> f64 {
     if x == 0.0 || !x.is_finite() {
         return 1.0;
     }
-    let exponent = x.abs().log2().ceil().clamp(-1000.0, 1000.0);
+    let exponent = x.abs().log2().ceil().clamp(-1074.0, 1023.0);
     exponent.exp2()
 }
 
@@ -90,6 +93,12 @@ mod tests {
         assert!((norm(&[3e200, 4e200]) / 5e200 - 1.0).abs() <= 2.0 * f64::EPSILON);
         assert!((norm(&[3e-200, 4e-200]) - 5e-200).abs() < 1e-214);
         assert_eq!(norm(&[]), 0.0);
+        assert!(norm(&[f64::NAN]).is_nan() && norm(&[0.0, f64::NAN, 1.0]).is_nan());
+        assert_eq!(norm(&[f64::NEG_INFINITY, 1.0]), f64::INFINITY);
+        for x in [1e-310, f64::MAX, f64::MIN_POSITIVE, -3.0] {
+            let scaled = x.abs() / power_of_two_scale(x);
+            assert!((0.5..=2.0).contains(&scaled), "{x:e}");
+        }
     }
 
     #[test]

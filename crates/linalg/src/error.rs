@@ -62,6 +62,14 @@ pub enum LinalgError {
         /// Column of the entry.
         column: usize,
     },
+    /// Column indices that do not ascend.
+    #[error("{argument} of row {row} do not ascend")]
+    Unsorted {
+        /// Name of the argument.
+        argument: &'static str,
+        /// The row.
+        row: usize,
+    },
     /// A number outside its range.
     #[error("{argument} is {value}, allowed is {allowed}")]
     OutOfRange {

@@ -183,6 +183,14 @@ mod tests {
             fwht_in_place(&mut y);
             fwht_in_place(&mut y);
             assert!(x.iter().zip(&y).all(|(a, b)| a * n as i64 == *b), "length 2^{lg}");
+            // Any involution passes that: some outputs against the definition.
+            let mut once = x.clone();
+            fwht_in_place(&mut once);
+            for k in [0, 1, n / 2, n - 1, 12_345 % n, 77_777 % n] {
+                let want: i64 =
+                    x.iter().enumerate().map(|(m, v)| if (m & k).count_ones() % 2 == 0 { *v } else { -*v }).sum();
+                assert_eq!(once[k], want, "length 2^{lg}, output {k}");
+            }
         }
     }
 

@@ -8,7 +8,8 @@ pub struct CgReport {
     pub iterations: usize,
     /// `‖b − A x‖ / ‖b‖`, recomputed at the end.
     pub relative_residual: f64,
-    /// True when the residual is at or below the tolerance.
+    /// True when the relative residual is finite and at most twice the tolerance: rounding lets the recursive residual,
+    /// which decides when to stop, run ahead of the true one by a small factor.
     pub converged: bool,
 }
 
@@ -34,7 +35,8 @@ pub fn conjugate_gradient(
     let mut p = r.clone();
     let mut rr = chunk::dot(&r, &r);
     let mut iterations = 0;
-    while iterations < max_iterations && rr.sqrt() > tolerance * norm_b {
+    // A residual that overflows, or is not a number, cannot be worked on.
+    while iterations < max_iterations && rr.is_finite() && rr.sqrt() > tolerance * norm_b {
         apply(&p, &mut ax);
         let curvature = chunk::dot(&p, &ax);
         if curvature.is_nan() || curvature <= 0.0 {
@@ -52,7 +54,6 @@ pub fn conjugate_gradient(
     apply(x, &mut ax);
     let residual: Vec<f64> = b.iter().zip(&ax).map(|(b, a)| b - a).collect();
     let relative_residual = chunk::norm(&residual) / norm_b;
-    // Rounding lets the recursive residual run ahead of the true one by a small factor.
     CgReport { iterations, relative_residual, converged: relative_residual <= 2.0 * tolerance }
 }
 
@@ -70,6 +71,18 @@ mod tests {
         for (x, want) in x.iter().zip([1.0, 1.0, 2.0, 1.0]) {
             assert!((x - want).abs() < 1e-13);
         }
+    }
+
+    /// Overflow and NaN never count as converged, and an overflowing start leaves `x` alone.
+    #[test]
+    fn what_is_not_finite_has_not_converged() {
+        let identity = |v: &[f64], out: &mut [f64]| out.copy_from_slice(v);
+        let mut x = [0.0; 2];
+        let report = conjugate_gradient(identity, &[1e160, 1e160], &mut x, 1e-10, 5);
+        assert!(!report.converged && x == [0.0; 2], "{report:?} {x:?}");
+        assert!(!conjugate_gradient(identity, &[f64::NAN], &mut [0.0], 1e-10, 5).converged);
+        let broken = |_: &[f64], out: &mut [f64]| out.fill(f64::NAN);
+        assert!(!conjugate_gradient(broken, &[1.0], &mut [0.0], 1e-10, 5).converged);
     }
 
     #[test]

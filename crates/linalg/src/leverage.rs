@@ -17,23 +17,53 @@ pub struct Whitening {
     pub used_tsqr: bool,
 }
 
-/// Condition number up to which the Gram matrix is trusted: its error is `ε·cond²`, here below 1e-6.
+/// Condition number up to which the Gram matrix is trusted: its error is `ε·cond²`, here about 2e-6.
 const GRAM_CONDITION: f64 = 1e5;
 
 /// The whitening transform of the rows of `a`, each weighted by `weights` (ones when `None`).
 ///
-/// Columns are scaled by powers of two first, which changes no digit of the result. Rank is decided at
-/// `max(n, d)·ε` relative to the largest singular value (by [`crate::tsqr`]) of the scaled matrix.
+/// Columns are scaled by powers of two first, which changes no digit of the result. A direction counts towards the rank
+/// when its singular value in the scaled matrix is above `16·min(max(n, d), 10⁵)·ε` of the largest.
 /// Cost `n·d²` flops, twice that beyond condition 1e5.
 ///
 /// # Errors
-/// [`LinalgError::NotFinite`], [`LinalgError::Length`], [`LinalgError::Empty`].
+/// [`LinalgError::NotFinite`], [`LinalgError::Length`], [`LinalgError::Empty`]; [`LinalgError::OutOfRange`] for weights
+/// that are negative or not finite, and for columns so small that their scale has no reciprocal.
 pub fn whiten(a: &Matrix, weights: Option<&[f64]>) -> Result<Whitening, LinalgError> {
+    let Scaled { mut whitening, scales, .. } = whiten_scaled(a, weights)?;
+    let rank = whitening.rank;
+    for (row, s) in whitening.transform.as_mut_slice().chunks_exact_mut(rank.max(1)).zip(&scales) {
+        row.iter_mut().for_each(|v| *v /= s);
+    }
+    if whitening.transform.as_slice().iter().any(|v| !v.is_finite()) {
+        let value = scales.iter().copied().fold(f64::INFINITY, f64::min);
+        return Err(LinalgError::OutOfRange { argument: "scale of a column of a", value, allowed: "1e-300 and above" });
+    }
+    Ok(whitening)
+}
+
+/// A whitening of the columns as scaled.
+struct Scaled {
+    whitening: Whitening,
+    /// `A` with column `j` divided by `scales[j]`, without weights.
+    matrix: Matrix,
+    scales: Vec<f64>,
+}
+
+fn whiten_scaled(a: &Matrix, weights: Option<&[f64]>) -> Result<Scaled, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
     if n == 0 || d == 0 {
         return Err(LinalgError::Empty { argument: "a" });
     }
     a.check_finite("a")?;
+    if let Some(w) = weights {
+        if w.len() != n {
+            return Err(LinalgError::Length { argument: "weights", given: w.len(), expected: n });
+        }
+        if let Some(&value) = w.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
+            return Err(LinalgError::OutOfRange { argument: "weights", value, allowed: "finite and at least 0" });
+        }
+    }
     let scales = column_scales(a);
     let mut scaled = a.clone();
     scaled.as_mut_slice().par_chunks_mut(ROW_BLOCK * d).for_each(|rows| {
@@ -48,26 +78,21 @@ pub fn whiten(a: &Matrix, weights: Option<&[f64]>) -> Result<Whitening, LinalgEr
     let (singular, vectors, used_tsqr) = if smallest > largest / (GRAM_CONDITION * GRAM_CONDITION) {
         (values.iter().map(|v| v.sqrt()).collect::<Vec<_>>(), vectors, false)
     } else {
-        if let Some(w) = weights {
-            for (i, w) in w.iter().enumerate() {
-                let root = w.sqrt();
-                scaled.row_mut(i).iter_mut().for_each(|v| *v *= root);
-            }
-        }
-        let svd = factor::dense_svd(&tsqr::tsqr(&scaled).r)?;
+        let factor = match weights {
+            None => tsqr::tsqr(&scaled),
+            Some(w) => tsqr::tsqr(&Matrix::from_fn(n, d, |i, j| scaled[(i, j)] * w[i].sqrt())),
+        };
+        let svd = factor::dense_svd(&factor.r)?;
         (svd.s, svd.v, true)
     };
     let top = singular.iter().copied().fold(0.0, f64::max);
     let tolerance = top * f64::EPSILON * 16.0 * n.max(d).min(100_000) as f64;
     let kept: Vec<usize> = (0..d).filter(|&j| singular[j] > tolerance && singular[j] > 0.0).collect();
     let bottom = kept.iter().map(|&j| singular[j]).fold(f64::INFINITY, f64::min);
-    let transform = Matrix::from_fn(d, kept.len(), |i, c| vectors[(i, kept[c])] / singular[kept[c]] / scales[i]);
-    Ok(Whitening {
-        transform,
-        rank: kept.len(),
-        condition: if kept.is_empty() { 1.0 } else { top / bottom },
-        used_tsqr,
-    })
+    let transform = Matrix::from_fn(d, kept.len(), |i, c| vectors[(i, kept[c])] / singular[kept[c]]);
+    let condition = if kept.is_empty() { 1.0 } else { top / bottom };
+    let whitening = Whitening { transform, rank: kept.len(), condition, used_tsqr };
+    Ok(Scaled { whitening, matrix: scaled, scales })
 }
 
 /// Power of two at or above the largest entry of each column.
@@ -127,6 +152,7 @@ pub fn row_norms_squared(a: &Matrix, transform: &Matrix) -> Vec<f64> {
 /// # Errors
 /// As [`whiten`].
 pub fn leverage_scores(a: &Matrix) -> Result<Vec<f64>, LinalgError> {
-    let w = whiten(a, None)?;
-    Ok(row_norms_squared(a, &w.transform).into_iter().map(|t| t.min(1.0)).collect())
+    let Scaled { whitening, matrix, .. } = whiten_scaled(a, None)?;
+    let scores = row_norms_squared(&matrix, &whitening.transform);
+    Ok(scores.into_iter().map(|t| if t > 1.0 { 1.0 } else { t }).collect())
 }

@@ -13,7 +13,7 @@ pub enum Method {
     Auto,
     /// Always TSQR with the singular values of R.
     Tsqr,
-    /// Always Gram + Cholesky with one step of refinement; an error when it is not positive definite.
+    /// Always Gram + Cholesky with one step of refinement; an error when it is not positive definite, as for `n < d`.
     Gram,
 }
 
@@ -61,7 +61,8 @@ const GRAM_CONDITION: f64 = 1e4;
 ///
 /// # Errors
 /// [`LinalgError::NotFinite`], [`LinalgError::Length`], [`LinalgError::Empty`];
-/// [`LinalgError::NotPositiveDefinite`] only with [`Method::Gram`].
+/// [`LinalgError::NotPositiveDefinite`] only with [`Method::Gram`]; [`LinalgError::OutOfRange`] when an entry of the
+/// solution is too large for a number.
 pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquares, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
     if n == 0 || d == 0 {
@@ -78,6 +79,9 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
     let b_scale = chunk::power_of_two_scale(b.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
     let scaled = Matrix::from_fn(n, d, |i, j| a[(i, j)] / scales[j]);
     let target: Vec<f64> = b.iter().map(|v| v / b_scale).collect();
+    if n < d && method == Method::Gram {
+        return Err(LinalgError::NotPositiveDefinite { pivot: n, value: 0.0 });
+    }
     let solved = if n >= d && method != Method::Tsqr { by_gram(&scaled, &target, method)? } else { None };
     let (mut x, path, rank, condition) = match solved {
         Some(s) => s,
@@ -90,7 +94,17 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
     scaled.multiply_transpose_vector_into(&residual, &mut gradient);
     let residual_norm = chunk::norm(&residual);
     let scale = scaled.norm() * residual_norm;
-    x.iter_mut().zip(&scales).for_each(|(x, s)| *x = *x / s * b_scale);
+    for (x, s) in x.iter_mut().zip(&scales) {
+        let ratio = b_scale / s;
+        *x = if ratio.is_normal() { *x * ratio } else { *x / s * b_scale };
+        if !x.is_finite() {
+            return Err(LinalgError::OutOfRange {
+                argument: "scale of b over a column of a",
+                value: ratio,
+                allowed: "what leaves the solution finite",
+            });
+        }
+    }
     Ok(LeastSquares {
         x,
         path,

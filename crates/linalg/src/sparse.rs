@@ -75,7 +75,13 @@ impl<T: Real> CooBuilder<T> {
                     Duplicates::Error => {
                         return Err(LinalgError::Duplicate { row: r as usize, column: c as usize });
                     }
-                    Duplicates::Sum => *slot += v,
+                    Duplicates::Sum => {
+                        *slot += v;
+                        if !slot.is_finite() {
+                            let (row, column, value) = (r as usize, c as usize, slot.to_f64());
+                            return Err(LinalgError::NotFinite { argument: "sum of duplicates", row, column, value });
+                        }
+                    }
                     Duplicates::Last => *slot = v,
                 }
                 continue;
@@ -112,8 +118,8 @@ impl<T: Real> CsrMatrix<T> {
         values: Vec<T>,
     ) -> Result<Self, LinalgError> {
         let length = |argument, given, expected| Err(LinalgError::Length { argument, given, expected });
-        if offsets.len() != rows + 1 {
-            return length("offsets", offsets.len(), rows + 1);
+        if offsets.is_empty() || offsets.len() - 1 != rows {
+            return length("offsets", offsets.len(), rows.saturating_add(1));
         }
         if indices.len() != values.len() {
             return length("indices", indices.len(), values.len());
@@ -131,8 +137,11 @@ impl<T: Real> CsrMatrix<T> {
                 if column >= columns {
                     return Err(LinalgError::IndexOutOfRange { argument: "indices", index: column, bound: columns });
                 }
-                if p > from && indices[p - 1] >= indices[p] {
+                if p > from && indices[p - 1] == indices[p] {
                     return Err(LinalgError::Duplicate { row, column });
+                }
+                if p > from && indices[p - 1] > indices[p] {
+                    return Err(LinalgError::Unsorted { argument: "indices", row });
                 }
                 if !values[p].is_finite() {
                     return Err(LinalgError::NotFinite { argument: "values", row, column, value: values[p].to_f64() });

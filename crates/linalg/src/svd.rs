@@ -56,7 +56,7 @@ pub fn truncated_svd<R: Rng + ?Sized>(
     let width = (k + options.oversampling).min(m).min(n);
     let basis = if width * (options.steps + 1) >= m.min(n) {
         // The Krylov space would be the whole space: take all of it.
-        if m <= n { Matrix::identity(m) } else { orthonormal(a.apply_block(&Matrix::identity(n)))? }
+        if m <= n { Matrix::identity(m) } else { column_space(a, n, k, rng)? }
     } else {
         krylov_basis(a, width, options.steps, rng)?
     };
@@ -74,6 +74,22 @@ pub fn truncated_svd<R: Rng + ?Sized>(
     Ok(TruncatedSvd { u, s, v, residuals })
 }
 
+/// An orthonormal basis of the column space, completed to at least `k` columns.
+fn column_space<R: Rng + ?Sized>(
+    a: &dyn LinearOperator,
+    n: usize,
+    k: usize,
+    rng: &mut R,
+) -> Result<Matrix, LinalgError> {
+    let all = a.apply_block(&Matrix::identity(n));
+    let m = all.rows();
+    let mut basis = columns(&orthonormal(normalised(all)?)?);
+    while basis.len() < k {
+        extend_orthonormal(&mut basis, vec![(0..m).map(|_| random::normal(rng)).collect()]);
+    }
+    Ok(Matrix::from_fn(m, basis.len(), |i, j| basis[j][i]))
+}
+
 fn krylov_basis<R: Rng + ?Sized>(
     a: &dyn LinearOperator,
     width: usize,
@@ -82,15 +98,12 @@ fn krylov_basis<R: Rng + ?Sized>(
 ) -> Result<Matrix, LinalgError> {
     let (m, n) = a.shape();
     let start = Matrix::from_fn(n, width, |_, _| random::normal(rng));
-    let mut block = orthonormal(a.apply_block(&start))?;
+    let mut block = orthonormal(normalised(a.apply_block(&start))?)?;
     let mut all: Vec<Vec<f64>> = columns(&block);
     for _ in 0..steps {
-        let mut next = a.apply_block(&a.apply_transpose_block(&block));
-        next.check_finite("product with a")?;
-        let scale = next.norm();
-        if scale > 0.0 {
-            next.as_mut_slice().iter_mut().for_each(|v| *v /= scale);
-        }
+        // Normalised after each product, so that the square of A neither overflows nor vanishes.
+        let back = normalised(a.apply_transpose_block(&block))?;
+        let next = normalised(a.apply_block(&back))?;
         let before = all.len();
         extend_orthonormal(&mut all, columns(&next));
         if all.len() == before {
@@ -98,7 +111,20 @@ fn krylov_basis<R: Rng + ?Sized>(
         }
         block = Matrix::from_fn(m, all.len() - before, |i, j| all[before + j][i]);
     }
+    while all.len() < width {
+        // A has lower rank than asked for: any directions complete the basis, with singular value zero.
+        extend_orthonormal(&mut all, vec![(0..m).map(|_| random::normal(rng)).collect()]);
+    }
     Ok(Matrix::from_fn(m, all.len(), |i, j| all[j][i]))
+}
+
+fn normalised(mut a: Matrix) -> Result<Matrix, LinalgError> {
+    a.check_finite("product with a")?;
+    let scale = a.norm();
+    if scale > 0.0 {
+        a.as_mut_slice().iter_mut().for_each(|v| *v /= scale);
+    }
+    Ok(a)
 }
 
 fn columns(a: &Matrix) -> Vec<Vec<f64>> {

@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use crate::Matrix;
 
-/// The triangular factor and whether every chunk had full rank.
+/// The triangular factor and whether the last factorisation had full rank.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Triangular {
     /// Upper triangular `R` with `XᵀX = RᵀR`, `d × d`.
     pub r: Matrix,
-    /// False when faer's QR skipped a column, which it does silently below `16·rows·ε` of the column's norm: then `R`
+    /// False when faer's QR of the last chunk (of the stacked factors, if there are several) skipped a column, which it does silently below `16·rows·ε` of the column's norm: then `R`
     /// is not to be solved with, and [`crate::lstsq`] goes on with the singular values of `R`.
     pub full_rank: bool,
 }

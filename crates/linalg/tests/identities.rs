@@ -143,7 +143,8 @@ proptest! {
             prop_assert!(fit.residual_norm.is_finite() && fit.condition.is_finite());
         }
         if let Ok(scores) = leverage::leverage_scores(&x) {
-            prop_assert!(scores.iter().all(|v| v.is_finite()));
+            let sum: f64 = scores.iter().sum();
+            prop_assert!((sum - sum.round()).abs() < 1e-6, "{:?}", scores); // the rank
         }
         if let Ok(svd) = truncated_svd(&x, 3, &SvdOptions::default(), &mut s.stream(1)) {
             prop_assert!(svd.s.iter().chain(&svd.residuals).all(|v| v.is_finite()));
@@ -185,6 +186,22 @@ fn rank_deficient_least_squares_has_least_norm() {
     assert!(wide.residual_norm < 1e-13 && wide.rank == 3);
 }
 
+/// Scales at the edge of what a number can be: right, or an error.
+#[test]
+fn extreme_scales_are_answered_rightly_or_refused() {
+    let tiny = Matrix::from_vec(3, 1, vec![1e-310; 3]).unwrap();
+    let scores = leverage::leverage_scores(&tiny).unwrap();
+    assert!(scores.iter().all(|s| (s - 1.0 / 3.0).abs() < 1e-12), "{scores:?}");
+    assert!(least_squares(&tiny, &[1.0; 3], Method::Auto).is_err());
+    let large = Matrix::from_fn(2, 2, |i, j| if i == j { 1e300 } else { 0.0 });
+    let fit = least_squares(&large, &[1e300, 1e285], Method::Auto).unwrap();
+    assert!((fit.x[0] - 1.0).abs() < 1e-15 && (fit.x[1] / 1e-15 - 1.0).abs() < 1e-14, "{:?}", fit.x);
+    assert!(least_squares(&gaussian(3, 7, 1), &[1.0; 3], Method::Gram).is_err());
+    for weights in [[1.0, -1.0, 1.0], [1.0, f64::NAN, 1.0]] {
+        assert!(leverage::whiten(&tiny, Some(&weights)).is_err());
+    }
+}
+
 /// LA-6: equal to the dense SVD to rounding when the spectrum has a gap; each residual bounds its error.
 #[test]
 fn truncated_svd_matches_the_dense_one_and_bounds_its_error() {
@@ -208,7 +225,22 @@ fn truncated_svd_answers_where_the_engine_panics_or_hangs() {
     let small = truncated_svd(&gaussian(60, 60, 1), 5, &SvdOptions::default(), &mut rng).unwrap();
     assert_eq!(small.s.len(), 5);
     let zero = truncated_svd(&Matrix::zeros(300, 300), 4, &SvdOptions::default(), &mut rng).unwrap();
-    assert!(zero.s.iter().all(|&s| s == 0.0));
+    assert_eq!(zero.s, [0.0; 4]);
+    let low = truncated_svd(
+        &gaussian(300, 2, 5).multiply(&gaussian(2, 200, 6)).unwrap(),
+        4,
+        &SvdOptions::default(),
+        &mut rng,
+    )
+    .unwrap();
+    assert!(low.s[1] > 1.0 && low.s[2] < 1e-10 && low.s.len() == 4 && low.u.columns() == 4, "{:?}", low.s);
+    for scale in [1e-170, 1e160] {
+        let base = gaussian(300, 200, 7);
+        let scaled = Matrix::from_fn(300, 200, |i, j| base[(i, j)] * scale);
+        let got = truncated_svd(&scaled, 2, &SvdOptions::default(), &mut Streams::new(1).stream(0)).unwrap();
+        let want = truncated_svd(&base, 2, &SvdOptions::default(), &mut Streams::new(1).stream(0)).unwrap();
+        assert!((got.s[0] / scale / want.s[0] - 1.0).abs() < 1e-10, "{:?} {:?}", got.s, want.s);
+    }
     let mut bad = gaussian(300, 300, 2);
     bad[(17, 30)] = f64::NAN;
     assert!(truncated_svd(&bad, 4, &SvdOptions::default(), &mut rng).is_err());

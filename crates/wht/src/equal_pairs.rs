@@ -18,8 +18,8 @@ struct Clue {
     system: System,
 }
 
-/// Systems compared per call: beyond it the stall is too deep for pairs to be the cause.
-const MAX_PAIRS: usize = 1 << 22;
+/// Pairs of bins compared per call: beyond it the stall is too deep for pairs to be the cause.
+const MAX_PAIRS: usize = 1 << 18;
 /// Solutions looked at per pair of bins, as a power of two.
 const MAX_FREE: usize = 3;
 

@@ -50,6 +50,9 @@ pub enum WhtError {
         /// Its value.
         value: f64,
     },
+    /// The observer asked to stop before anything was decoded.
+    #[error("stopped before anything was decoded")]
+    Stopped,
     /// The plan would ask more queries than can be held.
     #[error("the plan would ask {samples} queries, which cannot be held in memory")]
     TooLarge {

@@ -22,6 +22,8 @@ pub struct Setting {
     pub sparsity: Option<usize>,
     /// `σ²` of one sample, or `None` when unknown.
     pub variance: Option<f64>,
+    /// Standard deviation of the rounding of one sample: nothing below it is signal.
+    pub rounding: f64,
 }
 
 /// What the decoder found.
@@ -68,7 +70,7 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
     let limit = setting.sparsity.unwrap_or(usize::MAX);
     let samples: f64 = groups.iter().map(|g| (g.bins() * g.offsets.len()) as f64).sum();
 
-    let mut state = Bins::new(groups, bins, setting.variance);
+    let mut state = Bins::new(groups, bins, setting);
     let mut support: Vec<Member> = Vec::new();
     let mut pool: BTreeSet<u64> = BTreeSet::new();
     let mut listed: Vec<Vec<f64>> = groups.iter().map(|g| vec![f64::NAN; g.bins()]).collect();
@@ -76,7 +78,7 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
     let (mut rounds, mut lists) = (0, 0);
     while rounds < MAX_ROUNDS {
         rounds += 1;
-        lists += state.list_changed(&mut listed, &mut pool, order, LIST, setting.variance.is_some());
+        lists += state.list_changed(&mut listed, &mut pool, order, LIST);
         let known: BTreeSet<u64> = support.iter().map(|m| m.index).collect();
         let candidates: Vec<u64> = pool.iter().copied().filter(|k| !known.contains(k)).collect();
         let mut scored: Vec<(f64, u64)> =
@@ -139,15 +141,18 @@ fn finish(
     samples: f64,
 ) -> usize {
     let limit = setting.sparsity.unwrap_or(usize::MAX);
+    // A known sparsity says that this many are there, not that noise may fill up: the largest of 2ⁿ null coefficients
+    // has a gain of about n ln 2.
+    let least_final = if setting.sparsity.is_some() { final_gain - 1.0 } else { final_gain };
     let mut lists = 0;
     state.refit(support, 8);
     let variance = |state: &Bins<'_>, count: usize| {
         let measured = state.squares() / (samples - count as f64).max(1.0);
-        setting.variance.unwrap_or(measured).max(f64::MIN_POSITIVE)
+        setting.variance.unwrap_or(measured).max(setting.rounding * setting.rounding).max(f64::MIN_POSITIVE)
     };
     for effort in 0..2 {
         let mut listed: Vec<Vec<f64>> = state.groups.iter().map(|g| vec![f64::NAN; g.bins()]).collect();
-        lists += state.list_changed(&mut listed, pool, FIRST_ORDER + effort, 2 * LIST, setting.variance.is_some());
+        lists += state.list_changed(&mut listed, pool, FIRST_ORDER + effort, 2 * LIST);
         let v = variance(state, support.len());
         let known: BTreeSet<u64> = support.iter().map(|m| m.index).collect();
         let mut fresh: Vec<(f64, u64)> = pool
@@ -178,7 +183,7 @@ fn finish(
                 .map(|(i, m)| (m.value * m.value * samples / (2.0 * v), i))
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             match weakest {
-                Some((g, i)) if support.len() > limit || (g < final_gain && setting.sparsity.is_none()) => {
+                Some((g, i)) if support.len() > limit || g < least_final => {
                     let gone = support.remove(i);
                     state.subtract(&gone, -gone.value);
                     state.refit(support, 1);
@@ -192,8 +197,9 @@ fn finish(
 }
 
 impl<'a> Bins<'a> {
-    fn new(groups: &'a [Group], residual: Vec<Vec<f64>>, variance: Option<f64>) -> Self {
-        let noise = groups.iter().map(|g| variance.map_or(0.0, |v| v / g.bins() as f64)).collect();
+    fn new(groups: &'a [Group], residual: Vec<Vec<f64>>, setting: Setting) -> Self {
+        let variance = setting.variance.unwrap_or(0.0).max(setting.rounding * setting.rounding);
+        let noise = groups.iter().map(|g| variance / g.bins() as f64).collect();
         let mut out = Self { groups, residual, energy: groups.iter().map(|g| vec![0.0; g.bins()]).collect(), noise };
         for c in 0..groups.len() {
             for j in 0..groups[c].bins() {
@@ -318,21 +324,14 @@ impl<'a> Bins<'a> {
     }
 
     /// Lists every bin whose energy changed since it was listed and is above noise; returns the number of lists.
-    fn list_changed(
-        &self,
-        listed: &mut [Vec<f64>],
-        pool: &mut BTreeSet<u64>,
-        order: usize,
-        length: usize,
-        noise_known: bool,
-    ) -> usize {
+    fn list_changed(&self, listed: &mut [Vec<f64>], pool: &mut BTreeSet<u64>, order: usize, length: usize) -> usize {
         let mut wanted = Vec::new();
         for (c, g) in self.groups.iter().enumerate() {
             let excess = 1.0 + 1.5 * (2.0 / g.offsets.len() as f64).sqrt();
             for j in 0..g.bins() {
                 let e = self.energy[c][j];
                 let changed = listed[c][j].is_nan() || (e - listed[c][j]).abs() > 1e-3 * e.max(listed[c][j]);
-                if changed && (!noise_known || e > self.noise[c] * excess) && e > 0.0 {
+                if changed && e > self.noise[c] * excess {
                     listed[c][j] = e;
                     wanted.push((c, j));
                 }

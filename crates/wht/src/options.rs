@@ -46,7 +46,7 @@ pub struct Options {
     /// asks all `2ⁿ`.
     pub samples: Option<usize>,
     /// Fresh samples that no decoder stage sees. Default 64, range `0..=1_000_000`. They give the held-out residual
-    /// and R² of the report; at 0 nothing is ever called verified.
+    /// and R² of the report; at 0 nothing but a dense transform is called verified.
     pub verification: usize,
 }
 

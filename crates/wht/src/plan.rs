@@ -20,7 +20,7 @@ pub struct PlanSpec {
     pub variables: usize,
     /// Sparsity planned for.
     pub sparsity: usize,
-    /// True when no more than `sparsity` coefficients are to be reported.
+    /// True when `sparsity` was given, not tried: then [`Decoder::JointList`] reports no more than that.
     pub sparsity_known: bool,
     /// Noise.
     pub noise: Noise,
@@ -56,13 +56,13 @@ pub struct Stage {
     pub samples: usize,
 }
 
-/// Queries that a plan may hold.
-const MAX_QUERIES: u128 = 1 << 31;
+/// Queries that a plan may hold: 2 GiB of them.
+const MAX_QUERIES: u128 = 1 << 28;
 
 impl Plan {
     /// Plans the recovery of up to `sparsity` coefficients of a function of `variables` variables (row WHT-6).
     ///
-    /// - **Samples**: without noise about `1.5 to 2·K·(n − log₂K + 2)`; with noise `2·B·P`, `B ≈ K/4`, `P ≈ 48`; never more
+    /// - **Samples**: without noise about `(1.35·K + 4√K + 6)·(n − log₂K + 2)`, rounded up by at most a third; with noise `2·B·P`, `B ≈ K/4`, `P ≈ 48`; never more
     ///   than `2ⁿ`, where the plan turns into the dense transform.
     /// - **Randomness**: all from `options.seed`.
     ///
@@ -104,13 +104,10 @@ impl Plan {
                 queries.len() as u32 - 1
             })
         };
-        if spec.decoder == Decoder::Dense {
-            (0..1_u64 << n).for_each(|m| {
-                ask(m);
-            });
-        }
         let positions: Vec<Vec<u32>> = groups.iter().map(|g| g.queries().map(&mut ask).collect()).collect();
-        let decoding = queries_len(&positions, spec.decoder, n);
+        if spec.decoder == Decoder::Dense {
+            queries = (0..1_u64 << n).collect();
+        }
         let mut rng = streams.stream(u64::MAX);
         let mut verification = Vec::with_capacity(spec.verification);
         let free_points = (1_u128 << n).saturating_sub(known.len() as u128);
@@ -126,7 +123,6 @@ impl Plan {
                 }
             }
         }
-        debug_assert!(decoding <= queries.len());
         Ok(Self { spec, groups, queries, positions, verification })
     }
 
@@ -162,8 +158,12 @@ impl Plan {
             Noise::Std(s) => Some(s),
             _ => None,
         };
+        let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let (mut found, multi_tons, noise_std) = match self.spec.decoder {
-            Decoder::Dense => self.decode_dense(answers),
+            Decoder::Dense => {
+                let (found, std) = self.decode_dense(answers);
+                (found, 0, std)
+            }
             Decoder::JointList => {
                 let d = joint::decode(
                     &self.groups,
@@ -172,6 +172,7 @@ impl Plan {
                         variables: self.spec.variables,
                         sparsity: self.spec.sparsity_known.then_some(self.spec.sparsity),
                         variance: known_std.map(|s| s * s),
+                        rounding: 1e-12 * largest,
                     },
                 );
                 (d.coefficients, 0, d.variance.sqrt())
@@ -180,7 +181,6 @@ impl Plan {
                 let rule = if decoder == Decoder::Spright {
                     Rule::Paired { variance: known_std.unwrap_or(0.0).powi(2) }
                 } else {
-                    let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
                     Rule::SignBits { tolerance: 1e-9 * largest }
                 };
                 let bits = &self.spec.group_bits;
@@ -193,7 +193,7 @@ impl Plan {
     }
 
     /// All values are there: transform, and keep what stands above the noise (or above rounding).
-    fn decode_dense(&self, answers: &[f64]) -> (Vec<(u64, f64)>, usize, f64) {
+    fn decode_dense(&self, answers: &[f64]) -> (Vec<(u64, f64)>, f64) {
         let mut x = answers.to_vec();
         fwht::fwht_in_place(&mut x);
         let scale = 1.0 / x.len() as f64;
@@ -211,14 +211,8 @@ impl Plan {
             }
         };
         let floor = (1e-12 * largest).max(std * scale.sqrt() * ((2.0 * count.ln()).sqrt() + 1.0));
-        let mut found: Vec<(u64, f64)> =
-            x.iter().enumerate().filter(|(_, v)| v.abs() > floor).map(|(k, &v)| (k as u64, v)).collect();
-        if self.spec.sparsity_known && found.len() > self.spec.sparsity {
-            found.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
-            found.truncate(self.spec.sparsity);
-            found.sort_by_key(|c| c.0);
-        }
-        (found, 0, std)
+        let found = x.iter().enumerate().filter(|(_, v)| v.abs() > floor).map(|(k, &v)| (k as u64, v)).collect();
+        (found, std)
     }
 
     fn judge(&self, answers: &[f64], found: Vec<(u64, f64)>, multi_tons: usize, noise_std: f64) -> Spectrum {
@@ -245,18 +239,21 @@ impl Plan {
         } else {
             1e-8 * largest
         };
+        // With unknown noise the decoder calls noise whatever it did not find: then the spectrum must also explain a
+        // quarter of what was seen, or nothing was shown.
+        let unknown = self.spec.noise == Noise::Unknown;
         let status = if multi_tons > 0 {
             Status::Stalled { multi_tons }
         } else if self.spec.decoder == Decoder::Dense {
-            Status::Verified
+            let energy: f64 = answers.iter().map(|v| v * v).sum::<f64>() / answers.len() as f64;
+            let explained: f64 = found.iter().map(|c| c.1 * c.1).sum();
+            if unknown && explained < 0.25 * energy { Status::Unverified } else { Status::Verified }
         } else {
             match residual_std {
                 None => Status::Unverified,
-                // With unknown noise the decoder calls noise whatever it did not find: then the spectrum must also
-                // explain a quarter of the fresh samples' spread, or nothing was shown.
-                Some(r) if r <= allowed && (self.spec.noise != Noise::Unknown || r2.is_none_or(|r2| r2 >= 0.25)) => {
-                    Status::Verified
-                }
+                Some(_) if unknown && fresh.len() < 8 => Status::Unverified,
+                Some(r) if r <= 1e-8 * largest => Status::Verified,
+                Some(r) if r <= allowed && (!unknown || r2.is_some_and(|r2| r2 >= 0.25)) => Status::Verified,
                 Some(_) => Status::Stalled { multi_tons: 0 },
             }
         };
@@ -282,15 +279,11 @@ impl Plan {
                 residual_std,
                 r2,
                 noise_std,
-                detection_limit: ((2.0 * ln_n).sqrt() + 3.0) * per_coefficient,
+                detection_limit: (((2.0 * ln_n).sqrt() + 3.0) * per_coefficient).max(1e-8 * largest),
                 stages: 1,
             },
         }
     }
-}
-
-fn queries_len(positions: &[Vec<u32>], decoder: Decoder, n: usize) -> usize {
-    if decoder == Decoder::Dense { 1 << n } else { positions.iter().flatten().max().map_or(0, |&m| m as usize + 1) }
 }
 
 fn check_spec(spec: &PlanSpec) -> Result<(), WhtError> {
@@ -325,6 +318,13 @@ fn check_spec(spec: &PlanSpec) -> Result<(), WhtError> {
     if !groups_fit || spec.decoder == Decoder::Auto {
         let value = spec.group_bits.len() as f64;
         return Err(WhtError::OptionOutOfRange { option: "groups", value, allowed: "those of a plan" });
+    }
+    if spec.decoder == Decoder::SignBits && spec.noise != Noise::None {
+        return Err(WhtError::OptionOutOfRange {
+            option: "noise",
+            value: if let Noise::Std(s) = spec.noise { s } else { f64::NAN },
+            allowed: "none with the decoder SignBits",
+        });
     }
     if spec.decoder == Decoder::Spright && !matches!(spec.noise, Noise::Std(_)) {
         return Err(WhtError::OptionOutOfRange {
@@ -414,7 +414,7 @@ fn sign_groups(n: usize, sparsity: usize, samples: Option<usize>) -> (Vec<usize>
     (chosen.to_vec(), chosen.iter().map(|b| n - b + 1).collect())
 }
 
-/// Three groups of 1–2 K bins each, nine pairs of offsets unless samples are given.
+/// Three groups of 2–4 K bins each, nine pairs of offsets unless samples are given.
 fn spright_groups(n: usize, log_k: usize, samples: Option<usize>) -> (Vec<usize>, Vec<usize>) {
     let bits = (log_k + 1).clamp(1, n);
     let block = n - bits + 1;
@@ -467,10 +467,12 @@ pub fn recover(
 /// Recovers a spectrum whose sparsity is unknown: plans for 16, 64, 256, … coefficients until a decode is verified on
 /// fresh samples or the plan has become the dense transform. Every stage asks anew; the report counts all of them.
 ///
-/// `observe` is told before each stage and may stop it by returning false; the last stage's answer is then returned.
+/// `observe` is told before each stage and may stop it by returning false; the last stage's answer is then returned, as
+/// it is when the next stage would be too large or would exceed `options.samples`, here the budget of all stages.
 ///
 /// # Errors
-/// As [`recover`]; [`WhtError::OptionOutOfRange`] when `options.verification` is 0, as nothing could tell when to stop.
+/// As [`recover`]; [`WhtError::Stopped`] when stopped before the first stage; [`WhtError::OptionOutOfRange`] when
+/// `options.verification` is 0, as nothing could tell when to stop.
 pub fn recover_unknown_sparsity(
     variables: usize,
     mut sample: impl FnMut(u64) -> f64,
@@ -489,12 +491,23 @@ pub fn recover_unknown_sparsity(
     loop {
         let largest = if variables < 40 { 1_usize << variables } else { usize::MAX };
         let seed = Streams::new(options.seed).child(stages as u64).seed();
-        let stage = Options { seed, ..options.clone() };
-        let plan = Plan::from_spec(specify(variables, sparsity.min(largest), false, &stage)?)?;
-        if !observe(Stage { sparsity: sparsity.min(largest), samples: asked })
-            && let Some(spectrum) = last
-        {
-            return Ok(spectrum);
+        // The first stage may be cut to the budget; the others take what they need or do not take place.
+        let stage = Options { seed, samples: options.samples.filter(|_| stages == 0), ..options.clone() };
+        let plan = specify(variables, sparsity.min(largest), false, &stage).and_then(Plan::from_spec);
+        let plan = match (plan, last) {
+            (Err(_), Some(spectrum)) => return Ok(spectrum),
+            (Ok(plan), Some(spectrum))
+                if options.samples.is_some_and(|budget| asked + plan.queries().len() > budget) =>
+            {
+                return Ok(spectrum);
+            }
+            (plan, before) => {
+                last = before;
+                plan?
+            }
+        };
+        if !observe(Stage { sparsity: sparsity.min(largest), samples: asked }) {
+            return last.ok_or(WhtError::Stopped);
         }
         let answers: Vec<f64> = plan.queries().iter().map(|&m| sample(m)).collect();
         asked += answers.len();

@@ -26,9 +26,10 @@ impl Coefficient {
 /// What can be said of the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Status {
-    /// Every bin was explained, and all fresh samples agree with the answer: up to rounding without noise, within three
-    /// standard errors of the noise otherwise. Coefficients below the noise floor may be missing: with noise nothing
-    /// can certify an exact support.
+    /// No bin was left unexplained and the fresh samples agree with the answer: to `1e-8` of the largest value without
+    /// noise, within three standard errors of the noise otherwise (when the noise is unknown, at least eight fresh
+    /// samples, a quarter of whose spread is explained). Coefficients below [`Report::detection_limit`] may be missing:
+    /// nothing certifies an exact support. The dense transform sees every value and needs no fresh samples.
     Verified,
     /// Decoding ended with bins it could not explain, or fresh samples disagree. The coefficients are the best guess.
     Stalled {
@@ -54,13 +55,13 @@ pub struct Report {
     pub r2: Option<f64>,
     /// Standard deviation of the noise as the decoder saw it; 0 without noise.
     pub noise_std: f64,
-    /// `(√(2 ln N) + 3) σ / √M`: coefficients below it are likely to be missed.
+    /// `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the largest value: coefficients below it are likely to be missed.
     pub detection_limit: f64,
     /// Plans made (more than one when the sparsity was unknown).
     pub stages: usize,
 }
 
-/// The nonzero coefficients found, by descending magnitude.
+/// The nonzero coefficients found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrum {
     /// Number of variables `n`.

@@ -14,6 +14,10 @@ fn bad_arguments_name_themselves() {
     }
     let unknown = Options { noise: Noise::Unknown, decoder: Decoder::Spright, ..Options::default() };
     assert!(matches!(Plan::new(10, 3, &unknown), Err(WhtError::OptionOutOfRange { option: "noise", .. })));
+    for noise in [Noise::Unknown, Noise::Std(1.0)] {
+        let exact = Options { noise, decoder: Decoder::SignBits, ..Options::default() };
+        assert!(matches!(Plan::new(10, 3, &exact), Err(WhtError::OptionOutOfRange { option: "noise", .. })));
+    }
     let huge = Options { decoder: Decoder::Dense, ..Options::default() };
     assert!(matches!(Plan::new(60, 3, &huge), Err(WhtError::TooLarge { .. })));
     assert_eq!(dense::spectrum(&[1.0; 3]).unwrap_err(), WhtError::LengthNotPowerOfTwo { len: 3 });
@@ -73,15 +77,74 @@ fn edited_plans_are_refused() {
     assert!(matches!(Plan::new(63, 1 << 60, &Options::default()), Err(WhtError::TooLarge { .. })));
 }
 
-/// With unknown noise, noise alone is not a verified spectrum.
+/// With unknown noise, noise alone is not a verified spectrum: by lists (n = 18), by the dense transform (n = 8), and
+/// with too few fresh samples to tell.
 #[test]
 fn noise_alone_is_not_called_verified() {
-    for seed in 0..20 {
-        let mut rng = samplewise_linalg::random::Streams::new(seed).stream(0);
-        let options = Options { seed, noise: Noise::Unknown, ..Options::default() };
-        let found = recover(18, 30, |_| samplewise_linalg::random::normal(&mut rng), &options).unwrap();
-        assert_ne!(found.status, Status::Verified, "seed {seed}: {:?}", found.report);
+    for (n, verification) in [(18, 64), (8, 64), (8, 0), (18, 1)] {
+        for seed in 0..20 {
+            let mut rng = samplewise_linalg::random::Streams::new(seed).stream(0);
+            let options = Options { seed, noise: Noise::Unknown, verification, ..Options::default() };
+            let found = recover(n, 30, |_| samplewise_linalg::random::normal(&mut rng), &options).unwrap();
+            assert_ne!(found.status, Status::Verified, "n {n} seed {seed}: {:?}", found.report);
+        }
     }
+    // All coefficients equal, so that the median calls them noise.
+    let spike =
+        recover(4, 16, |m| if m == 0 { 16.0 } else { 0.0 }, &Options { noise: Noise::Unknown, ..Options::default() });
+    assert_ne!(spike.unwrap().status, Status::Verified);
+}
+
+/// A plan for fewer coefficients than there are, small enough to be dense, still finds all of them.
+#[test]
+fn the_dense_plan_drops_nothing() {
+    let found = recover(
+        6,
+        2,
+        |m| (1..6).map(|k: u64| f64::from(1 - 2 * ((m & k).count_ones() as i32 % 2))).sum(),
+        &Options::default(),
+    );
+    let found = found.unwrap();
+    assert_eq!((found.coefficients.len(), found.report.decoder), (5, "dense"));
+}
+
+/// A given sparsity larger than the truth is not filled up with noise.
+#[test]
+fn a_generous_sparsity_adds_no_noise() {
+    let truth = [(3_u64, 1.0), (700, 1.7), (2_049, -1.3)];
+    let mut wrong = 0;
+    for seed in 0..25 {
+        for (noise, std) in [(Noise::Unknown, 1.0), (Noise::Std(1.0), 1.0), (Noise::Unknown, 0.0)] {
+            let mut rng = samplewise_linalg::random::Streams::new(seed).stream(5);
+            let options = Options { seed, noise, samples: Some(768), ..Options::default() };
+            let x = |m| dense::evaluate(&truth, m) + std * samplewise_linalg::random::normal(&mut rng);
+            let found = recover(12, 10, x, &options).unwrap();
+            wrong += usize::from(found.coefficients.iter().map(|c| c.index).ne(truth.iter().map(|t| t.0)));
+        }
+    }
+    assert!(wrong <= 12, "{wrong} of 75");
+}
+
+/// Stopping, budgets and limits return what was paid for.
+#[test]
+fn unknown_sparsity_keeps_what_was_asked() {
+    let dense_function = |m: u64| ((m.wrapping_mul(2_654_435_761)) % 251) as f64;
+    let options = Options::default();
+    assert_eq!(recover_unknown_sparsity(20, dense_function, &options, |_| false).unwrap_err(), WhtError::Stopped);
+    let mut asked = 0;
+    let budget = Options { samples: Some(5_000), ..Options::default() };
+    let found = recover_unknown_sparsity(
+        30,
+        |m| {
+            asked += 1;
+            dense_function(m)
+        },
+        &budget,
+        |_| true,
+    )
+    .unwrap();
+    assert!(asked <= 5_000 + 64 && found.report.samples == asked, "{asked}");
+    assert!(matches!(found.status, Status::Stalled { .. }));
 }
 
 #[test]
