@@ -48,6 +48,9 @@ pub const COSTS: Costs = Costs {
 /// Pairs of symbols below which nothing beats comparing them: set-up costs more. *Tuned*: bench `hamming/crossover`.
 pub const DEFINITION_PAIRS: usize = 4096;
 
+/// Bytes of spectra beyond which the FFT is not used.
+pub(crate) const MAX_SPECTRA: u128 = 2 << 30;
+
 /// One engine and the letters it counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
@@ -116,6 +119,9 @@ impl Work {
                 let letter = COSTS.bitsliced_letter * overlap(bitsliced::BLOCK) * pieces;
                 let rounds = pieces * (self.letters.len() as f64 / 64.0).ceil();
                 (Box::new(move |a, _| a * COSTS.bitsliced + letter), COSTS.bitsliced_fixed * rounds)
+            }
+            Engine::Fft if fft::bytes(self.letters.len(), self.pattern_len) > MAX_SPECTRA => {
+                (Box::new(|_, _| f64::INFINITY), f64::INFINITY)
             }
             Engine::Fft => {
                 let length = fft::transform_len(self.pattern_len) as f64;

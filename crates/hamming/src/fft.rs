@@ -2,8 +2,10 @@
 //! overlap-save, and **certified exact**.
 //!
 //! A block is accepted when every value lies within 0.25 of an integer *and* the sum of the rounded matches equals
-//! their exact sum from class prefix counts. `f32` is tried first where its a-priori rounding bound allows, then
-//! `f64`; a block that neither certifies is counted by [`crate::bitsliced`], and the report says so.
+//! their exact sum from letter prefix counts. `f32` is tried first where eight standard deviations of its expected
+//! rounding error stay below 0.25, then `f64`; a block that neither certifies is counted by [`crate::bitsliced`], and
+//! the report says so. Two errors of a whole unit that cancel in the sum would pass: they need an error of 0.75 where
+//! 0.25 is eight standard deviations.
 use std::sync::OnceLock;
 
 use samplewise_linalg::fft::{Complex, FftReal, RealPlan};
@@ -27,6 +29,11 @@ pub struct Certificate {
 /// Transform length for a pattern of `m` symbols: at least four patterns, so that at most a quarter is overlap.
 pub(crate) fn transform_len(m: usize) -> usize {
     (4 * m).next_power_of_two().max(1 << 12)
+}
+
+/// Bytes that the spectra of a pattern take in double precision, an upper bound.
+pub(crate) fn bytes(letters: usize, m: usize) -> u128 {
+    letters as u128 * transform_len(m) as u128 * 8
 }
 
 /// The spectra of a pattern, made once for any number of texts.

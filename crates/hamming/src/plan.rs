@@ -139,11 +139,12 @@ impl Plan<u8> {
     /// Prepares a byte pattern.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`], [`HammingError::UnknownSymbol`], [`HammingError::PatternTooLong`].
+    /// [`HammingError::EmptyPattern`], [`HammingError::UnknownSymbol`], [`HammingError::PatternTooLong`],
+    /// [`HammingError::EngineUnsuitable`].
     pub fn new(pattern: &[u8], options: &Options) -> Result<Self, HammingError> {
         check_len(pattern.len())?;
         let relation = Relation::of_alphabet(pattern, options.alphabet, options.wildcard)?;
-        Ok(Self { relation, engine: options.engine })
+        Self::checked(relation, options.engine)
     }
 }
 
@@ -154,7 +155,16 @@ impl<S: Symbol> Plan<S> {
     /// [`HammingError::EmptyPattern`], [`HammingError::EngineUnsuitable`] beyond 65,000 distinct symbols.
     pub fn of_symbols(pattern: &[S], wildcard: Option<S>, engine: Engine) -> Result<Self, HammingError> {
         check_len(pattern.len())?;
-        Ok(Self { relation: Relation::equality(pattern, wildcard)?, engine })
+        Self::checked(Relation::equality(pattern, wildcard)?, engine)
+    }
+
+    fn checked(relation: Relation<S>, engine: Engine) -> Result<Self, HammingError> {
+        let bytes = fft::bytes(relation.classes.len(), relation.classes.pattern.len());
+        if engine == Engine::Fft && bytes > crate::dispatch::MAX_SPECTRA {
+            let reason = "the spectra of the pattern's letters would take more than 2 GiB";
+            return Err(HammingError::EngineUnsuitable { engine: "fft", reason });
+        }
+        Ok(Self { relation, engine })
     }
 
     /// Length of the pattern.

@@ -172,6 +172,9 @@ fn results_do_not_depend_on_threads() {
 #[test]
 fn bad_input_is_an_error_and_answers_agree_with_each_other() {
     let plan = |p: &[u8], alphabet| Plan::new(p, &Options { alphabet, ..Options::default() });
+    let many: Vec<u32> = (0..60_000).collect();
+    assert!(matches!(Plan::of_symbols(&many, None, Engine::Fft), Err(HammingError::EngineUnsuitable { .. })));
+    assert_eq!(Plan::of_symbols(&many, None, Engine::Auto).unwrap().distances(&many).unwrap().distances, [0]);
     assert_eq!(plan(b"", Alphabet::Bytes).unwrap_err(), HammingError::EmptyPattern);
     assert!(matches!(
         plan(b"ACGN", Alphabet::Dna).unwrap_err(),

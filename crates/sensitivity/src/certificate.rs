@@ -22,6 +22,20 @@ pub fn lower_bound(a: &Matrix, b: &[f64], residual: &[f64], loss: Loss) -> Resul
     }
 }
 
+/// The bound of a dual point that is feasible up to rounding, such as [`crate::interior_point::Solution::dual`]: `u` is
+/// made orthogonal to `A`, moving the entries far from their limits first, and scaled into the limits (row SEN-7).
+/// Never negative. Cost `n·d²` flops.
+///
+/// # Errors
+/// [`LinalgError::NotPositiveDefinite`] when `A` has no full column rank.
+pub fn dual_bound(a: &Matrix, b: &[f64], dual: &[f64], tau: f64) -> Result<f64, LinalgError> {
+    let mut u = dual.to_vec();
+    let slack: Vec<f64> = u.iter().map(|&u| (tau - u).min(u + 1.0 - tau).max(1e-9)).collect();
+    project(a, &slack, &mut u)?;
+    let worst = u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)));
+    Ok(if worst > 0.0 { (chunk::dot(b, &u) / worst).max(0.0) } else { 0.0 })
+}
+
 fn smooth_bound(a: &Matrix, b: &[f64], residual: &[f64], p: f64) -> Result<f64, LinalgError> {
     let largest = residual.iter().fold(0.0_f64, |m, r| m.max(r.abs()));
     if largest == 0.0 {

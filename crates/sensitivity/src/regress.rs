@@ -1,5 +1,5 @@
 //! `ℓp` and quantile regression, on all rows or on a coreset, judged on all rows.
-use samplewise_linalg::leverage::{Whitening, whiten};
+use samplewise_linalg::leverage::whiten;
 use samplewise_linalg::lstsq::{Method as LeastSquares, least_squares};
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, chunk};
@@ -151,28 +151,44 @@ fn solve_and_judge(
     let reduced = rows.multiply(&white.transform)?;
     let solved = solve(&reduced, target, weights, loss, tolerance, observer)?;
     let mut coefficients = vec![0.0; a.columns()];
-    white.transform.multiply_vector_into(&solved.0, &mut coefficients);
+    white.transform.multiply_vector_into(&solved.x, &mut coefficients);
     let mut residual = vec![0.0; a.rows()];
     a.multiply_vector_into(&coefficients, &mut residual);
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
     let objective = loss.value(&residual);
-    let full: Whitening = if std::ptr::eq(a, rows) { white.clone() } else { whiten(a, None)? };
-    let bound = if loss == Loss::Lp(2.0) {
+    let whole = std::ptr::eq(a, rows);
+    let mut bound = 0.0_f64;
+    if loss == Loss::Lp(2.0) {
         // The exact minimum is one pass away.
-        let best = least_squares(a, b, LeastSquares::Auto)?.residual_norm.powi(2);
-        best * (1.0 - 1e-12)
-    } else {
-        certificate::lower_bound(&a.multiply(&full.transform)?, b, &residual, loss)?
-    };
+        bound = least_squares(a, b, LeastSquares::Auto)?.residual_norm.powi(2) * (1.0 - 1e-12);
+    } else if let (true, Some(dual)) = (whole, &solved.dual) {
+        // Solved on all rows: the solver's own dual point, made exactly feasible, speaks of all rows.
+        bound = match loss {
+            Loss::Quantile(tau) => certificate::dual_bound(&reduced, b, dual, tau)?,
+            Loss::Lp(_) => 2.0 * certificate::dual_bound(&reduced, b, dual, 0.5)?,
+        };
+    }
+    if bound < objective * (1.0 - 10.0 * tolerance) && loss != Loss::Lp(2.0) {
+        let columns = if whole { reduced } else { a.multiply(&whiten(a, None)?.transform)? };
+        bound = bound.max(certificate::lower_bound(&columns, b, &residual, loss)?);
+    }
     Ok(Regression {
         coefficients,
         objective,
         lower_bound: bound.min(objective),
         rows_used: rows.rows(),
         rank: white.rank,
-        iterations: solved.1,
-        status: solved.2,
+        iterations: solved.iterations,
+        status: solved.status,
     })
+}
+
+struct Solved {
+    x: Vec<f64>,
+    /// Dual point of the interior point method, in the units of its `τ`.
+    dual: Option<Vec<f64>>,
+    iterations: usize,
+    status: Status,
 }
 
 fn solve(
@@ -182,9 +198,10 @@ fn solve(
     loss: Loss,
     tolerance: f64,
     observer: &mut dyn Observer,
-) -> Result<(Vec<f64>, usize, Status), LinalgError> {
+) -> Result<Solved, LinalgError> {
+    let plain = |x, iterations, status| Solved { x, dual: None, iterations, status };
     if a.columns() == 0 {
-        return Ok((Vec::new(), 0, Status::Converged)); // a table of zeros
+        return Ok(plain(Vec::new(), 0, Status::Converged)); // a table of zeros
     }
     let status = |converged, interrupted| match (converged, interrupted) {
         (_, true) => Status::Interrupted,
@@ -193,7 +210,7 @@ fn solve(
     };
     let interior = |tau: f64, observer: &mut dyn Observer| {
         let s = interior_point::solve(a, b, weights, tau, tolerance, observer)?;
-        Ok((s.x, s.iterations, status(s.converged, s.interrupted)))
+        Ok(Solved { x: s.x, dual: Some(s.dual), iterations: s.iterations, status: status(s.converged, s.interrupted) })
     };
     match loss {
         Loss::Quantile(tau) => interior(tau, observer),
@@ -208,10 +225,10 @@ fn solve(
             }
             let start = least_squares(&scaled, &target, LeastSquares::Auto)?.x;
             if p == 2.0 {
-                return Ok((start, 1, Status::Converged));
+                return Ok(plain(start, 1, Status::Converged));
             }
             let s = newton::solve(a, b, weights, p, tolerance * 1e-3, start, observer)?;
-            Ok((s.x, s.iterations, status(s.converged, s.interrupted)))
+            Ok(plain(s.x, s.iterations, status(s.converged, s.interrupted)))
         }
     }
 }

@@ -42,7 +42,9 @@ proptest! {
             let r: Vec<f64> = (0..300).map(|i| b[i] - (0..d).map(|j| a[(i, j)] * x[j]).sum::<f64>()).collect();
             prop_assert!(fit.lower_bound <= loss.value(&r));
         }
-        prop_assert!(fit.lower_bound >= 0.97 * fit.objective, "{:?} {:?}", loss, fit);
+        let kinked = matches!(loss, Loss::Quantile(_)) || loss == Loss::Lp(1.0);
+        let share = if kinked { 1.0 - 1e-6 } else { 0.97 };
+        prop_assert!(fit.lower_bound >= share * fit.objective - 1e-9, "{:?} {:?}", loss, fit);
     }
 }
 

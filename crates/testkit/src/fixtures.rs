@@ -1,6 +1,6 @@
 //! The embedded real data under `examples/data`; sources and licences in its `LICENSES.md`.
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use samplewise_linalg::Matrix;
 
@@ -39,10 +39,18 @@ impl Table {
 
 /// Reads a fixture table (`.csv.gz`).
 pub fn table(name: &str) -> Table {
-    let text = text(name);
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let header = reader.headers().expect("fixture has a header").iter().map(str::to_owned).collect();
-    let rows = reader.records().map(|r| r.expect("fixture row").iter().map(str::to_owned).collect()).collect();
+    parse(text(name).as_bytes())
+}
+
+/// Reads a table of the full data.
+pub fn full_table(path: &Path) -> Table {
+    parse(&std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+}
+
+fn parse(bytes: &[u8]) -> Table {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let header = reader.headers().expect("table has a header").iter().map(str::to_owned).collect();
+    let rows = reader.records().map(|r| r.expect("table row").iter().map(str::to_owned).collect()).collect();
     Table { header, rows }
 }
 
@@ -85,6 +93,31 @@ pub fn gb1() -> (Vec<String>, Vec<String>, Vec<(usize, usize, f64)>) {
         entries.push(entry);
     }
     (rows, columns, entries)
+}
+
+/// All measured GB1 double mutants, of a file of `scripts/fetch_data.py`: names of the single mutants and, for each pair,
+/// their numbers in ascending order and the fitness.
+pub fn full_gb1(path: &Path) -> (Vec<String>, Vec<(usize, usize, f64)>) {
+    const WILD_TYPE: &[u8] = b"QYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE";
+    let table = full_table(path);
+    let (x, y) = (table.column("x"), table.numbers("y"));
+    let mut numbers = std::collections::BTreeMap::new();
+    let mut pairs = Vec::new();
+    for (row, value) in table.rows.iter().zip(y) {
+        let changed: Vec<(usize, u8)> = row[x].bytes().enumerate().filter(|&(i, b)| b != WILD_TYPE[i]).collect();
+        if let [a, b] = changed[..] {
+            let count = numbers.len();
+            let first = *numbers.entry(a).or_insert(count);
+            let count = numbers.len();
+            let second = *numbers.entry(b).or_insert(count);
+            pairs.push((first, second, value));
+        }
+    }
+    let mut names = vec![String::new(); numbers.len()];
+    for ((i, b), number) in numbers {
+        names[number] = format!("{}{}{}", WILD_TYPE[i] as char, i + 2, b as char);
+    }
+    (names, pairs)
 }
 
 /// Handwritten digits: 1,797 images of 64 pixels (0 to 1) and their labels.

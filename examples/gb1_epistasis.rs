@@ -1,0 +1,64 @@
+//! Protein GB1: from how few measured double mutants can the fitness of the others be predicted?
+//!
+//! `cargo run --release --example gb1_epistasis` runs on the embedded crop;
+//! after `python3 scripts/fetch_data.py fetch gb1` on all 530,737 pairs of 1,045 single mutants.
+use samplewise::completion::{Entries, Options, Rank, complete};
+use samplewise::linalg::random::{Streams, shuffle};
+use samplewise_testkit::fixtures;
+
+type Pairs = Vec<(usize, usize, f64)>;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (rows, columns, mut pairs, symmetric): (Vec<String>, Vec<String>, Pairs, bool) =
+        if let Some(path) = fixtures::full_data("gb1/gb1_data.csv") {
+            let (names, pairs) = fixtures::full_gb1(&path);
+            (names.clone(), names, pairs, true)
+        } else {
+            println!("full data absent (python3 scripts/fetch_data.py fetch gb1): the embedded crop instead");
+            let (rows, columns, pairs) = fixtures::gb1();
+            (rows, columns, pairs, false)
+        };
+    println!("{} pairs of {} x {} single mutants\n", pairs.len(), rows.len(), columns.len());
+    shuffle(&mut Streams::new(1).stream(0), &mut pairs);
+
+    println!("measured     share  rank  R2 hidden  R2 additive  iterations  status");
+    let mut last = None;
+    for percent in [5, 10, 20, 40] {
+        let (seen, hidden) = pairs.split_at(pairs.len() * percent / 100);
+        // A pair has no order: where rows and columns are the same mutants, it stands in both places.
+        let mut entries = seen.to_vec();
+        if symmetric {
+            entries.extend(seen.iter().map(|&(a, b, v)| (b, a, v)));
+        }
+        let data = Entries::new(rows.len(), columns.len(), &entries, None)?;
+        let options = Options { biases: true, ..Options::default() };
+        let found = complete(&data, Rank::Auto { max: 12 }, &options, &mut Streams::new(0).stream(0))?;
+        let additive = Options { lambda: Some(1e12), ..options };
+        let additive = complete(&data, Rank::Fixed(1), &additive, &mut Streams::new(0).stream(0))?;
+        let predict = |model: &samplewise::completion::Model, a: usize, b: usize| {
+            if symmetric { f64::midpoint(model.predict(a, b), model.predict(b, a)) } else { model.predict(a, b) }
+        };
+        let mean = hidden.iter().map(|h| h.2).sum::<f64>() / hidden.len() as f64;
+        let total: f64 = hidden.iter().map(|h| (h.2 - mean).powi(2)).sum();
+        let r2 = |model| 1.0 - hidden.iter().map(|&(a, b, v)| (v - predict(model, a, b)).powi(2)).sum::<f64>() / total;
+        println!(
+            "{:8}  {percent:6} %  {:4}  {:9.3}  {:11.3}  {:10}  {:?}",
+            seen.len(),
+            found.report.rank,
+            r2(&found.model),
+            r2(&additive.model),
+            found.report.iterations,
+            found.status
+        );
+        let mut ranked: Vec<(f64, &(usize, usize, f64))> =
+            hidden.iter().map(|h| (predict(&found.model, h.0, h.1), h)).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        ranked.truncate(5);
+        last = Some(ranked.iter().map(|(p, h)| (*p, **h)).collect::<Vec<_>>());
+    }
+    println!("\nfittest pairs that were never measured (40 % seen), predicted and true log fitness:");
+    for (predicted, (a, b, truth)) in last.unwrap_or_default() {
+        println!("  {:>5} + {:<5}  {predicted:+.2}  {truth:+.2}", rows[a], columns[b]);
+    }
+    Ok(())
+}
