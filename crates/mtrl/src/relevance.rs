@@ -21,6 +21,9 @@ pub enum Strategy {
 
 /// `ν` with `W ν ≈ target` (rows MTL-2 and MTL-3); for L1 the Lasso with `λ` (`None`: 5 % of the largest).
 ///
+/// The default suits a `W` that is estimated, beside uniform exploration. When `W` is known, take `λ` close to zero
+/// (`1e-6` of the largest): the `ν` of least `ℓ1` norm, whose tasks span the target.
+///
 /// # Errors
 /// [`MtrlError::Lasso`], [`MtrlError::Data`].
 pub fn relevance(
