@@ -1,24 +1,51 @@
 //! Lower bounds of the objective on the full data, from dual points made out of any candidate (row SEN-7).
 //!
-//! For every `u` with `Aᵀu = 0`: `min_x ‖Ax − b‖_p ≥ bᵀu / ‖u‖_q`, `1/p + 1/q = 1`; and for the quantile loss,
-//! `min_x Σ ρ_τ(b − Ax) ≥ bᵀu / max_i max(u_i/τ, −u_i/(1−τ))`. Anyone can check such a bound from `u` alone.
+//! For every `u` with `Aᵀu = 0`: `min_x ‖Ax − b‖_p ≥ rᵀu / ‖u‖_q`, `1/p + 1/q = 1`, where `r = b − A x₀` for any `x₀`
+//! (`rᵀu = bᵀu`, but does not cancel when `b` is large and `r` small); and for the quantile loss,
+//! `min_x Σ ρ_τ(b − Ax) ≥ rᵀu / max_i max(u_i/τ, −u_i/(1−τ))`. Anyone can check such a bound from `u` alone.
+//!
+//! What rounding can do is subtracted: `Aᵀu` is zero only nearly, which costs `‖Aᵀu‖` times the distance to the
+//! minimiser, and `r` is known only to a few `ε(|b| + |A||x₀|)`.
 use samplewise_linalg::{LinalgError, Matrix, chunk, factor, gram};
 
 use crate::regress::Loss;
 
-/// Bounds `min_x` of the loss from below, given a residual `r = b − A x` of a good candidate. Never negative.
+/// A candidate on the full data, in orthonormal columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Orthonormal columns that span those of `A`.
+    pub columns: &'a Matrix,
+    /// `r = b − A x₀`.
+    pub residual: &'a [f64],
+    /// Bounds of the rounding error of each entry of `r`.
+    pub rounding: &'a [f64],
+}
+
+impl Candidate<'_> {
+    /// `rᵀu` less everything that rounding may have added; `reach` bounds the distance `‖A(x − x₀)‖₂` of the minimiser.
+    fn value(&self, u: &[f64], reach: f64) -> f64 {
+        let mut leak = vec![0.0; self.columns.columns()];
+        self.columns.multiply_transpose_vector_into(u, &mut leak);
+        let blur: f64 = u.iter().zip(self.rounding).map(|(u, e)| u.abs() * e).sum();
+        let sizes: f64 = u.iter().zip(self.residual).map(|(u, r)| (u * r).abs()).sum();
+        let sum_error = f64::EPSILON * (u.len() as f64 / 8.0 + 8.0) * sizes;
+        chunk::dot(self.residual, u) - blur - sum_error - 2.0 * chunk::norm(&leak) * reach
+    }
+}
+
+/// Bounds `min_x` of the loss from below. Never negative.
 ///
 /// The dual point is the derivative of the loss at `r`, made orthogonal to `A` in the metric that moves rows with small
 /// residuals first; for the `ℓ1` and quantile losses the derivative is smoothed at the scale `h`, for several `h`, by
 /// a few steps of Newton's method on the smoothed problem, and the best bound is returned. Cost `n·d²` flops a step.
 ///
 /// # Errors
-/// [`LinalgError::NotPositiveDefinite`] when `A` has no full column rank.
-pub fn lower_bound(a: &Matrix, b: &[f64], residual: &[f64], loss: Loss) -> Result<f64, LinalgError> {
+/// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
+pub fn lower_bound(candidate: &Candidate<'_>, loss: Loss) -> Result<f64, LinalgError> {
     match loss {
-        Loss::Lp(p) if p > 1.0 => smooth_bound(a, b, residual, p),
-        Loss::Lp(_) => Ok(2.0 * kinked_bound(a, b, residual, 0.5)?),
-        Loss::Quantile(tau) => kinked_bound(a, b, residual, tau),
+        Loss::Lp(p) if p > 1.0 => smooth_bound(candidate, p),
+        Loss::Lp(_) => Ok(2.0 * kinked_bound(candidate, 0.5)?),
+        Loss::Quantile(tau) => kinked_bound(candidate, tau),
     }
 }
 
@@ -27,16 +54,24 @@ pub fn lower_bound(a: &Matrix, b: &[f64], residual: &[f64], loss: Loss) -> Resul
 /// Never negative. Cost `n·d²` flops.
 ///
 /// # Errors
-/// [`LinalgError::NotPositiveDefinite`] when `A` has no full column rank.
-pub fn dual_bound(a: &Matrix, b: &[f64], dual: &[f64], tau: f64) -> Result<f64, LinalgError> {
+/// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
+pub fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> Result<f64, LinalgError> {
     let mut u = dual.to_vec();
     let slack: Vec<f64> = u.iter().map(|&u| (tau - u).min(u + 1.0 - tau).max(1e-9)).collect();
-    project(a, &slack, &mut u)?;
-    let worst = u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)));
-    Ok(if worst > 0.0 { (chunk::dot(b, &u) / worst).max(0.0) } else { 0.0 })
+    project(candidate.columns, &slack, &mut u)?;
+    Ok(scaled_value(candidate, &u, tau))
 }
 
-fn smooth_bound(a: &Matrix, b: &[f64], residual: &[f64], p: f64) -> Result<f64, LinalgError> {
+/// `rᵀu` for the `u` scaled into the limits of the quantile loss.
+fn scaled_value(candidate: &Candidate<'_>, u: &[f64], tau: f64) -> f64 {
+    let worst = u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)));
+    // A better x has ‖A(x − x₀)‖₂ ≤ ‖A(x − x₀)‖₁ ≤ 2·loss/min(τ, 1 − τ).
+    let reach = 2.0 * Loss::Quantile(tau).value(candidate.residual) / tau.min(1.0 - tau);
+    if worst > 0.0 { (candidate.value(u, reach) / worst).max(0.0) } else { 0.0 }
+}
+
+fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, LinalgError> {
+    let residual = candidate.residual;
     let largest = residual.iter().fold(0.0_f64, |m, r| m.max(r.abs()));
     if largest == 0.0 {
         return Ok(0.0);
@@ -44,18 +79,24 @@ fn smooth_bound(a: &Matrix, b: &[f64], residual: &[f64], p: f64) -> Result<f64, 
     let unit: Vec<f64> = residual.iter().map(|r| r / largest).collect();
     let mut u: Vec<f64> = unit.iter().map(|r| r.abs().powf(p - 1.0) * r.signum()).collect();
     let metric: Vec<f64> = unit.iter().map(|r| r.abs().max(1e-6).powf(p - 2.0)).collect();
-    project(a, &metric, &mut u)?;
+    project(candidate.columns, &metric, &mut u)?;
     let q = p / (p - 1.0);
     let top = u.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     if top == 0.0 {
         return Ok(0.0);
     }
-    let norm = top * chunk::sum(&u.iter().map(|v| (v.abs() / top).powf(q)).collect::<Vec<_>>()).powf(1.0 / q);
-    Ok((chunk::dot(b, &u) / norm).max(0.0).powf(p))
+    let power_mean = |v: &[f64], top: f64, q: f64| {
+        top * chunk::sum(&v.iter().map(|v| (v.abs() / top).powf(q)).collect::<Vec<_>>()).powf(1.0 / q)
+    };
+    let norm = power_mean(&u, top, q) * (1.0 + 1e-13 * u.len() as f64 / 8.0);
+    // A better x has ‖A(x − x₀)‖_p ≤ 2‖r‖_p, and ‖·‖₂ ≤ n^{1/2 − 1/p}‖·‖_p for p > 2.
+    let reach = 2.0 * power_mean(residual, largest, p) * (u.len() as f64).powf((0.5 - 1.0 / p).max(0.0));
+    Ok((candidate.value(&u, reach) / norm).max(0.0).powf(p))
 }
 
 /// The best of a few smoothing widths.
-fn kinked_bound(a: &Matrix, b: &[f64], residual: &[f64], tau: f64) -> Result<f64, LinalgError> {
+fn kinked_bound(candidate: &Candidate<'_>, tau: f64) -> Result<f64, LinalgError> {
+    let (a, residual) = (candidate.columns, candidate.residual);
     let mut sizes: Vec<f64> = residual.iter().map(|r| r.abs()).collect();
     sizes.sort_by(f64::total_cmp);
     let (n, d) = (a.rows(), a.columns());
@@ -76,10 +117,8 @@ fn kinked_bound(a: &Matrix, b: &[f64], residual: &[f64], tau: f64) -> Result<f64
                 .map(|&r| if (r / h + tau - 0.5).abs() < 1.0 && clip(r) == r / h + tau - 0.5 { 1.0 } else { 1e-7 })
                 .collect();
             let correction = project(a, &inside, &mut u)?;
+            best = best.max(scaled_value(candidate, &u, tau));
             let worst = u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)));
-            if worst > 0.0 {
-                best = best.max(chunk::dot(b, &u) / worst.max(f64::MIN_POSITIVE));
-            }
             if worst <= 1.0 + 1e-9 {
                 break;
             }
@@ -89,7 +128,7 @@ fn kinked_bound(a: &Matrix, b: &[f64], residual: &[f64], tau: f64) -> Result<f64
             r.iter_mut().zip(&moved).for_each(|(r, m)| *r -= h * m);
         }
     }
-    Ok(best.max(0.0))
+    Ok(best)
 }
 
 /// `u ← u − D A (AᵀDA)⁻¹ Aᵀu` (twice, against rounding); returns the coefficients of the first correction.

@@ -61,9 +61,13 @@ impl Coreset {
 fn probability_scale(scores: &[f64], size: f64) -> f64 {
     let mut sorted: Vec<f64> = scores.iter().copied().filter(|s| *s > 0.0).collect();
     sorted.sort_by(|a, b| b.total_cmp(a));
-    let mut rest: f64 = sorted.iter().sum();
+    // Sums of the tails, smallest first: subtracting from the total would cancel.
+    let mut tails = sorted.clone();
+    for k in (1..tails.len()).rev() {
+        tails[k - 1] += tails[k];
+    }
     // With the k largest kept for certain, the others share size − k.
-    for (k, &s) in sorted.iter().enumerate() {
+    for (k, (&s, &rest)) in sorted.iter().zip(&tails).enumerate() {
         let left = size - k as f64;
         if left <= 0.0 {
             break;
@@ -72,7 +76,6 @@ fn probability_scale(scores: &[f64], size: f64) -> f64 {
         if alpha * s <= 1.0 {
             return alpha;
         }
-        rest -= s;
     }
     // More rows wanted than have a positive score: keep all of those.
     f64::MAX

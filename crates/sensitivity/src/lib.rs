@@ -40,5 +40,7 @@ pub mod scores;
 
 pub use coreset::Coreset;
 pub use error::SensitivityError;
-pub use regress::{Loss, Options, Regression, Status, regress, regress_observed, regress_on_coreset};
+pub use regress::{
+    Loss, Options, Regression, Status, regress, regress_observed, regress_on_coreset, regress_on_coreset_observed,
+};
 pub use scores::{Method, Scores, scores};

@@ -4,6 +4,7 @@ use samplewise_linalg::lstsq::{Method as LeastSquares, least_squares};
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, chunk};
 
+use crate::certificate::Candidate;
 use crate::scores::check_exponent;
 use crate::{Coreset, Method, SensitivityError, certificate, interior_point, newton, scores};
 
@@ -71,7 +72,9 @@ pub struct Regression {
     pub coefficients: Vec<f64>,
     /// Loss over **all** rows.
     pub objective: f64,
-    /// No `x` has a smaller loss over all rows.
+    /// No `x` has a smaller loss over all rows; rounding is accounted for. It speaks of the columns up to numerical rank:
+    /// a direction below about `1e-14` of the largest (such as seconds since 1970 beside an intercept) is not seen, so
+    /// centre such columns first.
     pub lower_bound: f64,
     /// Rows the solver saw.
     pub rows_used: usize,
@@ -119,6 +122,21 @@ pub fn regress_on_coreset(
     size: usize,
     options: &Options,
 ) -> Result<Regression, SensitivityError> {
+    regress_on_coreset_observed(a, b, loss, size, options, &mut ())
+}
+
+/// [`regress_on_coreset`] with progress and cancellation of the solver.
+///
+/// # Errors
+/// As [`regress_on_coreset`].
+pub fn regress_on_coreset_observed(
+    a: &Matrix,
+    b: &[f64],
+    loss: Loss,
+    size: usize,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Regression, SensitivityError> {
     check(a, b, loss, options.tolerance)?;
     let (n, d) = (a.rows(), a.columns());
     if size < d + 1 || size > n {
@@ -132,7 +150,7 @@ pub fn regress_on_coreset(
     }
     let rows = a.select_rows(&sample.rows);
     let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
-    solve_and_judge(a, b, &rows, &target, &sample.weights, loss, options.tolerance, &mut ())
+    solve_and_judge(a, b, &rows, &target, &sample.weights, loss, options.tolerance, observer)
 }
 
 /// Solves on `(rows, target, weights)` and judges on `(a, b)`.
@@ -156,21 +174,25 @@ fn solve_and_judge(
     a.multiply_vector_into(&coefficients, &mut residual);
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
     let objective = loss.value(&residual);
+    // Each entry of the residual is a sum of d + 1 rounded terms.
+    let largest: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
+    let factor = f64::EPSILON * (a.columns() as f64 + 2.0);
+    let rounding: Vec<f64> = (0..a.rows())
+        .map(|i| factor * (b[i].abs() + a.row(i).iter().zip(&largest).map(|(v, c)| v.abs() * c).sum::<f64>()))
+        .collect();
     let whole = std::ptr::eq(a, rows);
+    let columns = if whole { reduced } else { a.multiply(&whiten(a, None)?.transform)? };
+    let candidate = Candidate { columns: &columns, residual: &residual, rounding: &rounding };
     let mut bound = 0.0_f64;
-    if loss == Loss::Lp(2.0) {
-        // The exact minimum is one pass away.
-        bound = least_squares(a, b, LeastSquares::Auto)?.residual_norm.powi(2) * (1.0 - 1e-12);
-    } else if let (true, Some(dual)) = (whole, &solved.dual) {
+    if let (true, Some(dual)) = (whole, &solved.dual) {
         // Solved on all rows: the solver's own dual point, made exactly feasible, speaks of all rows.
         bound = match loss {
-            Loss::Quantile(tau) => certificate::dual_bound(&reduced, b, dual, tau)?,
-            Loss::Lp(_) => 2.0 * certificate::dual_bound(&reduced, b, dual, 0.5)?,
+            Loss::Quantile(tau) => certificate::dual_bound(&candidate, dual, tau)?,
+            Loss::Lp(_) => 2.0 * certificate::dual_bound(&candidate, dual, 0.5)?,
         };
     }
-    if bound < objective * (1.0 - 10.0 * tolerance) && loss != Loss::Lp(2.0) {
-        let columns = if whole { reduced } else { a.multiply(&whiten(a, None)?.transform)? };
-        bound = bound.max(certificate::lower_bound(&columns, b, &residual, loss)?);
+    if bound < objective * (1.0 - 10.0 * tolerance) {
+        bound = bound.max(certificate::lower_bound(&candidate, loss)?);
     }
     Ok(Regression {
         coefficients,

@@ -55,7 +55,6 @@ pub fn scores(a: &Matrix, p: f64, method: Method) -> Result<Scores, SensitivityE
     let n = a.rows();
     let base = whiten(a, None)?;
     let leverage = row_norms_squared(a, &base.transform);
-    let rank = base.rank as f64;
     let root = |t: f64| {
         let factor = if p <= 2.0 { 1.0 } else { (n as f64).powf(p / 2.0 - 1.0) };
         (factor * t.max(0.0).powf(p / 2.0)).min(1.0)
@@ -82,12 +81,14 @@ pub fn scores(a: &Matrix, p: f64, method: Method) -> Result<Scores, SensitivityE
         Method::Lewis => {
             let lewis = lewis_weights(a, p, &leverage, &base)?;
             (out.residual, out.steps) = (lewis.residual, lewis.steps);
-            // SEN-3: between d^{−(1−p/2)} w and w for p ≤ 2, between w and d^{p/2−1} w for p ≥ 2. The weights are at
-            // most `residual` from the fixed point, so the bounds give way by that much.
-            let slack = 1.0 + 2.0 * lewis.residual;
-            let power = rank.max(1.0).powf(p / 2.0 - 1.0);
-            for (i, &w) in lewis.weights.iter().enumerate() {
-                let (low, high) = if p <= 2.0 { (power * w, w) } else { (w, power * w) };
+            // SEN-3, for any positive w, converged or not: with Q = AᵀW^{1−2/p}A, f_i = (a_iᵀQ⁻¹a_i)^{p/2},
+            // W = Σ w and c = max_j f_j^{2/p}/w_j^{2/p},
+            // f_i / W^{1−p/2} ≤ s_i ≤ f_i c^{(2−p)/2} for p ≤ 2 and f_i / c^{(p−2)/2} ≤ s_i ≤ f_i W^{p/2−1} for p ≥ 2.
+            let power = lewis.total.max(f64::MIN_POSITIVE).powf((p / 2.0 - 1.0).abs());
+            let spread = lewis.spread.max(1.0).powf((p - 2.0).abs() / 2.0);
+            let slack = 1.0 + 1e-9; // rounding of the quadratic forms
+            for (i, &f) in lewis.forms.iter().enumerate() {
+                let (low, high) = if p <= 2.0 { (f / power, f * spread) } else { (f / spread, f * power) };
                 out.lower[i] = out.lower[i].max(low / slack).min(1.0);
                 out.upper[i] = out.upper[i].min(high * slack).min(1.0).max(out.lower[i]);
             }
@@ -104,6 +105,10 @@ pub(crate) fn check_exponent(p: f64) -> Result<(), SensitivityError> {
 
 struct Lewis {
     weights: Vec<f64>,
+    /// `(a_iᵀQ⁻¹a_i)^{p/2}` for the weights before the last step, their sum, and `max_j` of form over weight, to `2/p`.
+    forms: Vec<f64>,
+    total: f64,
+    spread: f64,
     residual: f64,
     steps: usize,
 }
@@ -116,10 +121,12 @@ struct Lewis {
 fn lewis_weights(a: &Matrix, p: f64, leverage: &[f64], base: &Whitening) -> Result<Lewis, LinalgError> {
     if p == 2.0 {
         let weights = leverage.iter().map(|t| t.clamp(0.0, 1.0)).collect();
-        return Ok(Lewis { weights, residual: 0.0, steps: 0 });
+        let total = leverage.iter().sum();
+        return Ok(Lewis { forms: leverage.to_vec(), weights, total, spread: 1.0, residual: 0.0, steps: 0 });
     }
     if base.rank == 0 {
-        return Ok(Lewis { weights: vec![0.0; a.rows()], residual: 0.0, steps: 0 }); // a table of zeros
+        let zeros = vec![0.0; a.rows()]; // a table of zeros
+        return Ok(Lewis { weights: zeros.clone(), forms: zeros, total: 0.0, spread: 1.0, residual: 0.0, steps: 0 });
     }
     // Rows are whitened once, which takes the condition number of A out of every step.
     let white = a.multiply(&base.transform)?;
@@ -128,12 +135,16 @@ fn lewis_weights(a: &Matrix, p: f64, leverage: &[f64], base: &Whitening) -> Resu
     let mut w: Vec<f64> = leverage.iter().map(|t| t.max(0.0).max(1e-3 * rank / n * t.max(0.0))).collect();
     let mut residual = f64::INFINITY;
     let mut steps = 0;
+    let (mut raised, mut total, mut spread) = (Vec::new(), 0.0, 1.0_f64);
     while residual > LEWIS_TOLERANCE && steps < LEWIS_STEPS {
         // A row of zeros has weight zero, and must not be raised to a negative power.
         let row_weights: Vec<f64> = w.iter().map(|&w| if w > 0.0 { w.powf(1.0 - 2.0 / p) } else { 0.0 }).collect();
         let transform = whiten(&white, Some(&row_weights))?.transform;
         let forms = row_norms_squared(&white, &transform);
         residual = 0.0;
+        total = w.iter().sum();
+        raised = forms.iter().map(|q| q.max(0.0).powf(p / 2.0)).collect();
+        spread = w.iter().zip(&raised).filter(|e| *e.0 > 0.0).fold(0.0, |m, (w, f)| m.max((f / w).powf(2.0 / p)));
         for (w, &q) in w.iter_mut().zip(&forms) {
             if *w <= 0.0 {
                 continue;
@@ -146,5 +157,5 @@ fn lewis_weights(a: &Matrix, p: f64, leverage: &[f64], base: &Whitening) -> Resu
         steps += 1;
     }
     w.iter_mut().for_each(|w| *w = w.min(1.0));
-    Ok(Lewis { weights: w, residual, steps })
+    Ok(Lewis { weights: w, forms: raised, total, spread, residual, steps })
 }

@@ -48,6 +48,59 @@ proptest! {
     }
 }
 
+/// SEN-3: with one column the sensitivities are known, `|a_i|^p / Σ|a_j|^p`: the bounds hold for every `p`, converged or
+/// not.
+#[test]
+fn bounds_hold_where_the_sensitivity_is_known() {
+    let a = generate::adversarial_heavy_rows(30, 1, 3);
+    for p in [1.0, 1.3, 2.0, 2.7, 3.9, 4.0, 8.0, 20.0, 64.0] {
+        let largest = a.as_slice().iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let power: Vec<f64> = a.as_slice().iter().map(|v| (v.abs() / largest).powf(p)).collect();
+        let total: f64 = power.iter().sum();
+        for method in [Method::Lewis, Method::RootLeverage] {
+            let s = scores(&a, p, method).unwrap();
+            for (i, f) in power.iter().enumerate() {
+                let (low, high) = (s.lower[i] * (1.0 - 1e-9), s.upper[i] * (1.0 + 1e-9));
+                assert!(
+                    (low..=high).contains(&(f / total)),
+                    "p {p} {method:?} row {i}: {low:e} {} {high:e}",
+                    f / total
+                );
+            }
+        }
+    }
+}
+
+/// SEN-7: a coreset's lower bound is below the optimum over all rows, also when the target has an offset that hides its
+/// noise from a plain sum, and scores that span sixteen orders of magnitude still give a sample of the size asked.
+#[test]
+fn bounds_and_samples_survive_hostile_scales() {
+    let mut rng = Streams::new(12).stream(0);
+    for offset in [0.0, 1e3, 2e9] {
+        let a = Matrix::from_fn(2_000, 3, |_, j| if j == 0 { 1.0 } else { normal(&mut rng) });
+        let b: Vec<f64> = (0..2_000).map(|i| offset + a[(i, 1)] + 1e-3 * normal(&mut rng)).collect();
+        for loss in [Loss::Lp(1.0), Loss::Lp(1.5), Loss::Lp(2.0), Loss::Quantile(0.3)] {
+            let exact = regress(&a, &b, loss, 1e-9).unwrap();
+            assert!(exact.lower_bound <= exact.objective);
+            if offset < 1e6 {
+                assert!(exact.lower_bound > 0.99 * exact.objective, "{offset:e} {loss:?} {exact:?}");
+            }
+            for seed in 0..5 {
+                let fit = regress_on_coreset(&a, &b, loss, 300, &Options { seed, ..Options::default() }).unwrap();
+                assert!(
+                    fit.lower_bound <= exact.objective,
+                    "{offset:e} {loss:?}: {} {}",
+                    fit.lower_bound,
+                    exact.objective
+                );
+            }
+        }
+    }
+    let scores: Vec<f64> = (0..1_000).map(|i| if i == 0 { 1.0 } else { 1e-18 }).collect();
+    let sample = Coreset::bernoulli(&scores, 500, 1).unwrap();
+    assert!((sample.expected_size - 500.0).abs() < 1e-6 && sample.rows.len() > 400, "{}", sample.expected_size);
+}
+
 /// SEN-4: the sampled loss is unbiased: mean over 2,000 seeds within five standard errors.
 #[test]
 fn the_weighted_sample_is_unbiased() {
