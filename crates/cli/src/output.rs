@@ -1,16 +1,29 @@
-//! Writing results: a temporary file beside the target, then a rename; `.gz` by name; `-` is standard output.
+//! Writing results: a temporary file beside the target, then a rename; `.gz` by name; `-` is standard output, and the
+//! answer then goes to standard error.
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::session::{Failure, bad};
+
+/// True when data went to standard output: the table or the JSON object then goes to standard error.
+pub static STANDARD_OUTPUT_TAKEN: AtomicBool = AtomicBool::new(false);
 
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
     let fail = |e: std::io::Error| bad(format!("{}: {e}", path.display()));
     if path == Path::new("-") {
+        STANDARD_OUTPUT_TAKEN.store(true, Ordering::SeqCst);
         return fill(&mut std::io::stdout().lock()).map_err(fail);
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // Temporary files are private; a result has the permissions of any new file.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder).map_err(fail)?;
     {
         let mut buffer = std::io::BufWriter::new(file.as_file_mut());
         if path.extension().is_some_and(|e| e == "gz") {

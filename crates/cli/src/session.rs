@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 
 use crate::Common;
 
+/// More threads than any machine has: asking for them is a mistake.
+const MAX_THREADS: usize = 4096;
+
 /// Why a command ends without a result: exit code and one line.
 #[derive(Debug)]
 pub struct Failure {
@@ -70,7 +73,9 @@ impl Session {
 
     pub fn pool(&self) -> Result<rayon::ThreadPool, Failure> {
         match self.common.threads {
-            Some(0) => Err(usage("--threads is 0, allowed is 1 or more")),
+            Some(n) if n == 0 || n > MAX_THREADS => {
+                Err(usage(format!("--threads is {n}, allowed is 1 to {MAX_THREADS}")))
+            }
             n => rayon::ThreadPoolBuilder::new().num_threads(n.unwrap_or(0)).build().map_err(bad),
         }
     }
@@ -106,7 +111,11 @@ impl Session {
         } else {
             answer.table
         };
-        let written = std::io::stdout().lock().write_all(text.as_bytes());
+        let written = if crate::output::STANDARD_OUTPUT_TAKEN.load(Ordering::SeqCst) {
+            std::io::stderr().lock().write_all(text.as_bytes())
+        } else {
+            std::io::stdout().lock().write_all(text.as_bytes())
+        };
         match written {
             _ if self.interrupted() => 130,
             // A closed pipe is the reader's choice.

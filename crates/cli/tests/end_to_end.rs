@@ -154,7 +154,88 @@ fn bad_input_gives_one_line_and_exit_code_one() {
     }
     let line = String::from_utf8(run(&["complete", files[2].to_str().unwrap(), "--rank", "1"]).stderr).unwrap();
     assert!(line.contains("text.csv:2:3: value \"abc\" is not a number"), "{line}");
+    // A folder of tasks: each bad file in turn beside good ones, and the folder itself missing.
     assert_eq!(run(&["mtrl", files[0].to_str().unwrap(), "--target", "x"]).status.code(), Some(1));
+    for (name, bytes, told) in [
+        ("bad.csv", &b""[..], "bad.csv"),
+        ("bad.csv", b"a,b,c\n1,2,abc\n", "bad.csv:2:3"),
+        ("bad.csv", b"a,b,c\n1,NaN,3\n", "bad.csv:2:2"),
+        ("bad.csv", b"a,b,c\n1,2\n", "bad.csv:2"),
+        ("bad.csv", b"b,a,c\n1,2,3\n", "feature 1 is b"),
+        ("bad.csv.gz", &cut[..], "bad.csv.gz"),
+        ("good.1.csv.gz", b"a,b,c\n1,2,3\n", "good.1 is there twice"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let good = b"a,b,c\n1,2,3\n2,1,4\n5,5,5\n";
+        for task in ["good.1.csv", "good.2.csv", "target.csv"] {
+            std::fs::write(folder.path().join(task), good).unwrap();
+        }
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+        let done = run(&["mtrl", folder.path().to_str().unwrap(), "--target", "target", "--dimension", "1"]);
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(1) && error.lines().count() == 1 && error.contains(told), "{name}: {error}");
+    }
+}
+
+/// Files as people have them: no header, other columns, a time in the fourth, pairs with the triplets' header.
+#[test]
+fn triplets_of_every_shape_are_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, lines: &[String]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let value = |i: usize, j: usize| (1 + i) as f64 * (2.0 + j as f64 / 3.0);
+    let cells: Vec<(usize, usize)> =
+        (0..400).map(|p| (p / 20, p % 20)).filter(|(i, j)| (i * 7 + j * 3) % 5 > 0).collect();
+    let plain: Vec<String> = cells.iter().map(|&(i, j)| format!("r{i},c{j},{}", value(i, j))).collect();
+    let plain = write("plain.csv", &plain);
+    let moved: Vec<String> = cells.iter().map(|&(i, j)| format!("r{i},c{j},text,{}", value(i, j))).collect();
+    let moved = write("moved.csv", &moved);
+    let mut timed = vec!["user,item,rating,timestamp".to_owned()];
+    timed.extend(cells.iter().map(|&(i, j)| format!("r{i},c{j},{},{}", value(i, j), 1 + 1000 * i)));
+    let timed = write("timed.csv", &timed);
+    let test = write("test.csv", &[format!("r0,c0,{}", value(0, 0)), format!("r5,c10,{}", value(5, 10))]);
+    let moved_test = write("moved_test.csv", &[format!("r0,c0,more text,{}", value(0, 0))]);
+    for (call, test) in [
+        (&["complete", &plain][..], &test),
+        (&["complete", &moved, "--columns", "0,1,3"], &moved_test),
+        (&["complete", &timed], &test),
+    ] {
+        let call = [call, &["--rank", "1", "--tolerance", "1e-6", "--test", test]].concat();
+        let got = json(&call);
+        assert_eq!(got["result"]["observed"], cells.len(), "{call:?}");
+        assert_eq!(got["result"]["status"], "verified", "{call:?} {got}");
+    }
+    let pairs = write("pairs.csv", &["user,item".to_owned(), "r1,c2".to_owned()]);
+    let unknown = write("unknown.csv", &["nobody,c2".to_owned()]);
+    let out = folder.path().join("out.csv");
+    let predict =
+        |pairs: &str| run(&["complete", &timed, "--rank", "1", "--predict", pairs, "--out", out.to_str().unwrap()]);
+    assert!(predict(&pairs).status.success());
+    assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 2);
+    assert!(String::from_utf8(predict(&unknown).stderr).unwrap().contains("unknown.csv:1:1"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_ne!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o044, 0, "readable like any new file");
+    }
+    // Data on standard output leave the object to standard error.
+    let done = run(&["complete", &timed, "--rank", "1", "--predict", &pairs, "--out", "-", "--json"]);
+    assert!(done.stdout.starts_with(b"row,column,prediction") && serde_json::from_slice::<Value>(&done.stderr).is_ok());
+}
+
+/// A program that answers nonsense and stays is not waited for.
+#[cfg(unix)]
+#[test]
+fn a_program_that_misbehaves_is_stopped() {
+    let start = std::time::Instant::now();
+    let call = ["wht", "exec", "--variables", "20", "--sparsity", "3000", "--", "sh", "-c", "echo abc; exec sleep 60"];
+    let done = run(&call);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("\"abc\" is not a number"));
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }
 
 /// What this version cannot do is refused with a sentence, never accepted and ignored.
@@ -171,6 +252,10 @@ fn what_is_not_there_yet_is_refused() {
         &["lasso", "a", "--target", "b", "--min-ratio", "0.1"],
         &["lasso", "a.mtx", "--target-file", "y", "--weights", "w"],
         &["complete", "a", "--biases", "maybe"],
+        &["lasso", "a", "--target", "b", "--target-file", "c"],
+        &["sensitivity", "a", "--regress", "b", "--quantile", "0.5", "--p", "3"],
+        &["mtrl", "a", "--target", "b", "--strategy", "l2", "--lambda", "1"],
+        &["info", "--threads", "1000000"],
     ] {
         let done = run(call);
         assert_eq!(done.status.code(), Some(2), "{call:?}");

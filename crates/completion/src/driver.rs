@@ -1,5 +1,6 @@
 //! The driver: split, peel, run the homotopy, choose, refit, judge.
 use rand::Rng;
+use samplewise_linalg::LinalgError;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::{self, Streams};
 
@@ -84,23 +85,38 @@ pub fn complete<R: Rng + ?Sized>(
     options: &Options,
     rng: &mut R,
 ) -> Result<Completion, CompletionError> {
-    complete_observed(entries, rank, options, rng, &mut ())
+    complete_observed(entries, rank, options, None, rng, &mut ())
 }
 
-/// [`complete`] with progress and cancellation.
+/// [`complete`] with progress and cancellation, and with entries of the caller's choice as the verification set: `test`
+/// takes the place of `options.verification`.
 ///
 /// # Errors
-/// As [`complete`].
+/// As [`complete`]; [`CompletionError::Entries`] for test entries outside the shape or not finite.
 pub fn complete_observed<R: Rng + ?Sized>(
     entries: &Entries,
     rank: Rank,
     options: &Options,
+    test: Option<&[(usize, usize, f64)]>,
     rng: &mut R,
     observer: &mut dyn Observer,
 ) -> Result<Completion, CompletionError> {
     let largest = check(entries, rank, options)?;
     let streams = Streams::from_rng(rng);
-    let split = Split::new(entries, largest, options, streams.child(0));
+    // With an automatic rank the tuning set has to exist whatever the largest rank tried.
+    let (kept, verification) = match rank {
+        Rank::Fixed(k) => (k, options.verification),
+        Rank::Auto { .. } => (1, options.verification),
+    };
+    let verification = if test.is_some() { 0.0 } else { verification };
+    let mut split = Split::new(entries, kept, verification, options.tuning, streams.child(0));
+    if let Some(test) = test {
+        check_test(entries, test)?;
+        split.verification = test.to_vec();
+    }
+    if matches!(rank, Rank::Auto { .. }) && split.tuning.is_empty() {
+        return Err(CompletionError::NothingToTune);
+    }
     let spread = spread(entries);
     let peeled = |k: usize| peel(&split.fit, k);
 
@@ -126,6 +142,15 @@ pub fn complete_observed<R: Rng + ?Sized>(
                     break;
                 }
                 let next = run(k, observer, &mut used)?;
+                if next.0.interrupted || next.0.limit {
+                    // The search ends here; the best model so far stands, and says why.
+                    let (interrupted, limit) = (next.0.interrupted, next.0.limit);
+                    if next.0.tuning_error < 0.97 * best.0.tuning_error {
+                        best = next;
+                    }
+                    (best.0.interrupted, best.0.limit) = (interrupted, limit);
+                    break;
+                }
                 misses = if next.0.tuning_error < 0.97 * best.0.tuning_error { 0 } else { misses + 1 };
                 if misses == 0 {
                     best = next;
@@ -149,8 +174,9 @@ fn judge(
 ) -> Completion {
     let mut model = path.model;
     // The tuning entries have chosen λ and rank; now they may teach.
-    let fitted = split.with_tuning(entries);
-    if !split.tuning.is_empty() && !path.interrupted && path.lambda > 0.0 {
+    let teaches = !split.tuning.is_empty() && !path.interrupted && path.lambda > 0.0;
+    let fitted = if teaches { split.with_tuning(entries) } else { split.fit.clone() };
+    if teaches {
         homotopy::refit(&fitted, &mut model, path.lambda, options, 5);
     }
     let test_rmse = model.rmse(&split.verification);
@@ -160,7 +186,7 @@ fn judge(
         Some(r) if r <= goal => Status::Verified,
         _ if path.interrupted => Status::Interrupted,
         _ if path.limit => Status::Limit,
-        _ if options.tolerance.is_some() => Status::NotRecovered,
+        Some(_) if options.tolerance.is_some() => Status::NotRecovered,
         _ => Status::Fitted,
     };
     let baseline = homotopy::biases_only(&fitted, true);
@@ -198,11 +224,11 @@ struct Split {
 impl Split {
     /// Holds out entries in random order, but only from rows and columns that keep more than `k + 1` entries: at the
     /// information limit taking one more would undetermine them.
-    fn new(entries: &Entries, k: usize, options: &Options, streams: Streams) -> Self {
+    fn new(entries: &Entries, k: usize, verification: f64, tuning: f64, streams: Streams) -> Self {
         let all: Vec<(usize, usize, f64)> = entries.iter().map(|e| (e.0, e.1, e.2)).collect();
         let n = all.len();
         let wanted = |share: f64| ((share * n as f64).round() as usize).min(10_000);
-        let (verify, tune) = (wanted(options.verification), wanted(options.tuning));
+        let (verify, tune) = (wanted(verification), wanted(tuning));
         let mut order: Vec<usize> = (0..n).collect();
         random::shuffle(&mut streams.stream(0), &mut order);
         let mut rows = vec![0_usize; entries.rows()];
@@ -240,6 +266,22 @@ impl Split {
     fn with_tuning(&self, entries: &Entries) -> Entries {
         entries.filter(|p| !self.judged[p]).unwrap_or_else(|| self.fit.clone())
     }
+}
+
+fn check_test(entries: &Entries, test: &[(usize, usize, f64)]) -> Result<(), CompletionError> {
+    for &(row, column, value) in test {
+        let outside = |argument, index, bound| LinalgError::IndexOutOfRange { argument, index, bound };
+        if row >= entries.rows() {
+            return Err(outside("row of a test entry", row, entries.rows()).into());
+        }
+        if column >= entries.columns() {
+            return Err(outside("column of a test entry", column, entries.columns()).into());
+        }
+        if !value.is_finite() {
+            return Err(LinalgError::NotFinite { argument: "test", row, column, value }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Standard deviation of the values, or 1 when they are all equal to zero.

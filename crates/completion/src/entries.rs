@@ -30,7 +30,7 @@ impl Orientation {
 impl Entries {
     /// Checks and sorts entries of a `rows × columns` matrix.
     ///
-    /// `weights`, if given, belong to the entries in their order: finite, positive. Cost `O(|Ω| log |Ω|)`.
+    /// `weights`, if given, belong to the entries in their order: finite, positive; only their ratios count. Cost `O(|Ω| log |Ω|)`.
     ///
     /// # Errors
     /// [`CompletionError::Empty`], [`CompletionError::Weight`], [`CompletionError::Entries`] for indices outside the
@@ -61,7 +61,10 @@ impl Entries {
             if let Some(position) = w.iter().position(|v| !(v.is_finite() && *v > 0.0)) {
                 return Err(CompletionError::Weight { position, value: w[position] });
             }
-            let by_row = build(&|p| w[p])?;
+            // Mean 1, so that a ridge means the same with and without weights.
+            let largest = w.iter().copied().fold(0.0, f64::max);
+            let mean = w.iter().map(|v| v / largest).sum::<f64>() / w.len() as f64;
+            let by_row = build(&|p| w[p] / largest / mean)?;
             column_weights = by_row.transpose().values().to_vec();
             row_weights = by_row.values().to_vec();
         }

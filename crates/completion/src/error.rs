@@ -26,6 +26,9 @@ pub enum CompletionError {
         /// Entries needed.
         needed: usize,
     },
+    /// The rank is to be chosen on held-out entries, and none can be spared.
+    #[error("no entry can be held out to choose the rank: no row and column of one have more than 3; give a rank")]
+    NothingToTune,
     /// A weight is negative or not finite.
     #[error("weight {position} is {value}, allowed is finite and positive")]
     Weight {

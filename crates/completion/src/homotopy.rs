@@ -67,7 +67,9 @@ pub(crate) fn run<R: Rng + ?Sized>(
     // A λ asked for above the start is reached at once; then it is iterated to rest.
     let mut at_rest = 0;
     loop {
-        lambda = (lambda * options.decay).max(last);
+        // Annealing ends at a small share of the start even when less is asked for (λ = 0 would never be reached).
+        let next = lambda * options.decay;
+        lambda = if next <= last.max(first * LAST) { last } else { next };
         let before = model.row_factors.clone();
         pair(entries, &mut model, Ridge { lambda, exponent, bias });
         pairs += 1;

@@ -115,9 +115,25 @@ proptest! {
         for j in (0..9).filter(|j| !out.columns.contains(j)) {
             prop_assert!(cells.iter().filter(|c| c.1 == j && inside(c.0, c.1)).count() >= k);
         }
+        // Nothing more than needed is peeled: dropping rows and columns one at a time ends at the same core.
+        let (mut rows, mut columns) = (vec![true; 12], vec![true; 9]);
+        let count = |rows: &[bool], columns: &[bool], keep: &dyn Fn(&(usize, usize)) -> bool| {
+            cells.iter().filter(|c| rows[c.0] && columns[c.1] && keep(c)).count()
+        };
+        loop {
+            let row = (0..12).find(|&i| rows[i] && count(&rows, &columns, &|c| c.0 == i) < k);
+            let column = (0..9).find(|&j| columns[j] && count(&rows, &columns, &|c| c.1 == j) < k);
+            match (row, column) {
+                (Some(i), _) => rows[i] = false,
+                (None, Some(j)) => columns[j] = false,
+                (None, None) => break,
+            }
+        }
+        prop_assert_eq!(out.rows.len(), rows.iter().filter(|r| !**r).count());
+        prop_assert_eq!(out.columns.len(), columns.iter().filter(|c| !**c).count());
     }
 
-    /// COM-2: scaling the values by a power of two scales the model, exactly.
+    /// COM-2: scaling the values by a power of two scales the model, to rounding.
     #[test]
     fn scaled_values_give_a_scaled_model(seed in 0_u64..1000, exponent in -20_i32..20) {
         let (truth, cells) = generate::random_low_rank(40, 30, 2, 600, seed);
@@ -152,7 +168,80 @@ fn results_do_not_depend_on_threads_or_orientation() {
     assert!((other.model.predict(3, 5) - one.model.predict(5, 3)).abs() < 1e-4);
 }
 
-/// Biases absorb an additive table entirely; an equal weight on all entries changes nothing; a full matrix is returned.
+/// COM-2: only the ratios of weights count; a weight of two is an entry seen twice as surely.
+#[test]
+fn an_equal_weight_on_all_entries_changes_nothing() {
+    let (truth, cells) = generate::random_low_rank(60, 50, 2, 1_500, 3);
+    let mut rng = Streams::new(4).stream(0);
+    let triplets: Vec<_> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)] + 0.1 * normal(&mut rng))).collect();
+    let run = |weights: Option<&[f64]>| {
+        let data = Entries::new(60, 50, &triplets, weights).unwrap();
+        complete(&data, Rank::Fixed(2), &Options::default(), &mut Streams::new(1).stream(0)).unwrap()
+    };
+    let plain = run(None);
+    for weight in [1e-6, 1.0, 1e6] {
+        let weighted = run(Some(&vec![weight; triplets.len()]));
+        let (a, b) = (relative_error(&plain, &truth), relative_error(&weighted, &truth));
+        assert!((a - b).abs() < 1e-6, "weight {weight:e}: {a} {b}");
+    }
+    // Bad entries with little weight do less harm than with as much weight as the others.
+    let spoiled: Vec<_> =
+        triplets.iter().enumerate().map(|(p, t)| (t.0, t.1, if p % 10 == 0 { t.2 + 5.0 } else { t.2 })).collect();
+    let weights: Vec<f64> = (0..triplets.len()).map(|p| if p % 10 == 0 { 1e-3 } else { 1.0 }).collect();
+    let run = |weights: Option<&[f64]>| {
+        let data = Entries::new(60, 50, &spoiled, weights).unwrap();
+        relative_error(
+            &complete(&data, Rank::Fixed(2), &Options::default(), &mut Streams::new(1).stream(0)).unwrap(),
+            &truth,
+        )
+    };
+    assert!(run(Some(&weights)) < 0.3 * run(None));
+}
+
+/// COM-5: the automatic rank has entries to choose on, and finds the rank of a noisy table with few entries per row.
+#[test]
+fn the_automatic_rank_is_chosen_on_held_out_entries() {
+    let (truth, cells) = generate::random_low_rank(300, 200, 2, 6_500, 5);
+    let mut rng = Streams::new(6).stream(0);
+    let triplets: Vec<_> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)] + 0.1 * normal(&mut rng))).collect();
+    let data = Entries::new(300, 200, &triplets, None).unwrap();
+    let found = complete(&data, Rank::Auto { max: 30 }, &Options::default(), &mut Streams::new(1).stream(0)).unwrap();
+    assert!(found.report.rank == 2 && found.report.tuning_entries > 300, "{:?}", found.report);
+    let diagonal: Vec<_> = (0..40).map(|i| (i, i, 1.0)).collect();
+    let sparse = Entries::new(40, 40, &diagonal, None).unwrap();
+    let auto = complete(&sparse, Rank::Auto { max: 3 }, &Options::default(), &mut Streams::new(1).stream(0));
+    assert_eq!(auto.unwrap_err(), CompletionError::NothingToTune);
+    // The limit ends the search and is reported.
+    let short = Options { max_iterations: 30, ..Options::default() };
+    let cut = complete(&data, Rank::Auto { max: 30 }, &short, &mut Streams::new(1).stream(0)).unwrap();
+    assert!(cut.status == Status::Limit && cut.report.iterations <= 30, "{:?}", cut.report);
+}
+
+/// COM-6: entries of the caller's choice judge the model, and without any nothing is called recovered or not.
+#[test]
+fn test_entries_judge_and_no_entries_claim_nothing() {
+    let (truth, cells) = generate::random_low_rank(80, 60, 2, 2_000, 7);
+    let pick = |test: bool| -> Vec<(usize, usize)> {
+        cells.iter().enumerate().filter(|(p, _)| (p % 10 == 0) == test).map(|c| *c.1).collect()
+    };
+    let test: Vec<_> = pick(true).into_iter().map(|(i, j)| (i, j, truth[(i, j)])).collect();
+    let data = observed(&truth, &pick(false));
+    let options = Options { tolerance: Some(1e-6), ..exact() };
+    let judge = |test: Option<&[(usize, usize, f64)]>, options: &Options| {
+        let mut rng = Streams::new(0).stream(0);
+        samplewise_completion::complete_observed(&data, Rank::Fixed(2), options, test, &mut rng, &mut ()).unwrap()
+    };
+    let found = judge(Some(&test), &options);
+    assert_eq!((found.status, found.report.verification_entries), (Status::Verified, test.len()), "{:?}", found.report);
+    let wrong: Vec<_> = test.iter().map(|t| (t.0, t.1, t.2 + 1.0)).collect();
+    assert_eq!(judge(Some(&wrong), &options).status, Status::NotRecovered);
+    assert_eq!(judge(None, &Options { verification: 0.0, ..options }).status, Status::Fitted);
+    // A ridge of zero is reached.
+    let zero = judge(None, &Options { lambda: Some(0.0), ..Options::default() });
+    assert!(zero.report.lambda == 0.0 && zero.report.iterations < 200, "{:?}", zero.report);
+}
+
+/// Biases absorb an additive table entirely; a full matrix is returned.
 #[test]
 fn pinned_ends() {
     let table = Matrix::from_fn(30, 20, |i, j| 2.0 + i as f64 / 3.0 - j as f64);
@@ -183,7 +272,8 @@ fn bad_input_is_an_error_and_a_stopped_fit_returns_its_model() {
     let bad = Options { decay: 1.0, ..exact() };
     assert!(matches!(complete(&data, Rank::Fixed(2), &bad, &mut rng), Err(CompletionError::OptionOutOfRange { .. })));
     let mut stop = FromFn(|_| std::ops::ControlFlow::Break(()));
-    let part = samplewise_completion::complete_observed(&data, Rank::Fixed(2), &exact(), &mut rng, &mut stop).unwrap();
+    let part =
+        samplewise_completion::complete_observed(&data, Rank::Fixed(2), &exact(), None, &mut rng, &mut stop).unwrap();
     assert_eq!(part.status, Status::Interrupted);
     assert!(part.model.predict(0, 0).is_finite());
     // Zero and constant matrices have answers.

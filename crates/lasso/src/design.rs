@@ -43,6 +43,10 @@ impl Design {
         Ok(Self { rows: x.rows(), columns: Store::Sparse(x.transpose()) })
     }
 
+    pub(crate) fn is_dense(&self) -> bool {
+        matches!(self.columns, Store::Dense(_))
+    }
+
     /// Number of rows `n`.
     pub fn rows(&self) -> usize {
         self.rows

@@ -68,6 +68,9 @@ impl Problem<'_> {
     /// `(1/n) z_jᵀ r`: minus the gradient of the loss.
     #[inline]
     pub(crate) fn correlation(&self, j: usize, r: &Residual) -> f64 {
+        if self.curvature[j] == 0.0 {
+            return 0.0; // zero, or constant beside an intercept: it takes no part, in the dual neither
+        }
         let n = self.rows();
         (self.design.dot_column(j, &r.plain) + self.means[j] * r.shift * n) / (self.scales[j] * n)
     }

@@ -35,4 +35,4 @@ pub mod solver;
 pub use cross_validation::{CrossValidation, cross_validate};
 pub use design::Design;
 pub use error::LassoError;
-pub use solver::{Options, Solution, Status, largest_lambda, path, path_observed, solve, solve_observed};
+pub use solver::{Options, Solution, Status, lambda_grid, largest_lambda, path, path_observed, solve, solve_observed};

@@ -148,8 +148,11 @@ pub fn path(
     path_observed(design, y, &lambda_grid(design, y, count, min_ratio, options)?, options, &mut ())
 }
 
-/// Geometric grid from the largest λ down.
-pub(crate) fn lambda_grid(
+/// Geometric grid of `count` values from the largest λ down to `min_ratio` times it; from 1 when the target is constant.
+///
+/// # Errors
+/// As [`path`].
+pub fn lambda_grid(
     design: &Design,
     y: &[f64],
     count: usize,
@@ -308,8 +311,14 @@ fn prepare<'a>(design: &'a Design, y: &[f64], options: &Options) -> Result<Probl
         (Cow::Owned(d), left)
     };
     let variance = |j: usize| (used.square(j) / n as f64 - left[j] * left[j]).max(0.0);
-    // A column that is constant after centring cannot be told from the intercept: it stays at zero.
-    let negligible = |j: usize| variance(j) <= 1e-14 * (means[j] * means[j]);
+    if let Some((position, value)) = (0..p).map(|j| (j, used.square(j))).find(|s| !s.1.is_finite()) {
+        let allowed = "columns whose sum of squares is finite";
+        return Err(LassoError::Entry { argument: "sum of squares of a column", position, value, allowed });
+    }
+    // A column that is constant after centring cannot be told from the intercept: it stays at zero. Dense columns are
+    // centred entry by entry, sparse ones by subtracting two sums.
+    let rounding = if design.is_dense() { (64.0 * f64::EPSILON).powi(2) } else { 1e-14 };
+    let negligible = |j: usize| variance(j) <= rounding * (means[j] * means[j]);
     let scales: Vec<f64> = (0..p)
         .map(|j| if options.standardize && !negligible(j) && variance(j) > 0.0 { variance(j).sqrt() } else { 1.0 })
         .collect();

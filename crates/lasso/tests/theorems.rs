@@ -194,3 +194,19 @@ fn bad_input_names_the_argument() {
     let fit = solve(&design, &[2.0; 5], 0.1, &o).unwrap();
     assert!(fit.coefficients.is_empty() && (fit.intercept - 2.0).abs() < 1e-12);
 }
+
+/// LAS-1: a column with a large mean beside a small spread (a time stamp) is fitted like its centred copy, and a column
+/// too large to square is named.
+#[test]
+fn columns_far_from_zero_are_not_frozen() {
+    let y: Vec<f64> = (0..100).map(f64::from).collect();
+    let stamp = Matrix::from_fn(100, 2, |i, j| if j == 0 { 1.7e9 + i as f64 } else { ((i * 37) % 11) as f64 });
+    let near = Matrix::from_fn(100, 2, |i, j| if j == 0 { i as f64 } else { ((i * 37) % 11) as f64 });
+    let fit = |x: &Matrix| solve(&Design::dense(x).unwrap(), &y, 1.0, &Options::default()).unwrap();
+    let (far, close) = (fit(&stamp), fit(&near));
+    assert_eq!(far.status, Status::Converged);
+    assert!((far.coefficient(0) - close.coefficient(0)).abs() < 1e-6, "{far:?} {close:?}");
+    let huge = Matrix::from_fn(100, 2, |i, j| if j == 0 { 1e200 * i as f64 } else { 1.0 + i as f64 });
+    let refused = solve(&Design::dense(&huge).unwrap(), &y, 1.0, &Options::default());
+    assert!(matches!(refused, Err(LassoError::Entry { position: 0, .. })), "{refused:?}");
+}

@@ -1,6 +1,7 @@
 //! The closed loop: explore uniformly, estimate relevance, top up, refit.
 use rand::Rng;
 use samplewise_linalg::Matrix;
+use samplewise_linalg::observe::{Observer, Progress};
 
 use crate::MtrlError;
 use crate::relevance::{Strategy, allocate, relevance};
@@ -53,6 +54,34 @@ pub struct Learned {
     pub samples: Vec<usize>,
 }
 
+/// Draws `count` samples in proportion to `wanted`; what a task can no longer give goes to the others, first to those
+/// wanted, then to all.
+fn top_up(
+    oracle: &mut dyn TaskOracle,
+    tasks: &mut [TaskData],
+    exhausted: &mut [bool],
+    wanted: &[f64],
+    count: usize,
+) -> Result<(), MtrlError> {
+    let mut left = count;
+    while left > 0 && exhausted.contains(&false) {
+        let mut share: Vec<f64> = wanted.iter().zip(&*exhausted).map(|(w, e)| if *e { 0.0 } else { *w }).collect();
+        if share.iter().all(|s| *s <= 0.0) {
+            share = exhausted.iter().map(|e| if *e { 0.0 } else { 1.0 }).collect();
+        }
+        for (m, n) in allocate(&share, left, Strategy::L1).into_iter().enumerate().filter(|a| a.1 > 0) {
+            if exhausted[m] {
+                continue; // a rounding remainder; the next turn places it
+            }
+            let (x, y) = oracle.draw(m, n)?;
+            exhausted[m] = y.len() < n;
+            left -= y.len().min(left);
+            tasks[m].add(&TaskData::new(&x, &y)?);
+        }
+    }
+    Ok(())
+}
+
 /// Learns a target from few labels and `budget` samples of source tasks (row MTL-4).
 ///
 /// # Errors
@@ -63,6 +92,21 @@ pub fn learn<R: Rng + ?Sized>(
     budget: usize,
     options: &Options,
     rng: &mut R,
+) -> Result<Learned, MtrlError> {
+    learn_observed(oracle, target, budget, options, rng, &mut ())
+}
+
+/// [`learn`] with progress; when stopped, what was learned from the samples drawn so far.
+///
+/// # Errors
+/// As [`learn`].
+pub fn learn_observed<R: Rng + ?Sized>(
+    oracle: &mut dyn TaskOracle,
+    target: &TaskData,
+    budget: usize,
+    options: &Options,
+    rng: &mut R,
+    observer: &mut dyn Observer,
 ) -> Result<Learned, MtrlError> {
     let count = oracle.tasks();
     if budget < count || count == 0 {
@@ -75,15 +119,25 @@ pub fn learn<R: Rng + ?Sized>(
     }
     let explore = ((budget as f64 * options.exploration) as usize).max(count);
     let mut tasks: Vec<TaskData> = Vec::with_capacity(count);
-    for (m, n) in allocate(&vec![1.0; count], explore, Strategy::Uniform).into_iter().enumerate() {
-        let (x, y) = oracle.draw(m, n)?;
-        tasks.push(TaskData::new(&x, &y)?);
-    }
     if !(options.ridge.is_finite() && options.ridge >= 0.0) {
         let (argument, value) = ("ridge", options.ridge);
         return Err(MtrlError::OutOfRange { argument, value, allowed: "finite and not negative" });
     }
+    if let Some(value) = options.lambda.filter(|l| !(l.is_finite() && *l > 0.0)) {
+        return Err(MtrlError::OutOfRange { argument: "lambda", value, allowed: "finite and positive" });
+    }
+    let mut exhausted = vec![false; count];
+    for (m, n) in allocate(&vec![1.0; count], explore, Strategy::Uniform).into_iter().enumerate() {
+        let (x, y) = oracle.draw(m, n)?;
+        exhausted[m] = y.len() < n;
+        tasks.push(TaskData::new(&x, &y)?);
+    }
+    if exhausted.iter().any(|e| *e) {
+        let missing = explore - tasks.iter().map(|t| t.samples).sum::<usize>();
+        top_up(oracle, &mut tasks, &mut exhausted, &vec![1.0; count], missing)?;
+    }
     let ridge = options.ridge * target.samples as f64;
+    let mut interrupted = false;
     let mut fit = fit_representation(&tasks, options.dimension, rng)?;
     let mut w = target.weights(&fit.basis, ridge)?;
     let mut nu = relevance(&fit.weights, &w, options.strategy, options.lambda)?;
@@ -93,13 +147,19 @@ pub fn learn<R: Rng + ?Sized>(
         let goal = allocate(&nu, spent + left, options.strategy);
         // Never discard: tasks that already have more than their goal cost the others in proportion.
         let short: Vec<f64> = goal.iter().zip(&tasks).map(|(g, t)| g.saturating_sub(t.samples) as f64).collect();
-        for (m, n) in allocate(&short, left, Strategy::L1).into_iter().enumerate().filter(|a| a.1 > 0) {
-            let (x, y) = oracle.draw(m, n)?;
-            tasks[m].add(&TaskData::new(&x, &y)?);
+        top_up(oracle, &mut tasks, &mut exhausted, &short, left)?;
+        if !observer
+            .step(Progress { stage: "rounds", step: epoch, total: Some(options.epochs), value: None })
+            .is_continue()
+        {
+            interrupted = true;
         }
         fit = fit_representation(&tasks, options.dimension, rng)?;
         w = target.weights(&fit.basis, ridge)?;
         nu = relevance(&fit.weights, &w, options.strategy, options.lambda)?;
+        if interrupted {
+            break;
+        }
     }
     let mut coefficients = vec![0.0; fit.basis.rows()];
     fit.basis.multiply_vector_into(&w, &mut coefficients);

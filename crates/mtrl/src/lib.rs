@@ -13,7 +13,7 @@ pub mod active;
 pub mod relevance;
 pub mod representation;
 
-pub use active::{Learned, Options, TaskOracle, learn};
+pub use active::{Learned, Options, TaskOracle, learn, learn_observed};
 pub use relevance::{Strategy, allocate, predicted_risk, relevance};
 pub use representation::{Representation, TaskData, fit_representation};
 

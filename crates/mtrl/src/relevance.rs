@@ -1,8 +1,7 @@
 //! Relevance of source tasks for a target, and what to do with a budget.
 use samplewise_lasso::{Design, largest_lambda, solve};
-use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::factor::{Cholesky, dense_svd};
 use samplewise_linalg::gram::gram;
-use samplewise_linalg::lstsq::{Method, least_squares};
 use samplewise_linalg::{LinalgError, Matrix, chunk};
 
 use crate::MtrlError;
@@ -35,21 +34,33 @@ pub fn relevance(
     let tasks = weights.columns();
     match strategy {
         Strategy::Uniform => Ok(vec![1.0 / tasks as f64; tasks]),
-        Strategy::L2 => Ok(least_squares(weights, target, Method::Auto)?.x),
+        Strategy::L2 => least_norm(weights, target),
         Strategy::L1 => {
             let design = Design::dense(weights)?;
             let options = samplewise_lasso::Options { intercept: false, tolerance: 1e-12, ..Default::default() };
             let lambda = match lambda {
                 Some(l) => l,
-                None => 0.05 * largest_lambda(&design, target, &options)?,
+                None => match 0.05 * largest_lambda(&design, target, &options)? {
+                    0.0 => return Ok(vec![0.0; tasks]), // the target is zero
+                    l => l,
+                },
             };
-            if lambda <= 0.0 {
-                return Ok(vec![0.0; tasks]); // the target is zero
-            }
             let fit = solve(&design, target, lambda, &options)?;
             Ok((0..tasks).map(|m| fit.coefficient(m)).collect())
         }
     }
+}
+
+/// `Wᵀ(WWᵀ)⁺ target`, the `ν` of least Euclidean norm (a column-scaled solver would minimise another norm).
+fn least_norm(weights: &Matrix, target: &[f64]) -> Result<Vec<f64>, MtrlError> {
+    let svd = dense_svd(weights)?;
+    let floor = svd.s.first().copied().unwrap_or(0.0) * 1e-13;
+    let mut nu = vec![0.0; weights.columns()];
+    for (j, &s) in svd.s.iter().enumerate().filter(|e| *e.1 > floor) {
+        let along = chunk::dot(&svd.u.copy_column(j), target) / s;
+        chunk::axpy(along, &svd.v.copy_column(j), &mut nu);
+    }
+    Ok(nu)
 }
 
 /// Splits `budget` samples over tasks in proportion to `|ν|` (L1), `ν²` (L2) or equally; largest remainders get the

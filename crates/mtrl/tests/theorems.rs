@@ -73,6 +73,41 @@ fn the_l1_allocation_attains_elfvings_bound() {
     }
 }
 
+/// MTL-3: the L2 relevance is the solution of least Euclidean norm, whatever the scale of the tasks.
+#[test]
+fn the_l2_relevance_has_least_norm() {
+    let nu = relevance(&Matrix::from_vec(1, 2, vec![1.0, 3.0]).unwrap(), &[1.0], Strategy::L2, None).unwrap();
+    assert!((nu[0] - 0.1).abs() < 1e-12 && (nu[1] - 0.3).abs() < 1e-12, "{nu:?}");
+    assert!(relevance(&random_matrix(2, 5, 1), &[1.0, 2.0], Strategy::L1, Some(-1.0)).is_err());
+}
+
+/// MTL-4: what a task cannot give goes to the others, to the last sample.
+#[test]
+fn the_budget_is_spent_although_tasks_run_out() {
+    struct Finite(Simulated, Vec<usize>);
+    impl TaskOracle for Finite {
+        fn tasks(&self) -> usize {
+            self.0.tasks()
+        }
+        fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+            let given = count.min(self.1[task]);
+            self.1[task] -= given;
+            self.0.draw(task, given)
+        }
+    }
+    let coefficients = random_matrix(6, 4, 1);
+    let target = TaskData::new(&random_matrix(30, 6, 2), &random_matrix(30, 1, 3).into_vec()).unwrap();
+    for strategy in [Strategy::L1, Strategy::L2, Strategy::Uniform] {
+        for (budget, drawn) in [(150, 150), (200, 200), (500, 200)] {
+            let oracle = Simulated { coefficients: coefficients.clone(), rng: Streams::new(4).stream(0) };
+            let mut oracle = Finite(oracle, vec![20, 60, 60, 60]);
+            let options = Options { dimension: 2, strategy, ..Options::default() };
+            let got = learn(&mut oracle, &target, budget, &options, &mut Streams::new(5).stream(0)).unwrap();
+            assert_eq!(got.samples.iter().sum::<usize>(), drawn, "{strategy:?} {budget}");
+        }
+    }
+}
+
 /// MTL-2: at most K tasks are relevant at a vertex; allocations sum to the budget; bad input is an error.
 #[test]
 fn relevance_is_sparse_and_allocations_are_exact() {

@@ -12,9 +12,9 @@ use crate::session::{Answer, Failure, Session, bad, usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Triplets: row, column, value[, weight].
+    /// Triplets: row, column, value, and a weight if the fourth column is named weight.
     triplets: PathBuf,
-    /// Columns to use, by name or number.
+    /// Columns to use, by name or number: row,column,value[,weight].
     #[arg(long)]
     columns: Option<String>,
     /// The first line is data.
@@ -67,25 +67,34 @@ impl Ids {
 }
 
 struct Triplets {
+    /// Names of the row and column columns.
+    names: [String; 2],
     entries: Vec<(usize, usize, f64)>,
     weights: Option<Vec<f64>>,
 }
 
-fn looks_like_header(value_column: usize) -> impl Fn(&[String]) -> bool {
-    move |first| first.get(value_column).is_some_and(|c| c.parse::<f64>().is_err())
+/// The first line is a header when the value is no number, or when columns are asked for by name.
+fn looks_like_header(columns: Option<&str>) -> impl Fn(&[String]) -> bool {
+    let value = columns.map_or("2", |list| list.split(',').nth(2).unwrap_or("")).trim().parse::<usize>().ok();
+    move |first| value.is_none_or(|v| first.get(v).is_some_and(|c| c.parse::<f64>().is_err()))
 }
 
 fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut Ids) -> Result<Triplets, Failure> {
-    let table = Table::read(path, a.no_header, looks_like_header(2))?;
+    let table = Table::read(path, a.no_header, looks_like_header(a.columns.as_deref()))?;
     let picked: Vec<usize> = match &a.columns {
         Some(list) => list.split(',').map(|c| table.column(c.trim())).collect::<Result<_, _>>()?,
-        None => (0..table.header.len().min(4)).collect(),
+        // A fourth column may be anything (a time, a user's age): it is a weight when it says so.
+        None => {
+            let weighted = table.header.get(3).is_some_and(|h| h.eq_ignore_ascii_case("weight"));
+            (0..table.header.len().min(if weighted { 4 } else { 3 })).collect()
+        }
     };
     if picked.len() < 3 {
         return Err(bad(format!("{}: {} columns, row, column and value are needed", table.name, picked.len())));
     }
     let mut seen = HashMap::new();
-    let mut out = Triplets { entries: Vec::new(), weights: (picked.len() > 3).then(Vec::new) };
+    let names = [0, 1].map(|c| table.header[picked[c]].clone());
+    let mut out = Triplets { names, entries: Vec::new(), weights: (picked.len() > 3).then(Vec::new) };
     for i in 0..table.rows.len() {
         let cell = |c: usize| {
             let line = table.lines[i];
@@ -132,11 +141,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let (train, test, pairs) = session.stage("read", || {
         let train = read(&a.triplets, a, &mut rows, &mut columns)?;
         let test = a.test.as_ref().map(|p| read(p, a, &mut rows, &mut columns)).transpose()?;
-        let pairs = a
-            .predict
-            .as_ref()
-            .map(|p| Table::read(p, a.no_header, |f| f.first().is_some_and(|c| c == "row")))
-            .transpose()?;
+        let named = |f: &[String]| f.len() > 1 && (f[..2] == train.names || f[0] == "row");
+        let pairs = a.predict.as_ref().map(|p| Table::read(p, a.no_header, named)).transpose()?;
+        let pairs = pairs.map(|p| positions(&p, &rows, &columns).map(|at| (p, at))).transpose()?;
         Ok((train, test, pairs))
     })?;
     let options = Options {
@@ -144,7 +151,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         biases,
         tolerance: a.tolerance,
         max_iterations: a.max_iterations,
-        verification: if test.is_some() { 0.0 } else { a.holdout.unwrap_or(0.05) },
+        verification: a.holdout.unwrap_or(0.05),
         ..Options::default()
     };
     let mut observer = session;
@@ -152,42 +159,39 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let data =
             Entries::new(rows.0.len(), columns.0.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
         let mut rng = Streams::new(session.seed()).stream(0);
-        complete_observed(&data, rank, &options, &mut rng, &mut observer).map_err(bad)
+        let test = test.as_ref().map(|t| &t.entries[..]);
+        complete_observed(&data, rank, &options, test, &mut rng, &mut observer).map_err(bad)
     })?;
-    if let (Some(pairs), Some(out)) = (&pairs, &a.out) {
+    if let (Some((pairs, positions)), Some(out)) = (&pairs, &a.out) {
         session.stage("write", || {
-            let mut lines = Vec::with_capacity(pairs.rows.len());
-            for (r, line) in pairs.rows.iter().zip(&pairs.lines) {
-                let id = |ids: &Ids, c: usize| {
-                    let name = r.get(c).map_or("", String::as_str);
-                    let unknown =
-                        || bad(format!("{}:{line}:{}: {name:?} is not among the triplets", pairs.name, c + 1));
-                    ids.0.get(name).copied().ok_or_else(unknown)
-                };
-                lines.push((id(&rows, 0)?, id(&columns, 1)?));
-            }
             output::write(out, |w| {
                 writeln!(w, "row,column,prediction")?;
-                for (r, &(i, j)) in pairs.rows.iter().zip(&lines) {
+                for (r, &(i, j)) in pairs.rows.iter().zip(positions) {
                     writeln!(w, "{},{},{}", r[0], r[1], done.model.predict(i, j))?;
                 }
                 Ok(())
             })
         })?;
     }
-    Ok(answer(a, &done, &rows, &columns, train.entries.len(), test.as_ref().map(|t| &t.entries[..])))
+    Ok(answer(a, &done, &rows, &columns, train.entries.len()))
 }
 
-fn answer(
-    a: &Arguments,
-    done: &Completion,
-    rows: &Ids,
-    columns: &Ids,
-    observed: usize,
-    test: Option<&[(usize, usize, f64)]>,
-) -> Answer {
+/// The pairs as positions in the matrix; checked before anything is computed.
+fn positions(pairs: &Table, rows: &Ids, columns: &Ids) -> Result<Vec<(usize, usize)>, Failure> {
+    let mut out = Vec::with_capacity(pairs.rows.len());
+    for (r, line) in pairs.rows.iter().zip(&pairs.lines) {
+        let id = |ids: &Ids, c: usize| {
+            let name = r.get(c).map_or("", String::as_str);
+            let unknown = || bad(format!("{}:{line}:{}: {name:?} is not among the triplets", pairs.name, c + 1));
+            ids.0.get(name).copied().ok_or_else(unknown)
+        };
+        out.push((id(rows, 0)?, id(columns, 1)?));
+    }
+    Ok(out)
+}
+
+fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed: usize) -> Answer {
     let r = &done.report;
-    let test_rmse = test.map_or(r.test_rmse, |t| done.model.rmse(t));
     let status = match done.status {
         Status::Verified => "verified",
         Status::Fitted => "fitted",
@@ -198,7 +202,7 @@ fn answer(
     let result = json!({
         "status": status, "rows": rows.0.len(), "columns": columns.0.len(), "observed": observed,
         "undetermined_rows": r.undetermined_rows.len(), "undetermined_columns": r.undetermined_columns.len(),
-        "rank": r.rank, "train_rmse": r.train_rmse, "test_rmse": test_rmse,
+        "rank": r.rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
         "baseline_test_rmse": r.baseline_test_rmse,
     });
     let report = json!({
@@ -215,7 +219,7 @@ fn answer(
         columns.0.len(),
         r.rank,
         r.train_rmse,
-        show(test_rmse),
+        show(r.test_rmse),
         show(r.baseline_test_rmse)
     );
     let parameters: Value = json!({

@@ -1,7 +1,9 @@
 //! `samplewise lasso`.
 use std::path::PathBuf;
 
-use samplewise_lasso::{Design, Options, Solution, Status, cross_validate, largest_lambda, path, solve_observed};
+use samplewise_lasso::{
+    Design, Options, Solution, Status, cross_validate, lambda_grid, largest_lambda, path_observed, solve_observed,
+};
 use samplewise_linalg::CsrMatrix;
 use serde_json::{Value, json};
 
@@ -14,7 +16,7 @@ pub struct Arguments {
     table: PathBuf,
     #[arg(long, required_unless_present = "target_file")]
     target: Option<String>,
-    #[arg(long)]
+    #[arg(long, conflicts_with = "target")]
     target_file: Option<PathBuf>,
     #[arg(long)]
     no_header: bool,
@@ -100,13 +102,18 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             return Ok((cv.path, cv.best, table));
         }
         if a.path.is_some() {
-            let fits = path(&design, &y, count, min_ratio, &options).map_err(fail)?;
+            let grid = lambda_grid(&design, &y, count, min_ratio, &options).map_err(fail)?;
+            let fits = path_observed(&design, &y, &grid, &options, &mut observer).map_err(fail)?;
             let last = fits.len() - 1;
             return Ok((fits, last, Value::Null));
         }
         let lambda = match a.lambda {
             Some(l) => l,
-            None => 0.1 * largest_lambda(&design, &y, &options).map_err(fail)?,
+            // A constant target has no largest value: any penalty gives the null model.
+            None => match largest_lambda(&design, &y, &options).map_err(fail)? {
+                0.0 => 1.0,
+                top => 0.1 * top,
+            },
         };
         Ok((vec![solve_observed(&design, &y, lambda, &options, &mut observer).map_err(fail)?], 0, Value::Null))
     })?;
@@ -128,7 +135,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     for &(j, v) in &best.coefficients {
         table += &format!("{:>16} {v:+.6}\n", names[j]);
     }
-    let status = if best.status == Status::Converged { "converged" } else { "limit" };
+    let status = match best.status {
+        Status::Converged => "converged",
+        Status::Limit => "limit",
+        Status::Interrupted => "interrupted",
+    };
     Ok(Answer {
         parameters: json!({"table": a.table, "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
             "elastic_net": a.elastic_net, "tolerance": a.tolerance, "standardize": a.standardize, "positive": a.positive}),

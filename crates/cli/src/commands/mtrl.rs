@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{Streams, shuffle};
-use samplewise_mtrl::{MtrlError, Options, Strategy, TaskData, TaskOracle, learn};
+use samplewise_mtrl::{MtrlError, Options, Strategy, TaskData, TaskOracle, learn_observed};
 use serde_json::json;
 
 use crate::input::Table;
@@ -58,14 +58,19 @@ impl TaskOracle for Files {
     }
 }
 
-fn read(path: &Path, label: Option<&str>, seed: u64) -> Result<(Matrix, Vec<f64>), Failure> {
+/// Feature names, features and labels in random order.
+type Task = (Vec<String>, (Matrix, Vec<f64>));
+
+fn read(path: &Path, label: Option<&str>, seed: u64) -> Result<Task, Failure> {
     let table = Table::read_numbers(path, false)?;
     let label = label.map_or(Ok(table.header.len() - 1), |l| table.column(l))?;
-    let x = table.matrix(&table.select("all", &[label])?, false)?;
+    let features = table.select("all", &[label])?;
+    let names = features.iter().map(|&j| table.header[j].clone()).collect();
+    let x = table.matrix(&features, false)?;
     let y = table.numbers(label)?;
     let mut order: Vec<usize> = (0..y.len()).collect();
     shuffle(&mut Streams::new(seed).stream(0), &mut order);
-    Ok((x.select_rows(&order), order.iter().map(|&i| y[i]).collect()))
+    Ok((names, (x.select_rows(&order), order.iter().map(|&i| y[i]).collect())))
 }
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
@@ -82,6 +87,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         "auto" => None,
         l => Some(l.parse().map_err(|_| usage(format!("--lambda is {l}, allowed is auto or a number")))?),
     };
+    if lambda.is_some() && strategy != Strategy::L1 {
+        return Err(usage("--lambda goes with --strategy l1"));
+    }
     let (mut sources, target) = session.stage("read", || {
         let fail = |e: std::io::Error| bad(format!("{}: {e}", a.tasks.display()));
         let mut paths: Vec<PathBuf> = std::fs::read_dir(&a.tasks)
@@ -91,36 +99,44 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         paths.retain(|p| p.to_string_lossy().trim_end_matches(".gz").ends_with(".csv"));
         paths.sort();
         let mut files = Files { names: Vec::new(), data: Vec::new(), next: Vec::new() };
-        let mut target = None;
+        let (mut target, mut features) = (None, Vec::new());
         for p in &paths {
-            let name =
-                p.file_name().map_or(String::new(), |f| f.to_string_lossy().split('.').next().unwrap_or("").to_owned());
-            let data = read(p, a.label.as_deref(), session.seed())?;
+            let name = p.file_name().map_or(String::new(), |f| f.to_string_lossy().into_owned());
+            let name = name.strip_suffix(".gz").unwrap_or(&name);
+            let name = name.strip_suffix(".csv").unwrap_or(name).to_owned();
+            let (columns, data) = read(p, a.label.as_deref(), session.seed())?;
+            if files.names.contains(&name) || (name == a.target && target.is_some()) {
+                return Err(bad(format!("{}: task {name} is there twice, with and without .gz", a.tasks.display())));
+            }
             if name == a.target {
-                target = Some(data);
+                target = Some((columns, data));
             } else {
                 files.names.push(name);
                 files.data.push(data);
                 files.next.push(0);
+                features.push(columns);
             }
         }
-        let target = target.ok_or_else(|| bad(format!("{}: no task {:?}", a.tasks.display(), a.target)))?;
-        let d = target.0.columns();
-        match files.data.iter().position(|t| t.0.columns() != d) {
-            Some(m) => Err(bad(format!(
-                "task {} has {} features, the target has {d}",
-                files.names[m],
-                files.data[m].0.columns()
-            ))),
-            None => Ok((files, target)),
+        let (expected, target) = target.ok_or_else(|| bad(format!("{}: no task {:?}", a.tasks.display(), a.target)))?;
+        for (name, columns) in files.names.iter().zip(&features) {
+            if columns.len() != expected.len() {
+                let (given, wanted) = (columns.len(), expected.len());
+                return Err(bad(format!("task {name} has {given} features, the target has {wanted}")));
+            }
+            if let Some(j) = (0..columns.len()).find(|&j| columns[j] != expected[j]) {
+                let (given, wanted) = (&columns[j], &expected[j]);
+                return Err(bad(format!("task {name}: feature {} is {given}, of the target it is {wanted}", j + 1)));
+            }
         }
+        Ok((files, target))
     })?;
     let available: usize = sources.data.iter().map(|t| t.1.len()).sum();
     let budget = a.budget.unwrap_or(available / 2).min(available);
     let options = Options { dimension: a.dimension, strategy, epochs: a.epochs, lambda, ..Options::default() };
     let got = session.stage("compute", || {
         let data = TaskData::new(&target.0, &target.1).map_err(bad)?;
-        learn(&mut sources, &data, budget, &options, &mut Streams::new(session.seed()).stream(1)).map_err(bad)
+        let (mut rng, mut observer) = (Streams::new(session.seed()).stream(1), session);
+        learn_observed(&mut sources, &data, budget, &options, &mut rng, &mut observer).map_err(bad)
     })?;
     let mut predicted = vec![0.0; target.1.len()];
     target.0.multiply_vector_into(&got.target, &mut predicted);

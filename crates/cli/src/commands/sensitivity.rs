@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use samplewise_sensitivity::{
-    Coreset, Loss, Method, Options, Regression, Status, regress_observed, regress_on_coreset, scores,
+    Coreset, Loss, Method, Options, Regression, Status, regress_observed, regress_on_coreset_observed, scores,
 };
 use serde_json::json;
 
@@ -61,6 +61,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     if a.stream {
         return later("--stream");
     }
+    if a.quantile.is_some() && a.p != 1.0 {
+        return Err(usage("--quantile is a loss of its own and goes with --p 1 only"));
+    }
     if a.sampler != "bernoulli" {
         return later(&format!("--sampler {}", a.sampler));
     }
@@ -93,7 +96,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                     regress_observed(&x, &y, loss, 1e-9, &mut observer)
                 } else {
                     let options = Options { method, seed: session.seed(), ..Options::default() };
-                    regress_on_coreset(&x, &y, loss, size, &options)
+                    regress_on_coreset_observed(&x, &y, loss, size, &options, &mut observer)
                 }
                 .map_err(|e| name(&e))
             })

@@ -169,7 +169,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Action::Exec { variables, prior, command } => {
             let (sparsity, options) = options(prior, session)?;
             let plan = Plan::new(*variables, known(sparsity)?, &options).map_err(bad)?;
-            let values = session.stage("query", || ask(&plan, *variables, command))?;
+            let values = session.stage("query", || ask(&plan, *variables, command, session))?;
             let found = session.stage("compute", || plan.decode(&values).map_err(bad))?;
             Ok(spectrum(&found, json!({"action": "exec", "variables": variables, "exec": command})))
         }
@@ -177,7 +177,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
 }
 
 /// Writes queries from a thread of their own, so that neither pipe can fill and block.
-fn ask(plan: &Plan, n: usize, command: &[String]) -> Result<Vec<f64>, Failure> {
+fn ask(plan: &Plan, n: usize, command: &[String], session: &Session) -> Result<Vec<f64>, Failure> {
     let name = &command[0];
     let fail = |e: std::io::Error| bad(format!("{name}: {e}"));
     let mut child =
@@ -191,16 +191,25 @@ fn ask(plan: &Plan, n: usize, command: &[String]) -> Result<Vec<f64>, Failure> {
             let _ = plan.queries().iter().try_for_each(|q| writeln!(buffer, "{q:0n$b}"));
             let _ = buffer.flush();
         });
-        BufReader::new(stdout)
+        let answers = BufReader::new(stdout)
             .lines()
             .take(plan.queries().len())
             .enumerate()
             .map(|(i, line)| {
+                if session.interrupted() {
+                    return Err(bad("interrupted"));
+                }
                 let line = line.map_err(fail)?;
                 let at = || bad(format!("{name}: answer {}: {line:?} is not a number", i + 1));
                 line.trim().parse::<f64>().map_err(|_| at())
             })
-            .collect::<Result<Vec<f64>, Failure>>()
+            .collect::<Result<Vec<f64>, Failure>>();
+        if answers.is_err() {
+            // Otherwise the writer would wait for a program that no longer reads.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        answers
     })?;
     let status = child.wait().map_err(fail)?;
     if answers.len() < plan.queries().len() {
