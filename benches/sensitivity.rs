@@ -73,7 +73,7 @@ fn median_regression(c: &mut Criterion) {
         let run = || regress_on_coreset(&a, &b, Loss::Lp(1.0), size, &Options::default()).expect("finite");
         println!("{size} rows: {:.2e} above the optimum", run().objective / best.objective - 1.0);
         group.bench_function(BenchmarkId::new("coreset, scored and certified on all rows", size), |bench| {
-            bench.iter(run)
+            bench.iter(run);
         });
     }
     group.finish();

@@ -10,12 +10,11 @@ const NUMERIC: [&str; 5] = ["dep_delay", "distance", "air_time", "hour", "month"
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let full = fixtures::full_data("flights/flights.csv");
-    let mut table = match &full {
-        Some(path) => fixtures::full_table(path),
-        None => {
-            println!("full data absent (python3 scripts/fetch_data.py fetch flights): the embedded sample instead");
-            fixtures::table("flights.csv.gz")
-        }
+    let mut table = if let Some(path) = &full {
+        fixtures::full_table(path)
+    } else {
+        println!("full data absent (python3 scripts/fetch_data.py fetch flights): the embedded sample instead");
+        fixtures::table("flights.csv.gz")
     };
     let needed: Vec<usize> = NUMERIC.iter().chain(&["arr_delay"]).map(|c| table.column(c)).collect();
     table.rows.retain(|r| needed.iter().all(|&j| r[j].parse::<f64>().is_ok()));

@@ -30,6 +30,13 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(raw)
 }
 
+/// The ending of a file's name in lower case, without `.gz`.
+pub fn kind(path: &Path) -> String {
+    let name = path.file_name().map_or(String::new(), |n| n.to_string_lossy().to_lowercase());
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_owned())
+}
+
 /// A text table.
 pub struct Table {
     pub name: String,
@@ -44,7 +51,7 @@ impl Table {
     pub fn read(path: &Path, no_header: bool, is_header: impl Fn(&[String]) -> bool) -> Result<Self, Failure> {
         let name = path.display().to_string();
         let raw = bytes(path)?;
-        let tsv = name.trim_end_matches(".gz").ends_with(".tsv");
+        let tsv = kind(path) == "tsv";
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .delimiter(if tsv { b'\t' } else { b',' })

@@ -88,7 +88,7 @@ impl Work {
             let target = w * (value - mean - other_biases[j]);
             for a in 0..d {
                 let wa = w * self.feature[a];
-                let row = &mut self.gram[a * d..a * d + a + 1];
+                let row = &mut self.gram[(a * d)..=(a * d + a)];
                 for (g, f) in row.iter_mut().zip(&self.feature) {
                     *g += wa * f;
                 }

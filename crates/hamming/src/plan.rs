@@ -301,7 +301,7 @@ impl<'a> Kernel<'a> {
         });
         match self {
             Kernel::Definition(letters) => {
-                parts.for_each(|(text, part)| definition::subtract_matches(letters, text, part))
+                parts.for_each(|(text, part)| definition::subtract_matches(letters, text, part));
             }
             Kernel::Vertical(prepared) => parts.for_each_init(vertical::Scratch::default, |scratch, (text, part)| {
                 prepared.subtract_matches(text, part, scratch);

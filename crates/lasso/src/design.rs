@@ -70,6 +70,7 @@ impl Design {
     }
 
     /// The rows listed, in that order.
+    #[must_use]
     pub fn select_rows(&self, rows: &[usize]) -> Design {
         let columns = match &self.columns {
             Store::Dense(c) => {

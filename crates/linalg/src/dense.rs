@@ -29,6 +29,9 @@ impl<T: Real> Matrix<T> {
     }
 
     /// A matrix of zeros, or [`LinalgError::TooLarge`] when it cannot be reserved.
+    ///
+    /// # Errors
+    /// [`LinalgError::TooLarge`].
     pub fn try_zeros(rows: usize, columns: usize) -> Result<Self, LinalgError> {
         let bytes = rows as u128 * columns as u128 * size_of::<T>() as u128;
         let too_large = LinalgError::TooLarge { what: "dense matrix", bytes };
@@ -40,6 +43,9 @@ impl<T: Real> Matrix<T> {
     }
 
     /// Takes row-major entries; `data.len()` must be `rows * columns`.
+    ///
+    /// # Errors
+    /// [`LinalgError::Length`].
     pub fn from_vec(rows: usize, columns: usize, data: Vec<T>) -> Result<Self, LinalgError> {
         match rows.checked_mul(columns) {
             Some(n) if n == data.len() => Ok(Self { data, rows, columns }),
@@ -121,11 +127,13 @@ impl<T: Real> Matrix<T> {
     }
 
     /// A transposed copy.
+    #[must_use]
     pub fn transpose(&self) -> Self {
         Self::from_fn(self.columns, self.rows, |i, j| self[(j, i)])
     }
 
     /// The given rows, copied in the given order.
+    #[must_use]
     pub fn select_rows(&self, rows: &[usize]) -> Self {
         let mut data = Vec::with_capacity(rows.len() * self.columns);
         for &i in rows {
@@ -135,6 +143,9 @@ impl<T: Real> Matrix<T> {
     }
 
     /// Checks that every entry is finite.
+    ///
+    /// # Errors
+    /// [`LinalgError::NotFinite`] with the first such entry.
     pub fn check_finite(&self, argument: &'static str) -> Result<(), LinalgError> {
         self.view().check_finite(argument)
     }
@@ -142,6 +153,9 @@ impl<T: Real> Matrix<T> {
 
 impl Matrix<f64> {
     /// `self · other`, in fixed row blocks: the same bits for every thread count. Cost `2·m·k·n` flops.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] when the inner dimensions differ.
     pub fn multiply(&self, other: &Matrix) -> Result<Matrix, LinalgError> {
         if self.columns != other.rows {
             return Err(LinalgError::Shape {
@@ -261,16 +275,25 @@ pub struct MatrixView<'a, T: Real = f64> {
 
 impl<'a, T: Real> MatrixView<'a, T> {
     /// A row-major slice of `rows * columns` entries.
+    ///
+    /// # Errors
+    /// [`LinalgError::Length`].
     pub fn from_row_major(data: &'a [T], rows: usize, columns: usize) -> Result<Self, LinalgError> {
         Self::from_strided(data, rows, columns, columns, 1)
     }
 
     /// A column-major slice of `rows * columns` entries.
+    ///
+    /// # Errors
+    /// [`LinalgError::Length`].
     pub fn from_column_major(data: &'a [T], rows: usize, columns: usize) -> Result<Self, LinalgError> {
         Self::from_strided(data, rows, columns, 1, rows)
     }
 
     /// Entry `(i, j)` is `data[i * row_stride + j * column_stride]`; every entry must lie inside `data`.
+    ///
+    /// # Errors
+    /// [`LinalgError::Length`] when an entry would lie outside `data`.
     pub fn from_strided(
         data: &'a [T],
         rows: usize,
@@ -315,6 +338,7 @@ impl<'a, T: Real> MatrixView<'a, T> {
     }
 
     /// The transposed view; nothing moves.
+    #[must_use]
     pub fn transpose(self) -> Self {
         Self {
             data: self.data,
@@ -331,6 +355,9 @@ impl<'a, T: Real> MatrixView<'a, T> {
     }
 
     /// Checks that every entry is finite.
+    ///
+    /// # Errors
+    /// [`LinalgError::NotFinite`] with the first such entry.
     pub fn check_finite(&self, argument: &'static str) -> Result<(), LinalgError> {
         let contiguous = self.row_stride == self.columns && self.column_stride == 1;
         if contiguous && self.data[..self.rows * self.columns].iter().all(|v| v.is_finite()) {

@@ -49,7 +49,7 @@ pub fn fwht_in_place<T: FwhtScalar>(x: &mut [T]) {
             pulp::Arch::new().dispatch(
                 #[inline(always)]
                 || radix4(a, b, c, d),
-            )
+            );
         });
 }
 

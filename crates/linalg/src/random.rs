@@ -46,6 +46,7 @@ impl Streams {
     }
 
     /// A family of families, for a stage that has tasks of its own.
+    #[must_use]
     pub fn child(&self, id: u64) -> Streams {
         Streams { seed: mix(self.seed ^ 0x5851_f42d_4c95_7f2d, id) }
     }

@@ -57,6 +57,9 @@ impl<T: Real> CooBuilder<T> {
     }
 
     /// Sorts and checks. Cost `O(nnz log nnz)`.
+    ///
+    /// # Errors
+    /// [`LinalgError::Duplicate`], [`LinalgError::NotFinite`] for sums, [`LinalgError::TooLarge`].
     pub fn build(mut self, duplicates: Duplicates) -> Result<CsrMatrix<T>, LinalgError> {
         self.entries.sort_by_key(|&(r, c, _)| (r, c)); // stable: "last" is the one pushed last
         let bytes = (self.rows as u128 + 1) * size_of::<usize>() as u128;
@@ -110,6 +113,10 @@ pub struct CsrMatrix<T: Real = f64> {
 
 impl<T: Real> CsrMatrix<T> {
     /// Takes the three arrays of the format and checks them.
+    ///
+    /// # Errors
+    /// [`LinalgError::Length`], [`LinalgError::IndexOutOfRange`], [`LinalgError::Duplicate`], [`LinalgError::Unsorted`],
+    /// [`LinalgError::NotFinite`].
     pub fn from_parts(
         rows: usize,
         columns: usize,
@@ -197,6 +204,7 @@ impl<T: Real> CsrMatrix<T> {
     }
 
     /// The transposed matrix, by counting sort. Cost `O(nnz + rows + columns)`.
+    #[must_use]
     pub fn transpose(&self) -> Self {
         let mut offsets = vec![0_usize; self.columns + 1];
         for &j in &self.indices {

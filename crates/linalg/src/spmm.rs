@@ -30,7 +30,7 @@ pub fn multiply(a: &CsrMatrix, x: &Matrix) -> Matrix {
             pulp::Arch::new().dispatch(
                 #[inline(always)]
                 || rows(b * ROW_BLOCK, part),
-            )
+            );
         });
     }
     out

@@ -13,14 +13,26 @@ pub trait Summary: Sized {
     type Output;
 
     /// Adds data.
+    ///
+    /// # Errors
+    /// When the data do not fit the summary or are not finite.
     fn update(&mut self, input: Self::Input<'_>) -> Result<(), LinalgError>;
     /// Adds another summary's data.
+    ///
+    /// # Errors
+    /// When the summaries are of different dimensions.
     fn merge(&mut self, other: Self) -> Result<(), LinalgError>;
     /// Magic, version and contents.
     fn to_bytes(&self) -> Vec<u8>;
     /// Reads what [`Summary::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
     fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError>;
     /// The result.
+    ///
+    /// # Errors
+    /// When there is no result yet.
     fn finish(self) -> Result<Self::Output, LinalgError>;
 }
 
@@ -51,6 +63,9 @@ const VERSION: u32 = 1;
 
 impl GramSummary {
     /// An empty summary for rows of `d` features.
+    ///
+    /// # Errors
+    /// [`LinalgError::TooLarge`].
     pub fn new(d: usize) -> Result<Self, LinalgError> {
         Ok(Self { rows: 0, matrix: Matrix::try_zeros(d, d)?, right: vec![0.0; d], squares: 0.0 })
     }

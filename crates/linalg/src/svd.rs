@@ -83,7 +83,7 @@ fn column_space<R: Rng + ?Sized>(
 ) -> Result<Matrix, LinalgError> {
     let all = a.apply_block(&Matrix::identity(n));
     let m = all.rows();
-    let mut basis = columns(&orthonormal(normalised(all)?)?);
+    let mut basis = columns(&orthonormal(&normalised(all)?)?);
     while basis.len() < k {
         extend_orthonormal(&mut basis, vec![(0..m).map(|_| random::normal(rng)).collect()]);
     }
@@ -98,7 +98,7 @@ fn krylov_basis<R: Rng + ?Sized>(
 ) -> Result<Matrix, LinalgError> {
     let (m, n) = a.shape();
     let start = Matrix::from_fn(n, width, |_, _| random::normal(rng));
-    let mut block = orthonormal(normalised(a.apply_block(&start))?)?;
+    let mut block = orthonormal(&normalised(a.apply_block(&start))?)?;
     let mut all: Vec<Vec<f64>> = columns(&block);
     for _ in 0..steps {
         // Normalised after each product, so that the square of A neither overflows nor vanishes.
@@ -132,10 +132,10 @@ fn columns(a: &Matrix) -> Vec<Vec<f64>> {
 }
 
 /// Orthonormal basis of the columns; dependent ones are dropped, so a zero matrix has none.
-fn orthonormal(a: Matrix) -> Result<Matrix, LinalgError> {
+fn orthonormal(a: &Matrix) -> Result<Matrix, LinalgError> {
     a.check_finite("product with a")?;
     let mut basis = Vec::new();
-    extend_orthonormal(&mut basis, columns(&a));
+    extend_orthonormal(&mut basis, columns(a));
     Ok(Matrix::from_fn(a.rows(), basis.len(), |i, j| basis[j][i]))
 }
 

@@ -42,6 +42,9 @@ impl TaskData {
     }
 
     /// `argmin_w ‖X B w − y‖² + ridge‖w‖²`.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] when the basis does not have a row per feature.
     pub fn weights(&self, basis: &Matrix, ridge: f64) -> Result<Vec<f64>, LinalgError> {
         let reduced = basis.transpose().multiply(&self.gram.multiply(basis)?)?;
         let mut w = vec![0.0; basis.columns()];

@@ -21,8 +21,8 @@ impl Loss {
     /// The loss of a residual vector.
     pub fn value(self, residual: &[f64]) -> f64 {
         let terms: Vec<f64> = match self {
-            Loss::Lp(p) if p == 1.0 => residual.iter().map(|r| r.abs()).collect(),
-            Loss::Lp(p) if p == 2.0 => residual.iter().map(|r| r * r).collect(),
+            Loss::Lp(1.0) => residual.iter().map(|r| r.abs()).collect(),
+            Loss::Lp(2.0) => residual.iter().map(|r| r * r).collect(),
             Loss::Lp(p) => residual.iter().map(|r| r.abs().powf(p)).collect(),
             Loss::Quantile(tau) => residual.iter().map(|&r| if r >= 0.0 { tau * r } else { (tau - 1.0) * r }).collect(),
         };
@@ -236,7 +236,7 @@ fn solve(
     };
     match loss {
         Loss::Quantile(tau) => interior(tau, observer),
-        Loss::Lp(p) if p == 1.0 => interior(0.5, observer),
+        Loss::Lp(1.0) => interior(0.5, observer),
         Loss::Lp(p) => {
             let mut scaled = a.clone();
             let mut target = b.to_vec();

@@ -58,7 +58,7 @@ fn parse(bytes: &[u8]) -> Table {
 pub fn text(name: &str) -> String {
     let bytes = std::fs::read(path(name)).unwrap_or_else(|e| panic!("fixture {name}: {e}"));
     let mut out = String::new();
-    if name.ends_with(".gz") {
+    if Path::new(name).extension().is_some_and(|e| e == "gz") {
         flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut out).expect("fixture is gzip");
     } else {
         out = String::from_utf8(bytes).expect("fixture is text");

@@ -418,7 +418,7 @@ fn sign_groups(n: usize, sparsity: usize, samples: Option<usize>) -> (Vec<usize>
 fn spright_groups(n: usize, log_k: usize, samples: Option<usize>) -> (Vec<usize>, Vec<usize>) {
     let bits = (log_k + 1).clamp(1, n);
     let block = n - bits + 1;
-    let pairs = samples.map_or(9, |s| s / (3 * block << bits)).max(1);
+    let pairs = samples.map_or(9, |s| s / ((3 * block) << bits)).max(1);
     (vec![bits; 3], vec![pairs * block; 3])
 }
 

@@ -77,7 +77,10 @@ pub struct Spectrum {
 impl Spectrum {
     /// `x̂[m]` of the spectrum found.
     pub fn evaluate(&self, m: u64) -> f64 {
-        self.coefficients.iter().map(|c| if (m & c.index).count_ones() % 2 == 0 { c.value } else { -c.value }).sum()
+        self.coefficients
+            .iter()
+            .map(|c| if (m & c.index).count_ones().is_multiple_of(2) { c.value } else { -c.value })
+            .sum()
     }
 
     /// The `k` coefficients of largest magnitude, largest first, ties by index.

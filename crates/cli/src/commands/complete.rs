@@ -81,13 +81,12 @@ fn looks_like_header(columns: Option<&str>) -> impl Fn(&[String]) -> bool {
 
 fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut Ids) -> Result<Triplets, Failure> {
     let table = Table::read(path, a.no_header, looks_like_header(a.columns.as_deref()))?;
-    let picked: Vec<usize> = match &a.columns {
-        Some(list) => list.split(',').map(|c| table.column(c.trim())).collect::<Result<_, _>>()?,
+    let picked: Vec<usize> = if let Some(list) = &a.columns {
+        list.split(',').map(|c| table.column(c.trim())).collect::<Result<_, _>>()?
+    } else {
         // A fourth column may be anything (a time, a user's age): it is a weight when it says so.
-        None => {
-            let weighted = table.header.get(3).is_some_and(|h| h.eq_ignore_ascii_case("weight"));
-            (0..table.header.len().min(if weighted { 4 } else { 3 })).collect()
-        }
+        let weighted = table.header.get(3).is_some_and(|h| h.eq_ignore_ascii_case("weight"));
+        (0..table.header.len().min(if weighted { 4 } else { 3 })).collect()
     };
     if picked.len() < 3 {
         return Err(bad(format!("{}: {} columns, row, column and value are needed", table.name, picked.len())));

@@ -53,7 +53,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     if text.ends_with(".npz") {
         return Err(usage(".npz tables are not available in this version"));
     }
-    let sparse = text.trim_end_matches(".gz").ends_with(".mtx");
+    let sparse = input::kind(&a.table) == "mtx";
     if sparse && (a.weights.is_some() || a.target.is_some() || a.no_header) {
         return Err(usage("--weights, --target and --no-header do not go with .mtx tables; --target-file does"));
     }

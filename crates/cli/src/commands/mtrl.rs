@@ -6,7 +6,7 @@ use samplewise_linalg::random::{Streams, shuffle};
 use samplewise_mtrl::{MtrlError, Options, Strategy, TaskData, TaskOracle, learn_observed};
 use serde_json::json;
 
-use crate::input::Table;
+use crate::input::{self, Table};
 use crate::session::{Answer, Failure, Session, bad, usage};
 
 #[derive(clap::Args)]
@@ -96,7 +96,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             .map_err(fail)?
             .map(|e| e.map(|e| e.path()).map_err(fail))
             .collect::<Result<_, _>>()?;
-        paths.retain(|p| p.to_string_lossy().trim_end_matches(".gz").ends_with(".csv"));
+        paths.retain(|p| input::kind(p) == "csv");
         paths.sort();
         let mut files = Files { names: Vec::new(), data: Vec::new(), next: Vec::new() };
         let (mut target, mut features) = (None, Vec::new());
