@@ -15,6 +15,14 @@ pub enum HammingError {
         /// Text length.
         text: usize,
     },
+    /// An alignment that the text does not have.
+    #[error("alignment is {alignment}, allowed is 0 to {last}")]
+    Alignment {
+        /// Alignment given.
+        alignment: usize,
+        /// Last alignment.
+        last: usize,
+    },
     /// The pattern is longer than distances can count.
     #[error("the pattern has {pattern} symbols, allowed is up to {limit}")]
     PatternTooLong {

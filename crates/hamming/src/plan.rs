@@ -196,6 +196,30 @@ impl<S: Symbol> Plan<S> {
         })
     }
 
+    /// Pattern positions that do not match at one alignment, ascending; as many as its distance (row HAM-1).
+    ///
+    /// # Errors
+    /// [`HammingError::PatternLongerThanText`], [`HammingError::Alignment`].
+    pub fn mismatch_positions(&self, text: &[S], alignment: usize) -> Result<Vec<usize>, HammingError> {
+        let m = self.pattern_len();
+        if m > text.len() {
+            return Err(HammingError::PatternLongerThanText { pattern: m, text: text.len() });
+        }
+        let last = text.len() - m;
+        if alignment > last {
+            return Err(HammingError::Alignment { alignment, last });
+        }
+        let classes = &self.relation.classes;
+        let differs = |codes: &dyn Fn(usize) -> usize| -> Vec<usize> {
+            let letters = classes.pattern.iter().enumerate();
+            letters.filter(|(j, l)| l.is_some_and(|l| !classes.matches(l, codes(*j)))).map(|(j, _)| j).collect()
+        };
+        Ok(match self.relation.encode(&text[alignment..alignment + m]) {
+            Codes::Narrow(codes) => differs(&|j| codes[j].index()),
+            Codes::Wide(codes) => differs(&|j| codes[j].index()),
+        })
+    }
+
     /// What would run on this text: engines, letters, predicted nanoseconds per alignment; nothing is computed.
     ///
     /// *Tuned* constants of [`crate::dispatch::COSTS`], measured by the bench `hamming`; only their ratios decide.

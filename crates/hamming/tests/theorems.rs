@@ -190,6 +190,27 @@ fn bad_input_is_an_error_and_answers_agree_with_each_other() {
     assert_eq!(answer.histogram(), [1, 1, 0, 0, 7]);
 }
 
+/// HAM-1: the positions that differ are those of the definition, and as many as the distance.
+#[test]
+fn mismatch_positions_are_where_letters_differ() {
+    let text = generate::random_text(500, b"ACGTN", 8);
+    let options = Options { alphabet: Alphabet::Iupac, wildcard: Some(b'*'), ..Options::default() };
+    let plan = Plan::new(b"ACN*RYTTACG", &options).unwrap();
+    let distances = plan.distances(&text).unwrap().distances;
+    for (i, &d) in distances.iter().enumerate() {
+        let got = plan.mismatch_positions(&text, i).unwrap();
+        assert_eq!(got.len(), d as usize);
+        assert!(!got.contains(&2) && !got.contains(&3), "N and the wildcard match everything");
+        assert_eq!(got.contains(&0), !matches!(text[i], b'A' | b'N'));
+    }
+    let beyond = plan.mismatch_positions(&text, distances.len());
+    assert_eq!(beyond, Err(HammingError::Alignment { alignment: 490, last: 489 }));
+    let words: Vec<u64> = (0..600).collect();
+    let plan = Plan::of_symbols(&words[100..500], None, Engine::Auto).unwrap();
+    assert_eq!(plan.mismatch_positions(&words, 100).unwrap(), Vec::<usize>::new());
+    assert_eq!(plan.mismatch_positions(&words, 0).unwrap().len(), 400);
+}
+
 /// A stopped call returns what it has.
 #[test]
 fn a_stopped_call_returns_the_alignments_done() {

@@ -15,6 +15,7 @@
 //! | lists and one joint likelihood: the decoder of choice with noise ([`Decoder::JointList`]) | [`joint`] | WHT-5 |
 //! | plan → queries → decode, verification | [`plan`] | WHT-6 |
 //! | the answer | [`spectrum`] | |
+//! | Möbius, Shapley, Banzhaf and Sobol from a spectrum | [`indices`] | WHT-7, WHT-8, WHT-9 |
 //!
 //! Symbols: `K` sparsity, `b` bin bits, `B = 2^b` bins, `P` offsets, `C` groups, `σ` noise per sample, `ν = σ²/B` noise
 //! per bin.
@@ -38,6 +39,7 @@ pub mod dense;
 pub mod equal_pairs;
 pub mod error;
 pub mod gf2;
+pub mod indices;
 pub mod joint;
 pub mod options;
 pub mod peel;

@@ -63,6 +63,20 @@ impl Group {
         })
     }
 
+    /// The answers `x[m]` to the queries of the group for a given spectrum: coefficients are aliased into the bins and each
+    /// offset is transformed back, which is exact and costs `P·(K + B log B)` instead of a sum of `K` terms per query.
+    pub fn answers(&self, spectrum: &[(u64, f64)]) -> Vec<f64> {
+        let (bins, places) = (self.bins(), spectrum.iter().map(|&(k, v)| (self.locate(k), v)).collect::<Vec<_>>());
+        let mut out = vec![0.0; bins * self.offsets.len()];
+        for (p, part) in out.chunks_exact_mut(bins).enumerate() {
+            for &((j, u), v) in &places {
+                part[j] += v * self.sign(p, u);
+            }
+        }
+        fwht::fwht_blocks_in_place(&mut out, bins);
+        out
+    }
+
     /// Bins of the given answers (in the order of [`Group::queries`]): `out[j·P + p] = U_{e_p}[j]`.
     pub fn observe(&self, answers: &[f64]) -> Vec<f64> {
         let (bins, count) = (self.bins(), self.offsets.len());

@@ -1,0 +1,90 @@
+//! What a spectrum says in the words of cooperative games and of sensitivity analysis.
+//!
+//! With `x[m]` the worth of the coalition of the variables whose bit is 1,
+//! `x[m] = Σ_k X[k] Π_{i∈k} (1 − 2m_i)`, and everything below is a sum over the coefficients found (rows WHT-7 to
+//! WHT-9): no further value of `x` is needed.
+use std::collections::BTreeMap;
+
+use crate::{Spectrum, WhtError};
+
+/// Terms that a Möbius transform may have.
+const MAX_TERMS: u128 = 1 << 24;
+
+impl Spectrum {
+    /// Coefficients `μ(S)` of `x[m] = Σ_{S ⊆ m} μ(S)`, set ascending as bits, zeros left out (row WHT-7):
+    /// `μ(S) = (−2)^{|S|} Σ_{k ⊇ S} X[k]`. Cost `Σ_k 2^{|k|}` additions.
+    ///
+    /// # Errors
+    /// [`WhtError::TooLarge`] beyond `2²⁴` terms, which one coefficient of 25 variables has.
+    pub fn to_moebius(&self) -> Result<Vec<(u64, f64)>, WhtError> {
+        let terms: u128 = self.coefficients.iter().map(|c| 1_u128 << c.index.count_ones()).sum();
+        if terms > MAX_TERMS {
+            return Err(WhtError::TooLarge { samples: terms });
+        }
+        let mut sums: BTreeMap<u64, f64> = BTreeMap::new();
+        for c in &self.coefficients {
+            // All subsets of k, from k itself down to the empty set.
+            let mut subset = c.index;
+            loop {
+                let scale = f64::from(subset.count_ones()).exp2();
+                let sign = if subset.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+                *sums.entry(subset).or_insert(0.0) += sign * scale * c.value;
+                if subset == 0 {
+                    break;
+                }
+                subset = (subset - 1) & c.index;
+            }
+        }
+        Ok(sums.into_iter().filter(|s| s.1 != 0.0).collect())
+    }
+
+    /// Shapley values of the variables (row WHT-8): `φ_i = −2 Σ_{k∋i, |k| odd} X[k]/|k|`. Their sum is
+    /// `x[1…1] − x[0…0]`.
+    pub fn shapley(&self) -> Vec<f64> {
+        let mut out = vec![0.0; self.variables];
+        for c in self.coefficients.iter().filter(|c| c.index.count_ones() % 2 == 1) {
+            let share = -2.0 * c.value / f64::from(c.index.count_ones());
+            c.variables().into_iter().for_each(|i| out[i] += share);
+        }
+        out
+    }
+
+    /// Banzhaf values (row WHT-8): the mean of `x[m with i] − x[m without i]` over all `m`, `−2 X[{i}]`.
+    pub fn banzhaf(&self) -> Vec<f64> {
+        let mut out = vec![0.0; self.variables];
+        for c in self.coefficients.iter().filter(|c| c.index.count_ones() == 1) {
+            out[c.index.trailing_zeros() as usize] = -2.0 * c.value;
+        }
+        out
+    }
+
+    /// Banzhaf interaction of a set of variables, given as bits (row WHT-8): `(−2)^{|S|} X[S]`.
+    pub fn banzhaf_interaction(&self, set: u64) -> f64 {
+        let value =
+            self.coefficients.binary_search_by_key(&set, |c| c.index).map_or(0.0, |at| self.coefficients[at].value);
+        (0..set.count_ones()).fold(value, |v, _| -2.0 * v)
+    }
+
+    /// Variance of `x` over uniformly random `m`: the energy outside the constant.
+    pub fn variance(&self) -> f64 {
+        self.coefficients.iter().filter(|c| c.index != 0).map(|c| c.value * c.value).sum()
+    }
+
+    /// Sobol indices `(first order, total)` of the variables (row WHT-9): the share of the variance that variable `i`
+    /// explains alone, and the share that is lost without it. Zeros when `x` is constant.
+    pub fn sobol(&self) -> (Vec<f64>, Vec<f64>) {
+        let (mut first, mut total) = (vec![0.0; self.variables], vec![0.0; self.variables]);
+        let variance = self.variance();
+        if variance > 0.0 {
+            for c in &self.coefficients {
+                let share = c.value * c.value / variance;
+                let members = c.variables();
+                if let [only] = members[..] {
+                    first[only] += share;
+                }
+                members.into_iter().for_each(|i| total[i] += share);
+            }
+        }
+        (first, total)
+    }
+}
