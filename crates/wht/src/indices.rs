@@ -52,7 +52,7 @@ impl Spectrum {
     /// Banzhaf values (row WHT-8): the mean of `x[m with i] − x[m without i]` over all `m`, `−2 X[{i}]`.
     pub fn banzhaf(&self) -> Vec<f64> {
         let mut out = vec![0.0; self.variables];
-        for c in self.coefficients.iter().filter(|c| c.index.count_ones() == 1) {
+        for c in self.coefficients.iter().filter(|c| c.index.is_power_of_two()) {
             out[c.index.trailing_zeros() as usize] = -2.0 * c.value;
         }
         out

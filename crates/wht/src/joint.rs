@@ -6,7 +6,7 @@
 //! speaks softly without being asked. Accepted coefficients are cancelled, refitted by least squares, and dropped again
 //! when the others explain them. Waiting for clean single-tons, the classical rule, succeeds on none of the cases where
 //! this succeeds on all (1,920 samples for 102 coefficients of 20 variables at 10 dB).
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -46,6 +46,10 @@ struct Bins<'a> {
     noise: Vec<f64>,
 }
 
+/// Every candidate ever listed, located once.
+type Pool = BTreeMap<u64, Member>;
+
+#[derive(Clone)]
 struct Member {
     index: u64,
     value: f64,
@@ -57,6 +61,9 @@ struct Member {
 const MAX_ROUNDS: usize = 200;
 /// *Tuned* (notes, ablation at n = 20): first list effort and list length.
 const FIRST_ORDER: usize = 2;
+/// Below these, waking other threads costs more than it saves.
+const PARALLEL_CANDIDATES: usize = 1024;
+const PARALLEL_LISTS: usize = 64;
 const LIST: usize = 4;
 
 /// Decodes the bins of all groups. Cost: per list `m²` hypotheses of `P/8` table look-ups (`m = n − b + 1`).
@@ -72,7 +79,7 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
 
     let mut state = Bins::new(groups, bins, setting);
     let mut support: Vec<Member> = Vec::new();
-    let mut pool: BTreeSet<u64> = BTreeSet::new();
+    let mut pool = Pool::new();
     let mut listed: Vec<Vec<f64>> = groups.iter().map(|g| vec![f64::NAN; g.bins()]).collect();
     let (mut order, mut gain) = (FIRST_ORDER, first_gain);
     let (mut rounds, mut lists) = (0, 0);
@@ -80,9 +87,14 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
         rounds += 1;
         lists += state.list_changed(&mut listed, &mut pool, order, LIST);
         let known: BTreeSet<u64> = support.iter().map(|m| m.index).collect();
-        let candidates: Vec<u64> = pool.iter().copied().filter(|k| !known.contains(k)).collect();
-        let mut scored: Vec<(f64, u64)> =
-            candidates.par_iter().map(|&k| (state.score(&state.locate(k)).0, k)).filter(|(g, _)| *g >= gain).collect();
+        let candidates: Vec<&Member> = pool.values().filter(|m| !known.contains(&m.index)).collect();
+        let rate = |m: &&Member| (state.score(m).0, m.index);
+        let mut scored: Vec<(f64, u64)> = if candidates.len() < PARALLEL_CANDIDATES {
+            candidates.iter().map(rate).collect()
+        } else {
+            candidates.par_iter().map(rate).collect()
+        };
+        scored.retain(|s| s.0 >= gain);
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let cap = if gain >= first_gain { usize::MAX } else { 1 + support.len() / 60 };
         let mut accepted = 0;
@@ -90,7 +102,7 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
             if accepted >= cap || support.len() >= limit.saturating_add(limit / 8 + 2) {
                 break;
             }
-            let mut member = state.locate(k);
+            let mut member = pool[&k].clone();
             let (now, value) = state.score(&member);
             if now >= gain {
                 member.value = value;
@@ -135,40 +147,47 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
 fn finish(
     state: &mut Bins<'_>,
     support: &mut Vec<Member>,
-    pool: &mut BTreeSet<u64>,
+    pool: &mut Pool,
     setting: Setting,
     final_gain: f64,
     samples: f64,
 ) -> usize {
     let limit = setting.sparsity.unwrap_or(usize::MAX);
-    // A known sparsity says that this many are there, not that noise may fill up: the largest of 2ⁿ null coefficients
-    // has a gain of about n ln 2.
-    let least_final = if setting.sparsity.is_some() { final_gain - 1.0 } else { final_gain };
     let mut lists = 0;
     state.refit(support, 8);
     let variance = |state: &Bins<'_>, count: usize| {
         let measured = state.squares() / (samples - count as f64).max(1.0);
         setting.variance.unwrap_or(measured).max(setting.rounding * setting.rounding).max(f64::MIN_POSITIVE)
     };
-    for effort in 0..2 {
+    for _ in 0..2 {
+        // When most of a known sparsity stands out, the prior odds of the others are K/N, and that is the threshold; a
+        // sparsity that the signal does not have must not be filled up with noise.
+        let v = variance(state, support.len());
+        let strong = support.iter().filter(|m| m.value * m.value * samples / (2.0 * v) >= final_gain).count();
+        let least_final = match setting.sparsity {
+            Some(k) if 2 * strong >= k => {
+                (setting.variables as f64 * std::f64::consts::LN_2 - (k as f64).ln() + 1.0).min(final_gain)
+            }
+            _ => final_gain,
+        };
         let mut listed: Vec<Vec<f64>> = state.groups.iter().map(|g| vec![f64::NAN; g.bins()]).collect();
-        lists += state.list_changed(&mut listed, pool, FIRST_ORDER + effort, 2 * LIST);
+        lists += state.list_changed(&mut listed, pool, FIRST_ORDER + 1, 8 * LIST);
         let v = variance(state, support.len());
         let known: BTreeSet<u64> = support.iter().map(|m| m.index).collect();
         let mut fresh: Vec<(f64, u64)> = pool
-            .iter()
-            .filter(|k| !known.contains(k))
-            .map(|&k| {
-                let a = state.correlation(&state.locate(k));
-                (a * a * samples / (2.0 * v), k)
+            .values()
+            .filter(|m| !known.contains(&m.index))
+            .map(|m| {
+                let a = state.correlation(m);
+                (a * a * samples / (2.0 * v), m.index)
             })
-            .filter(|(g, _)| *g > final_gain - 1.0)
+            .filter(|(g, _)| *g > least_final - 1.0)
             .collect();
         fresh.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (_, k) in fresh {
-            let mut member = state.locate(k);
+            let mut member = pool[&k].clone();
             let a = state.correlation(&member);
-            if a * a * samples / (2.0 * v) > final_gain - 1.0 {
+            if a * a * samples / (2.0 * v) > least_final - 1.0 {
                 member.value = a;
                 state.subtract(&member, a);
                 support.push(member);
@@ -324,7 +343,7 @@ impl<'a> Bins<'a> {
     }
 
     /// Lists every bin whose energy changed since it was listed and is above noise; returns the number of lists.
-    fn list_changed(&self, listed: &mut [Vec<f64>], pool: &mut BTreeSet<u64>, order: usize, length: usize) -> usize {
+    fn list_changed(&self, listed: &mut [Vec<f64>], pool: &mut Pool, order: usize, length: usize) -> usize {
         let mut wanted = Vec::new();
         for (c, g) in self.groups.iter().enumerate() {
             let excess = 1.0 + 1.5 * (2.0 / g.offsets.len() as f64).sqrt();
@@ -337,17 +356,19 @@ impl<'a> Bins<'a> {
                 }
             }
         }
-        let found: Vec<Vec<u64>> = wanted
-            .par_iter()
-            .map(|&(c, j)| {
-                let g = &self.groups[c];
-                list(&g.offsets, self.bin(c, j), self.free_bits(c), order, length)
-                    .into_iter()
-                    .map(|u| g.index(j, u))
-                    .collect()
-            })
-            .collect();
-        pool.extend(found.into_iter().flatten());
+        let candidates = |&(c, j): &(usize, usize)| -> Vec<u64> {
+            let g = &self.groups[c];
+            let found = list(&g.offsets, self.bin(c, j), self.free_bits(c), order, length);
+            found.into_iter().map(|u| g.index(j, u)).collect()
+        };
+        let found: Vec<Vec<u64>> = if wanted.len() < PARALLEL_LISTS {
+            wanted.iter().map(candidates).collect()
+        } else {
+            wanted.par_iter().map(candidates).collect()
+        };
+        for k in found.into_iter().flatten() {
+            pool.entry(k).or_insert_with(|| self.locate(k));
+        }
         wanted.len()
     }
 
