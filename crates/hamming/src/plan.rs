@@ -48,7 +48,8 @@ impl Engine {
 pub struct Options {
     /// Meaning of the letters. Default [`Alphabet::Bytes`].
     pub alphabet: Alphabet,
-    /// A letter that matches everything, in pattern and text. Default none.
+    /// A letter that matches everything, in pattern and text; in either case where the alphabet ignores case. Default
+    /// none.
     pub wildcard: Option<u8>,
     /// Engine. Default [`Engine::Auto`].
     pub engine: Engine,

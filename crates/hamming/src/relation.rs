@@ -156,10 +156,11 @@ impl Relation<u8> {
         // Codes are the 16 nucleotide sets (0 for letters outside the alphabet); bit 4 is in every letter of the pattern
         // and, of the text, in the wildcard.
         const WILD: u8 = 16;
+        let wild = |b: u8| wildcard.is_some_and(|w| b.eq_ignore_ascii_case(&w));
         let mut letters = Vec::with_capacity(pattern.len());
         let mut codes: Vec<u16> = Vec::new();
         for (position, &b) in pattern.iter().enumerate() {
-            if Some(b) == wildcard {
+            if wild(b) {
                 letters.push(None);
                 continue;
             }
@@ -180,7 +181,7 @@ impl Relation<u8> {
         }
         let mut table = Box::new([0; 256]);
         for (b, code) in (0..=255_u8).zip(table.iter_mut()) {
-            *code = if Some(b) == wildcard { WILD } else { set(b) };
+            *code = if wild(b) { WILD } else { set(b) };
         }
         let classes = Classes { pattern: letters, codes, rule: Rule::Share, code_count: 32 };
         Ok(Self { classes, encoder: Encoder::Table(table) })

@@ -184,6 +184,9 @@ fn bad_input_is_an_error_and_answers_agree_with_each_other() {
     assert_eq!(short, HammingError::PatternLongerThanText { pattern: 4, text: 3 });
     let answer = plan(b"acgu", Alphabet::Dna).unwrap().distances(b"ACGTACNTNNNN").unwrap();
     assert_eq!(answer.distances, [0, 4, 4, 4, 1, 4, 4, 4, 4]);
+    // Soft-masked sequence: the wildcard too is taken in either case.
+    let masked = Options { alphabet: Alphabet::Dna, wildcard: Some(b'N'), ..Options::default() };
+    assert_eq!(run(b"AcnT", b"aCGtaNnT", masked), [0, 3, 2, 2, 0]);
     assert_eq!(answer.minimum(), Some((0, 0)));
     assert_eq!(answer.matches_within(1), [(0, 0), (4, 1)]);
     assert_eq!(answer.best(3), [(0, 0), (4, 1), (1, 4)]);
