@@ -210,3 +210,17 @@ fn columns_far_from_zero_are_not_frozen() {
     let refused = solve(&Design::dense(&huge).unwrap(), &y, 1.0, &Options::default());
     assert!(matches!(refused, Err(LassoError::Entry { position: 0, .. })), "{refused:?}");
 }
+
+/// LAS-2: the same bits for 1, 2 and 3 threads, on a table large enough for the parallel passes.
+#[test]
+fn results_do_not_depend_on_threads() {
+    let (x, y, _) = generate::random_sparse_regression(300, 600, 20, 0.5, 4);
+    let design = Design::dense(&x).unwrap();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| path(&design, &y, 12, 0.05, &Options::default()).unwrap())
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+}

@@ -158,3 +158,21 @@ fn bad_input_is_an_error() {
     assert_eq!(a, Coreset::bernoulli(&[0.5; 100], 50, 7).unwrap());
     assert!(a.weights.iter().all(|w| (*w - 2.0).abs() < 1e-12));
 }
+
+/// SEN-4 and SEN-6: scores, samples and fits have the same bits for 1, 2 and 3 threads.
+#[test]
+fn results_do_not_depend_on_threads() {
+    let a = generate::adversarial_heavy_rows(20_000, 5, 6);
+    let b = a.copy_column(0);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let target: Vec<f64> = b.iter().enumerate().map(|(i, v)| v + (i % 17) as f64).collect();
+            let fit = regress_on_coreset(&a, &target, Loss::Lp(1.0), 400, &Options::default()).unwrap();
+            (scores(&a, 1.5, Method::Lewis).unwrap(), fit)
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+}
