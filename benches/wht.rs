@@ -84,11 +84,32 @@ fn decoders(c: &mut Criterion) {
             .count();
         let (_, plan, answers) = prepare(0);
         let told = snr.map_or("none".to_owned(), |s| format!("{:.0} dB", 10.0 * s.log10()));
+        assert!(10 * exact >= 8 * seeds as usize, "{exact} of {seeds}");
         println!("{n:9}  {k:5}  {told:>5}  {:7}  {exact} of {seeds}", answers.len());
         let name = format!("n={n},K={k},{told},{} samples,{}", answers.len(), if gaussian { "normal" } else { "+-1" });
         group.bench_function(name, |b| b.iter(|| plan.decode(&answers)));
     }
     group.finish();
+}
+
+/// How often the default noiseless plan recovers `±1` amplitudes, its hardest case.
+fn default_plans(_: &mut Criterion) {
+    println!("default plans, +-1, 20 variables: K, samples, exact of 200 seeds");
+    for k in [2, 5, 10, 16, 24, 33, 48, 64, 100, 150, 200, 300, 500, 1_000, 4_000] {
+        let mut samples = 0;
+        let exact = (0..200)
+            .filter(|&seed| {
+                let truth = random_spectrum(20, k, false, seed);
+                let options = Options { seed, verification: 0, ..Options::default() };
+                let plan = Plan::new(20, k, &options).expect("valid plan");
+                samples = plan.queries().len();
+                let found = plan.decode(&plan.answers_of(&truth)).expect("as many answers as queries");
+                found.coefficients.iter().map(|c| c.index).eq(truth.iter().map(|t| t.0))
+            })
+            .count();
+        println!("{k:5}  {samples:6}  {exact}");
+        assert!(exact >= 194, "{k}: {exact} of 200");
+    }
 }
 
 /// Time per coefficient of the noiseless decoder as the sparsity grows, 60 variables.
@@ -107,5 +128,5 @@ fn scaling(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoders, scaling, sparse_against_dense, dense_against_the_fwht_crate);
+criterion_group!(benches, default_plans, decoders, scaling, sparse_against_dense, dense_against_the_fwht_crate);
 criterion_main!(benches);

@@ -3,19 +3,6 @@
 use samplewise::wht::{Noise, Options, Plan};
 use samplewise_testkit::fixtures;
 
-/// `NNN G [UC] NNNN`: two bits for each free base, one for U or C. Returns the code; `NAMES` has the bits' meaning.
-fn code(site: &str) -> u64 {
-    site.bytes().enumerate().filter(|(i, _)| *i != 3).fold(0, |m, (i, b)| {
-        let bits = match b {
-            b'A' => 0,
-            b'C' => 1,
-            b'G' => 2,
-            _ => 3,
-        };
-        if i == 4 { m << 1 | u64::from(b == b'C') } else { m << 2 | bits }
-    })
-}
-
 /// Variable `i` is bit `i` of the code. A base is A 00, C 01, G 10, U 11: its high bit says G or U, its low bit C or U.
 const NAMES: [&str; 15] = [
     "+6:CU", "+6:GU", "+5:CU", "+5:GU", "+4:CU", "+4:GU", "+3:CU", "+3:GU", "+2:C", "-1:CU", "-1:GU", "-2:CU", "-2:GU",
@@ -23,8 +10,7 @@ const NAMES: [&str; 15] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let table = fixtures::table("mpsa.csv.gz");
-    let measured: Vec<(u64, f64)> = table.rows.iter().zip(table.numbers("y")).map(|(r, y)| (code(&r[0]), y)).collect();
+    let measured = fixtures::mpsa();
     let mean = measured.iter().map(|m| m.1).sum::<f64>() / measured.len() as f64;
     let mut landscape = vec![mean; 1 << 15]; // variants that nobody measured count as average
     measured.iter().for_each(|&(m, y)| landscape[m as usize] = y);

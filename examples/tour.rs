@@ -59,23 +59,9 @@ fn completion() -> Outcome {
 
 /// Which positions of a splice site act together? Read part of the landscape only.
 fn wht() -> Outcome {
-    let table = fixtures::table("mpsa.csv.gz");
-    // NNN G [U/C] NNNN: two bits for each of seven free bases, one for U or C.
-    let code = |x: &str| {
-        x.bytes().enumerate().filter(|(i, _)| *i != 3).fold(0_u64, |m, (i, b)| {
-            let bits = match b {
-                b'A' => 0,
-                b'C' => 1,
-                b'G' => 2,
-                _ => 3,
-            };
-            if i == 4 { m << 1 | u64::from(b == b'C') } else { m << 2 | bits }
-        })
-    };
-    let y = table.numbers("y");
-    let mean = y.iter().sum::<f64>() / y.len() as f64;
+    let measured = fixtures::mpsa();
+    let mean = measured.iter().map(|m| m.1).sum::<f64>() / measured.len() as f64;
     let mut landscape = vec![mean; 1 << 15]; // variants nobody measured count as average
-    let measured: Vec<(u64, f64)> = table.rows.iter().zip(&y).map(|(r, &v)| (code(&r[0]), v)).collect();
     measured.iter().for_each(|&(m, v)| landscape[m as usize] = v);
     let mut asked = vec![false; 1 << 15];
     let options = WhtOptions { seed: 1, noise: Noise::Unknown, samples: Some(4096), ..WhtOptions::default() };

@@ -45,7 +45,8 @@ pub const COSTS: Costs = Costs {
     pairs_fixed: 6.0,
 };
 
-/// Pairs of symbols below which nothing beats comparing them: set-up costs more. *Tuned*: bench `hamming/crossover`.
+/// Pairs of symbols below which nothing beats comparing them: set-up costs more. An estimate: no
+/// bench has texts this short.
 pub const DEFINITION_PAIRS: usize = 4096;
 
 /// Bytes of spectra beyond which the FFT is not used.

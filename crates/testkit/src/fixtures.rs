@@ -120,6 +120,26 @@ pub fn full_gb1(path: &Path) -> (Vec<String>, Vec<(usize, usize, f64)>) {
     (names, pairs)
 }
 
+/// The measured variants of an RNA splice site, `(code, log10 percent spliced in)`, codes below 2^15.
+///
+/// A site is `NNN G [UC] NNNN`: two bits for each free base (A 00, C 01, G 10, U 11) and one for U or C, the first base
+/// in the highest bits.
+pub fn mpsa() -> Vec<(u64, f64)> {
+    let table = table("mpsa.csv.gz");
+    let code = |site: &str| {
+        site.bytes().enumerate().filter(|(i, _)| *i != 3).fold(0, |m, (i, b)| {
+            let bits = match b {
+                b'A' => 0,
+                b'C' => 1,
+                b'G' => 2,
+                _ => 3,
+            };
+            if i == 4 { m << 1 | u64::from(b == b'C') } else { m << 2 | bits }
+        })
+    };
+    table.rows.iter().zip(table.numbers("y")).map(|(r, y)| (code(&r[0]), y)).collect()
+}
+
 /// Handwritten digits: 1,797 images of 64 pixels (0 to 1) and their labels.
 pub fn digits() -> (Matrix, Vec<usize>) {
     let table = table("digits.csv.gz");

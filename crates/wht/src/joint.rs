@@ -61,7 +61,7 @@ struct Member {
 const MAX_ROUNDS: usize = 200;
 /// *Tuned* (notes, ablation at n = 20): first list effort and list length.
 const FIRST_ORDER: usize = 2;
-/// Below these, waking other threads costs more than it saves.
+/// Below these, waking other threads costs more than it saves; estimates.
 const PARALLEL_CANDIDATES: usize = 1024;
 const PARALLEL_LISTS: usize = 64;
 const LIST: usize = 4;
