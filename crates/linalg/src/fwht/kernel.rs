@@ -227,6 +227,15 @@ whole!(whole4, across4, 4, [0 1 2 3]);
 whole!(whole8, across8, 8, [0 1 2 3 4 5 6 7]);
 whole!(whole16, across16, 16, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]);
 
+/// A `for` loop: a closure of this size would not be inlined, and so lose the instruction set.
+macro_rules! each {
+    ($x:ident, $s:ident, $whole:ident) => {
+        for group in $x.as_chunks_mut().0 {
+            $whole($s, group);
+        }
+    };
+}
+
 /// All blocks of `block` entries, up to the base or to one register.
 #[inline(always)]
 fn base<T, S: Tier<T>>(s: S, x: &mut [S::Chunk], block: usize) {
@@ -237,10 +246,10 @@ fn base<T, S: Tier<T>>(s: S, x: &mut [S::Chunk], block: usize) {
                 *chunk = s.store(s.inside(s.load(*chunk), levels));
             }
         }
-        2 => x.as_chunks_mut().0.iter_mut().for_each(|x| whole2(s, x)),
-        4 => x.as_chunks_mut().0.iter_mut().for_each(|x| whole4(s, x)),
-        n if n == 8 || S::BASE == 8 => x.as_chunks_mut().0.iter_mut().for_each(|x| whole8(s, x)),
-        _ => x.as_chunks_mut().0.iter_mut().for_each(|x| whole16(s, x)),
+        2 => each!(x, s, whole2),
+        4 => each!(x, s, whole4),
+        n if n == 8 || S::BASE == 8 => each!(x, s, whole8),
+        _ => each!(x, s, whole16),
     }
 }
 
