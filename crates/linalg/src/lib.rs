@@ -16,7 +16,8 @@
 //! | [`svd`] | block-Krylov truncated SVD with a residual per triplet | LA-6 |
 //! | [`fwht`] | fast Walsh–Hadamard transform | LA-7 |
 //! | [`fft`] | real FFT plans, cached per thread | |
-//! | [`krylov`] | conjugate gradients with limits | |
+//! | [`sketch`] | Gaussian, sparse-sign, CountSketch and SRHT embeddings | LA-10 |
+//! | [`krylov`] | LSQR, LSMR and conjugate gradients, with limits, observers and true residuals | LA-11 |
 //! | [`factor`] | Cholesky, symmetric eigenvalues, dense SVD | |
 //! | [`summary`] | mergeable summaries with versioned bytes | LA-8 |
 //! | [`observe`], [`random`], [`chunk`] | progress and cancellation, counter-based streams, fixed-order sums | LA-9 |
@@ -38,7 +39,9 @@ pub mod leverage;
 pub mod lstsq;
 pub mod observe;
 pub mod operator;
+mod prefetch;
 pub mod random;
+pub mod sketch;
 pub mod sparse;
 pub mod spmm;
 pub mod summary;

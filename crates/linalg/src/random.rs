@@ -40,6 +40,12 @@ impl Streams {
         StreamRng::seed_from_u64(mix(self.seed, id))
     }
 
+    /// 64 bits that belong to `id`: the same for any order, sharding or thread count.
+    #[inline]
+    pub fn bits(&self, id: u64) -> u64 {
+        mix(self.seed, id)
+    }
+
     /// A number in `[0, 1)` that belongs to `id`: the same for any order, sharding or thread count.
     pub fn uniform(&self, id: u64) -> f64 {
         unit(mix(self.seed, id))

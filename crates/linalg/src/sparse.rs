@@ -185,6 +185,11 @@ impl<T: Real> CsrMatrix<T> {
         self.offsets[i]..self.offsets[i + 1]
     }
 
+    /// Column indices, row after row.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
     /// All values, row after row.
     pub fn values(&self) -> &[T] {
         &self.values
