@@ -72,6 +72,84 @@ impl Cholesky {
     }
 }
 
+/// Solves `R x = b` in place, `R` upper triangular with a diagonal free of zeros. Cost `d²` flops.
+///
+/// # Panics
+/// When `b` is not as long as `R` is wide.
+pub fn solve_upper_in_place(r: &Matrix, b: &mut [f64]) {
+    for i in (0..r.columns()).rev() {
+        b[i] = (b[i] - chunk::dot(&r.row(i)[i + 1..], &b[i + 1..])) / r[(i, i)];
+    }
+}
+
+/// Solves `Rᵀ x = b` in place.
+///
+/// # Panics
+/// When `b` is not as long as `R` is wide.
+pub fn solve_upper_transpose_in_place(r: &Matrix, b: &mut [f64]) {
+    for i in 0..r.columns() {
+        let x = b[i] / r[(i, i)];
+        b[i] = x;
+        let (_, tail) = b.split_at_mut(i + 1);
+        chunk::axpy(-x, &r.row(i)[i + 1..], tail);
+    }
+}
+
+/// Lower estimate of the condition number `‖M‖₁‖M⁻¹‖₁` from solves with `M` and `Mᵀ` (Hager 1984, Higham 1988): seldom
+/// more than a factor of 3 below. At most five pairs of solves. Infinite when a solve overflows.
+pub fn condition_estimate(
+    norm_1: f64,
+    d: usize,
+    mut solve: impl FnMut(&mut [f64]),
+    mut solve_transpose: impl FnMut(&mut [f64]),
+) -> f64 {
+    if d == 0 {
+        return 1.0;
+    }
+    let mut x = vec![1.0 / d as f64; d];
+    let mut inverse = 0.0_f64;
+    let mut previous = usize::MAX;
+    for _ in 0..5 {
+        solve(&mut x);
+        let norm: f64 = x.iter().map(|v| v.abs()).sum();
+        if !norm.is_finite() {
+            return f64::INFINITY;
+        }
+        if norm <= inverse {
+            break;
+        }
+        inverse = norm;
+        x.iter_mut().for_each(|v| *v = if *v < 0.0 { -1.0 } else { 1.0 });
+        solve_transpose(&mut x);
+        let at = (0..d).max_by(|&a, &b| x[a].abs().total_cmp(&x[b].abs())).unwrap_or(0);
+        if at == previous {
+            break;
+        }
+        previous = at;
+        x.fill(0.0);
+        x[at] = 1.0;
+    }
+    // Higham's second vector, against matrices that deceive the ascent.
+    let mut x: Vec<f64> = (0..d)
+        .map(|i| (1.0 + i as f64 / (d as f64 - 1.0).max(1.0)) * if i % 2 == 0 { 1.0 } else { -1.0 })
+        .collect();
+    solve(&mut x);
+    let other = 2.0 * x.iter().map(|v| v.abs()).sum::<f64>() / (3.0 * d as f64);
+    if other.is_nan() {
+        return f64::INFINITY;
+    }
+    (norm_1 * inverse.max(other)).max(1.0)
+}
+
+/// Largest absolute column sum.
+pub fn norm_1(a: &Matrix) -> f64 {
+    let mut sums = vec![0.0; a.columns()];
+    for i in 0..a.rows() {
+        sums.iter_mut().zip(a.row(i)).for_each(|(s, v)| *s += v.abs());
+    }
+    sums.into_iter().fold(0.0, f64::max)
+}
+
 /// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix; its lower triangle is read.
 ///
 /// # Errors

@@ -1,20 +1,33 @@
-//! Dense least squares that is right on ill-conditioned and rank-deficient input, and says which way it went.
+//! Least squares that is right on ill-conditioned and rank-deficient input, and says which way it went.
 //!
 //! faer 0.24.4's `qr().solve_lstsq` and `thin_svd().solve_lstsq` answer NaN, or finite and wrong, on tall input whose
 //! condition is beyond about 1e10, because the unpivoted QR skips small columns and the solver ignores it. Here the
 //! rank is decided on the singular values of the small triangular factor.
-use crate::{LinalgError, Matrix, chunk, factor, gram, leverage, tsqr};
+//!
+//! | path | when | cost for `n × d` |
+//! |---|---|---|
+//! | [`Path::Gram`] | condition estimate up to 1e4 | `n·d²` |
+//! | [`Path::Tsqr`] | beyond, and `d` up to a few hundred | `2·n·d²` |
+//! | [`Path::Sketched`] | beyond, and [`predict`] says so; sparse matrices | about `190·n·d` |
+//! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `2·n·d²` |
+use crate::krylov::{self, KrylovOptions, Status};
+use crate::operator::LinearOperator;
+use crate::sketch::{Kind, Sketch};
+use crate::{CsrMatrix, LinalgError, Matrix, Observer, chunk, factor, gram, leverage, tsqr};
 
 /// Which solver runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Method {
-    /// Gram + Cholesky when the condition allows, else TSQR; minimum norm when the rank is deficient or `n < d`.
+    /// Gram + Cholesky when the condition allows, else the cheaper of TSQR and sketching by [`predict`]; minimum norm when
+    /// the rank is deficient or `n < d`.
     #[default]
     Auto,
-    /// Always TSQR with the singular values of R.
+    /// Always TSQR, with the singular values of R where the condition asks for them.
     Tsqr,
     /// Always Gram + Cholesky with one step of refinement; an error when it is not positive definite, as for `n < d`.
     Gram,
+    /// Sketch to precondition, then LSQR, twice; TSQR when the sketch is rank deficient or `n < 8d`.
+    Sketched,
 }
 
 /// Which way the answer came.
@@ -24,6 +37,8 @@ pub enum Path {
     Gram,
     /// Triangular factor of `[A b]`, full rank.
     Tsqr,
+    /// LSQR, preconditioned by the triangular factor of a sketch.
+    Sketched,
     /// Singular values, rank deficient: the answer of least norm (after column scaling).
     MinimumNorm,
 }
@@ -37,19 +52,64 @@ pub struct LeastSquares {
     pub path: Path,
     /// Numerical rank.
     pub rank: usize,
-    /// Condition number of the column-scaled `A` over its numerical rank.
+    /// Condition number of the column-scaled `A` over its numerical rank: exact where singular values were taken, an
+    /// estimate within a small factor (of the 1-norm condition number) elsewhere.
     pub condition: f64,
     /// `‖b − A x‖`.
     pub residual_norm: f64,
     /// `‖Aᵀr‖ / (‖A‖_F ‖r‖)`: zero at the minimiser, and at most 1. Zero when the residual is zero.
     pub residual_orthogonality: f64,
+    /// Steps of LSQR, zero on the direct paths.
+    pub iterations: usize,
 }
 
 /// Largest condition number for which the Gram path is taken by [`Method::Auto`]: error about `ε·cond² < 1e-8` before
 /// the refinement step.
 const GRAM_CONDITION: f64 = 1e4;
+/// Rows of the sketch per column: LSQR then gains a digit in 3.3 steps.
+const SKETCH_ROWS: usize = 4;
+/// Beyond this the triangular factor of a sketch is no preconditioner.
+const SKETCH_CONDITION: f64 = 1e14;
+/// Steps of LSQR that gain the second eight digits.
+const SECOND_ROUND: usize = 24;
+/// Seed of the sketch: the answer does not depend on it beyond rounding.
+const SKETCH_SEED: u64 = 0x6c73_7473_71;
+/// Columns up to which the singular values of R are always taken, and the condition from which they are beyond.
+const SVD_COLUMNS: usize = 64;
+const SVD_CONDITION: f64 = 1e10;
 
-/// Solves `min ‖A x − b‖₂` (row LA-3). Cost `n·d²` to `2·n·d²` flops.
+/// Predicted nanoseconds of the three paths for a dense `n × d` matrix, one thread; fitted to the criterion group
+/// `linalg/least squares paths`. Only their ratios matter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Predicted {
+    /// Gram + Cholesky.
+    pub gram: f64,
+    /// TSQR.
+    pub tsqr: f64,
+    /// Sketch + LSQR; infinite below `n = 8d`.
+    pub sketched: f64,
+}
+
+/// The cost model of [`Method::Auto`].
+pub fn predict(n: usize, d: usize) -> Predicted {
+    let (rows, d) = (n as f64, d as f64);
+    let entries = rows * d;
+    // Per entry and column; small blocks do not fill the kernels.
+    let (gram, tsqr) = (0.014 + 0.6 / d, 0.045 + 4.0 / d);
+    // A product with A or Aᵀ streams through memory.
+    let steps = 47.0;
+    Predicted {
+        gram: entries * (d * gram + 0.6) + 0.4 * d * d * d,
+        tsqr: entries * (d * tsqr + 0.6) + 2.0 * d * d * d * tsqr,
+        sketched: if rows < 8.0 * d {
+            f64::INFINITY
+        } else {
+            entries * (1.6 + steps * 2.0 * 0.2) + SKETCH_ROWS as f64 * d * d * d * tsqr
+        },
+    }
+}
+
+/// Solves `min ‖A x − b‖₂` (row LA-3). Cost `n·d²` to `2·n·d²` flops, or less by sketching.
 ///
 /// ```
 /// use samplewise_linalg::{Matrix, lstsq::{Method, least_squares}};
@@ -65,36 +125,105 @@ const GRAM_CONDITION: f64 = 1e4;
 /// solution is too large for a number.
 pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquares, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
+    check_shapes(n, d, b)?;
+    a.check_finite("a")?;
+    let scales = leverage::column_scales(a);
+    let scaled = Matrix::from_fn(n, d, |i, j| a[(i, j)] / scales[j]);
+    let (target, b_scale) = scale_target(b);
+    if n < d && method == Method::Gram {
+        return Err(LinalgError::NotPositiveDefinite { pivot: n, value: 0.0 });
+    }
+    let solved = solve_dense(&scaled, &target, method)?;
+    certify(&scaled, &target, solved, &scales, b_scale)
+}
+
+/// Solves `min ‖A x − b‖₂` for a sparse `A` by sketching and LSQR (row LA-3): `O(nnz)` per step and no fill-in beyond a
+/// sketch of `4d × d`. A rank-deficient `A` is solved by plain LSQR, which tends to the answer of least norm.
+///
+/// # Errors
+/// As [`least_squares`]; [`LinalgError::TooLarge`] when the sketch cannot be reserved; [`LinalgError::NoConvergence`] when
+/// LSQR meets its limit of 10,000 steps, or the observer stops it, before `‖Aᵀr‖ ≤ 1e-10·‖A‖·‖r‖`.
+pub fn sparse_least_squares(
+    a: &CsrMatrix,
+    b: &[f64],
+    observer: &mut dyn Observer,
+) -> Result<LeastSquares, LinalgError> {
+    let (n, d) = a.shape();
+    check_shapes(n, d, b)?;
+    let mut largest = vec![0.0_f64; d];
+    for (_, j, v) in a.iter() {
+        largest[j] = largest[j].max(v.abs());
+    }
+    let scales: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
+    let mut scaled = a.clone();
+    let divisors: Vec<f64> = a.indices().iter().map(|&j| scales[j as usize]).collect();
+    scaled.values_mut().iter_mut().zip(&divisors).for_each(|(v, s)| *v /= s);
+    let (target, b_scale) = scale_target(b);
+    let preconditioned = if n >= 8 * d {
+        let sketch = Sketch::new(Kind::SparseSign, (SKETCH_ROWS * d).max(16), SKETCH_SEED)?;
+        let column = Matrix::from_vec(n, 1, target.clone())?;
+        by_sketch(&scaled, &sketch.apply_csr(&scaled)?, &sketch.apply(&column)?, &target, observer)?
+    } else {
+        None
+    };
+    let solved = match preconditioned {
+        Some(s) => s,
+        None => {
+            let options = KrylovOptions { tolerance: 1e-13, max_iterations: 10_000, ..KrylovOptions::default() };
+            let fit = krylov::lsqr(&scaled, &target, &options, observer)?;
+            if fit.status != Status::Converged && fit.residual_orthogonality > 1e-10 {
+                return Err(LinalgError::NoConvergence { method: "LSQR" });
+            }
+            // Without a factor there is neither a rank nor a condition to report.
+            Solved { x: fit.x, path: Path::MinimumNorm, rank: n.min(d), condition: f64::INFINITY, iterations: fit.iterations }
+        }
+    };
+    certify(&scaled, &target, solved, &scales, b_scale)
+}
+
+fn check_shapes(n: usize, d: usize, b: &[f64]) -> Result<(), LinalgError> {
     if n == 0 || d == 0 {
         return Err(LinalgError::Empty { argument: "a" });
     }
     if b.len() != n {
         return Err(LinalgError::Length { argument: "b", given: b.len(), expected: n });
     }
-    a.check_finite("a")?;
     if let Some(row) = b.iter().position(|v| !v.is_finite()) {
         return Err(LinalgError::NotFinite { argument: "b", row, column: 0, value: b[row] });
     }
-    let scales = leverage::column_scales(a);
-    let b_scale = chunk::power_of_two_scale(b.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
-    let scaled = Matrix::from_fn(n, d, |i, j| a[(i, j)] / scales[j]);
-    let target: Vec<f64> = b.iter().map(|v| v / b_scale).collect();
-    if n < d && method == Method::Gram {
-        return Err(LinalgError::NotPositiveDefinite { pivot: n, value: 0.0 });
-    }
-    let solved = if n >= d && method != Method::Tsqr { by_gram(&scaled, &target, method)? } else { None };
-    let (mut x, path, rank, condition) = match solved {
-        Some(s) => s,
-        None => by_triangular(&scaled, &target)?,
-    };
-    let mut residual = vec![0.0; n];
-    scaled.multiply_vector_into(&x, &mut residual);
-    residual.iter_mut().zip(&target).for_each(|(r, t)| *r = t - *r);
-    let mut gradient = vec![0.0; d];
-    scaled.multiply_transpose_vector_into(&residual, &mut gradient);
+    Ok(())
+}
+
+fn scale_target(b: &[f64]) -> (Vec<f64>, f64) {
+    let scale = chunk::power_of_two_scale(b.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
+    (b.iter().map(|v| v / scale).collect(), scale)
+}
+
+struct Solved {
+    x: Vec<f64>,
+    path: Path,
+    rank: usize,
+    condition: f64,
+    iterations: usize,
+}
+
+/// Residual and gradient of the scaled problem, computed anew, and the answer in the units of the caller.
+fn certify(
+    scaled: &dyn LinearOperator,
+    target: &[f64],
+    solved: Solved,
+    scales: &[f64],
+    b_scale: f64,
+) -> Result<LeastSquares, LinalgError> {
+    let (n, d) = scaled.shape();
+    let Solved { mut x, path, rank, condition, iterations } = solved;
+    let (mut residual, mut gradient) = (vec![0.0; n], vec![0.0; d]);
+    scaled.apply_into(&x, &mut residual);
+    residual.iter_mut().zip(target).for_each(|(r, t)| *r = t - *r);
+    scaled.apply_transpose_into(&residual, &mut gradient);
     let residual_norm = chunk::norm(&residual);
-    let scale = scaled.norm() * residual_norm;
-    for (x, s) in x.iter_mut().zip(&scales) {
+    let scale = scaled.frobenius_norm() * residual_norm;
+    for (x, s) in x.iter_mut().zip(scales) {
         let ratio = b_scale / s;
         *x = if ratio.is_normal() { *x * ratio } else { *x / s * b_scale };
         if !x.is_finite() {
@@ -112,21 +241,65 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
         condition,
         residual_norm: residual_norm * b_scale,
         residual_orthogonality: if scale > 0.0 { chunk::norm(&gradient) / scale } else { 0.0 },
+        iterations,
     })
 }
 
-type Solved = (Vec<f64>, Path, usize, f64);
+fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgError> {
+    let (n, d) = (a.rows(), a.columns());
+    if n >= d {
+        if method == Method::Gram || (method == Method::Auto && !sample_is_ill_conditioned(a)?) {
+            match by_gram(a, b, method)? {
+                Some(solved) => return Ok(solved),
+                None => debug_assert!(method == Method::Auto),
+            }
+        }
+        let costs = predict(n, d);
+        if method == Method::Sketched || (method == Method::Auto && costs.sketched < costs.tsqr) {
+            if let Some(solved) = dense_by_sketch(a, b)? {
+                return Ok(solved);
+            }
+        }
+    }
+    by_triangular(a, b)
+}
+
+/// Looks at every eighth row before a Gram matrix is computed in vain: true when their condition, over the columns that
+/// they fill, is already beyond what the Gram path takes. A hint only, in either direction.
+fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
+    let (n, d) = (a.rows(), a.columns());
+    if n < 64 * d {
+        return Ok(false);
+    }
+    let rows: Vec<usize> = (0..n).step_by(8).collect();
+    let sample = a.select_rows(&rows);
+    let g = gram::gram(&sample, None, None)?.matrix;
+    let filled: Vec<usize> = (0..d).filter(|&j| g[(j, j)] > 0.0).collect();
+    let g = Matrix::from_fn(filled.len(), filled.len(), |i, j| g[(filled[i], filled[j])]);
+    Ok(match factor::Cholesky::new(&g, 0.0) {
+        Ok(f) => gram_condition(&g, &f) > GRAM_CONDITION,
+        Err(_) => true,
+    })
+}
+
+/// Condition of `A` from that of its Gram matrix.
+fn gram_condition(g: &Matrix, f: &factor::Cholesky) -> f64 {
+    let solve = |x: &mut [f64]| f.solve_in_place(x);
+    factor::condition_estimate(factor::norm_1(g), g.rows(), solve, solve).sqrt()
+}
 
 fn by_gram(a: &Matrix, b: &[f64], method: Method) -> Result<Option<Solved>, LinalgError> {
     let d = a.columns();
     let g = gram::gram(a, None, Some(b))?;
-    let (values, _) = factor::symmetric_eigen(&g.matrix)?;
-    let condition = (values[d - 1].max(0.0) / values[0].max(f64::MIN_POSITIVE)).sqrt();
-    let trusted = values[0] > 0.0 && condition <= GRAM_CONDITION;
-    if method == Method::Auto && !trusted {
+    let factor = match factor::Cholesky::new(&g.matrix, 0.0) {
+        Ok(f) => f,
+        Err(_) if method == Method::Auto => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let condition = gram_condition(&g.matrix, &factor);
+    if method == Method::Auto && condition > GRAM_CONDITION {
         return Ok(None);
     }
-    let factor = factor::Cholesky::new(&g.matrix, 0.0)?;
     let mut x = g.right;
     factor.solve_in_place(&mut x);
     let mut residual = vec![0.0; a.rows()];
@@ -136,7 +309,93 @@ fn by_gram(a: &Matrix, b: &[f64], method: Method) -> Result<Option<Solved>, Lina
     a.multiply_transpose_vector_into(&residual, &mut correction);
     factor.solve_in_place(&mut correction);
     chunk::axpy(1.0, &correction, &mut x);
-    Ok(Some((x, Path::Gram, d, condition)))
+    Ok(Some(Solved { x, path: Path::Gram, rank: d, condition, iterations: 0 }))
+}
+
+fn dense_by_sketch(a: &Matrix, b: &[f64]) -> Result<Option<Solved>, LinalgError> {
+    let (n, d) = (a.rows(), a.columns());
+    if n < 8 * d {
+        return Ok(None);
+    }
+    let sketch = Sketch::new(Kind::SparseSign, (SKETCH_ROWS * d).max(16), SKETCH_SEED)?;
+    let column = Matrix::from_vec(n, 1, b.to_vec())?;
+    by_sketch(a, &sketch.apply(a)?, &sketch.apply(&column)?, b, &mut ())
+}
+
+/// `A R⁻¹`.
+struct Preconditioned<'a> {
+    a: &'a dyn LinearOperator,
+    r: &'a Matrix,
+}
+
+impl LinearOperator for Preconditioned<'_> {
+    fn shape(&self) -> (usize, usize) {
+        self.a.shape()
+    }
+    fn apply_into(&self, x: &[f64], y: &mut [f64]) {
+        let mut t = x.to_vec();
+        factor::solve_upper_in_place(self.r, &mut t);
+        self.a.apply_into(&t, y);
+    }
+    fn apply_transpose_into(&self, x: &[f64], y: &mut [f64]) {
+        self.a.apply_transpose_into(x, y);
+        factor::solve_upper_transpose_in_place(self.r, y);
+    }
+}
+
+/// The answer of the sketched problem, then LSQR on what is left of `b`, twice: the second round removes the rounding that
+/// the preconditioner amplified in the first.
+fn by_sketch(
+    a: &dyn LinearOperator,
+    sketched_a: &Matrix,
+    sketched_b: &Matrix,
+    b: &[f64],
+    observer: &mut dyn Observer,
+) -> Result<Option<Solved>, LinalgError> {
+    let (n, d) = a.shape();
+    let joined = Matrix::from_fn(sketched_a.rows(), d + 1, |i, j| {
+        if j < d { sketched_a[(i, j)] } else { sketched_b[(i, 0)] }
+    });
+    let whole = tsqr::tsqr(&joined).r;
+    let r = Matrix::from_fn(d, d, |i, j| whole[(i, j)]);
+    if (0..d).any(|j| r[(j, j)] == 0.0) {
+        return Ok(None);
+    }
+    let condition = triangular_condition(&r);
+    if condition.is_nan() || condition > SKETCH_CONDITION {
+        return Ok(None);
+    }
+    let mut x: Vec<f64> = (0..d).map(|i| whole[(i, d)]).collect();
+    factor::solve_upper_in_place(&r, &mut x);
+    let operator = Preconditioned { a, r: &r };
+    let mut residual = vec![0.0; n];
+    let mut iterations = 0;
+    for (tolerance, max_iterations) in [(1e-8, 100), (1e-15, SECOND_ROUND)] {
+        a.apply_into(&x, &mut residual);
+        residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
+        let options = KrylovOptions { tolerance, max_iterations, ..KrylovOptions::default() };
+        let fit = krylov::lsqr(&operator, &residual, &options, observer)?;
+        iterations += fit.iterations;
+        if fit.status == Status::Cancelled || fit.status == Status::NotFinite {
+            return Err(LinalgError::NoConvergence { method: "preconditioned LSQR" });
+        }
+        if fit.status == Status::Limit && max_iterations > SECOND_ROUND {
+            return Ok(None);
+        }
+        let mut step = fit.x;
+        factor::solve_upper_in_place(&r, &mut step);
+        chunk::axpy(1.0, &step, &mut x);
+    }
+    Ok(Some(Solved { x, path: Path::Sketched, rank: d, condition, iterations }))
+}
+
+fn triangular_condition(r: &Matrix) -> f64 {
+    factor::condition_estimate(
+        factor::norm_1(r),
+        r.rows(),
+        |x| factor::solve_upper_in_place(r, x),
+        |x| factor::solve_upper_transpose_in_place(r, x),
+    )
 }
 
 fn by_triangular(a: &Matrix, b: &[f64]) -> Result<Solved, LinalgError> {
@@ -147,12 +406,21 @@ fn by_triangular(a: &Matrix, b: &[f64]) -> Result<Solved, LinalgError> {
         let joined = Matrix::from_fn(n, d + 1, |i, j| if j < d { a[(i, j)] } else { b[i] });
         let r = tsqr::tsqr(&joined).r;
         let square = Matrix::from_fn(d, d, |i, j| r[(i, j)]);
+        let right = r.copy_column(d)[..d].to_vec();
+        if d > SVD_COLUMNS && (0..d).all(|j| square[(j, j)] != 0.0) {
+            let condition = triangular_condition(&square);
+            if condition < SVD_CONDITION {
+                let mut x = right;
+                factor::solve_upper_in_place(&square, &mut x);
+                return Ok(Solved { x, path: Path::Tsqr, rank: d, condition, iterations: 0 });
+            }
+        }
         // faer drops what is left of a column below 16·rows·ε; the rows of R then move up and its last pivot vanishes.
         let skipped = 16.0 * (d + 1 + 2048) as f64 * f64::EPSILON;
         if square[(d - 1, d - 1)].abs() <= skipped * chunk::norm(&square.copy_column(d - 1)) {
             relative = skipped;
         }
-        (factor::dense_svd(&square)?, r.copy_column(d)[..d].to_vec())
+        (factor::dense_svd(&square)?, right)
     } else {
         (factor::dense_svd(a)?, b.to_vec())
     };
@@ -165,5 +433,6 @@ fn by_triangular(a: &Matrix, b: &[f64]) -> Result<Solved, LinalgError> {
         chunk::axpy(coefficient, &svd.v.copy_column(j), &mut x);
     }
     let condition = if rank == 0 { 1.0 } else { top / svd.s[rank - 1] };
-    Ok((x, if rank == d { Path::Tsqr } else { Path::MinimumNorm }, rank, condition))
+    let path = if rank == d { Path::Tsqr } else { Path::MinimumNorm };
+    Ok(Solved { x, path, rank, condition, iterations: 0 })
 }

@@ -12,6 +12,21 @@ pub trait LinearOperator: Sync {
     /// `y = Aᵀ x`.
     fn apply_transpose_into(&self, x: &[f64], y: &mut [f64]);
 
+    /// Frobenius norm, exact where the entries are at hand; otherwise from the products with the unit vectors.
+    fn frobenius_norm(&self) -> f64 {
+        let (m, n) = self.shape();
+        let (mut unit, mut column) = (vec![0.0; n], vec![0.0; m]);
+        let norms: Vec<f64> = (0..n)
+            .map(|j| {
+                unit.fill(0.0);
+                unit[j] = 1.0;
+                self.apply_into(&unit, &mut column);
+                chunk::norm(&column)
+            })
+            .collect();
+        chunk::norm(&norms)
+    }
+
     /// `A X` for a block of columns.
     fn apply_block(&self, x: &Matrix) -> Matrix {
         by_columns(x, self.shape().0, |x, y| self.apply_into(x, y))
@@ -45,6 +60,9 @@ impl LinearOperator for Matrix {
     fn apply_transpose_into(&self, x: &[f64], y: &mut [f64]) {
         self.multiply_transpose_vector_into(x, y);
     }
+    fn frobenius_norm(&self) -> f64 {
+        self.norm()
+    }
     fn apply_block(&self, x: &Matrix) -> Matrix {
         self.multiply(x).expect("the block has as many rows as the operator has columns")
     }
@@ -60,8 +78,14 @@ impl LinearOperator for CsrMatrix {
     fn apply_transpose_into(&self, x: &[f64], y: &mut [f64]) {
         spmm::multiply_transpose_vector_into(self, x, y);
     }
+    fn frobenius_norm(&self) -> f64 {
+        chunk::norm(self.values())
+    }
     fn apply_block(&self, x: &Matrix) -> Matrix {
         spmm::multiply(self, x)
+    }
+    fn apply_transpose_block(&self, x: &Matrix) -> Matrix {
+        spmm::multiply_transpose(self, x)
     }
 }
 
@@ -91,6 +115,9 @@ impl LinearOperator for BothOrientations {
     }
     fn apply_transpose_into(&self, x: &[f64], y: &mut [f64]) {
         self.by_column.apply_into(x, y);
+    }
+    fn frobenius_norm(&self) -> f64 {
+        self.by_row.frobenius_norm()
     }
     fn apply_block(&self, x: &Matrix) -> Matrix {
         spmm::multiply(&self.by_row, x)

@@ -1,7 +1,7 @@
 //! One test per row of the facade in paper-refs.md: identities against the definitions, on every small shape.
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
-use samplewise_linalg::lstsq::{Method, Path, least_squares};
+use samplewise_linalg::lstsq::{Method, Path, least_squares, sparse_least_squares};
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
@@ -169,6 +169,49 @@ fn least_squares_is_right_up_to_condition_1e12() {
         assert_eq!(fit.path == Path::Gram, condition < 1e4, "the dispatcher at {condition:e}");
         assert_eq!(fit.rank, 12);
     }
+}
+
+/// LA-3: sketching gives the answer of TSQR on dense and sparse systems with noise, and its steps do not grow with the
+/// condition number; 47 is what a distortion of ½ needs for 1e-14.
+#[test]
+fn sketched_least_squares_agrees_with_tsqr_at_any_condition() {
+    for condition in [1e2, 1e5, 1e8] {
+        let a = ill_conditioned(4000, 30, condition, 3);
+        let noise = gaussian(4000, 1, 8);
+        let mut b = vec![0.0; 4000];
+        a.multiply_vector_into(&[1.0; 30], &mut b);
+        b.iter_mut().zip(noise.as_slice()).for_each(|(b, e)| *b += 1e-3 * e);
+        let direct = least_squares(&a, &b, Method::Tsqr).unwrap();
+        let sketched = least_squares(&a, &b, Method::Sketched).unwrap();
+        assert_eq!((direct.path, sketched.path), (Path::Tsqr, Path::Sketched));
+        assert!(sketched.iterations <= 47, "{} steps at {condition:e}", sketched.iterations);
+        assert!((sketched.residual_norm / direct.residual_norm - 1.0).abs() < 1e-12);
+        assert!(sketched.residual_orthogonality < 1e-14 + 3.0 * direct.residual_orthogonality, "{sketched:?} {direct:?}");
+        let scale = direct.x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        let error = direct.x.iter().zip(&sketched.x).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
+        assert!(error < 1e3 * condition * f64::EPSILON, "{error:e} at {condition:e}");
+        assert!(sketched.condition > condition / 10.0 && sketched.condition < 100.0 * condition);
+    }
+    let s = Streams::new(5);
+    let mut coo = CooBuilder::new(3000, 40);
+    for i in 0..3000 {
+        for t in 0..4 {
+            let j = (s.uniform(8 * i + t) * 40.0) as usize;
+            coo.push(i as usize, j, s.uniform(8 * i + t + 4) - 0.5).unwrap();
+        }
+    }
+    let sparse = coo.build(Duplicates::Sum).unwrap();
+    let b: Vec<f64> = (0..3000).map(|i| s.uniform(i + 1_000_000)).collect();
+    let fit = sparse_least_squares(&sparse, &b, &mut ()).unwrap();
+    let dense = least_squares(&sparse.copy_to_dense(), &b, Method::Tsqr).unwrap();
+    assert_eq!(fit.path, Path::Sketched);
+    assert!(fit.x.iter().zip(&dense.x).all(|(a, b)| (a - b).abs() < 1e-12));
+    // More columns than an eighth of the rows: plain LSQR, least norm.
+    let wide = sparse.transpose();
+    let fit = sparse_least_squares(&wide, &b[..40], &mut ()).unwrap();
+    let dense = least_squares(&wide.copy_to_dense(), &b[..40], Method::Auto).unwrap();
+    assert_eq!(fit.path, Path::MinimumNorm);
+    assert!(fit.residual_norm < 1e-10 && fit.x.iter().zip(&dense.x).all(|(a, b)| (a - b).abs() < 1e-10));
 }
 
 /// LA-3: with duplicate columns the residual is still orthogonal and the answer is the one of least norm.
