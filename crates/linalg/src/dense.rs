@@ -337,6 +337,12 @@ impl<'a, T: Real> MatrixView<'a, T> {
         self.data[i * self.row_stride + j * self.column_stride]
     }
 
+    /// Entries, row stride and column stride.
+    #[cfg(feature = "faer")]
+    pub(crate) fn parts(self) -> (&'a [T], usize, usize) {
+        (self.data, self.row_stride, self.column_stride)
+    }
+
     /// The transposed view; nothing moves.
     #[must_use]
     pub fn transpose(self) -> Self {

@@ -19,6 +19,7 @@
 //! | [`sketch`] | Gaussian, sparse-sign, CountSketch and SRHT embeddings | LA-10 |
 //! | [`krylov`] | LSQR, LSMR and conjugate gradients, with limits, observers and true residuals | LA-11 |
 //! | [`factor`] | Cholesky, symmetric eigenvalues, dense SVD | |
+//! | [`convert`] | faer, nalgebra, nalgebra-sparse and ndarray, each behind a feature | |
 //! | [`summary`] | mergeable summaries with versioned bytes | LA-8 |
 //! | [`observe`], [`random`], [`chunk`] | progress and cancellation, counter-based streams, fixed-order sums | LA-9 |
 //!
@@ -28,6 +29,7 @@
 #![warn(missing_docs)]
 
 pub mod chunk;
+pub mod convert;
 pub mod dense;
 pub mod error;
 pub mod factor;

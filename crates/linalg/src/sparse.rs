@@ -185,6 +185,11 @@ impl<T: Real> CsrMatrix<T> {
         self.offsets[i]..self.offsets[i + 1]
     }
 
+    /// Where each row begins in [`CsrMatrix::values`], and the number of entries at the end.
+    pub fn offsets(&self) -> &[usize] {
+        &self.offsets
+    }
+
     /// Column indices, row after row.
     pub fn indices(&self) -> &[u32] {
         &self.indices
