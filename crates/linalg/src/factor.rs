@@ -130,9 +130,8 @@ pub fn condition_estimate(
         x[at] = 1.0;
     }
     // Higham's second vector, against matrices that deceive the ascent.
-    let mut x: Vec<f64> = (0..d)
-        .map(|i| (1.0 + i as f64 / (d as f64 - 1.0).max(1.0)) * if i % 2 == 0 { 1.0 } else { -1.0 })
-        .collect();
+    let mut x: Vec<f64> =
+        (0..d).map(|i| (1.0 + i as f64 / (d as f64 - 1.0).max(1.0)) * if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
     solve(&mut x);
     let other = 2.0 * x.iter().map(|v| v.abs()).sum::<f64>() / (3.0 * d as f64);
     if other.is_nan() {
@@ -153,7 +152,8 @@ pub fn norm_1(a: &Matrix) -> f64 {
 /// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix; its lower triangle is read.
 ///
 /// # Errors
-/// [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`].
+/// [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`]; [`LinalgError::OutOfRange`] when an eigenvalue is too large
+/// for a number.
 pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
     a.check_finite("a")?;
     let n = a.rows();
@@ -161,6 +161,7 @@ pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
     if n == 0 {
         return Ok((Vec::new(), Matrix::zeros(0, 0)));
     }
+    let (scaled, scale) = scaled_entries(a);
     let mut values = faer::diag::Diag::<f64>::zeros(n);
     let mut vectors = faer::Mat::<f64>::zeros(n, n);
     let params = faer::Spec::default();
@@ -171,7 +172,7 @@ pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
         params,
     ));
     faer::linalg::evd::self_adjoint_evd(
-        faer::MatRef::from_row_major_slice(a.as_slice(), n, n),
+        faer::MatRef::from_row_major_slice(&scaled, n, n),
         values.as_mut(),
         Some(vectors.as_mut()),
         faer::Par::Seq,
@@ -179,7 +180,18 @@ pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
         params,
     )
     .map_err(|_| LinalgError::NoConvergence { method: "symmetric eigenvalue iteration" })?;
-    Ok((values.column_vector().iter().copied().collect(), Matrix::from_fn(n, n, |i, j| vectors[(i, j)])))
+    let values: Vec<f64> = values.column_vector().iter().map(|x| x * scale).collect();
+    if let Some(&value) = values.iter().find(|v| !v.is_finite()) {
+        return Err(LinalgError::OutOfRange { argument: "eigenvalue", value, allowed: "finite; scale a" });
+    }
+    Ok((values, Matrix::from_fn(n, n, |i, j| vectors[(i, j)])))
+}
+
+/// Entries divided by the power of two at their largest, which keeps squares inside the range of `f64` and changes no digit.
+fn scaled_entries(a: &Matrix) -> (Vec<f64>, f64) {
+    let largest = a.as_slice().iter().fold(0.0_f64, |s, x| s.max(x.abs()));
+    let scale = chunk::power_of_two_scale(largest);
+    (a.as_slice().iter().map(|x| x / scale).collect(), scale)
 }
 
 /// Thin singular value decomposition `A = U diag(s) Vᵀ`, `s` descending.
@@ -196,7 +208,8 @@ pub struct DenseSvd {
 /// Thin SVD of a dense matrix. Cost `O(m·n·min(m, n))` flops, one thread.
 ///
 /// # Errors
-/// [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`].
+/// [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`]; [`LinalgError::OutOfRange`] when a singular value is too
+/// large for a number.
 pub fn dense_svd(a: &Matrix) -> Result<DenseSvd, LinalgError> {
     a.check_finite("a")?;
     let (m, n) = (a.rows(), a.columns());
@@ -204,10 +217,7 @@ pub fn dense_svd(a: &Matrix) -> Result<DenseSvd, LinalgError> {
     if k == 0 {
         return Ok(DenseSvd { u: Matrix::zeros(m, 0), s: Vec::new(), v: Matrix::zeros(n, 0) });
     }
-    // A power of two keeps squares inside the range of f64 and changes no digit.
-    let largest = a.as_slice().iter().fold(0.0_f64, |s, x| s.max(x.abs()));
-    let scale = chunk::power_of_two_scale(largest);
-    let scaled: Vec<f64> = a.as_slice().iter().map(|x| x / scale).collect();
+    let (scaled, scale) = scaled_entries(a);
     let mut s = faer::diag::Diag::<f64>::zeros(k);
     let (mut u, mut v) = (faer::Mat::<f64>::zeros(m, k), faer::Mat::<f64>::zeros(n, k));
     let params = faer::Spec::default();
@@ -224,9 +234,13 @@ pub fn dense_svd(a: &Matrix) -> Result<DenseSvd, LinalgError> {
         params,
     )
     .map_err(|_| LinalgError::NoConvergence { method: "singular value iteration" })?;
+    let s: Vec<f64> = s.column_vector().iter().map(|x| x * scale).collect();
+    if let Some(&value) = s.iter().find(|s| !s.is_finite()) {
+        return Err(LinalgError::OutOfRange { argument: "singular value", value, allowed: "finite; scale a" });
+    }
     Ok(DenseSvd {
         u: Matrix::from_fn(m, k, |i, j| u[(i, j)]),
-        s: s.column_vector().iter().map(|x| x * scale).collect(),
+        s,
         v: Matrix::from_fn(n, k, |i, j| v[(i, j)]),
     })
 }

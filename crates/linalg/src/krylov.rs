@@ -360,12 +360,8 @@ pub fn lsmr(
             }
             examine_below = gradient / 4.0;
         }
-        let progress = Progress {
-            stage: "LSMR",
-            step: iterations,
-            total: Some(options.max_iterations),
-            value: Some(gradient),
-        };
+        let progress =
+            Progress { stage: "LSMR", step: iterations, total: Some(options.max_iterations), value: Some(gradient) };
         if observer.step(progress) == ControlFlow::Break(()) {
             status = Status::Cancelled;
         }
@@ -426,7 +422,10 @@ mod tests {
                 let g = crate::gram::gram(&a, None, Some(&b)).unwrap();
                 let mut want = g.right.clone();
                 crate::factor::Cholesky::new(&g.matrix, damping * damping).unwrap().solve_in_place(&mut want);
-                assert!(fit.x.iter().zip(&want).all(|(x, w)| (x - w).abs() < 1e-10), "damping {damping}: {fit:?} {want:?}");
+                assert!(
+                    fit.x.iter().zip(&want).all(|(x, w)| (x - w).abs() < 1e-10),
+                    "damping {damping}: {fit:?} {want:?}"
+                );
                 assert!(fit.status == Status::Converged && fit.residual_orthogonality < 1e-11, "{fit:?}");
             }
             let short = KrylovOptions { max_iterations: 2, ..KrylovOptions::default() };

@@ -175,7 +175,13 @@ pub fn sparse_least_squares(
                 return Err(LinalgError::NoConvergence { method: "LSQR" });
             }
             // Without a factor there is neither a rank nor a condition to report.
-            Solved { x: fit.x, path: Path::MinimumNorm, rank: n.min(d), condition: f64::INFINITY, iterations: fit.iterations }
+            Solved {
+                x: fit.x,
+                path: Path::MinimumNorm,
+                rank: n.min(d),
+                condition: f64::INFINITY,
+                iterations: fit.iterations,
+            }
         }
     };
     certify(&scaled, &target, solved, &scales, b_scale)
@@ -353,9 +359,8 @@ fn by_sketch(
     observer: &mut dyn Observer,
 ) -> Result<Option<Solved>, LinalgError> {
     let (n, d) = a.shape();
-    let joined = Matrix::from_fn(sketched_a.rows(), d + 1, |i, j| {
-        if j < d { sketched_a[(i, j)] } else { sketched_b[(i, 0)] }
-    });
+    let joined =
+        Matrix::from_fn(sketched_a.rows(), d + 1, |i, j| if j < d { sketched_a[(i, j)] } else { sketched_b[(i, 0)] });
     let whole = tsqr::tsqr(&joined).r;
     let r = Matrix::from_fn(d, d, |i, j| whole[(i, j)]);
     if (0..d).any(|j| r[(j, j)] == 0.0) {

@@ -261,7 +261,8 @@ mod tests {
                 let values = factor::dense_svd(&s).unwrap().s;
                 let inside = values[0] <= 1.5 && values[d - 1] >= 0.5;
                 // Two spikes meet in one bucket of a CountSketch with probability about d²/2s: its known weakness.
-                failures += usize::from(!inside && !(kind == Kind::CountSketch && std::ptr::eq(basis, &raw const spikes)));
+                failures +=
+                    usize::from(!inside && !(kind == Kind::CountSketch && std::ptr::eq(basis, &raw const spikes)));
             }
         }
         assert!(failures <= 2, "{failures} of 240");

@@ -118,14 +118,7 @@ impl<T: Real> Rows<'_, T> {
 }
 
 #[inline(always)]
-fn panel<T: Real, const W: usize>(
-    indices: &[u32],
-    values: &[T],
-    x: &[T],
-    k: usize,
-    at: usize,
-    y: &mut [T],
-) -> usize {
+fn panel<T: Real, const W: usize>(indices: &[u32], values: &[T], x: &[T], k: usize, at: usize, y: &mut [T]) -> usize {
     let mut acc = [T::default(); W];
     for (&j, &v) in indices.iter().zip(values) {
         let from = j as usize * k + at;

@@ -41,7 +41,8 @@ pub struct TruncatedSvd {
 /// `O((m + n)·(k·steps)²)`. `k` is cut at `min(m, n)`. The same seed gives the same result for every thread count.
 ///
 /// # Errors
-/// [`LinalgError::NotFinite`] when a product is not finite; [`LinalgError::Empty`]; [`LinalgError::NoConvergence`].
+/// [`LinalgError::NotFinite`] when a product is not finite, [`LinalgError::OutOfRange`] when a singular value is too large
+/// for a number; [`LinalgError::Empty`]; [`LinalgError::NoConvergence`].
 pub fn truncated_svd<R: Rng + ?Sized>(
     a: &dyn LinearOperator,
     k: usize,
@@ -69,8 +70,11 @@ pub fn truncated_svd<R: Rng + ?Sized>(
     let v = Matrix::from_fn(n, kept, |i, j| small.u[(i, j)]);
     let s = small.s[..kept].to_vec();
     let av = a.apply_block(&v);
-    let residuals =
+    let residuals: Vec<f64> =
         (0..kept).map(|j| chunk::norm(&(0..m).map(|i| av[(i, j)] - s[j] * u[(i, j)]).collect::<Vec<_>>())).collect();
+    if let Some(&value) = residuals.iter().find(|r| !r.is_finite()) {
+        return Err(LinalgError::OutOfRange { argument: "residual of a triplet", value, allowed: "finite; scale a" });
+    }
     Ok(TruncatedSvd { u, s, v, residuals })
 }
 

@@ -30,7 +30,8 @@ fn f1_tall_ill_conditioned_least_squares_is_right() {
     let a = ill_conditioned(n, d, 1e12);
     let mut b = vec![0.0; n];
     a.multiply_vector_into(&vec![1.0; d], &mut b);
-    let error = |x: &[f64]| x.iter().map(|x| (x - 1.0).abs()).fold(0.0, |m: f64, e| if e.is_nan() { e } else { m.max(e) });
+    let error =
+        |x: &[f64]| x.iter().map(|x| (x - 1.0).abs()).fold(0.0, |m: f64, e| if e.is_nan() { e } else { m.max(e) });
     let fit = least_squares(&a, &b, Method::Auto).unwrap();
     let ours = error(&fit.x);
     assert!(ours < 1e-2 && fit.rank == d && fit.residual_norm < 1e-12, "{fit:?}");

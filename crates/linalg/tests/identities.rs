@@ -186,7 +186,10 @@ fn sketched_least_squares_agrees_with_tsqr_at_any_condition() {
         assert_eq!((direct.path, sketched.path), (Path::Tsqr, Path::Sketched));
         assert!(sketched.iterations <= 47, "{} steps at {condition:e}", sketched.iterations);
         assert!((sketched.residual_norm / direct.residual_norm - 1.0).abs() < 1e-12);
-        assert!(sketched.residual_orthogonality < 1e-14 + 3.0 * direct.residual_orthogonality, "{sketched:?} {direct:?}");
+        assert!(
+            sketched.residual_orthogonality < 1e-14 + 3.0 * direct.residual_orthogonality,
+            "{sketched:?} {direct:?}"
+        );
         let scale = direct.x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         let error = direct.x.iter().zip(&sketched.x).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
         assert!(error < 1e3 * condition * f64::EPSILON, "{error:e} at {condition:e}");

@@ -41,7 +41,12 @@ impl<'a, T: Real> TryFrom<MatrixView<'a, T>> for faer::MatRef<'a, T> {
         }
         if row_stride == 1 && column_stride >= rows {
             let needed = (columns - 1) * column_stride + rows;
-            return Ok(faer::MatRef::from_column_major_slice_with_stride(&data[..needed], rows, columns, column_stride));
+            return Ok(faer::MatRef::from_column_major_slice_with_stride(
+                &data[..needed],
+                rows,
+                columns,
+                column_stride,
+            ));
         }
         Err(LinalgError::OutOfRange {
             argument: "stride",
