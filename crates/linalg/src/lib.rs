@@ -17,6 +17,7 @@
 //! | [`fwht`] | fast Walsh–Hadamard transform | LA-7 |
 //! | [`fft`] | real FFT plans, cached per thread | |
 //! | [`sketch`] | Gaussian, sparse-sign, CountSketch and SRHT embeddings | LA-10 |
+//! | [`small`] | many small normal equations at once | LA-12 |
 //! | [`krylov`] | LSQR, LSMR and conjugate gradients, with limits, observers and true residuals | LA-11 |
 //! | [`factor`] | Cholesky, symmetric eigenvalues, dense SVD | |
 //! | [`convert`] | faer, nalgebra, nalgebra-sparse and ndarray, each behind a feature | |
@@ -44,6 +45,7 @@ pub mod operator;
 mod prefetch;
 pub mod random;
 pub mod sketch;
+pub mod small;
 pub mod sparse;
 pub mod spmm;
 pub mod summary;

@@ -1,0 +1,512 @@
+//! Many small weighted least-squares problems that share their rows: the half step of alternating minimisation.
+//!
+//! Problem `i` has one observation for every stored entry `(j, y)` of row `i` of a sparse matrix, with the features `v_j`:
+//! it is `min Σ w (v_jᵀx − y)² + ridge_i ‖x‖²`.
+//!
+//! *Gram*: observations are gathered in blocks of 64 into a padded panel, and products of eight columns with up to three
+//! registers of the others stay in registers over the whole block; only the blocks on and right of the diagonal are formed.
+//! *Solve*: as many problems as a register has lanes are factored at once, one per lane, from a packed triangle; the
+//! right-hand side is its last row, so that the forward solve is part of the factorisation. A pivot that is not positive
+//! spoils its own lane only.
+//!
+//! Floor: `k² + k` fused multiply-adds per observation over the lanes of a register (half of that for the triangle alone,
+//! plus diagonal blocks).
+use pulp::{Simd, bytemuck};
+use rayon::prelude::*;
+
+use crate::prefetch::prefetch;
+use crate::{CsrMatrix, LinalgError, Matrix, Real};
+
+/// Largest number of unknowns per problem.
+pub const MAX_UNKNOWNS: usize = 128;
+/// Observations gathered at a time: the panel stays in the first-level cache up to 64 unknowns.
+const BLOCK: usize = 64;
+/// Observations between a row being asked for and being copied.
+const AHEAD: usize = 16;
+/// Columns of a register tile.
+const TILE: usize = 8;
+
+/// Registers of one scalar type, on any instruction set.
+pub trait Lanes<T>: Simd + sealed::Sealed<T> {}
+
+mod sealed {
+    use super::{Simd, bytemuck};
+
+    pub trait Sealed<T>: Simd {
+        type V: Copy + bytemuck::Pod;
+        const WIDTH: usize;
+        fn splat(self, x: T) -> Self::V;
+        fn add_product(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+        fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+        fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+        fn div(self, a: Self::V, b: Self::V) -> Self::V;
+        fn sqrt(self, a: Self::V) -> Self::V;
+    }
+
+    macro_rules! lanes {
+        ($t:ty, $v:ident, $width:ident, $splat:ident, $fma:ident, $mul:ident, $sub:ident, $div:ident, $sqrt:ident) => {
+            impl<S: Simd> Sealed<$t> for S {
+                type V = S::$v;
+                const WIDTH: usize = S::$width;
+                #[inline(always)]
+                fn splat(self, x: $t) -> Self::V {
+                    Simd::$splat(self, x)
+                }
+                #[inline(always)]
+                fn add_product(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+                    Simd::$fma(self, a, b, c)
+                }
+                #[inline(always)]
+                fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+                    Simd::$mul(self, a, b)
+                }
+                #[inline(always)]
+                fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+                    Simd::$sub(self, a, b)
+                }
+                #[inline(always)]
+                fn div(self, a: Self::V, b: Self::V) -> Self::V {
+                    Simd::$div(self, a, b)
+                }
+                #[inline(always)]
+                fn sqrt(self, a: Self::V) -> Self::V {
+                    Simd::$sqrt(self, a)
+                }
+            }
+            impl<S: Simd> super::Lanes<$t> for S {}
+        };
+    }
+    lanes!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, mul_f64s, sub_f64s, div_f64s, sqrt_f64s);
+    lanes!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, mul_f32s, sub_f32s, div_f32s, sqrt_f32s);
+}
+
+/// Scalars of the batched solver, `f32` and `f64`: runs the kernel on the widest registers of this machine.
+pub trait SmallReal: Real + bytemuck::Pod {
+    #[doc(hidden)]
+    fn dispatch(group: Group<'_, Self>, scratch: &mut Scratch<Self>);
+}
+
+macro_rules! small_real {
+    ($($t:ty),*) => {$(
+        impl SmallReal for $t {
+            fn dispatch(group: Group<'_, $t>, scratch: &mut Scratch<$t>) {
+                struct Run<'a, 'b>(Group<'a, $t>, &'b mut Scratch<$t>);
+                impl pulp::WithSimd for Run<'_, '_> {
+                    type Output = ();
+                    #[inline(always)]
+                    fn with_simd<S: Simd>(self, s: S) {
+                        solve_group::<$t, S>(s, self.0, self.1);
+                    }
+                }
+                pulp::Arch::new().dispatch(Run(group, scratch));
+            }
+        }
+    )*};
+}
+small_real!(f32, f64);
+
+/// Consecutive problems.
+#[doc(hidden)]
+pub struct Group<'a, T: Real> {
+    problem: &'a Problem<'a, T>,
+    first: usize,
+    out: &'a mut [T],
+    solved: &'a mut [bool],
+}
+
+struct Problem<'a, T: Real> {
+    features: &'a Matrix<T>,
+    observations: &'a CsrMatrix<T>,
+    weights: Option<&'a [T]>,
+    ridge: &'a [T],
+}
+
+/// Buffers of one thread.
+#[doc(hidden)]
+#[derive(Default)]
+pub struct Scratch<T> {
+    panel: Vec<T>,
+    weighted: Vec<T>,
+    gram: Vec<T>,
+    triangle: Vec<T>,
+}
+
+/// Solves every problem and returns, for each, whether it could be (row LA-12): not with a pivot that is not positive,
+/// which takes `ridge = 0` and fewer independent observations than unknowns, or numbers out of range. Rows of `out` that
+/// could not be solved keep what they hold.
+///
+/// * `features` is `m × k`, row `j` is `v_j`; `k` at most 128.
+/// * `observations` is `n × m`: stored entries of row `i` are the observations of problem `i`.
+/// * `weights` has one finite entry, at least 0, per stored entry; ones when `None`.
+/// * `ridge` has one finite entry, at least 0, per problem.
+/// * `out` is `n × k`.
+///
+/// Cost `nnz·(k² + 3k)` flops for the Gram matrices and `n·k³/3` for the factorisations. Same bits for every number of
+/// threads on one instruction set.
+///
+/// ```
+/// use samplewise_linalg::{CooBuilder, Duplicates, Matrix, small};
+/// let features = Matrix::from_vec(3, 2, vec![1.0, 0.0, 1.0, 1.0, 1.0, 2.0])?;
+/// let mut y = CooBuilder::new(1, 3);
+/// for (j, value) in [1.0, 3.0, 5.0].into_iter().enumerate() {
+///     y.push(0, j, value)?;
+/// }
+/// let mut x = Matrix::zeros(1, 2);
+/// let solved = small::solve_normal_equations(&features, &y.build(Duplicates::Error)?, None, &[0.0], &mut x)?;
+/// assert!(solved[0] && (x[(0, 0)] - 1.0).abs() < 1e-12 && (x[(0, 1)] - 2.0).abs() < 1e-12);
+/// # Ok::<(), samplewise_linalg::LinalgError>(())
+/// ```
+///
+/// # Errors
+/// [`LinalgError::Shape`], [`LinalgError::Length`], [`LinalgError::NotFinite`], [`LinalgError::OutOfRange`].
+pub fn solve_normal_equations<T: SmallReal>(
+    features: &Matrix<T>,
+    observations: &CsrMatrix<T>,
+    weights: Option<&[T]>,
+    ridge: &[T],
+    out: &mut Matrix<T>,
+) -> Result<Vec<bool>, LinalgError> {
+    let (n, k) = (observations.rows(), features.columns());
+    check(features, observations, weights, ridge, out)?;
+    let mut solved = vec![false; n];
+    if n == 0 || k == 0 {
+        return Ok(vec![true; n]);
+    }
+    let problem = Problem { features, observations, weights, ridge };
+    // A multiple of every register width, so that groups of lanes do not depend on the threads.
+    const PROBLEMS: usize = 64;
+    out.as_mut_slice()
+        .par_chunks_mut(PROBLEMS * k)
+        .zip(solved.par_chunks_mut(PROBLEMS))
+        .enumerate()
+        .for_each_init(Scratch::default, |scratch, (g, (out, solved))| {
+            T::dispatch(Group { problem: &problem, first: g * PROBLEMS, out, solved }, scratch);
+        });
+    Ok(solved)
+}
+
+fn check<T: SmallReal>(
+    features: &Matrix<T>,
+    observations: &CsrMatrix<T>,
+    weights: Option<&[T]>,
+    ridge: &[T],
+    out: &Matrix<T>,
+) -> Result<(), LinalgError> {
+    let (n, k) = (observations.rows(), features.columns());
+    let shape = |argument, rows, columns, expected| Err(LinalgError::Shape { argument, rows, columns, expected });
+    if k > MAX_UNKNOWNS {
+        return shape("features", features.rows(), k, format!("at most {MAX_UNKNOWNS} columns"));
+    }
+    if observations.columns() != features.rows() {
+        return shape("observations", n, observations.columns(), format!("{} columns", features.rows()));
+    }
+    if out.rows() != n || out.columns() != k {
+        return shape("out", out.rows(), out.columns(), format!("{n} x {k}"));
+    }
+    if ridge.len() != n {
+        return Err(LinalgError::Length { argument: "ridge", given: ridge.len(), expected: n });
+    }
+    if let Some(w) = weights
+        && w.len() != observations.nnz()
+    {
+        return Err(LinalgError::Length { argument: "weights", given: w.len(), expected: observations.nnz() });
+    }
+    features.check_finite("features")?;
+    for (argument, values) in [("ridge", Some(ridge)), ("weights", weights)] {
+        if let Some(v) = values.into_iter().flatten().find(|v| !(v.is_finite() && **v >= T::default())) {
+            let value = v.to_f64();
+            return Err(LinalgError::OutOfRange { argument, value, allowed: "finite and at least 0" });
+        }
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &mut Scratch<T>) {
+    let Group { problem, first, out, solved } = group;
+    let k = problem.features.columns();
+    // Columns are padded to whole tiles and whole registers.
+    let ld = k.next_multiple_of(S::WIDTH.max(TILE));
+    scratch.panel.resize(BLOCK * ld, T::default());
+    scratch.panel.fill(T::default());
+    scratch.gram.resize((ld + 1) * ld, T::default());
+    let packed = (k + 1) * (k + 2) / 2;
+    scratch.triangle.resize(packed * S::WIDTH, T::default());
+    for base in (0..solved.len()).step_by(S::WIDTH) {
+        let lanes = S::WIDTH.min(solved.len() - base);
+        scratch.triangle.fill(T::default());
+        for lane in 0..S::WIDTH {
+            if lane < lanes {
+                let i = first + base + lane;
+                accumulate::<T, S>(s, problem, i, ld, scratch);
+                // Lower triangle, packed by rows, one lane of each register.
+                let mut at = lane;
+                for r in 0..k {
+                    for c in 0..=r {
+                        let ridge = if c == r { problem.ridge[i] } else { T::default() };
+                        scratch.triangle[at] = scratch.gram[c * ld + r] + ridge;
+                        at += S::WIDTH;
+                    }
+                }
+                for c in 0..k {
+                    scratch.triangle[at] = scratch.gram[ld * ld + c];
+                    at += S::WIDTH;
+                }
+            } else {
+                // Lanes without a problem hold the identity.
+                for r in 0..k {
+                    scratch.triangle[(r * (r + 3) / 2) * S::WIDTH + lane] = T::from_f64(1.0);
+                }
+            }
+        }
+        let registers: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.triangle);
+        factor_and_solve::<T, S>(s, registers, k);
+        let answers = &scratch.triangle[k * (k + 1) / 2 * S::WIDTH..];
+        for lane in 0..lanes {
+            let good = (0..k).all(|c| answers[c * S::WIDTH + lane].is_finite());
+            solved[base + lane] = good;
+            if good {
+                let row = &mut out[(base + lane) * k..(base + lane + 1) * k];
+                row.iter_mut().enumerate().for_each(|(c, x)| *x = answers[c * S::WIDTH + lane]);
+            }
+        }
+    }
+}
+
+/// Gram matrix (`gram[c·ld + r]` for `r ≥ c`) and right-hand side (row `ld`) of problem `i`.
+#[inline(always)]
+fn accumulate<T: SmallReal, S: Lanes<T>>(s: S, problem: &Problem<'_, T>, i: usize, ld: usize, scratch: &mut Scratch<T>) {
+    let k = problem.features.columns();
+    let range = problem.observations.row_range(i);
+    let indices = problem.observations.indices();
+    let values = problem.observations.values();
+    scratch.gram.fill(T::default());
+    for from in range.clone().step_by(BLOCK) {
+        let to = (from + BLOCK).min(range.end);
+        for (slot, p) in scratch.panel.chunks_exact_mut(ld).zip(from..to) {
+            if let Some(&next) = indices.get(p + AHEAD) {
+                prefetch(problem.features.row(next as usize));
+            }
+            slot[..k].copy_from_slice(problem.features.row(indices[p] as usize));
+        }
+        let count = to - from;
+        let panel: &[S::V] = bytemuck::cast_slice(&scratch.panel[..count * ld]);
+        let scaled = match problem.weights {
+            None => &scratch.panel,
+            Some(w) => {
+                scratch.weighted.resize(BLOCK * ld, T::default());
+                for ((q, p), w) in scratch.weighted.chunks_exact_mut(ld).zip(scratch.panel.chunks_exact(ld)).zip(&w[from..to]) {
+                    q.iter_mut().zip(p).for_each(|(q, p)| *q = *w * *p);
+                }
+                &scratch.weighted
+            }
+        };
+        let vectors = ld / S::WIDTH;
+        for c in (0..k).step_by(TILE) {
+            let mut v = c / S::WIDTH;
+            while v < vectors {
+                let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.gram[c * ld..(c + TILE) * ld]);
+                let columns = &scaled[c..];
+                v += match vectors - v {
+                    3.. if vectors - v != 4 && S::REGISTER_COUNT >= 32 => {
+                        tile::<T, S, 3>(s, panel, columns, ld, v, gram)
+                    }
+                    2.. if S::REGISTER_COUNT >= 32 => tile::<T, S, 2>(s, panel, columns, ld, v, gram),
+                    _ => tile::<T, S, 1>(s, panel, columns, ld, v, gram),
+                };
+            }
+        }
+        let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.gram[ld * ld..]);
+        for (v, total) in right.iter_mut().enumerate() {
+            let mut acc = *total;
+            for (o, (row, &y)) in panel.chunks_exact(vectors).zip(&values[from..to]).enumerate() {
+                let y = match problem.weights {
+                    None => y,
+                    Some(w) => w[from + o] * y,
+                };
+                acc = s.add_product(s.splat(y), row[v], acc);
+            }
+            *total = acc;
+        }
+    }
+}
+
+/// Eight columns against `R` registers of rows over the whole block.
+#[inline(always)]
+fn tile<T: SmallReal, S: Lanes<T>, const R: usize>(
+    s: S,
+    panel: &[S::V],
+    columns: &[T],
+    ld: usize,
+    v: usize,
+    gram: &mut [S::V],
+) -> usize {
+    let vectors = ld / S::WIDTH;
+    let mut acc = [[s.splat(T::default()); TILE]; R];
+    for (row, column) in panel.chunks_exact(vectors).zip(columns.chunks(ld)) {
+        let Some(x) = row.get(v..v + R) else { break };
+        let Some(c) = column.first_chunk::<TILE>() else { break };
+        for t in 0..TILE {
+            let b = s.splat(c[t]);
+            for r in 0..R {
+                acc[r][t] = s.add_product(b, x[r], acc[r][t]);
+            }
+        }
+    }
+    let one = s.splat(T::from_f64(1.0));
+    for t in 0..TILE {
+        for r in 0..R {
+            let slot = &mut gram[t * vectors + v + r];
+            *slot = s.add_product(one, acc[r][t], *slot);
+        }
+    }
+    R
+}
+
+/// Cholesky of a packed triangle of registers whose last row is the right-hand side, then the backward solve in that row.
+#[inline(always)]
+fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], k: usize) {
+    let row = |r: usize| r * (r + 1) / 2;
+    let one = s.splat(T::from_f64(1.0));
+    for c in 0..k {
+        let (before, rest) = a.split_at_mut(row(c) + c);
+        let pivot_row = &before[row(c)..];
+        let mut d = rest[0];
+        for &l in pivot_row {
+            d = s.sub(d, s.mul(l, l));
+        }
+        // Not positive: the root is NaN or the reciprocal infinite, and the lane says so in its answer.
+        let inverse = s.div(one, s.sqrt(d));
+        rest[0] = inverse;
+        let pivot_row: &[S::V] = pivot_row;
+        let mut r = c + 1;
+        // Four rows at a time share the pivot row.
+        while r + 4 <= k + 1 {
+            let starts = [row(r), row(r + 1), row(r + 2), row(r + 3)].map(|start| start - row(c) - c);
+            let mut acc = starts.map(|start| rest[start + c]);
+            let zero = s.splat(T::default());
+            let mut sums = [zero; 4];
+            for (j, &l) in pivot_row.iter().enumerate() {
+                for t in 0..4 {
+                    sums[t] = s.add_product(rest[starts[t] + j], l, sums[t]);
+                }
+            }
+            for t in 0..4 {
+                acc[t] = s.mul(s.sub(acc[t], sums[t]), inverse);
+                rest[starts[t] + c] = acc[t];
+            }
+            r += 4;
+        }
+        while r <= k {
+            let start = row(r) - row(c) - c;
+            let mut sum = s.splat(T::default());
+            for (j, &l) in pivot_row.iter().enumerate() {
+                sum = s.add_product(rest[start + j], l, sum);
+            }
+            rest[start + c] = s.mul(s.sub(rest[start + c], sum), inverse);
+            r += 1;
+        }
+    }
+    let (triangle, answer) = a.split_at_mut(row(k));
+    for c in (0..k).rev() {
+        let x = s.mul(answer[c], triangle[row(c) + c]);
+        answer[c] = x;
+        for j in 0..c {
+            answer[j] = s.sub(answer[j], s.mul(x, triangle[row(c) + j]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Streams;
+    use crate::{CooBuilder, Duplicates, factor};
+
+    fn problem<T: Real>(n: usize, m: usize, k: usize, seed: u64) -> (Matrix<T>, CsrMatrix<T>, Vec<T>, Vec<T>) {
+        let s = Streams::new(seed);
+        let features = Matrix::from_fn(m, k, |i, j| T::from_f64(s.uniform((i * k + j) as u64) - 0.5));
+        let mut coo = CooBuilder::new(n, m);
+        for i in 0..n {
+            for j in 0..m {
+                let id = (1_000_000 + i * m + j) as u64;
+                if s.uniform(id) < 0.6 {
+                    coo.push(i, j, T::from_f64(s.uniform(id + 1_000_000) * 4.0)).unwrap();
+                }
+            }
+        }
+        let y = coo.build(Duplicates::Error).unwrap();
+        let weights = (0..y.nnz() as u64).map(|p| T::from_f64(s.uniform(9_000_000 + p))).collect();
+        let ridge = (0..n).map(|i| T::from_f64(0.1 + i as f64 / 100.0)).collect();
+        (features, y, weights, ridge)
+    }
+
+    fn agrees_with_the_definition<T: SmallReal>(tolerance: f64) {
+        for (n, m, k) in [(1, 5, 1), (3, 40, 2), (17, 90, 7), (9, 200, 8), (70, 60, 10), (20, 150, 16), (18, 170, 33), (3, 300, 50), (2, 300, 128)] {
+            let (features, y, weights, ridge) = problem::<T>(n, m, k, k as u64);
+            for w in [None, Some(&weights[..])] {
+                let mut out = Matrix::zeros(n, k);
+                let solved = solve_normal_equations(&features, &y, w, &ridge, &mut out).unwrap();
+                assert!(solved.iter().all(|s| *s));
+                for i in 0..n {
+                    let (mut g, mut b) = (Matrix::<f64>::zeros(k, k), vec![0.0; k]);
+                    for p in y.row_range(i) {
+                        let v = features.row(y.indices()[p] as usize);
+                        let w = w.map_or(1.0, |w| w[p].to_f64());
+                        for c in 0..k {
+                            b[c] += w * y.values()[p].to_f64() * v[c].to_f64();
+                            for r in 0..k {
+                                g[(r, c)] += w * v[r].to_f64() * v[c].to_f64();
+                            }
+                        }
+                    }
+                    factor::Cholesky::new(&g, ridge[i].to_f64()).unwrap().solve_in_place(&mut b);
+                    for c in 0..k {
+                        let error = (out[(i, c)].to_f64() - b[c]).abs();
+                        assert!(error < tolerance, "{n} {m} {k}, problem {i}, unknown {c}: {error:e}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// LA-12: equal to the definition for every kind of padding, weighted and not, in both precisions.
+    #[test]
+    fn batched_normal_equations_equal_their_definition() {
+        agrees_with_the_definition::<f64>(1e-10);
+        agrees_with_the_definition::<f32>(2e-2);
+    }
+
+    /// LA-12: a problem that cannot be solved leaves its row alone and harms no other lane; bad arguments are refused; bits
+    /// do not depend on threads.
+    #[test]
+    fn unsolvable_problems_stay_alone() {
+        let (features, y, _, _) = problem::<f64>(40, 60, 5, 3);
+        let mut coo = CooBuilder::new(40, 60);
+        for (i, j, v) in y.iter().filter(|(i, _, _)| i % 7 != 3) {
+            coo.push(i, j, v).unwrap();
+        }
+        let thinned = coo.build(Duplicates::Error).unwrap();
+        let run = |threads: usize| {
+            let mut out = Matrix::from_fn(40, 5, |_, _| 7.0);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let solved =
+                pool.install(|| solve_normal_equations(&features, &thinned, None, &[0.0; 40], &mut out).unwrap());
+            (out, solved)
+        };
+        let (out, solved) = run(1);
+        assert_eq!(run(3), (out.clone(), solved.clone()));
+        let mut full = Matrix::zeros(40, 5);
+        solve_normal_equations(&features, &y, None, &[0.0; 40], &mut full).unwrap();
+        for i in 0..40 {
+            assert_eq!(solved[i], i % 7 != 3);
+            assert_eq!(out.row(i), if solved[i] { full.row(i) } else { &[7.0; 5] });
+        }
+        let mut out = out;
+        assert!(solve_normal_equations(&features, &y, None, &[0.0; 39], &mut out).is_err());
+        assert!(solve_normal_equations(&features, &y, None, &[f64::NAN; 40], &mut out).is_err());
+        assert!(solve_normal_equations(&features, &y, Some(&[1.0]), &[0.0; 40], &mut out).is_err());
+        assert!(solve_normal_equations(&Matrix::zeros(60, 129), &y, None, &[0.0; 40], &mut out).is_err());
+        assert!(solve_normal_equations(&features, &y, None, &[0.0; 40], &mut Matrix::zeros(1, 1)).is_err());
+    }
+}
