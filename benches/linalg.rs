@@ -4,9 +4,10 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use faer::linalg::solvers::SolveLstsq;
+use samplewise::linalg::fwht::{InstructionSet, fwht_in_place_on};
 use samplewise::linalg::lstsq::{Method, least_squares};
 use samplewise::linalg::random::{Streams, below, normal};
-use samplewise::linalg::{CooBuilder, Duplicates, Matrix, gram, spmm, tsqr};
+use samplewise::linalg::{CsrMatrix, Matrix, Real, gram, lstsq, small, spmm, tsqr};
 use samplewise_testkit::generate::random_matrix;
 
 fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
@@ -41,31 +42,201 @@ fn tall_skinny(c: &mut Criterion) {
     }
 }
 
+/// Both nalgebra and the facade have a `from_f64`.
+fn real<T: Real>(value: f64) -> T {
+    T::from_f64(value)
+}
+
+/// `per_row` uniform columns in each of `n` rows of `m` columns.
+fn random_csr<T: Real>(n: usize, m: usize, per_row: usize, seed: u64) -> CsrMatrix<T> {
+    let mut rng = Streams::new(seed).stream(0);
+    let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+    for _ in 0..n {
+        let mut row: Vec<u32> = (0..per_row).map(|_| below(&mut rng, m) as u32).collect();
+        row.sort_unstable();
+        row.dedup();
+        values.extend(row.iter().map(|_| real::<T>(normal(&mut rng))));
+        indices.extend(row);
+        offsets.push(indices.len());
+    }
+    CsrMatrix::from_parts(n, m, offsets, indices, values).expect("sorted and in range")
+}
+
+/// Against faer's two sparse layouts with their dense side column-major, which is the faster one for it, and against
+/// nalgebra-sparse.
 fn sparse_times_dense(c: &mut Criterion) {
-    let (n, per_row) = (20_000, 10);
-    let mut rng = Streams::new(3).stream(0);
-    let mut coo = CooBuilder::new(n, n);
-    let mut theirs = nalgebra_sparse::CooMatrix::new(n, n);
-    for i in 0..n {
-        for _ in 0..per_row {
-            let (j, v) = (below(&mut rng, n), normal(&mut rng));
-            coo.push(i, j, v).expect("in range");
-            theirs.push(i, j, v);
+    sparse_case::<f64>(c, "f64", 10_000);
+    sparse_case::<f32>(c, "f32", 10_000);
+    sparse_case::<f64>(c, "f64", 500_000);
+    sparse_case::<f32>(c, "f32", 500_000);
+}
+
+fn sparse_case<T: Real + faer::traits::ComplexField + nalgebra_sparse::na::RealField>(
+    c: &mut Criterion,
+    scalar: &str,
+    n: usize,
+) {
+    let a = random_csr::<T>(n, n, 20, 3);
+    let theirs = nalgebra_sparse::CsrMatrix::from(&a);
+    let symbolic = faer::sparse::SymbolicSparseRowMat::new_checked(
+        n,
+        n,
+        a.offsets().iter().map(|&o| o as u32).collect(),
+        None,
+        a.indices().to_vec(),
+    );
+    let by_row = faer::sparse::SparseRowMat::<u32, T>::new(symbolic, a.values().to_vec());
+    let by_column = by_row.to_col_major().expect("memory");
+    let mut g = group(c, &format!("csr {scalar} {} nonzeros", 20 * n));
+    for k in [8, 16, 32] {
+        let mut rng = Streams::new(4).stream(0);
+        let x = Matrix::from_fn(n, k, |_, _| real(normal(&mut rng)));
+        let dense = nalgebra_sparse::na::DMatrix::from_row_slice(n, k, x.as_slice());
+        let column_major = faer::Mat::from_fn(n, k, |i, j| x[(i, j)]);
+        let mut ours = Matrix::zeros(n, k);
+        spmm::multiply_into(&a, &x, &mut ours);
+        let engine = &by_row * &column_major;
+        for (i, j) in (0..n).step_by(37).flat_map(|i| (0..k).map(move |j| (i, j))) {
+            assert!((ours[(i, j)].to_f64() - engine[(i, j)].to_f64()).abs() < 1e-4);
+        }
+        g.bench_function(format!("samplewise, {k} columns"), |b| b.iter(|| spmm::multiply_into(&a, &x, &mut ours)));
+        let mut out = faer::Mat::<T>::zeros(n, k);
+        g.bench_function(format!("faer by column, {k} columns"), |b| {
+            b.iter(|| {
+                faer::sparse::linalg::matmul::sparse_dense_matmul(
+                    out.as_mut(),
+                    faer::Accum::Replace,
+                    by_column.as_ref(),
+                    column_major.as_ref(),
+                    real(1.0),
+                    faer::Par::Seq,
+                );
+            });
+        });
+        g.bench_function(format!("faer by row, {k} columns"), |b| b.iter(|| &by_row * &column_major));
+        if n < 100_000 {
+            g.bench_function(format!("nalgebra-sparse, {k} columns"), |b| b.iter(|| &theirs * &dense));
         }
     }
-    let a = coo.build(Duplicates::Sum).expect("finite");
-    let theirs = nalgebra_sparse::CsrMatrix::from(&theirs);
-    let mut g = group(c, "csr 200000 nonzeros");
-    for k in [8, 32] {
-        let x = random_matrix(n, k, 4);
-        let dense = nalgebra_sparse::na::DMatrix::from_row_slice(n, k, x.as_slice());
-        let ours = spmm::multiply(&a, &x);
-        let product = &theirs * &dense;
-        assert!((0..n).step_by(37).all(|i| (0..k).all(|j| (ours[(i, j)] - product[(i, j)]).abs() < 1e-12)));
-        g.bench_function(format!("samplewise, {k} columns"), |b| b.iter(|| spmm::multiply(&a, &x)));
-        g.bench_function(format!("nalgebra-sparse, {k} columns"), |b| b.iter(|| &theirs * &dense));
+    g.finish();
+}
+
+/// Lengths 2^4 to 2^24, both precisions, every instruction set, against the `fwht` crate. Short ones in batches of 2^12
+/// entries, which is how they are used.
+fn walsh_hadamard(c: &mut Criterion) {
+    for lg in [4, 6, 8, 12, 16, 20, 24] {
+        let mut g = group(c, &format!("walsh-hadamard 2^{lg}"));
+        let n = 1 << lg;
+        let start: Vec<f32> = (0..n).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
+        let (mut a, mut b) = (start.clone(), start.clone());
+        fwht_in_place_on(InstructionSet::detect(), &mut a);
+        fwht::fwht_slice(&mut b);
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-3 * (n as f32)));
+        for set in [InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::Portable] {
+            // Scaled back each time, or the entries would overflow; a pass over memory in every contender.
+            let scale = 1.0 / (n as f32).sqrt();
+            g.bench_function(format!("f32 {set:?}"), |bench| {
+                bench.iter(|| {
+                    fwht_in_place_on(set, &mut a);
+                    a.iter_mut().for_each(|v| *v *= scale);
+                });
+            });
+            let mut d: Vec<f64> = start.iter().map(|&v| f64::from(v)).collect();
+            let scale = f64::from(scale);
+            g.bench_function(format!("f64 {set:?}"), |bench| {
+                bench.iter(|| {
+                    fwht_in_place_on(set, &mut d);
+                    d.iter_mut().for_each(|v| *v *= scale);
+                });
+            });
+        }
+        let scale = 1.0 / (n as f32).sqrt();
+        g.bench_function("f32 fwht crate", |bench| {
+            bench.iter(|| {
+                fwht::fwht_slice(&mut b);
+                b.iter_mut().for_each(|v| *v *= scale);
+            });
+        });
+        g.finish();
+    }
+}
+
+/// The half step of alternating minimisation: 20,000 feature rows, `8k` observations per problem, and the factorisation
+/// alone (one observation per problem). The product of two 512 x 512 matrices gives the speed to compare with:
+/// `2k²` operations per observation and 2·512³ for the product.
+fn batched_normal_equations(c: &mut Criterion) {
+    normal_equations::<f64>(c, "f64");
+    normal_equations::<f32>(c, "f32");
+}
+
+fn normal_equations<T: small::SmallReal + faer::traits::ComplexField + nalgebra_sparse::na::RealField>(
+    c: &mut Criterion,
+    scalar: &str,
+) {
+    let mut rng = Streams::new(9).stream(0);
+    let mut g = group(c, &format!("normal equations {scalar}"));
+    let square = faer::Mat::<T>::from_fn(512, 512, |_, _| real(normal(&mut rng)));
+    let mut out = faer::Mat::<T>::zeros(512, 512);
+    g.bench_function("faer product 512", |b| {
+        b.iter(|| {
+            let one = real::<T>(1.0);
+            faer::linalg::matmul::matmul(out.as_mut(), faer::Accum::Replace, &square, &square, one, faer::Par::Seq);
+        });
+    });
+    for k in [8, 16, 32, 50] {
+        let features = Matrix::<T>::from_fn(20_000, k, |_, _| real(normal(&mut rng)));
+        for (per, n) in [(8 * k, 200_000 / (8 * k)), (1, 4000)] {
+            let y = random_csr::<T>(n, 20_000, per, 5);
+            let ridge = vec![real::<T>(0.1); n];
+            let mut x = Matrix::zeros(n, k);
+            let solve = |x: &mut Matrix<T>| small::solve_normal_equations(&features, &y, None, &ridge, x);
+            assert!(solve(&mut x).expect("valid").iter().all(|s| *s));
+            let name = format!("{k} unknowns, {} observations in {n} problems", y.nnz());
+            g.bench_function(&name, |b| b.iter(|| solve(&mut x)));
+        }
+        let spd = faer::Mat::<T>::from_fn(k, k, |i, j| real(if i == j { k as f64 } else { 0.3 }));
+        let right = faer::Mat::<T>::from_fn(k, 1, |i, _| real(i as f64));
+        g.bench_function(format!("faer llt + solve, {k} unknowns, 1 problem"), |b| {
+            b.iter(|| {
+                use faer::linalg::solvers::Solve;
+                spd.llt(faer::Side::Lower).expect("positive definite").solve(&right)
+            });
+        });
+        let spd = nalgebra_sparse::na::DMatrix::<T>::from_fn(k, k, |i, j| real(if i == j { k as f64 } else { 0.3 }));
+        let right = nalgebra_sparse::na::DVector::<T>::from_fn(k, |i, _| real(i as f64));
+        g.bench_function(format!("nalgebra cholesky + solve, {k} unknowns, 1 problem"), |b| {
+            b.iter(|| spd.clone().cholesky().expect("positive definite").solve(&right));
+        });
     }
     g.finish();
+}
+
+/// Every path on shapes around the crossovers, well and ill conditioned: what the cost model is fitted to, and what its
+/// choice loses against the best.
+fn least_squares_paths(c: &mut Criterion) {
+    for (n, d) in [(100_000, 20), (20_000, 100), (40_000, 300), (20_000, 600)] {
+        for hard in [false, true] {
+            let mut a = random_matrix(n, d, 1);
+            if hard {
+                // The last column nearly repeats the first: condition about 1e7.
+                (0..n).for_each(|i| a[(i, d - 1)] = a[(i, 0)] + 1e-7 * a[(i, d - 1)]);
+            }
+            let b: Vec<f64> = (0..n).map(|i| a.row(i).iter().sum::<f64>() + (i % 13) as f64).collect();
+            let mut g =
+                group(c, &format!("least squares paths {n} x {d}{}", if hard { ", condition 1e7" } else { "" }));
+            println!(
+                "predicted: {:?}, chosen: {:?}",
+                lstsq::predict(n, d),
+                least_squares(&a, &b, Method::Auto).map(|f| f.path)
+            );
+            for method in [Method::Auto, Method::Gram, Method::Tsqr, Method::Sketched] {
+                if least_squares(&a, &b, method).is_ok() {
+                    g.bench_function(format!("{method:?}"), |bench| bench.iter(|| least_squares(&a, &b, method)));
+                }
+            }
+            g.finish();
+        }
+    }
 }
 
 fn definition(c: &mut Criterion) {
@@ -90,5 +261,13 @@ fn definition(c: &mut Criterion) {
     g.finish();
 }
 
-criterion_group!(benches, tall_skinny, sparse_times_dense, definition);
+criterion_group!(
+    benches,
+    tall_skinny,
+    sparse_times_dense,
+    walsh_hadamard,
+    batched_normal_equations,
+    least_squares_paths,
+    definition
+);
 criterion_main!(benches);

@@ -238,9 +238,5 @@ pub fn dense_svd(a: &Matrix) -> Result<DenseSvd, LinalgError> {
     if let Some(&value) = s.iter().find(|s| !s.is_finite()) {
         return Err(LinalgError::OutOfRange { argument: "singular value", value, allowed: "finite; scale a" });
     }
-    Ok(DenseSvd {
-        u: Matrix::from_fn(m, k, |i, j| u[(i, j)]),
-        s,
-        v: Matrix::from_fn(n, k, |i, j| v[(i, j)]),
-    })
+    Ok(DenseSvd { u: Matrix::from_fn(m, k, |i, j| u[(i, j)]), s, v: Matrix::from_fn(n, k, |i, j| v[(i, j)]) })
 }

@@ -127,7 +127,7 @@ struct Problem<'a, T: Real> {
 pub struct Scratch<T> {
     panel: Vec<T>,
     weighted: Vec<T>,
-    gram: Vec<T>,
+    grams: Vec<T>,
     triangle: Vec<T>,
 }
 
@@ -175,13 +175,12 @@ pub fn solve_normal_equations<T: SmallReal>(
     let problem = Problem { features, observations, weights, ridge };
     // A multiple of every register width, so that groups of lanes do not depend on the threads.
     const PROBLEMS: usize = 64;
-    out.as_mut_slice()
-        .par_chunks_mut(PROBLEMS * k)
-        .zip(solved.par_chunks_mut(PROBLEMS))
-        .enumerate()
-        .for_each_init(Scratch::default, |scratch, (g, (out, solved))| {
+    out.as_mut_slice().par_chunks_mut(PROBLEMS * k).zip(solved.par_chunks_mut(PROBLEMS)).enumerate().for_each_init(
+        Scratch::default,
+        |scratch, (g, (out, solved))| {
             T::dispatch(Group { problem: &problem, first: g * PROBLEMS, out, solved }, scratch);
-        });
+        },
+    );
     Ok(solved)
 }
 
@@ -229,36 +228,24 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
     let ld = k.next_multiple_of(S::WIDTH.max(TILE));
     scratch.panel.resize(BLOCK * ld, T::default());
     scratch.panel.fill(T::default());
-    scratch.gram.resize((ld + 1) * ld, T::default());
+    let square = (ld + 1) * ld;
+    scratch.grams.resize(S::WIDTH * square, T::default());
     let packed = (k + 1) * (k + 2) / 2;
     scratch.triangle.resize(packed * S::WIDTH, T::default());
     for base in (0..solved.len()).step_by(S::WIDTH) {
         let lanes = S::WIDTH.min(solved.len() - base);
-        scratch.triangle.fill(T::default());
-        for lane in 0..S::WIDTH {
+        for (lane, gram) in scratch.grams.chunks_exact_mut(square).enumerate() {
             if lane < lanes {
                 let i = first + base + lane;
-                accumulate::<T, S>(s, problem, i, ld, scratch);
-                // Lower triangle, packed by rows, one lane of each register.
-                let mut at = lane;
-                for r in 0..k {
-                    for c in 0..=r {
-                        let ridge = if c == r { problem.ridge[i] } else { T::default() };
-                        scratch.triangle[at] = scratch.gram[c * ld + r] + ridge;
-                        at += S::WIDTH;
-                    }
-                }
-                for c in 0..k {
-                    scratch.triangle[at] = scratch.gram[ld * ld + c];
-                    at += S::WIDTH;
-                }
+                accumulate::<T, S>(s, problem, i, ld, &mut scratch.panel, &mut scratch.weighted, gram);
+                (0..k).for_each(|r| gram[r * ld + r] += problem.ridge[i]);
             } else {
                 // Lanes without a problem hold the identity.
-                for r in 0..k {
-                    scratch.triangle[(r * (r + 3) / 2) * S::WIDTH + lane] = T::from_f64(1.0);
-                }
+                gram.fill(T::default());
+                (0..k).for_each(|r| gram[r * ld + r] = T::from_f64(1.0));
             }
         }
+        interleave::<T, S>(&scratch.grams, &mut scratch.triangle, k, ld);
         let registers: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.triangle);
         factor_and_solve::<T, S>(s, registers, k);
         let answers = &scratch.triangle[k * (k + 1) / 2 * S::WIDTH..];
@@ -273,53 +260,63 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
     }
 }
 
-/// Gram matrix (`gram[c·ld + r]` for `r ≥ c`) and right-hand side (row `ld`) of problem `i`.
+/// Lower triangle (`gram[r·ld + c]` for `c ≤ r`) and right-hand side (row `ld`) of problem `i`.
 #[inline(always)]
-fn accumulate<T: SmallReal, S: Lanes<T>>(s: S, problem: &Problem<'_, T>, i: usize, ld: usize, scratch: &mut Scratch<T>) {
+fn accumulate<T: SmallReal, S: Lanes<T>>(
+    s: S,
+    problem: &Problem<'_, T>,
+    i: usize,
+    ld: usize,
+    panel: &mut [T],
+    weighted: &mut Vec<T>,
+    gram: &mut [T],
+) {
     let k = problem.features.columns();
     let range = problem.observations.row_range(i);
     let indices = problem.observations.indices();
     let values = problem.observations.values();
-    scratch.gram.fill(T::default());
+    gram.fill(T::default());
     for from in range.clone().step_by(BLOCK) {
         let to = (from + BLOCK).min(range.end);
-        for (slot, p) in scratch.panel.chunks_exact_mut(ld).zip(from..to) {
+        for (slot, p) in panel.chunks_exact_mut(ld).zip(from..to) {
             if let Some(&next) = indices.get(p + AHEAD) {
                 prefetch(problem.features.row(next as usize));
             }
             slot[..k].copy_from_slice(problem.features.row(indices[p] as usize));
         }
         let count = to - from;
-        let panel: &[S::V] = bytemuck::cast_slice(&scratch.panel[..count * ld]);
+        let registers: &[S::V] = bytemuck::cast_slice(&panel[..count * ld]);
         let scaled = match problem.weights {
-            None => &scratch.panel,
+            None => &*panel,
             Some(w) => {
-                scratch.weighted.resize(BLOCK * ld, T::default());
-                for ((q, p), w) in scratch.weighted.chunks_exact_mut(ld).zip(scratch.panel.chunks_exact(ld)).zip(&w[from..to]) {
+                weighted.resize(BLOCK * ld, T::default());
+                for ((q, p), w) in weighted.chunks_exact_mut(ld).zip(panel.chunks_exact(ld)).zip(&w[from..to]) {
                     q.iter_mut().zip(p).for_each(|(q, p)| *q = *w * *p);
                 }
-                &scratch.weighted
+                &*weighted
             }
         };
         let vectors = ld / S::WIDTH;
         for c in (0..k).step_by(TILE) {
-            let mut v = c / S::WIDTH;
-            while v < vectors {
-                let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.gram[c * ld..(c + TILE) * ld]);
+            // Rows c.. of the lower triangle: registers up to the one that holds the last diagonal entry of the tile.
+            let end = (c + TILE - 1) / S::WIDTH + 1;
+            let mut v = 0;
+            while v < end {
+                let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[c * ld..(c + TILE) * ld]);
                 let columns = &scaled[c..];
-                v += match vectors - v {
-                    3.. if vectors - v != 4 && S::REGISTER_COUNT >= 32 => {
-                        tile::<T, S, 3>(s, panel, columns, ld, v, gram)
+                v += match end - v {
+                    3.. if end - v != 4 && S::REGISTER_COUNT >= 32 => {
+                        tile::<T, S, 3>(s, registers, columns, ld, v, gram)
                     }
-                    2.. if S::REGISTER_COUNT >= 32 => tile::<T, S, 2>(s, panel, columns, ld, v, gram),
-                    _ => tile::<T, S, 1>(s, panel, columns, ld, v, gram),
+                    2.. if S::REGISTER_COUNT >= 32 => tile::<T, S, 2>(s, registers, columns, ld, v, gram),
+                    _ => tile::<T, S, 1>(s, registers, columns, ld, v, gram),
                 };
             }
         }
-        let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.gram[ld * ld..]);
+        let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[ld * ld..]);
         for (v, total) in right.iter_mut().enumerate() {
             let mut acc = *total;
-            for (o, (row, &y)) in panel.chunks_exact(vectors).zip(&values[from..to]).enumerate() {
+            for (o, (row, &y)) in registers.chunks_exact(vectors).zip(&values[from..to]).enumerate() {
                 let y = match problem.weights {
                     None => y,
                     Some(w) => w[from + o] * y,
@@ -363,56 +360,99 @@ fn tile<T: SmallReal, S: Lanes<T>, const R: usize>(
     R
 }
 
+/// Packs the lower triangles of as many problems as there are lanes by rows, entry by entry in one register; the right-hand
+/// side is the last row.
+#[inline(always)]
+fn interleave<T: SmallReal, S: Lanes<T>>(grams: &[T], triangle: &mut [T], k: usize, ld: usize) {
+    let square = (ld + 1) * ld;
+    let mut at = 0;
+    for r in 0..=k {
+        let (row, length) = if r < k { (r, r + 1) } else { (ld, k) };
+        let target = &mut triangle[at * S::WIDTH..(at + length) * S::WIDTH];
+        for lane in 0..S::WIDTH {
+            let source = &grams[lane * square + row * ld..][..length];
+            for (slot, &v) in target.chunks_exact_mut(S::WIDTH).zip(source) {
+                slot[lane] = v;
+            }
+        }
+        at += length;
+    }
+}
+
 /// Cholesky of a packed triangle of registers whose last row is the right-hand side, then the backward solve in that row.
+/// Diagonal entries become the reciprocals of the pivots. A pivot that is not positive leaves a NaN or an infinity, which
+/// the answer of its lane shows.
+///
+/// Blocks of four rows by four columns, so that a register that was loaded takes part in four products.
 #[inline(always)]
 fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], k: usize) {
     let row = |r: usize| r * (r + 1) / 2;
-    let one = s.splat(T::from_f64(1.0));
-    for c in 0..k {
-        let (before, rest) = a.split_at_mut(row(c) + c);
-        let pivot_row = &before[row(c)..];
-        let mut d = rest[0];
-        for &l in pivot_row {
-            d = s.sub(d, s.mul(l, l));
-        }
-        // Not positive: the root is NaN or the reciprocal infinite, and the lane says so in its answer.
-        let inverse = s.div(one, s.sqrt(d));
-        rest[0] = inverse;
-        let pivot_row: &[S::V] = pivot_row;
-        let mut r = c + 1;
-        // Four rows at a time share the pivot row.
-        while r + 4 <= k + 1 {
-            let starts = [row(r), row(r + 1), row(r + 2), row(r + 3)].map(|start| start - row(c) - c);
-            let mut acc = starts.map(|start| rest[start + c]);
-            let zero = s.splat(T::default());
-            let mut sums = [zero; 4];
-            for (j, &l) in pivot_row.iter().enumerate() {
+    let (zero, one) = (s.splat(T::default()), s.splat(T::from_f64(1.0)));
+    let mut c = 0;
+    while c < k {
+        let width = (k - c).min(4);
+        // What the columns before take from rows c.. : the diagonal block first, then the rows below it.
+        let mut r = c;
+        while r <= k {
+            let height = (k + 1 - r).min(4);
+            if height == 4 && width == 4 {
+                let rows: [&[S::V]; 4] = std::array::from_fn(|t| &a[row(r + t)..row(r + t) + c]);
+                let columns: [&[S::V]; 4] = std::array::from_fn(|u| &a[row(c + u)..row(c + u) + c]);
+                let mut acc = [[zero; 4]; 4];
+                for j in 0..c {
+                    let l = [columns[0][j], columns[1][j], columns[2][j], columns[3][j]];
+                    for t in 0..4 {
+                        let x = rows[t][j];
+                        for u in 0..4 {
+                            acc[t][u] = s.add_product(x, l[u], acc[t][u]);
+                        }
+                    }
+                }
                 for t in 0..4 {
-                    sums[t] = s.add_product(rest[starts[t] + j], l, sums[t]);
+                    for u in 0..4 {
+                        if c + u <= r + t {
+                            let slot = &mut a[row(r + t) + c + u];
+                            *slot = s.sub(*slot, acc[t][u]);
+                        }
+                    }
+                }
+            } else {
+                for t in r..r + height {
+                    for u in (c..c + width).filter(|&u| u <= t) {
+                        let mut sum = zero;
+                        for j in 0..c {
+                            sum = s.add_product(a[row(t) + j], a[row(u) + j], sum);
+                        }
+                        a[row(t) + u] = s.sub(a[row(t) + u], sum);
+                    }
                 }
             }
-            for t in 0..4 {
-                acc[t] = s.mul(s.sub(acc[t], sums[t]), inverse);
-                rest[starts[t] + c] = acc[t];
-            }
-            r += 4;
+            r += height;
         }
-        while r <= k {
-            let start = row(r) - row(c) - c;
-            let mut sum = s.splat(T::default());
-            for (j, &l) in pivot_row.iter().enumerate() {
-                sum = s.add_product(rest[start + j], l, sum);
+        // Inside the block of columns.
+        for u in c..c + width {
+            let mut d = a[row(u) + u];
+            for j in c..u {
+                d = s.sub(d, s.mul(a[row(u) + j], a[row(u) + j]));
             }
-            rest[start + c] = s.mul(s.sub(rest[start + c], sum), inverse);
-            r += 1;
+            let inverse = s.div(one, s.sqrt(d));
+            a[row(u) + u] = inverse;
+            for r in u + 1..=k {
+                let mut x = a[row(r) + u];
+                for j in c..u {
+                    x = s.sub(x, s.mul(a[row(r) + j], a[row(u) + j]));
+                }
+                a[row(r) + u] = s.mul(x, inverse);
+            }
         }
+        c += width;
     }
     let (triangle, answer) = a.split_at_mut(row(k));
     for c in (0..k).rev() {
         let x = s.mul(answer[c], triangle[row(c) + c]);
         answer[c] = x;
-        for j in 0..c {
-            answer[j] = s.sub(answer[j], s.mul(x, triangle[row(c) + j]));
+        for (y, &l) in answer[..c].iter_mut().zip(&triangle[row(c)..]) {
+            *y = s.sub(*y, s.mul(x, l));
         }
     }
 }
@@ -442,7 +482,17 @@ mod tests {
     }
 
     fn agrees_with_the_definition<T: SmallReal>(tolerance: f64) {
-        for (n, m, k) in [(1, 5, 1), (3, 40, 2), (17, 90, 7), (9, 200, 8), (70, 60, 10), (20, 150, 16), (18, 170, 33), (3, 300, 50), (2, 300, 128)] {
+        for (n, m, k) in [
+            (1, 5, 1),
+            (3, 40, 2),
+            (17, 90, 7),
+            (9, 200, 8),
+            (70, 60, 10),
+            (20, 150, 16),
+            (18, 170, 33),
+            (3, 300, 50),
+            (2, 300, 128),
+        ] {
             let (features, y, weights, ridge) = problem::<T>(n, m, k, k as u64);
             for w in [None, Some(&weights[..])] {
                 let mut out = Matrix::zeros(n, k);
