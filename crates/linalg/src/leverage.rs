@@ -65,12 +65,7 @@ fn whiten_scaled(a: &Matrix, weights: Option<&[f64]>) -> Result<Scaled, LinalgEr
         }
     }
     let scales = column_scales(a);
-    let mut scaled = a.clone();
-    scaled.as_mut_slice().par_chunks_mut(ROW_BLOCK * d).for_each(|rows| {
-        for row in rows.chunks_exact_mut(d) {
-            row.iter_mut().zip(&scales).for_each(|(v, s)| *v /= s);
-        }
-    });
+    let scaled = scale_columns(a, &scales);
     let g = gram::gram(&scaled, weights, None)?;
     let (values, vectors) = factor::symmetric_eigen(&g.matrix)?;
     let largest = values.last().copied().unwrap_or(0.0).max(0.0);
@@ -97,13 +92,43 @@ fn whiten_scaled(a: &Matrix, weights: Option<&[f64]>) -> Result<Scaled, LinalgEr
 
 /// Power of two at or above the largest entry of each column.
 pub(crate) fn column_scales(a: &Matrix) -> Vec<f64> {
-    let mut largest = vec![0.0_f64; a.columns()];
-    for i in 0..a.rows() {
-        for (m, v) in largest.iter_mut().zip(a.row(i)) {
-            *m = m.max(v.abs());
-        }
+    let d = a.columns();
+    let parts: Vec<Vec<f64>> = a
+        .as_slice()
+        .par_chunks((16 * ROW_BLOCK * d).max(1))
+        .map(|rows| {
+            let mut largest = vec![0.0_f64; d];
+            for row in rows.chunks_exact(d) {
+                // A comparison instead of `max`, which the vectoriser takes apart for the sake of NaN.
+                largest.iter_mut().zip(row).for_each(|(m, v)| *m = if v.abs() > *m { v.abs() } else { *m });
+            }
+            largest
+        })
+        .collect();
+    let largest = |j: usize| parts.iter().fold(0.0_f64, |m, p| m.max(p[j]));
+    (0..d).map(|j| chunk::power_of_two_scale(largest(j))).collect()
+}
+
+/// Every column divided by its scale.
+pub(crate) fn scale_columns(a: &Matrix, scales: &[f64]) -> Matrix {
+    let d = a.columns();
+    let mut scaled = a.clone();
+    if d == 0 || scales.iter().all(|s| *s == 1.0) {
+        return scaled;
     }
-    largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect()
+    // Powers of two: the product with the reciprocal is the quotient, unless the reciprocal is out of range.
+    let reciprocals: Vec<f64> = scales.iter().map(|s| 1.0 / s).collect();
+    let exact = reciprocals.iter().all(|r| r.is_normal());
+    scaled.as_mut_slice().par_chunks_mut(ROW_BLOCK * d).for_each(|rows| {
+        for row in rows.chunks_exact_mut(d) {
+            if exact {
+                row.iter_mut().zip(&reciprocals).for_each(|(v, r)| *v *= r);
+            } else {
+                row.iter_mut().zip(scales).for_each(|(v, s)| *v /= s);
+            }
+        }
+    });
+    scaled
 }
 
 /// Squared row norms of `A W`, without storing `A W`.

@@ -94,17 +94,15 @@ pub struct Predicted {
 pub fn predict(n: usize, d: usize) -> Predicted {
     let (rows, d) = (n as f64, d as f64);
     let entries = rows * d;
-    // Per entry and column; small blocks do not fill the kernels.
-    let (gram, tsqr) = (0.014 + 0.6 / d, 0.045 + 4.0 / d);
-    // A product with A or Aᵀ streams through memory.
-    let steps = 47.0;
+    // Passes over memory, then operations per entry; the small triangle last.
     Predicted {
-        gram: entries * (d * gram + 0.6) + 0.4 * d * d * d,
-        tsqr: entries * (d * tsqr + 0.6) + 2.0 * d * d * d * tsqr,
+        gram: entries * (4.0 + 0.029 * d) + 0.3 * d * d * d,
+        tsqr: entries * (6.0 + 0.085 * d) + 0.2 * d * d * d,
         sketched: if rows < 8.0 * d {
             f64::INFINITY
         } else {
-            entries * (1.6 + steps * 2.0 * 0.2) + SKETCH_ROWS as f64 * d * d * d * tsqr
+            // The sketch, and about 40 steps of two products each, which stream through memory.
+            entries * (8.0 + 40.0 * 2.0 * 0.7) + 0.5 * d * d * d
         },
     }
 }
@@ -128,7 +126,7 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
     check_shapes(n, d, b)?;
     a.check_finite("a")?;
     let scales = leverage::column_scales(a);
-    let scaled = Matrix::from_fn(n, d, |i, j| a[(i, j)] / scales[j]);
+    let scaled = leverage::scale_columns(a, &scales);
     let (target, b_scale) = scale_target(b);
     if n < d && method == Method::Gram {
         return Err(LinalgError::NotPositiveDefinite { pivot: n, value: 0.0 });
@@ -274,7 +272,7 @@ fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgEr
 /// they fill, is already beyond what the Gram path takes. A hint only, in either direction.
 fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
-    if n < 64 * d {
+    if n < 16 * d {
         return Ok(false);
     }
     let rows: Vec<usize> = (0..n).step_by(8).collect();
@@ -408,7 +406,13 @@ fn by_triangular(a: &Matrix, b: &[f64]) -> Result<Solved, LinalgError> {
     // Rounding of the factorisation, which grows like √n.
     let mut relative = f64::EPSILON * (8.0 + (n.max(d) as f64).sqrt());
     let (svd, right) = if n >= d {
-        let joined = Matrix::from_fn(n, d + 1, |i, j| if j < d { a[(i, j)] } else { b[i] });
+        let mut joined = Matrix::try_zeros(n, d + 1)?;
+        for ((row, source), &b) in
+            joined.as_mut_slice().chunks_exact_mut(d + 1).zip(a.as_slice().chunks_exact(d)).zip(b)
+        {
+            row[..d].copy_from_slice(source);
+            row[d] = b;
+        }
         let r = tsqr::tsqr(&joined).r;
         let square = Matrix::from_fn(d, d, |i, j| r[(i, j)]);
         let right = r.copy_column(d)[..d].to_vec();
