@@ -130,8 +130,8 @@ fn walsh_hadamard(c: &mut Criterion) {
         let start: Vec<f32> = (0..n).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
         let (mut a, mut b) = (start.clone(), start.clone());
         fwht_in_place_on(InstructionSet::detect(), &mut a);
-        fwht::fwht_slice(&mut b);
-        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-3 * (n as f32)));
+        fwht::fwht_slice(&mut b).expect("a power of two");
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-2));
         for set in [InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::Portable] {
             // Scaled back each time, or the entries would overflow; a pass over memory in every contender.
             let scale = 1.0 / (n as f32).sqrt();
@@ -153,7 +153,7 @@ fn walsh_hadamard(c: &mut Criterion) {
         let scale = 1.0 / (n as f32).sqrt();
         g.bench_function("f32 fwht crate", |bench| {
             bench.iter(|| {
-                fwht::fwht_slice(&mut b);
+                fwht::fwht_slice(&mut b).expect("a power of two");
                 b.iter_mut().for_each(|v| *v *= scale);
             });
         });

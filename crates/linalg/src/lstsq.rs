@@ -10,6 +10,7 @@
 //! | [`Path::Tsqr`] | beyond, and `d` up to a few hundred | `2·n·d²` |
 //! | [`Path::Sketched`] | beyond, and [`predict`] says so; sparse matrices | about `190·n·d` |
 //! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `2·n·d²` |
+//! | [`Path::Lsqr`] | sparse, and rank deficient or `n < 8d` | `4·nnz` per step |
 use crate::krylov::{self, KrylovOptions, Status};
 use crate::operator::LinearOperator;
 use crate::sketch::{Kind, Sketch};
@@ -41,6 +42,9 @@ pub enum Path {
     Sketched,
     /// Singular values, rank deficient: the answer of least norm (after column scaling).
     MinimumNorm,
+    /// LSQR without a preconditioner: tends to the answer of least norm (after column scaling). Rank and condition are not
+    /// known then: the report says `min(n, d)` and infinity.
+    Lsqr,
 }
 
 /// A least-squares answer with its evidence.
@@ -73,7 +77,7 @@ const SKETCH_CONDITION: f64 = 1e14;
 /// Steps of LSQR that gain the second eight digits.
 const SECOND_ROUND: usize = 24;
 /// Seed of the sketch: the answer does not depend on it beyond rounding.
-const SKETCH_SEED: u64 = 0x6c73_7473_71;
+const SKETCH_SEED: u64 = 0x006c_7374_7371;
 /// Columns up to which the singular values of R are always taken, and the condition from which they are beyond.
 const SVD_COLUMNS: usize = 64;
 const SVD_CONDITION: f64 = 1e10;
@@ -164,23 +168,16 @@ pub fn sparse_least_squares(
     } else {
         None
     };
-    let solved = match preconditioned {
-        Some(s) => s,
-        None => {
-            let options = KrylovOptions { tolerance: 1e-13, max_iterations: 10_000, ..KrylovOptions::default() };
-            let fit = krylov::lsqr(&scaled, &target, &options, observer)?;
-            if fit.status != Status::Converged && fit.residual_orthogonality > 1e-10 {
-                return Err(LinalgError::NoConvergence { method: "LSQR" });
-            }
-            // Without a factor there is neither a rank nor a condition to report.
-            Solved {
-                x: fit.x,
-                path: Path::MinimumNorm,
-                rank: n.min(d),
-                condition: f64::INFINITY,
-                iterations: fit.iterations,
-            }
+    let solved = if let Some(solved) = preconditioned {
+        solved
+    } else {
+        let options = KrylovOptions { tolerance: 1e-13, max_iterations: 10_000, ..KrylovOptions::default() };
+        let fit = krylov::lsqr(&scaled, &target, &options, observer)?;
+        if fit.status != Status::Converged && fit.residual_orthogonality > 1e-10 {
+            return Err(LinalgError::NoConvergence { method: "LSQR" });
         }
+        // Without a factor there is neither a rank nor a condition to report.
+        Solved { x: fit.x, path: Path::Lsqr, rank: n.min(d), condition: f64::INFINITY, iterations: fit.iterations }
     };
     certify(&scaled, &target, solved, &scales, b_scale)
 }
@@ -259,10 +256,9 @@ fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgEr
             }
         }
         let costs = predict(n, d);
-        if method == Method::Sketched || (method == Method::Auto && costs.sketched < costs.tsqr) {
-            if let Some(solved) = dense_by_sketch(a, b)? {
-                return Ok(solved);
-            }
+        let sketched = method == Method::Sketched || (method == Method::Auto && costs.sketched < costs.tsqr);
+        if sketched && let Some(solved) = dense_by_sketch(a, b)? {
+            return Ok(solved);
         }
     }
     by_triangular(a, b)
