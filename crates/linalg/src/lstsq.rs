@@ -421,7 +421,7 @@ fn by_triangular(a: &Matrix, b: &[f64]) -> Result<Solved, LinalgError> {
             }
         }
         // faer drops what is left of a column below 16·rows·ε; the rows of R then move up and its last pivot vanishes.
-        let skipped = 16.0 * (d + 1 + 2048) as f64 * f64::EPSILON;
+        let skipped = 16.0 * (d + 1 + tsqr::careful_chunk(d + 1)) as f64 * f64::EPSILON;
         if square[(d - 1, d - 1)].abs() <= skipped * chunk::norm(&square.copy_column(d - 1)) {
             relative = skipped;
         }

@@ -9,8 +9,8 @@ use crate::Matrix;
 pub struct Triangular {
     /// Upper triangular `R` with `XᵀX = RᵀR`, `d × d`.
     pub r: Matrix,
-    /// False when faer's QR of the last chunk (of the stacked factors, if there are several) skipped a column, which it does silently below `16·rows·ε` of the column's norm: then `R`
-    /// is not to be solved with, and [`crate::lstsq`] goes on with the singular values of `R`.
+    /// False when faer's QR of the last chunk (of the stacked factors, if there are several) skipped a column, which it
+    /// does silently below `16·rows·ε` of the column's norm: then `R` is not to be solved with, and [`crate::lstsq`] goes on with the singular values of `R`.
     pub full_rank: bool,
 }
 
@@ -18,8 +18,14 @@ pub struct Triangular {
 const SUPER_BLOCK: usize = 16_384;
 /// Columns per Householder block; 4 and 16 are within 5 %, 32 loses a third (measured at d = 20 and 100).
 const QR_BLOCK: usize = 8;
+/// Rows copied at a time.
+const TILE: usize = 32;
 
-/// `R` of `X` (row LA-2). Cost `2·n·d²` flops, memory one panel of `d + 2048` rows per thread.
+/// `R` of `X` (row LA-2). Cost `2·n·d²` flops, memory one panel of `d + 4096` rows per thread.
+///
+/// faer's QR skips a column whose rest is below `16·rows·ε` of its norm, and what it skips is lost to `R`. When that
+/// happens in any chunk, all is done once more in chunks of 256 rows, where the loss is sixteen times smaller: twice the
+/// cost, for input whose condition is beyond about 1e10 only.
 ///
 /// Same bits for every thread count: super-blocks of rows are factored serially in chunks and their factors are
 /// combined in order by the same routine.
@@ -28,19 +34,39 @@ pub fn tsqr(x: &Matrix) -> Triangular {
     if d == 0 {
         return Triangular { r: Matrix::zeros(0, 0), full_rank: true };
     }
-    let parts: Vec<Triangular> = x.as_slice().par_chunks(SUPER_BLOCK * d).map(|rows| factor_rows(rows, d)).collect();
+    // Below the first size the fixed cost of a factorisation shows; above, the panel leaves the second-level cache.
+    let fast = in_chunks(x, if d <= 32 { 4096 } else { 2048 });
+    let out = if fast.skipped { in_chunks(x, careful_chunk(d)) } else { fast };
+    Triangular { r: out.r, full_rank: out.full_rank && x.rows() >= d }
+}
+
+/// Rows per chunk where columns nearly depend on each other.
+pub(crate) fn careful_chunk(d: usize) -> usize {
+    d.max(256)
+}
+
+struct Factor {
+    r: Matrix,
+    /// Of the last chunk.
+    full_rank: bool,
+    /// In any chunk.
+    skipped: bool,
+}
+
+fn in_chunks(x: &Matrix, chunk: usize) -> Factor {
+    let d = x.columns();
+    let parts: Vec<Factor> = x.as_slice().par_chunks(SUPER_BLOCK * d).map(|rows| factor_rows(rows, d, chunk)).collect();
     if parts.len() == 1 {
         return parts.into_iter().next().expect("one part");
     }
     let stacked: Vec<f64> = parts.iter().flat_map(|p| p.r.as_slice()).copied().collect();
-    let mut out = factor_rows(&stacked, d);
-    // A column that is skipped inside one block may be full in another, so only the last word counts.
-    out.full_rank &= x.rows() >= d;
+    // A column that is skipped inside one block may be full in another, so the rank is that of the last word.
+    let mut out = factor_rows(&stacked, d, chunk);
+    out.skipped |= parts.iter().any(|p| p.skipped);
     out
 }
 
-fn factor_rows(rows: &[f64], d: usize) -> Triangular {
-    let chunk = if d <= 32 { 2048 } else { 1024 };
+fn factor_rows(rows: &[f64], d: usize, chunk: usize) -> Factor {
     let n = rows.len() / d;
     let mut panel = faer::Mat::<f64>::zeros(d + chunk.min(n), d);
     let height = panel.nrows();
@@ -53,15 +79,18 @@ fn factor_rows(rows: &[f64], d: usize) -> Triangular {
         faer::Par::Seq,
         params,
     ));
-    let mut full_rank = n >= d;
+    let (mut full_rank, mut skipped) = (n >= d, false);
     for part in rows.chunks(chunk * d) {
         let used = part.len() / d;
         for j in 0..d {
-            for i in j + 1..d {
-                panel[(i, j)] = 0.0; // Householder vectors of the chunk before
-            }
-            for i in 0..used {
-                panel[(d + i, j)] = part[i * d + j];
+            panel.col_as_slice_mut(j)[j + 1..d].fill(0.0); // Householder vectors of the chunk before
+        }
+        // From rows to columns in tiles that stay in the first-level cache.
+        for (t, tile) in part.chunks(TILE * d).enumerate() {
+            let height = tile.len() / d;
+            for j in 0..d {
+                let target = &mut panel.col_as_slice_mut(j)[d + t * TILE..][..height];
+                target.iter_mut().zip(tile[j..].iter().step_by(d)).for_each(|(x, v)| *x = *v);
             }
         }
         let info = faer::linalg::qr::no_pivoting::factor::qr_in_place(
@@ -72,6 +101,7 @@ fn factor_rows(rows: &[f64], d: usize) -> Triangular {
             params,
         );
         full_rank = info.rank == d && n >= d;
+        skipped |= info.rank < d.min(n);
     }
-    Triangular { r: Matrix::from_fn(d, d, |i, j| if i <= j { panel[(i, j)] } else { 0.0 }), full_rank }
+    Factor { r: Matrix::from_fn(d, d, |i, j| if i <= j { panel[(i, j)] } else { 0.0 }), full_rank, skipped }
 }
