@@ -151,7 +151,7 @@ pub struct Scratch<T> {
 /// for (j, value) in [1.0, 3.0, 5.0].into_iter().enumerate() {
 ///     y.push(0, j, value)?;
 /// }
-/// let mut x = Matrix::zeros(1, 2);
+/// let mut x = Matrix::<f64>::zeros(1, 2);
 /// let solved = small::solve_normal_equations(&features, &y.build(Duplicates::Error)?, None, &[0.0], &mut x)?;
 /// assert!(solved[0] && (x[(0, 0)] - 1.0).abs() < 1e-12 && (x[(0, 1)] - 2.0).abs() < 1e-12);
 /// # Ok::<(), samplewise_linalg::LinalgError>(())
