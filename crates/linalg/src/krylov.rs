@@ -1,7 +1,5 @@
 //! Iterative solvers with limits, observers and the true residual at the end: conjugate gradients for positive
 //! semidefinite systems, LSQR and LSMR for least squares with any [`LinearOperator`].
-use std::ops::ControlFlow;
-
 use rayon::prelude::*;
 
 use crate::{LinalgError, LinearOperator, Matrix, Observer, Progress, chunk};
@@ -129,6 +127,7 @@ pub struct KrylovFit {
     /// `‖b − A x‖`, computed anew at the end.
     pub residual_norm: f64,
     /// `‖Aᵀr − λ²x‖ / (‖A‖·‖r‖)`, computed anew; `‖A‖` is the Frobenius norm of the part of `A` that was seen.
+    /// 1, its upper bound, when that norm left the range of numbers.
     pub residual_orthogonality: f64,
 }
 
@@ -186,8 +185,8 @@ fn normalise(x: &mut [f64], norm: f64) {
     }
 }
 
-fn check(a: &dyn LinearOperator, b: &[f64], options: &KrylovOptions) -> Result<(), LinalgError> {
-    let (m, n) = a.shape();
+/// The checks that every least-squares problem needs: something to solve, and a right-hand side of numbers that fits.
+pub(crate) fn check_system((m, n): (usize, usize), b: &[f64]) -> Result<(), LinalgError> {
     if m == 0 || n == 0 {
         return Err(LinalgError::Empty { argument: "a" });
     }
@@ -197,12 +196,23 @@ fn check(a: &dyn LinearOperator, b: &[f64], options: &KrylovOptions) -> Result<(
     if let Some(row) = b.iter().position(|v| !v.is_finite()) {
         return Err(LinalgError::NotFinite { argument: "b", row, column: 0, value: b[row] });
     }
+    Ok(())
+}
+
+fn check(a: &dyn LinearOperator, b: &[f64], options: &KrylovOptions) -> Result<(), LinalgError> {
+    check_system(a.shape(), b)?;
     for (argument, value) in [("tolerance", options.tolerance), ("damping", options.damping)] {
         if !(value.is_finite() && value >= 0.0) {
             return Err(LinalgError::OutOfRange { argument, value, allowed: "finite and at least 0" });
         }
     }
     Ok(())
+}
+
+/// Tells the observer, and says whether it asks to stop.
+fn stopped(observer: &mut dyn Observer, stage: &'static str, step: usize, options: &KrylovOptions, value: f64) -> bool {
+    let progress = Progress { stage, step, total: Some(options.max_iterations), value: Some(value) };
+    observer.step(progress).is_break()
 }
 
 /// The evidence, computed from the answer alone.
@@ -231,7 +241,11 @@ fn finish(
             allowed: "finite numbers; scale a and b",
         });
     }
-    let residual_orthogonality = if scale > 0.0 { gradient_norm / scale } else { 0.0 };
+    let residual_orthogonality = match scale {
+        s if !s.is_finite() => 1.0,
+        s if s > 0.0 => gradient_norm / s,
+        _ => 0.0,
+    };
     Ok(KrylovFit { x, iterations, status, residual_norm, residual_orthogonality })
 }
 
@@ -286,13 +300,7 @@ pub fn lsqr(
         if phi_bar.abs() <= options.tolerance * norm_b || orthogonality <= options.tolerance {
             status = Status::Converged;
         }
-        let progress = Progress {
-            stage: "LSQR",
-            step: iterations,
-            total: Some(options.max_iterations),
-            value: Some(phi_bar.abs()),
-        };
-        if observer.step(progress) == ControlFlow::Break(()) {
+        if stopped(observer, "LSQR", iterations, options, phi_bar.abs()) && status == Status::Limit {
             status = Status::Cancelled;
         }
     }
@@ -360,9 +368,7 @@ pub fn lsmr(
             }
             examine_below = gradient / 4.0;
         }
-        let progress =
-            Progress { stage: "LSMR", step: iterations, total: Some(options.max_iterations), value: Some(gradient) };
-        if observer.step(progress) == ControlFlow::Break(()) {
+        if stopped(observer, "LSMR", iterations, options, gradient) && status == Status::Limit {
             status = Status::Cancelled;
         }
     }
@@ -371,6 +377,8 @@ pub fn lsmr(
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@
 //! | [`Path::Tsqr`] | beyond, and `d` up to a few hundred | `2·n·d²` |
 //! | [`Path::Sketched`] | beyond, and [`predict`] says so; sparse matrices | about `190·n·d` |
 //! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `2·n·d²` |
-//! | [`Path::Lsqr`] | sparse, and rank deficient or `n < 8d` | `4·nnz` per step |
+//! | [`Path::Lsqr`] | sparse, and rank deficient, `n < 8d` or `d > 2048` | `4·nnz` per step |
 use crate::krylov::{self, KrylovOptions, Status};
 use crate::operator::LinearOperator;
 use crate::sketch::{Kind, Sketch};
@@ -74,6 +74,8 @@ const GRAM_CONDITION: f64 = 1e4;
 const SKETCH_ROWS: usize = 4;
 /// Beyond this the triangular factor of a sketch is no preconditioner.
 const SKETCH_CONDITION: f64 = 1e14;
+/// Columns up to which a sparse matrix is given a dense preconditioner: 134 MB of sketch, and 7e10 operations to factor it.
+const SKETCH_COLUMNS: usize = 2048;
 /// Steps of LSQR that gain the second eight digits.
 const SECOND_ROUND: usize = 24;
 /// Seed of the sketch: the answer does not depend on it beyond rounding.
@@ -127,7 +129,7 @@ pub fn predict(n: usize, d: usize) -> Predicted {
 /// solution is too large for a number.
 pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquares, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
-    check_shapes(n, d, b)?;
+    krylov::check_system((n, d), b)?;
     a.check_finite("a")?;
     let scales = leverage::column_scales(a);
     let scaled = leverage::scale_columns(a, &scales);
@@ -140,28 +142,28 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
 }
 
 /// Solves `min ‖A x − b‖₂` for a sparse `A` by sketching and LSQR (row LA-3): `O(nnz)` per step and no fill-in beyond a
-/// sketch of `4d × d`. A rank-deficient `A` is solved by plain LSQR, which tends to the answer of least norm.
+/// sketch of `4d × d`. Plain LSQR, which tends to the answer of least norm, when `A` is rank deficient, `n < 8d` or
+/// `d > 2048`.
 ///
 /// # Errors
-/// As [`least_squares`]; [`LinalgError::TooLarge`] when the sketch cannot be reserved; [`LinalgError::NoConvergence`] when
-/// LSQR meets its limit of 10,000 steps, or the observer stops it, before `‖Aᵀr‖ ≤ 1e-10·‖A‖·‖r‖`.
+/// As [`least_squares`]; [`LinalgError::Cancelled`] when the observer asks to stop: what there is then does not minimise
+/// yet; [`LinalgError::NoConvergence`] when LSQR meets its limit of 10,000 steps before `‖Aᵀr‖ ≤ 1e-10·‖A‖·‖r‖`.
 pub fn sparse_least_squares(
     a: &CsrMatrix,
     b: &[f64],
     observer: &mut dyn Observer,
 ) -> Result<LeastSquares, LinalgError> {
     let (n, d) = a.shape();
-    check_shapes(n, d, b)?;
+    krylov::check_system((n, d), b)?;
     let mut largest = vec![0.0_f64; d];
     for (_, j, v) in a.iter() {
         largest[j] = largest[j].max(v.abs());
     }
     let scales: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
     let mut scaled = a.clone();
-    let divisors: Vec<f64> = a.indices().iter().map(|&j| scales[j as usize]).collect();
-    scaled.values_mut().iter_mut().zip(&divisors).for_each(|(v, s)| *v /= s);
+    scaled.values_mut().iter_mut().zip(a.indices()).for_each(|(v, &j)| *v /= scales[j as usize]);
     let (target, b_scale) = scale_target(b);
-    let preconditioned = if n >= 8 * d {
+    let preconditioned = if n >= 8 * d && d <= SKETCH_COLUMNS {
         let sketch = Sketch::new(Kind::SparseSign, (SKETCH_ROWS * d).max(16), SKETCH_SEED)?;
         let column = Matrix::from_vec(n, 1, target.clone())?;
         by_sketch(&scaled, &sketch.apply_csr(&scaled)?, &sketch.apply(&column)?, &target, observer)?
@@ -173,6 +175,9 @@ pub fn sparse_least_squares(
     } else {
         let options = KrylovOptions { tolerance: 1e-13, max_iterations: 10_000, ..KrylovOptions::default() };
         let fit = krylov::lsqr(&scaled, &target, &options, observer)?;
+        if fit.status == Status::Cancelled {
+            return Err(LinalgError::Cancelled);
+        }
         if fit.status != Status::Converged && fit.residual_orthogonality > 1e-10 {
             return Err(LinalgError::NoConvergence { method: "LSQR" });
         }
@@ -180,19 +185,6 @@ pub fn sparse_least_squares(
         Solved { x: fit.x, path: Path::Lsqr, rank: n.min(d), condition: f64::INFINITY, iterations: fit.iterations }
     };
     certify(&scaled, &target, solved, &scales, b_scale)
-}
-
-fn check_shapes(n: usize, d: usize, b: &[f64]) -> Result<(), LinalgError> {
-    if n == 0 || d == 0 {
-        return Err(LinalgError::Empty { argument: "a" });
-    }
-    if b.len() != n {
-        return Err(LinalgError::Length { argument: "b", given: b.len(), expected: n });
-    }
-    if let Some(row) = b.iter().position(|v| !v.is_finite()) {
-        return Err(LinalgError::NotFinite { argument: "b", row, column: 0, value: b[row] });
-    }
-    Ok(())
 }
 
 fn scale_target(b: &[f64]) -> (Vec<f64>, f64) {
@@ -375,7 +367,10 @@ fn by_sketch(
         let options = KrylovOptions { tolerance, max_iterations, ..KrylovOptions::default() };
         let fit = krylov::lsqr(&operator, &residual, &options, observer)?;
         iterations += fit.iterations;
-        if fit.status == Status::Cancelled || fit.status == Status::NotFinite {
+        if fit.status == Status::Cancelled {
+            return Err(LinalgError::Cancelled);
+        }
+        if fit.status == Status::NotFinite {
             return Err(LinalgError::NoConvergence { method: "preconditioned LSQR" });
         }
         if fit.status == Status::Limit && max_iterations > SECOND_ROUND {

@@ -4,12 +4,12 @@
 //! any number of machines give the same sketch up to the rounding of sums: sketches of shards are added. With `E SᵀS = I`,
 //! `s` rows embed a `d`-dimensional space with distortion about `√(d/s)`.
 //!
-//! | kind | cost of `S A`, dense `n × d` | rows for distortion ½ |
+//! | kind | cost of `S A`, dense `n × d` | rows tested for distortion ½ (row LA-10) |
 //! |---|---|---|
-//! | [`Kind::SparseSign`] | `8·n·d` | `4d` in practice |
-//! | [`Kind::CountSketch`] | `n·d` | `d²` in theory, about `10d` for rows without outliers |
-//! | [`Kind::Srht`] | `n·d·12` | `4d` |
-//! | [`Kind::Gaussian`] | `2·n·d·s` | `4d`, the reference |
+//! | [`Kind::SparseSign`] | `8·n·d` | `8d` |
+//! | [`Kind::CountSketch`] | `n·d` | `40d`, without outlying rows; `d²` in theory |
+//! | [`Kind::Srht`] | `12·n·d` | `8d` |
+//! | [`Kind::Gaussian`] | `2·n·d·s` | `8d` |
 use rayon::prelude::*;
 
 use crate::random::{Streams, normal};

@@ -1,7 +1,9 @@
 //! Sparse times dense: CSR × a row-major block.
 //!
-//! Floor: `nnz · (4 + s + s·k)` bytes for scalars of `s` bytes, when the block is not cached. The inner loop runs over a constant number of
-//! columns, because a run-time trip count below about 32 is never vectorised; other widths are cut into such panels.
+//! Floor: `nnz · (4 + s + s·k)` bytes for scalars of `s` bytes, when the block is not cached. The inner loop runs over a
+//! constant number of columns, because a run-time trip count below about 32 is never vectorised; other widths are cut into
+//! such panels. Rows of the block are asked for before they are needed: `cargo bench --bench linalg -- prefetch` prints
+//! what that gains.
 use rayon::prelude::*;
 
 use crate::dense::ROW_BLOCK;
@@ -18,7 +20,7 @@ pub fn multiply<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>) -> Matrix<T> {
     out
 }
 
-/// [`multiply`] into a matrix that exists; fresh pages cost as much as a tenth of a large product.
+/// [`multiply`] into a matrix that exists, which saves the cost of fresh memory.
 ///
 /// # Panics
 /// When the shapes do not match.
@@ -29,11 +31,22 @@ pub fn multiply_into<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>, out: &mut Matrix<
     if k == 0 || a.rows() == 0 {
         return;
     }
+    in_row_blocks::<T, true>(a, x, out.as_mut_slice());
+}
+
+/// [`multiply_into`] without asking ahead, for the bench that says what it gains.
+#[doc(hidden)]
+pub fn multiply_into_without_prefetch<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>, out: &mut Matrix<T>) {
+    in_row_blocks::<T, false>(a, x, out.as_mut_slice());
+}
+
+fn in_row_blocks<T: Real, const PREFETCH: bool>(a: &CsrMatrix<T>, x: &Matrix<T>, out: &mut [T]) {
+    let k = x.columns();
     if a.nnz() * k < 1 << 15 {
-        pulp::Arch::new().dispatch(Rows { a, x, first: 0, out: out.as_mut_slice() });
+        pulp::Arch::new().dispatch(Rows::<T, PREFETCH> { a, x, first: 0, out });
     } else {
-        out.as_mut_slice().par_chunks_mut(ROW_BLOCK * k).enumerate().for_each(|(b, part)| {
-            pulp::Arch::new().dispatch(Rows { a, x, first: b * ROW_BLOCK, out: part });
+        out.par_chunks_mut(ROW_BLOCK * k).enumerate().for_each(|(b, part)| {
+            pulp::Arch::new().dispatch(Rows::<T, PREFETCH> { a, x, first: b * ROW_BLOCK, out: part });
         });
     }
 }
@@ -50,14 +63,14 @@ pub fn multiply_transpose<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>) -> Matrix<T>
 const AHEAD: usize = 16;
 
 /// Consecutive rows of the product.
-struct Rows<'a, T: Real> {
+struct Rows<'a, T: Real, const PREFETCH: bool> {
     a: &'a CsrMatrix<T>,
     x: &'a Matrix<T>,
     first: usize,
     out: &'a mut [T],
 }
 
-impl<T: Real> pulp::WithSimd for Rows<'_, T> {
+impl<T: Real, const PREFETCH: bool> pulp::WithSimd for Rows<'_, T, PREFETCH> {
     type Output = ();
 
     #[inline(always)]
@@ -75,7 +88,7 @@ impl<T: Real> pulp::WithSimd for Rows<'_, T> {
     }
 }
 
-impl<T: Real> Rows<'_, T> {
+impl<T: Real, const PREFETCH: bool> Rows<'_, T, PREFETCH> {
     #[inline(always)]
     fn exact<const K: usize>(self, rows_of_x: &[[T; K]]) {
         let all = self.a.indices();
@@ -85,7 +98,7 @@ impl<T: Real> Rows<'_, T> {
             let (indices, values) = self.a.row(self.first + r);
             let mut acc = [T::default(); K];
             for (p, (&j, &v)) in indices.iter().zip(values).enumerate() {
-                if let Some(&next) = ahead.get(p) {
+                if PREFETCH && let Some(&next) = ahead.get(p) {
                     prefetch(&rows_of_x[next as usize]);
                 }
                 let source = &rows_of_x[j as usize];

@@ -24,8 +24,8 @@ const TILE: usize = 32;
 /// `R` of `X` (row LA-2). Cost `2·n·d²` flops, memory one panel of `d + 4096` rows per thread.
 ///
 /// faer's QR skips a column whose rest is below `16·rows·ε` of its norm, and what it skips is lost to `R`. When that
-/// happens in any chunk, all is done once more in chunks of 256 rows, where the loss is sixteen times smaller: twice the
-/// cost, for input whose condition is beyond about 1e10 only.
+/// happens in any chunk, all is done once more in chunks of 256 rows, where the loss is eight to sixteen times smaller:
+/// twice the cost, for input whose condition is beyond about 1e10 only.
 ///
 /// Same bits for every thread count: super-blocks of rows are factored serially in chunks and their factors are
 /// combined in order by the same routine.

@@ -5,7 +5,7 @@ use samplewise_linalg::lstsq::{Method, Path, least_squares, sparse_least_squares
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
-use samplewise_linalg::{CooBuilder, Duplicates, Matrix, Summary, factor, gram, leverage, spmm, tsqr};
+use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix, Summary, factor, gram, leverage, spmm, tsqr};
 
 fn integers(rows: usize, columns: usize, seed: u64) -> Matrix {
     let s = Streams::new(seed);
@@ -75,7 +75,14 @@ proptest! {
         }
         let a = coo.build(Duplicates::Error).unwrap();
         let x = integers(m, k, seed + 1);
-        prop_assert_eq!(spmm::multiply(&a, &x), a.copy_to_dense().multiply(&x).unwrap());
+        let product = spmm::multiply(&a, &x);
+        prop_assert_eq!(&product, &a.copy_to_dense().multiply(&x).unwrap());
+        prop_assert_eq!(&spmm::multiply_transpose(&a.transpose(), &x), &product);
+        let values = a.values().iter().map(|&v| v as f32).collect();
+        let a32 = CsrMatrix::from_parts(n, m, a.offsets().to_vec(), a.indices().to_vec(), values).unwrap();
+        let x32 = Matrix::from_fn(m, k, |i, j| x[(i, j)] as f32);
+        let product32 = spmm::multiply(&a32, &x32);
+        prop_assert!(product32.as_slice().iter().zip(product.as_slice()).all(|(a, b)| f64::from(*a) == *b));
         prop_assert_eq!(a.transpose().copy_to_dense(), a.copy_to_dense().transpose());
     }
 

@@ -28,6 +28,15 @@ impl<T: Real + Scalar> From<&Matrix<T>> for DMatrix<T> {
     }
 }
 
+/// Indices below `count`, which has to fit 32 bits.
+fn narrow(argument: &'static str, count: usize, indices: &[usize]) -> Result<Vec<u32>, LinalgError> {
+    let bound = u32::MAX as usize;
+    if count > bound {
+        return Err(LinalgError::IndexOutOfRange { argument, index: count, bound });
+    }
+    Ok(indices.iter().map(|&i| i as u32).collect())
+}
+
 /// Duplicates are added, as nalgebra-sparse does.
 ///
 /// ```
@@ -58,11 +67,7 @@ impl<T: Real> TryFrom<&TheirCsr<T>> for CsrMatrix<T> {
     type Error = LinalgError;
 
     fn try_from(a: &TheirCsr<T>) -> Result<Self, LinalgError> {
-        let bound = u32::MAX as usize;
-        if a.ncols() > bound {
-            return Err(LinalgError::IndexOutOfRange { argument: "columns", index: a.ncols(), bound });
-        }
-        let indices = a.col_indices().iter().map(|&j| j as u32).collect();
+        let indices = narrow("columns", a.ncols(), a.col_indices())?;
         CsrMatrix::from_parts(a.nrows(), a.ncols(), a.row_offsets().to_vec(), indices, a.values().to_vec())
     }
 }
@@ -71,11 +76,7 @@ impl<T: Real> TryFrom<&CscMatrix<T>> for CsrMatrix<T> {
     type Error = LinalgError;
 
     fn try_from(a: &CscMatrix<T>) -> Result<Self, LinalgError> {
-        let bound = u32::MAX as usize;
-        if a.nrows() > bound {
-            return Err(LinalgError::IndexOutOfRange { argument: "rows", index: a.nrows(), bound });
-        }
-        let indices = a.row_indices().iter().map(|&i| i as u32).collect();
+        let indices = narrow("rows", a.nrows(), a.row_indices())?;
         let by_column =
             CsrMatrix::from_parts(a.ncols(), a.nrows(), a.col_offsets().to_vec(), indices, a.values().to_vec())?;
         Ok(by_column.transpose())

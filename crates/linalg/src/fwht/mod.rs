@@ -144,15 +144,9 @@ pub fn fwht_in_place_on<T: FwhtScalar>(set: InstructionSet, x: &mut [T]) {
     let mut rest = x.chunks_exact_mut(eighth);
     let mut columns: [_; 8] =
         std::array::from_fn(|_| rest.next().expect("eight eighths").chunks_mut(COLUMNS.min(eighth)));
-    let tasks: Vec<[&mut [T]; 8]> = std::iter::from_fn(|| {
-        let first = columns[0].next()?;
-        let mut first = Some(first);
-        Some(std::array::from_fn(|r| match first.take() {
-            Some(c) if r == 0 => c,
-            _ => columns[r].next().expect("rows of equal length"),
-        }))
-    })
-    .collect();
+    let count = columns[0].len();
+    let tasks: Vec<[&mut [T]; 8]> =
+        (0..count).map(|_| columns.each_mut().map(|row| row.next().expect("rows of equal length"))).collect();
     tasks.into_par_iter().for_each(|rows| top_pass(set, rows));
 }
 
