@@ -11,74 +11,20 @@
 //!
 //! Floor: `k² + k` fused multiply-adds per observation over the lanes of a register (half of that for the triangle alone,
 //! plus diagonal blocks).
+mod factor;
+mod gram;
+mod lanes;
+
 use pulp::{Simd, bytemuck};
 use rayon::prelude::*;
 
-use crate::prefetch::prefetch;
 use crate::{CsrMatrix, LinalgError, Matrix, Real};
+use factor::{factor_and_solve, interleave};
+use gram::{BLOCK, TILE, accumulate};
+use lanes::Lanes;
 
 /// Largest number of unknowns per problem.
 pub const MAX_UNKNOWNS: usize = 128;
-/// Observations gathered at a time: the panel stays in the first-level cache up to 64 unknowns.
-const BLOCK: usize = 64;
-/// Observations between a row being asked for and being copied.
-const AHEAD: usize = 16;
-/// Columns of a register tile.
-const TILE: usize = 8;
-
-/// Registers of one scalar type, on any instruction set.
-pub trait Lanes<T>: Simd + sealed::Sealed<T> {}
-
-mod sealed {
-    use super::{Simd, bytemuck};
-
-    pub trait Sealed<T>: Simd {
-        type V: Copy + bytemuck::Pod;
-        const WIDTH: usize;
-        fn splat(self, x: T) -> Self::V;
-        fn add_product(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-        fn mul(self, a: Self::V, b: Self::V) -> Self::V;
-        fn sub(self, a: Self::V, b: Self::V) -> Self::V;
-        fn div(self, a: Self::V, b: Self::V) -> Self::V;
-        fn sqrt(self, a: Self::V) -> Self::V;
-    }
-
-    macro_rules! lanes {
-        ($t:ty, $v:ident, $width:ident, $splat:ident, $fma:ident, $mul:ident, $sub:ident, $div:ident, $sqrt:ident) => {
-            impl<S: Simd> Sealed<$t> for S {
-                type V = S::$v;
-                const WIDTH: usize = S::$width;
-                #[inline(always)]
-                fn splat(self, x: $t) -> Self::V {
-                    Simd::$splat(self, x)
-                }
-                #[inline(always)]
-                fn add_product(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-                    Simd::$fma(self, a, b, c)
-                }
-                #[inline(always)]
-                fn mul(self, a: Self::V, b: Self::V) -> Self::V {
-                    Simd::$mul(self, a, b)
-                }
-                #[inline(always)]
-                fn sub(self, a: Self::V, b: Self::V) -> Self::V {
-                    Simd::$sub(self, a, b)
-                }
-                #[inline(always)]
-                fn div(self, a: Self::V, b: Self::V) -> Self::V {
-                    Simd::$div(self, a, b)
-                }
-                #[inline(always)]
-                fn sqrt(self, a: Self::V) -> Self::V {
-                    Simd::$sqrt(self, a)
-                }
-            }
-            impl<S: Simd> super::Lanes<$t> for S {}
-        };
-    }
-    lanes!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, mul_f64s, sub_f64s, div_f64s, sqrt_f64s);
-    lanes!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, mul_f32s, sub_f32s, div_f32s, sqrt_f32s);
-}
 
 /// Scalars of the batched solver, `f32` and `f64`: runs the kernel on the widest registers of this machine.
 pub trait SmallReal: Real + bytemuck::Pod {
@@ -231,7 +177,7 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
     let square = (ld + 1) * ld;
     scratch.grams.resize(S::WIDTH * square, T::default());
     let packed = (k + 1) * (k + 2) / 2;
-    scratch.triangle.resize(packed * S::WIDTH, T::default());
+    scratch.triangle.resize((packed + S::WIDTH) * S::WIDTH, T::default());
     for base in (0..solved.len()).step_by(S::WIDTH) {
         let lanes = S::WIDTH.min(solved.len() - base);
         for (lane, gram) in scratch.grams.chunks_exact_mut(square).enumerate() {
@@ -245,8 +191,8 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
                 (0..k).for_each(|r| gram[r * ld + r] = T::from_f64(1.0));
             }
         }
-        interleave::<T, S>(&scratch.grams, &mut scratch.triangle, k, ld);
         let registers: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.triangle);
+        interleave::<T, S>(s, &scratch.grams, registers, k, ld);
         factor_and_solve::<T, S>(s, registers, k);
         let answers = &scratch.triangle[k * (k + 1) / 2 * S::WIDTH..];
         for lane in 0..lanes {
@@ -256,203 +202,6 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
                 let row = &mut out[(base + lane) * k..(base + lane + 1) * k];
                 row.iter_mut().enumerate().for_each(|(c, x)| *x = answers[c * S::WIDTH + lane]);
             }
-        }
-    }
-}
-
-/// Lower triangle (`gram[r·ld + c]` for `c ≤ r`) and right-hand side (row `ld`) of problem `i`.
-#[inline(always)]
-fn accumulate<T: SmallReal, S: Lanes<T>>(
-    s: S,
-    problem: &Problem<'_, T>,
-    i: usize,
-    ld: usize,
-    panel: &mut [T],
-    weighted: &mut Vec<T>,
-    gram: &mut [T],
-) {
-    let k = problem.features.columns();
-    let range = problem.observations.row_range(i);
-    let indices = problem.observations.indices();
-    let values = problem.observations.values();
-    gram.fill(T::default());
-    for from in range.clone().step_by(BLOCK) {
-        let to = (from + BLOCK).min(range.end);
-        for (slot, p) in panel.chunks_exact_mut(ld).zip(from..to) {
-            if let Some(&next) = indices.get(p + AHEAD) {
-                prefetch(problem.features.row(next as usize));
-            }
-            slot[..k].copy_from_slice(problem.features.row(indices[p] as usize));
-        }
-        let count = to - from;
-        let registers: &[S::V] = bytemuck::cast_slice(&panel[..count * ld]);
-        let scaled = match problem.weights {
-            None => &*panel,
-            Some(w) => {
-                weighted.resize(BLOCK * ld, T::default());
-                for ((q, p), w) in weighted.chunks_exact_mut(ld).zip(panel.chunks_exact(ld)).zip(&w[from..to]) {
-                    q.iter_mut().zip(p).for_each(|(q, p)| *q = *w * *p);
-                }
-                &*weighted
-            }
-        };
-        let vectors = ld / S::WIDTH;
-        for c in (0..k).step_by(TILE) {
-            // Rows c.. of the lower triangle: registers up to the one that holds the last diagonal entry of the tile.
-            let end = (c + TILE - 1) / S::WIDTH + 1;
-            let mut v = 0;
-            while v < end {
-                let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[c * ld..(c + TILE) * ld]);
-                let columns = &scaled[c..];
-                v += match end - v {
-                    3.. if end - v != 4 && S::REGISTER_COUNT >= 32 => {
-                        tile::<T, S, 3>(s, registers, columns, ld, v, gram)
-                    }
-                    2.. if S::REGISTER_COUNT >= 32 => tile::<T, S, 2>(s, registers, columns, ld, v, gram),
-                    _ => tile::<T, S, 1>(s, registers, columns, ld, v, gram),
-                };
-            }
-        }
-        let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[ld * ld..]);
-        for (v, total) in right.iter_mut().enumerate() {
-            let mut acc = *total;
-            for (o, (row, &y)) in registers.chunks_exact(vectors).zip(&values[from..to]).enumerate() {
-                let y = match problem.weights {
-                    None => y,
-                    Some(w) => w[from + o] * y,
-                };
-                acc = s.add_product(s.splat(y), row[v], acc);
-            }
-            *total = acc;
-        }
-    }
-}
-
-/// Eight columns against `R` registers of rows over the whole block.
-#[inline(always)]
-fn tile<T: SmallReal, S: Lanes<T>, const R: usize>(
-    s: S,
-    panel: &[S::V],
-    columns: &[T],
-    ld: usize,
-    v: usize,
-    gram: &mut [S::V],
-) -> usize {
-    let vectors = ld / S::WIDTH;
-    let mut acc = [[s.splat(T::default()); TILE]; R];
-    for (row, column) in panel.chunks_exact(vectors).zip(columns.chunks(ld)) {
-        let Some(x) = row.get(v..v + R) else { break };
-        let Some(c) = column.first_chunk::<TILE>() else { break };
-        for t in 0..TILE {
-            let b = s.splat(c[t]);
-            for r in 0..R {
-                acc[r][t] = s.add_product(b, x[r], acc[r][t]);
-            }
-        }
-    }
-    let one = s.splat(T::from_f64(1.0));
-    for t in 0..TILE {
-        for r in 0..R {
-            let slot = &mut gram[t * vectors + v + r];
-            *slot = s.add_product(one, acc[r][t], *slot);
-        }
-    }
-    R
-}
-
-/// Packs the lower triangles of as many problems as there are lanes by rows, entry by entry in one register; the right-hand
-/// side is the last row.
-#[inline(always)]
-fn interleave<T: SmallReal, S: Lanes<T>>(grams: &[T], triangle: &mut [T], k: usize, ld: usize) {
-    let square = (ld + 1) * ld;
-    let mut at = 0;
-    for r in 0..=k {
-        let (row, length) = if r < k { (r, r + 1) } else { (ld, k) };
-        let target = &mut triangle[at * S::WIDTH..(at + length) * S::WIDTH];
-        for lane in 0..S::WIDTH {
-            let source = &grams[lane * square + row * ld..][..length];
-            for (slot, &v) in target.chunks_exact_mut(S::WIDTH).zip(source) {
-                slot[lane] = v;
-            }
-        }
-        at += length;
-    }
-}
-
-/// Cholesky of a packed triangle of registers whose last row is the right-hand side, then the backward solve in that row.
-/// Diagonal entries become the reciprocals of the pivots. A pivot that is not positive leaves a NaN or an infinity, which
-/// the answer of its lane shows.
-///
-/// Blocks of four rows by four columns, so that a register that was loaded takes part in four products.
-#[inline(always)]
-fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], k: usize) {
-    let row = |r: usize| r * (r + 1) / 2;
-    let (zero, one) = (s.splat(T::default()), s.splat(T::from_f64(1.0)));
-    let mut c = 0;
-    while c < k {
-        let width = (k - c).min(4);
-        // What the columns before take from rows c.. : the diagonal block first, then the rows below it.
-        let mut r = c;
-        while r <= k {
-            let height = (k + 1 - r).min(4);
-            if height == 4 && width == 4 {
-                let rows: [&[S::V]; 4] = std::array::from_fn(|t| &a[row(r + t)..row(r + t) + c]);
-                let columns: [&[S::V]; 4] = std::array::from_fn(|u| &a[row(c + u)..row(c + u) + c]);
-                let mut acc = [[zero; 4]; 4];
-                for j in 0..c {
-                    let l = [columns[0][j], columns[1][j], columns[2][j], columns[3][j]];
-                    for t in 0..4 {
-                        let x = rows[t][j];
-                        for u in 0..4 {
-                            acc[t][u] = s.add_product(x, l[u], acc[t][u]);
-                        }
-                    }
-                }
-                for t in 0..4 {
-                    for u in 0..4 {
-                        if c + u <= r + t {
-                            let slot = &mut a[row(r + t) + c + u];
-                            *slot = s.sub(*slot, acc[t][u]);
-                        }
-                    }
-                }
-            } else {
-                for t in r..r + height {
-                    for u in (c..c + width).filter(|&u| u <= t) {
-                        let mut sum = zero;
-                        for j in 0..c {
-                            sum = s.add_product(a[row(t) + j], a[row(u) + j], sum);
-                        }
-                        a[row(t) + u] = s.sub(a[row(t) + u], sum);
-                    }
-                }
-            }
-            r += height;
-        }
-        // Inside the block of columns.
-        for u in c..c + width {
-            let mut d = a[row(u) + u];
-            for j in c..u {
-                d = s.sub(d, s.mul(a[row(u) + j], a[row(u) + j]));
-            }
-            let inverse = s.div(one, s.sqrt(d));
-            a[row(u) + u] = inverse;
-            for r in u + 1..=k {
-                let mut x = a[row(r) + u];
-                for j in c..u {
-                    x = s.sub(x, s.mul(a[row(r) + j], a[row(u) + j]));
-                }
-                a[row(r) + u] = s.mul(x, inverse);
-            }
-        }
-        c += width;
-    }
-    let (triangle, answer) = a.split_at_mut(row(k));
-    for c in (0..k).rev() {
-        let x = s.mul(answer[c], triangle[row(c) + c]);
-        answer[c] = x;
-        for (y, &l) in answer[..c].iter_mut().zip(&triangle[row(c)..]) {
-            *y = s.sub(*y, s.mul(x, l));
         }
     }
 }
@@ -558,5 +307,39 @@ mod tests {
         assert!(solve_normal_equations(&features, &y, Some(&[1.0]), &[0.0; 40], &mut out).is_err());
         assert!(solve_normal_equations(&Matrix::zeros(60, 129), &y, None, &[0.0; 40], &mut out).is_err());
         assert!(solve_normal_equations(&features, &y, None, &[0.0; 40], &mut Matrix::zeros(1, 1)).is_err());
+    }
+
+    /// The registers that this machine prefers, AVX2 and one scalar at a time agree.
+    #[test]
+    fn every_instruction_set_agrees() {
+        fn run<T: SmallReal, S: Lanes<T>>(s: S, k: usize) -> Vec<f64> {
+            let (features, y, weights, ridge) = problem::<T>(21, 60, k, 8);
+            let problem = Problem { features: &features, observations: &y, weights: Some(&weights), ridge: &ridge };
+            let (mut out, mut solved) = (vec![T::default(); 21 * k], vec![false; 21]);
+            let group = Group { problem: &problem, first: 0, out: &mut out, solved: &mut solved };
+            solve_group(s, group, &mut Scratch::default());
+            assert!(solved.iter().all(|s| *s));
+            out.into_iter().map(Real::to_f64).collect()
+        }
+        struct Check(usize);
+        impl pulp::WithSimd for Check {
+            type Output = ();
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, s: S) {
+                for (here, plain, tolerance) in [
+                    (run::<f64, S>(s, self.0), run::<f64, _>(pulp::Scalar::new(), self.0), 1e-9),
+                    (run::<f32, S>(s, self.0), run::<f32, _>(pulp::Scalar::new(), self.0), 1e-2),
+                ] {
+                    assert!(here.iter().zip(&plain).all(|(a, b)| (a - b).abs() < tolerance), "k = {}", self.0);
+                }
+            }
+        }
+        for k in [1, 4, 6, 11, 32, 37] {
+            pulp::Arch::new().dispatch(Check(k));
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                pulp::Simd::vectorize(v3, Check(k));
+            }
+        }
     }
 }
