@@ -150,24 +150,35 @@ fn panel<T: Real, const W: usize>(indices: &[u32], values: &[T], x: &[T], k: usi
 /// When a length does not match.
 pub fn multiply_vector_into(a: &CsrMatrix, x: &[f64], y: &mut [f64]) {
     assert!(a.columns() == x.len() && a.rows() == y.len(), "{}x{} times {}", a.rows(), a.columns(), x.len());
-    let one = |i: usize| -> f64 {
-        let (indices, values) = a.row(i);
-        // Four sums in flight, in a fixed order.
-        let ((groups, tail), (value_groups, value_tail)) = (indices.as_chunks::<4>(), values.as_chunks::<4>());
-        let mut acc = [0.0; 4];
-        for (j, v) in groups.iter().zip(value_groups) {
-            for l in 0..4 {
-                acc[l] += v[l] * x[j[l] as usize];
-            }
+    let block = |(b, y): (usize, &mut [f64])| {
+        let offsets = &a.offsets()[b * ROW_BLOCK..];
+        for (range, y) in offsets.windows(2).zip(y) {
+            *y = sparse_dot(&a.indices()[range[0]..range[1]], &a.values()[range[0]..range[1]], x);
         }
-        let rest: f64 = tail.iter().zip(value_tail).map(|(&j, &v)| v * x[j as usize]).sum();
-        (acc[0] + acc[2]) + (acc[1] + acc[3]) + rest
     };
-    if a.nnz() < 1 << 15 {
-        y.iter_mut().enumerate().for_each(|(i, y)| *y = one(i));
+    // A parallel call costs as much as 20,000 entries.
+    if a.nnz() < 1 << 18 {
+        y.chunks_mut(ROW_BLOCK).enumerate().for_each(block);
     } else {
-        y.par_iter_mut().with_min_len(ROW_BLOCK).enumerate().for_each(|(i, y)| *y = one(i));
+        y.par_chunks_mut(ROW_BLOCK).enumerate().for_each(block);
     }
+}
+
+/// Four sums in flight where there are enough entries for them, in a fixed order.
+#[inline]
+fn sparse_dot(indices: &[u32], values: &[f64], x: &[f64]) -> f64 {
+    if indices.len() < 8 {
+        return indices.iter().zip(values).map(|(&j, &v)| v * x[j as usize]).sum();
+    }
+    let ((groups, tail), (value_groups, value_tail)) = (indices.as_chunks::<4>(), values.as_chunks::<4>());
+    let mut acc = [0.0; 4];
+    for (j, v) in groups.iter().zip(value_groups) {
+        for l in 0..4 {
+            acc[l] += v[l] * x[j[l] as usize];
+        }
+    }
+    let rest: f64 = tail.iter().zip(value_tail).map(|(&j, &v)| v * x[j as usize]).sum();
+    (acc[0] + acc[2]) + (acc[1] + acc[3]) + rest
 }
 
 /// `y = Aᵀ x`, serial scatter; store the transpose ([`crate::operator::BothOrientations`]) when it is needed often.
