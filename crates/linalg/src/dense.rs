@@ -239,9 +239,83 @@ impl Matrix<f64> {
         }
     }
 
+    /// `‖b − self·x‖`, and `selfᵀ(b − self·x)` into `gradient`, in one pass; rows combined in fixed blocks.
+    ///
+    /// # Panics
+    /// When a length does not match.
+    pub(crate) fn residual_and_gradient(&self, x: &[f64], b: &[f64], gradient: &mut [f64]) -> f64 {
+        let (n, d) = (self.rows, self.columns);
+        assert!(x.len() == d && gradient.len() == d && b.len() == n, "{n}x{d}: {}, {}", x.len(), b.len());
+        gradient.fill(0.0);
+        if d == 0 {
+            return chunk::norm(b);
+        }
+        let part = |(rows, b): (&[f64], &[f64])| {
+            let mut acc = vec![0.0; d];
+            let squares = pulp::Arch::new().dispatch(Normal { rows, b, x, acc: &mut acc });
+            (acc, squares)
+        };
+        let (rows, targets) = (self.data.par_chunks(ROW_BLOCK * d), b.par_chunks(ROW_BLOCK));
+        let parts: Vec<(Vec<f64>, f64)> = if n * d < 1 << 15 {
+            self.data.chunks(ROW_BLOCK * d).zip(b.chunks(ROW_BLOCK)).map(part).collect()
+        } else {
+            rows.zip(targets).map(part).collect()
+        };
+        let mut squares = 0.0;
+        for (acc, partial) in parts {
+            chunk::axpy(1.0, &acc, gradient);
+            squares += partial;
+        }
+        squares.sqrt()
+    }
+
     /// Frobenius norm.
     pub fn norm(&self) -> f64 {
         chunk::norm(&self.data)
+    }
+}
+
+/// Residuals of consecutive rows and what they add to the gradient; returns the sum of their squares.
+struct Normal<'a> {
+    rows: &'a [f64],
+    b: &'a [f64],
+    x: &'a [f64],
+    acc: &'a mut [f64],
+}
+
+impl pulp::WithSimd for Normal<'_> {
+    type Output = f64;
+
+    // Products are not fused, so that every instruction set gives the same bits.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> f64 {
+        const L: usize = 16;
+        let (x_blocks, x_tail) = self.x.as_chunks::<L>();
+        let mut squares = 0.0;
+        for (row, &b) in self.rows.chunks_exact(self.x.len()).zip(self.b) {
+            let (blocks, tail) = row.as_chunks::<L>();
+            let mut lanes = [0.0; L];
+            for (a, x) in blocks.iter().zip(x_blocks) {
+                for l in 0..L {
+                    lanes[l] += a[l] * x[l];
+                }
+            }
+            for half in [L / 2, L / 4] {
+                for l in 0..half {
+                    lanes[l] += lanes[l + half];
+                }
+            }
+            let mut sum = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+            for (a, x) in tail.iter().zip(x_tail) {
+                sum += a * x;
+            }
+            let r = b - sum;
+            squares += r * r;
+            for (g, a) in self.acc.iter_mut().zip(row) {
+                *g += r * a;
+            }
+        }
+        squares
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | path | when | cost for `n × d` |
 //! |---|---|---|
-//! | [`Path::Gram`] | condition estimate up to 1e4 | `n·d²` |
+//! | [`Path::Gram`] | condition estimate up to 1e4, or `7e6/√d` where refinement is cheaper than TSQR | `n·d²` |
 //! | [`Path::Tsqr`] | beyond, and `d` up to a few hundred | `2·n·d²` |
 //! | [`Path::Sketched`] | beyond, and [`predict`] says so; sparse matrices | about `190·n·d` |
 //! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `2·n·d²` |
@@ -25,7 +25,7 @@ pub enum Method {
     Auto,
     /// Always TSQR, with the singular values of R where the condition asks for them.
     Tsqr,
-    /// Always Gram + Cholesky with one step of refinement; an error when it is not positive definite, as for `n < d`.
+    /// Always Gram + Cholesky with refinement; an error when it is not positive definite, as for `n < d`.
     Gram,
     /// Sketch to precondition, then LSQR, twice; TSQR when the sketch is rank deficient or `n < 8d`.
     Sketched,
@@ -34,7 +34,7 @@ pub enum Method {
 /// Which way the answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// Normal equations with one refinement step.
+    /// Normal equations and steps of refinement.
     Gram,
     /// Triangular factor of `[A b]`, full rank.
     Tsqr,
@@ -63,13 +63,18 @@ pub struct LeastSquares {
     pub residual_norm: f64,
     /// `‖Aᵀr‖ / (‖A‖_F ‖r‖)`: zero at the minimiser, and at most 1. Zero when the residual is zero.
     pub residual_orthogonality: f64,
-    /// Steps of LSQR, zero on the direct paths.
+    /// Steps of LSQR, or of refinement on the Gram path; zero with TSQR.
     pub iterations: usize,
 }
 
-/// Largest condition number for which the Gram path is taken by [`Method::Auto`]: error about `ε·cond² < 1e-8` before
-/// the refinement step.
+/// Condition number up to which one step of refinement finishes the Gram path: error about `ε·cond² < 1e-8` before it.
 const GRAM_CONDITION: f64 = 1e4;
+/// Up to this over `√(ε·d)` a few steps do, each gaining a factor of `1/(ε·cond²)`; taken where that is cheaper than TSQR.
+/// Ten times higher a Gram matrix cannot tell one condition from another.
+const REFINED_CONDITION: f64 = 0.1;
+/// Steps of refinement at most, and how many the cost model expects.
+const REFINEMENTS: usize = 8;
+const EXPECTED_REFINEMENTS: f64 = 2.0;
 /// Rows of the sketch per column: LSQR then gains a digit in 3.3 steps.
 const SKETCH_ROWS: usize = 4;
 /// Beyond this the triangular factor of a sketch is no preconditioner.
@@ -84,8 +89,8 @@ const SKETCH_SEED: u64 = 0x006c_7374_7371;
 const SVD_COLUMNS: usize = 64;
 const SVD_CONDITION: f64 = 1e10;
 
-/// Predicted nanoseconds of the three paths for a dense `n × d` matrix, one thread; fitted to the criterion group
-/// `linalg/least squares paths`. Only their ratios matter.
+/// Predicted nanoseconds of the three paths for a dense `n × d` matrix, one thread; fitted to
+/// `cargo bench --bench least_squares`. Only their ratios matter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Predicted {
     /// Gram + Cholesky.
@@ -103,12 +108,12 @@ pub fn predict(n: usize, d: usize) -> Predicted {
     // Passes over memory, then operations per entry; the small triangle last.
     Predicted {
         gram: entries * (4.0 + 0.029 * d) + 0.3 * d * d * d,
-        tsqr: entries * (6.0 + 0.085 * d) + 0.2 * d * d * d,
+        tsqr: entries * (6.0 + 0.11 * d) + 0.2 * d * d * d,
         sketched: if rows < 8.0 * d {
             f64::INFINITY
         } else {
             // The sketch, and about 40 steps of two products each, which stream through memory.
-            entries * (8.0 + 40.0 * 2.0 * 0.7) + 0.5 * d * d * d
+            entries * (8.0 + 40.0 * 2.0 * 0.45) + 0.5 * d * d * d
         },
     }
 }
@@ -138,7 +143,9 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
         return Err(LinalgError::NotPositiveDefinite { pivot: n, value: 0.0 });
     }
     let solved = solve_dense(&scaled, &target, method)?;
-    certify(&scaled, &target, solved, &scales, b_scale)
+    let mut gradient = vec![0.0; d];
+    let residual = scaled.residual_and_gradient(&solved.x, &target, &mut gradient);
+    report(solved, residual, &gradient, scaled.norm(), &scales, b_scale)
 }
 
 /// Solves `min ‖A x − b‖₂` for a sparse `A` by sketching and LSQR (row LA-3): `O(nnz)` per step and no fill-in beyond a
@@ -184,7 +191,11 @@ pub fn sparse_least_squares(
         // Without a factor there is neither a rank nor a condition to report.
         Solved { x: fit.x, path: Path::Lsqr, rank: n.min(d), condition: f64::INFINITY, iterations: fit.iterations }
     };
-    certify(&scaled, &target, solved, &scales, b_scale)
+    let (mut residual, mut gradient) = (vec![0.0; n], vec![0.0; d]);
+    scaled.apply_into(&solved.x, &mut residual);
+    residual.iter_mut().zip(&target).for_each(|(r, t)| *r = t - *r);
+    scaled.apply_transpose_into(&residual, &mut gradient);
+    report(solved, chunk::norm(&residual), &gradient, scaled.frobenius_norm(), &scales, b_scale)
 }
 
 fn scale_target(b: &[f64]) -> (Vec<f64>, f64) {
@@ -200,22 +211,17 @@ struct Solved {
     iterations: usize,
 }
 
-/// Residual and gradient of the scaled problem, computed anew, and the answer in the units of the caller.
-fn certify(
-    scaled: &dyn LinearOperator,
-    target: &[f64],
+/// The answer in the units of the caller, with the evidence of the scaled problem.
+fn report(
     solved: Solved,
+    residual_norm: f64,
+    gradient: &[f64],
+    norm: f64,
     scales: &[f64],
     b_scale: f64,
 ) -> Result<LeastSquares, LinalgError> {
-    let (n, d) = scaled.shape();
     let Solved { mut x, path, rank, condition, iterations } = solved;
-    let (mut residual, mut gradient) = (vec![0.0; n], vec![0.0; d]);
-    scaled.apply_into(&x, &mut residual);
-    residual.iter_mut().zip(target).for_each(|(r, t)| *r = t - *r);
-    scaled.apply_transpose_into(&residual, &mut gradient);
-    let residual_norm = chunk::norm(&residual);
-    let scale = scaled.frobenius_norm() * residual_norm;
+    let scale = norm * residual_norm;
     for (x, s) in x.iter_mut().zip(scales) {
         let ratio = b_scale / s;
         *x = if ratio.is_normal() { *x * ratio } else { *x / s * b_scale };
@@ -233,9 +239,20 @@ fn certify(
         rank,
         condition,
         residual_norm: residual_norm * b_scale,
-        residual_orthogonality: if scale > 0.0 { chunk::norm(&gradient) / scale } else { 0.0 },
+        residual_orthogonality: if scale > 0.0 { chunk::norm(gradient) / scale } else { 0.0 },
         iterations,
     })
+}
+
+/// Condition number up to which [`Method::Auto`] takes the Gram path.
+fn gram_limit(n: usize, d: usize) -> f64 {
+    let costs = predict(n, d);
+    let refined = costs.gram + EXPECTED_REFINEMENTS * (n * d) as f64;
+    if refined < costs.tsqr.min(costs.sketched) {
+        REFINED_CONDITION / (f64::EPSILON * d as f64).sqrt()
+    } else {
+        GRAM_CONDITION
+    }
 }
 
 fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgError> {
@@ -256,20 +273,20 @@ fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgEr
     by_triangular(a, b)
 }
 
-/// Looks at every eighth row before a Gram matrix is computed in vain: true when their condition, over the columns that
+/// Looks at up to an eighth of the rows before a Gram matrix is computed in vain: true when their condition, over the columns that
 /// they fill, is already beyond what the Gram path takes. A hint only, in either direction.
 fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
     if n < 16 * d {
         return Ok(false);
     }
-    let rows: Vec<usize> = (0..n).step_by(8).collect();
+    let rows: Vec<usize> = (0..n).step_by((n / (2 * d)).clamp(8, 64)).collect();
     let sample = a.select_rows(&rows);
     let g = gram::gram(&sample, None, None)?.matrix;
     let filled: Vec<usize> = (0..d).filter(|&j| g[(j, j)] > 0.0).collect();
     let g = Matrix::from_fn(filled.len(), filled.len(), |i, j| g[(filled[i], filled[j])]);
     Ok(match factor::Cholesky::new(&g, 0.0) {
-        Ok(f) => gram_condition(&g, &f) > GRAM_CONDITION,
+        Ok(f) => gram_condition(&g, &f) > gram_limit(n, d),
         Err(_) => true,
     })
 }
@@ -289,19 +306,30 @@ fn by_gram(a: &Matrix, b: &[f64], method: Method) -> Result<Option<Solved>, Lina
         Err(e) => return Err(e),
     };
     let condition = gram_condition(&g.matrix, &factor);
-    if method == Method::Auto && condition > GRAM_CONDITION {
+    if method == Method::Auto && condition > gram_limit(a.rows(), d) {
         return Ok(None);
     }
     let mut x = g.right;
     factor.solve_in_place(&mut x);
-    let mut residual = vec![0.0; a.rows()];
-    a.multiply_vector_into(&x, &mut residual);
-    residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
+    let limit = if condition <= GRAM_CONDITION { 1 } else { REFINEMENTS };
     let mut correction = vec![0.0; d];
-    a.multiply_transpose_vector_into(&residual, &mut correction);
-    factor.solve_in_place(&mut correction);
-    chunk::axpy(1.0, &correction, &mut x);
-    Ok(Some(Solved { x, path: Path::Gram, rank: d, condition, iterations: 0 }))
+    let mut before = f64::INFINITY;
+    for iterations in 1..=limit {
+        let residual = a.residual_and_gradient(&x, b, &mut correction);
+        factor.solve_in_place(&mut correction);
+        chunk::axpy(1.0, &correction, &mut x);
+        let (step, size) = (chunk::norm(&correction), chunk::norm(&x));
+        if iterations == limit || step <= f64::EPSILON * size || step > 0.25 * before {
+            // Rounding of a backward stable method; what does not come that far is left to TSQR.
+            let rounding = f64::EPSILON * condition * (size + condition * residual / factor::norm_1(&g.matrix).sqrt());
+            if method == Method::Auto && limit > 1 && step > rounding {
+                return Ok(None);
+            }
+            return Ok(Some(Solved { x, path: Path::Gram, rank: d, condition, iterations }));
+        }
+        before = step;
+    }
+    Ok(None)
 }
 
 fn dense_by_sketch(a: &Matrix, b: &[f64]) -> Result<Option<Solved>, LinalgError> {
