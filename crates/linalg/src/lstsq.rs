@@ -6,7 +6,7 @@
 //!
 //! | path | when | cost for `n × d` |
 //! |---|---|---|
-//! | [`Path::Gram`] | condition estimate up to 1e4, or `7e6/√d` where refinement is cheaper than TSQR | `n·d²` |
+//! | [`Path::Gram`] | condition estimate up to 1e4, or `7e7/√d` where refinement is cheaper than TSQR | `n·d²` |
 //! | [`Path::Tsqr`] | beyond, and `d` up to a few hundred | `2·n·d²` |
 //! | [`Path::Sketched`] | beyond, and [`predict`] says so; sparse matrices | about `190·n·d` |
 //! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `2·n·d²` |
@@ -70,8 +70,8 @@ pub struct LeastSquares {
 /// Condition number up to which one step of refinement finishes the Gram path: error about `ε·cond² < 1e-8` before it.
 const GRAM_CONDITION: f64 = 1e4;
 /// Up to this over `√(ε·d)` a few steps do, each gaining a factor of `1/(ε·cond²)`; taken where that is cheaper than TSQR.
-/// Ten times higher a Gram matrix cannot tell one condition from another.
-const REFINED_CONDITION: f64 = 0.1;
+/// Not much higher a Gram matrix cannot tell one condition from another.
+const REFINED_CONDITION: f64 = 1.0;
 /// Steps of refinement at most, and how many the cost model expects.
 const REFINEMENTS: usize = 8;
 const EXPECTED_REFINEMENTS: f64 = 2.0;
@@ -277,16 +277,17 @@ fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgEr
 /// they fill, is already beyond what the Gram path takes. A hint only, in either direction.
 fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
-    if n < 16 * d {
+    if n < 32 * d {
         return Ok(false);
     }
-    let rows: Vec<usize> = (0..n).step_by((n / (2 * d)).clamp(8, 64)).collect();
+    let rows: Vec<usize> = (0..n).step_by((n / (4 * d)).clamp(8, 64)).collect();
     let sample = a.select_rows(&rows);
     let g = gram::gram(&sample, None, None)?.matrix;
     let filled: Vec<usize> = (0..d).filter(|&j| g[(j, j)] > 0.0).collect();
     let g = Matrix::from_fn(filled.len(), filled.len(), |i, j| g[(filled[i], filled[j])]);
     Ok(match factor::Cholesky::new(&g, 0.0) {
-        Ok(f) => gram_condition(&g, &f) > gram_limit(n, d),
+        // Fewer rows are somewhat worse conditioned.
+        Ok(f) => gram_condition(&g, &f) > 2.0 * gram_limit(n, d),
         Err(_) => true,
     })
 }
