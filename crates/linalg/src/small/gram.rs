@@ -26,7 +26,7 @@ pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(
     let k = problem.features.columns();
     let range = problem.observations.row_range(i);
     let indices = problem.observations.indices();
-    let values = problem.observations.values();
+    let values = problem.targets;
     if range.is_empty() {
         gram.fill(T::default());
     }

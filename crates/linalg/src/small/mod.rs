@@ -63,8 +63,21 @@ pub struct Group<'a, T: Real> {
 struct Problem<'a, T: Real> {
     features: &'a Matrix<T>,
     observations: &'a CsrMatrix<T>,
+    targets: &'a [T],
     weights: Option<&'a [T]>,
-    ridge: &'a [T],
+    penalty: Penalty<'a, T>,
+}
+
+/// What is added to the diagonal of the normal equations.
+#[derive(Clone, Copy, Debug)]
+pub struct Penalty<'a, T> {
+    /// One entry per problem, finite, at least 0: for every unknown.
+    pub ridge: &'a [T],
+    /// The ridge of the last unknown of every problem, instead: that of a bias, whose feature is the constant 1.
+    pub last: Option<T>,
+    /// This times the mean of the diagonal on top, for every unknown: finite, at least 0. Where it is positive, a problem
+    /// without observations has the answer zero.
+    pub floor: T,
 }
 
 /// Buffers of one thread.
@@ -112,13 +125,30 @@ pub fn solve_normal_equations<T: SmallReal>(
     ridge: &[T],
     out: &mut Matrix<T>,
 ) -> Result<Vec<bool>, LinalgError> {
+    let penalty = Penalty { ridge, last: None, floor: T::default() };
+    solve_penalised(features, observations, observations.values(), weights, &penalty, out)
+}
+
+/// [`solve_normal_equations`] for other targets than the stored values, one per stored entry, and with more of a penalty
+/// (row LA-12).
+///
+/// # Errors
+/// As [`solve_normal_equations`].
+pub fn solve_penalised<T: SmallReal>(
+    features: &Matrix<T>,
+    observations: &CsrMatrix<T>,
+    targets: &[T],
+    weights: Option<&[T]>,
+    penalty: &Penalty<'_, T>,
+    out: &mut Matrix<T>,
+) -> Result<Vec<bool>, LinalgError> {
     let (n, k) = (observations.rows(), features.columns());
-    check(features, observations, weights, ridge, out)?;
+    check(features, observations, targets, weights, penalty, out)?;
     let mut solved = vec![false; n];
     if n == 0 || k == 0 {
         return Ok(vec![true; n]);
     }
-    let problem = Problem { features, observations, weights, ridge };
+    let problem = Problem { features, observations, targets, weights, penalty: *penalty };
     // A multiple of every register width, so that groups of lanes do not depend on the threads.
     const PROBLEMS: usize = 64;
     out.as_mut_slice().par_chunks_mut(PROBLEMS * k).zip(solved.par_chunks_mut(PROBLEMS)).enumerate().for_each_init(
@@ -133,8 +163,9 @@ pub fn solve_normal_equations<T: SmallReal>(
 fn check<T: SmallReal>(
     features: &Matrix<T>,
     observations: &CsrMatrix<T>,
+    targets: &[T],
     weights: Option<&[T]>,
-    ridge: &[T],
+    penalty: &Penalty<'_, T>,
     out: &Matrix<T>,
 ) -> Result<(), LinalgError> {
     let (n, k) = (observations.rows(), features.columns());
@@ -148,8 +179,11 @@ fn check<T: SmallReal>(
     if out.rows() != n || out.columns() != k {
         return shape("out", out.rows(), out.columns(), format!("{n} x {k}"));
     }
-    if ridge.len() != n {
-        return Err(LinalgError::Length { argument: "ridge", given: ridge.len(), expected: n });
+    if penalty.ridge.len() != n {
+        return Err(LinalgError::Length { argument: "ridge", given: penalty.ridge.len(), expected: n });
+    }
+    if targets.len() != observations.nnz() {
+        return Err(LinalgError::Length { argument: "targets", given: targets.len(), expected: observations.nnz() });
     }
     if let Some(w) = weights
         && w.len() != observations.nnz()
@@ -157,13 +191,35 @@ fn check<T: SmallReal>(
         return Err(LinalgError::Length { argument: "weights", given: w.len(), expected: observations.nnz() });
     }
     features.check_finite("features")?;
-    for (argument, values) in [("ridge", Some(ridge)), ("weights", weights)] {
+    let floor = [penalty.floor];
+    let last = penalty.last.map(|l| [l]);
+    for (argument, values) in [
+        ("ridge", Some(penalty.ridge)),
+        ("last", last.as_ref().map(|l| &l[..])),
+        ("floor", Some(&floor[..])),
+        ("weights", weights),
+    ] {
         if let Some(v) = values.into_iter().flatten().find(|v| !(v.is_finite() && **v >= T::default())) {
             let value = v.to_f64();
             return Err(LinalgError::OutOfRange { argument, value, allowed: "finite and at least 0" });
         }
     }
     Ok(())
+}
+
+#[inline(always)]
+fn penalise<T: SmallReal>(problem: &Problem<'_, T>, i: usize, ld: usize, gram: &mut [T]) {
+    let Penalty { ridge, last, floor } = problem.penalty;
+    let k = problem.features.columns();
+    let mut floor = floor;
+    if floor > T::default() {
+        let trace = (0..k).fold(T::default(), |sum, r| sum + gram[r * ld + r]);
+        floor = if trace > T::default() { floor * trace / T::from_f64(k as f64) } else { T::from_f64(1.0) };
+    }
+    for r in 0..k {
+        let ridge = if r + 1 == k { last.unwrap_or(ridge[i]) } else { ridge[i] };
+        gram[r * ld + r] += ridge + floor;
+    }
 }
 
 #[inline(always)]
@@ -184,7 +240,7 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
             if lane < lanes {
                 let i = first + base + lane;
                 accumulate::<T, S>(s, problem, i, ld, &mut scratch.panel, &mut scratch.weighted, gram);
-                (0..k).for_each(|r| gram[r * ld + r] += problem.ridge[i]);
+                penalise(problem, i, ld, gram);
             } else {
                 // Lanes without a problem hold the identity.
                 gram.fill(T::default());
@@ -309,12 +365,51 @@ mod tests {
         assert!(solve_normal_equations(&features, &y, None, &[0.0; 40], &mut Matrix::zeros(1, 1)).is_err());
     }
 
+    /// LA-12: targets of one's own, a ridge of the last unknown, and the floor, against the definition.
+    #[test]
+    fn penalties_equal_their_definition() {
+        let (n, k) = (12, 5);
+        let (features, mut y, weights, ridge) = problem::<f64>(n, 40, k, 5);
+        let mut thinned = CooBuilder::new(n, 40);
+        y.iter().filter(|(i, _, _)| *i != 4).for_each(|(i, j, v)| thinned.push(i, j, v).unwrap());
+        y = thinned.build(Duplicates::Error).unwrap();
+        let weights = &weights[..y.nnz()];
+        let targets: Vec<f64> = y.values().iter().map(|v| 1.0 - v).collect();
+        let penalty = Penalty { ridge: &ridge, last: Some(0.7), floor: 0.25 };
+        let mut out = Matrix::zeros(n, k);
+        let solved = solve_penalised(&features, &y, &targets, Some(weights), &penalty, &mut out).unwrap();
+        assert!(solved.iter().all(|s| *s) && out.row(4).iter().all(|x| *x == 0.0));
+        for i in (0..n).filter(|i| *i != 4) {
+            let rows: Vec<(f64, f64, &[f64])> =
+                y.row_range(i).map(|p| (weights[p], targets[p], features.row(y.indices()[p] as usize))).collect();
+            let mean = rows.iter().map(|(w, _, v)| w * v.iter().map(|v| v * v).sum::<f64>()).sum::<f64>() / k as f64;
+            for c in 0..k {
+                // The gradient of the penalised objective vanishes.
+                let ridge = if c + 1 == k { 0.7 } else { ridge[i] } + 0.25 * mean;
+                let gradient = rows.iter().fold(ridge * out[(i, c)], |g, (w, t, v)| {
+                    g + w * v[c] * (v.iter().zip(out.row(i)).map(|(v, x)| v * x).sum::<f64>() - t)
+                });
+                assert!(gradient.abs() < 1e-10, "problem {i}, unknown {c}: {gradient:e}");
+            }
+        }
+        let negative = Penalty { floor: -1.0, ..penalty };
+        assert!(solve_penalised(&features, &y, &targets, Some(weights), &negative, &mut out).is_err());
+        assert!(solve_penalised(&features, &y, &targets[1..], Some(weights), &penalty, &mut out).is_err());
+    }
+
     /// The registers that this machine prefers, AVX2 and one scalar at a time agree.
     #[test]
     fn every_instruction_set_agrees() {
         fn run<T: SmallReal, S: Lanes<T>>(s: S, k: usize) -> Vec<f64> {
             let (features, y, weights, ridge) = problem::<T>(21, 60, k, 8);
-            let problem = Problem { features: &features, observations: &y, weights: Some(&weights), ridge: &ridge };
+            let penalty = Penalty { ridge: &ridge, last: None, floor: T::default() };
+            let problem = Problem {
+                features: &features,
+                observations: &y,
+                targets: y.values(),
+                weights: Some(&weights),
+                penalty,
+            };
             let (mut out, mut solved) = (vec![T::default(); 21 * k], vec![false; 21]);
             let group = Group { problem: &problem, first: 0, out: &mut out, solved: &mut solved };
             solve_group(s, group, &mut Scratch::default());
