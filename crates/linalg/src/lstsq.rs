@@ -6,7 +6,7 @@
 //!
 //! | path | when | cost for `n × d` |
 //! |---|---|---|
-//! | [`Path::Gram`] | condition estimate up to 1e4, or `7e7/√d` where refinement is cheaper than TSQR | `n·d²` |
+//! | [`Path::Gram`] | condition estimate up to 1e4, or `3e7/√d` where refinement is cheaper than TSQR | `n·d²` |
 //! | [`Path::Tsqr`] | beyond, and `d` up to a few hundred | `2·n·d²` |
 //! | [`Path::Sketched`] | beyond, and [`predict`] says so; sparse matrices | about `190·n·d` |
 //! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `2·n·d²` |
@@ -71,7 +71,7 @@ pub struct LeastSquares {
 const GRAM_CONDITION: f64 = 1e4;
 /// Up to this over `√(ε·d)` a few steps do, each gaining a factor of `1/(ε·cond²)`; taken where that is cheaper than TSQR.
 /// Not much higher a Gram matrix cannot tell one condition from another.
-const REFINED_CONDITION: f64 = 1.0;
+const REFINED_CONDITION: f64 = 0.5;
 /// Steps of refinement at most, and how many the cost model expects.
 const REFINEMENTS: usize = 8;
 const EXPECTED_REFINEMENTS: f64 = 2.0;
