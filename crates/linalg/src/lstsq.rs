@@ -112,8 +112,9 @@ pub fn predict(n: usize, d: usize) -> Predicted {
         sketched: if rows < 8.0 * d {
             f64::INFINITY
         } else {
-            // The sketch, and about 40 steps of two products each, which stream through memory.
-            entries * (8.0 + 40.0 * 2.0 * 0.45) + 0.5 * d * d * d
+            // The sketch, about 40 steps of two products each, which stream through memory, and the factor of 4d rows, which
+            // may have to be computed twice.
+            entries * (8.0 + 40.0 * 2.0 * 0.45) + 1.5 * d * d * d
         },
     }
 }
