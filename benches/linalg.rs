@@ -7,7 +7,7 @@ use faer::linalg::solvers::SolveLstsq;
 use samplewise::linalg::fwht::{InstructionSet, fwht_in_place_on};
 use samplewise::linalg::lstsq::{Method, least_squares};
 use samplewise::linalg::random::{Streams, below, normal};
-use samplewise::linalg::{CsrMatrix, Matrix, Real, gram, lstsq, small, spmm, tsqr};
+use samplewise::linalg::{CsrMatrix, Matrix, Real, gram, small, spmm, tsqr};
 use samplewise_testkit::generate::random_matrix;
 
 fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
@@ -240,37 +240,6 @@ fn normal_equations<T: small::SmallReal + faer::traits::ComplexField + nalgebra_
     g.finish();
 }
 
-/// Every path on shapes around the crossovers, well and ill conditioned: what the cost model is fitted to, and what its
-/// choice loses against the best.
-fn least_squares_paths(c: &mut Criterion) {
-    for (n, d) in [(100_000, 20), (20_000, 100), (40_000, 300), (20_000, 600)] {
-        for hard in [false, true] {
-            let mut a = random_matrix(n, d, 1);
-            if hard {
-                // The last column nearly repeats the first: condition about 1e7.
-                (0..n).for_each(|i| a[(i, d - 1)] = a[(i, 0)] + 1e-7 * a[(i, d - 1)]);
-            }
-            let b: Vec<f64> = (0..n).map(|i| a.row(i).iter().sum::<f64>() + (i % 13) as f64).collect();
-            let mut g =
-                group(c, &format!("least squares paths {n} x {d}{}", if hard { ", condition 1e7" } else { "" }));
-            println!(
-                "predicted: {:?}, chosen: {:?}",
-                lstsq::predict(n, d),
-                least_squares(&a, &b, Method::Auto).map(|f| f.path)
-            );
-            let best = least_squares(&a, &b, Method::Tsqr).expect("finite").residual_norm;
-            for method in [Method::Auto, Method::Gram, Method::Tsqr, Method::Sketched] {
-                // Gram may refuse what is nearly dependent; what is answered minimises.
-                if let Ok(fit) = least_squares(&a, &b, method) {
-                    assert!((fit.residual_norm / best - 1.0).abs() < 1e-6, "{method:?}");
-                    g.bench_function(format!("{method:?}"), |bench| bench.iter(|| least_squares(&a, &b, method)));
-                }
-            }
-            g.finish();
-        }
-    }
-}
-
 fn definition(c: &mut Criterion) {
     let a = random_matrix(20_000, 20, 5);
     let by_definition = || {
@@ -300,7 +269,6 @@ criterion_group!(
     prefetch,
     walsh_hadamard,
     batched_normal_equations,
-    least_squares_paths,
     definition
 );
 criterion_main!(benches);

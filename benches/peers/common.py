@@ -59,6 +59,7 @@ class Session:
     quick: bool
     repeats: int
     allow_stalled: bool = False
+    build: bool = True
     rows: list[Row] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -56,7 +56,7 @@ def main(words: list[str]) -> int:
         say(f"run.py: {arguments.name} ({title}): the peers of this core are not written yet")
         return 2
     repeats = arguments.repeats or (3 if arguments.quick else 5)
-    session = Session(arguments.name, arguments.quick, repeats, arguments.allow_stalled)
+    session = Session(arguments.name, arguments.quick, repeats, arguments.allow_stalled, not arguments.no_build)
     try:
         if not arguments.no_build:
             say("building target/release/samplewise")

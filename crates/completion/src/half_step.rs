@@ -24,7 +24,8 @@ const FLOOR: f64 = 1e-12;
 ///
 /// Cost `|Ω|·k² + rows·k³/3` multiplications; `k` grows by one with biases. Rows without entries become zero. Rows
 /// whose problem is singular (too few entries at `λ = 0`) get a ridge of 1e-12 of the mean diagonal; what rounding makes
-/// indefinite all the same is solved once more, one row at a time, with its lost directions set to zero.
+/// indefinite all the same is solved once more, one row at a time, with its lost directions set to zero, and so is
+/// every row beyond 128 unknowns.
 pub(crate) fn half_step(
     entries: &Orientation,
     other: &Matrix,

@@ -25,7 +25,8 @@ pub enum Method {
     Auto,
     /// Always TSQR, with the singular values of R where the condition asks for them.
     Tsqr,
-    /// Always Gram + Cholesky with refinement; an error when it is not positive definite, as for `n < d`.
+    /// Always Gram + Cholesky with refinement; an error when it is not positive definite, as for `n < d`, or so ill-conditioned
+    /// that refinement does not converge.
     Gram,
     /// Sketch to precondition, then LSQR, twice; TSQR when the sketch is rank deficient or `n < 8d`.
     Sketched,
@@ -131,7 +132,7 @@ pub fn predict(n: usize, d: usize) -> Predicted {
 ///
 /// # Errors
 /// [`LinalgError::NotFinite`], [`LinalgError::Length`], [`LinalgError::Empty`];
-/// [`LinalgError::NotPositiveDefinite`] only with [`Method::Gram`]; [`LinalgError::OutOfRange`] when an entry of the
+/// [`LinalgError::NotPositiveDefinite`] and [`LinalgError::NoConvergence`] only with [`Method::Gram`]; [`LinalgError::OutOfRange`] when an entry of the
 /// solution is too large for a number.
 pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquares, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
@@ -315,23 +316,26 @@ fn by_gram(a: &Matrix, b: &[f64], method: Method) -> Result<Option<Solved>, Lina
     factor.solve_in_place(&mut x);
     let limit = if condition <= GRAM_CONDITION { 1 } else { REFINEMENTS };
     let mut correction = vec![0.0; d];
-    let mut before = f64::INFINITY;
-    for iterations in 1..=limit {
+    let (mut iterations, mut before) = (0, f64::INFINITY);
+    loop {
+        iterations += 1;
         let residual = a.residual_and_gradient(&x, b, &mut correction);
         factor.solve_in_place(&mut correction);
         chunk::axpy(1.0, &correction, &mut x);
         let (step, size) = (chunk::norm(&correction), chunk::norm(&x));
         if iterations == limit || step <= f64::EPSILON * size || step > 0.25 * before {
-            // Rounding of a backward stable method; what does not come that far is left to TSQR.
+            // Rounding of a backward stable method: what does not come that far is not the minimiser.
             let rounding = f64::EPSILON * condition * (size + condition * residual / factor::norm_1(&g.matrix).sqrt());
-            if method == Method::Auto && limit > 1 && step > rounding {
-                return Ok(None);
-            }
-            return Ok(Some(Solved { x, path: Path::Gram, rank: d, condition, iterations }));
+            return match method {
+                _ if limit == 1 || step <= rounding => {
+                    Ok(Some(Solved { x, path: Path::Gram, rank: d, condition, iterations }))
+                }
+                Method::Auto => Ok(None),
+                _ => Err(LinalgError::NoConvergence { method: "refinement of the normal equations" }),
+            };
         }
         before = step;
     }
-    Ok(None)
 }
 
 fn dense_by_sketch(a: &Matrix, b: &[f64]) -> Result<Option<Solved>, LinalgError> {

@@ -10,6 +10,7 @@ use samplewise_linalg::krylov::{self, KrylovOptions};
 use samplewise_linalg::lstsq::{Method, least_squares, sparse_least_squares};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::sketch::{Kind, Sketch};
+use samplewise_linalg::small::{Penalty, solve_penalised};
 use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
 use samplewise_linalg::{
@@ -170,6 +171,15 @@ fn attempt(n: usize, d: usize, k: usize, spoil: Spoil, spoil_b: Spoil, seed: u64
     }
     for policy in [Duplicates::Error, Duplicates::Sum, Duplicates::Last] {
         let Some(sparse) = judge("build", coo.clone().build(policy), |m| m.values().to_vec())? else { continue };
+        // Many small problems: what calls itself solved is finite, whatever the features, the targets and the ridge are.
+        let features = spoilt(d, k, spoil, s.child(4));
+        let targets: Vec<f64> = (0..sparse.nnz()).map(|p| b.get(p).copied().unwrap_or(1.0)).collect();
+        let penalty = Penalty { ridge: &weights, last: Some(s.uniform(6)), floor: s.uniform(7).round() * 1e-12 };
+        let mut x = Matrix::zeros(n, k);
+        let solved = solve_penalised(&features, &sparse, &targets, None, &penalty, &mut x);
+        judge("solve_penalised", solved, |solved| {
+            (0..n).filter(|&i| solved[i]).flat_map(|i| x.row(i).to_vec()).collect()
+        })?;
         judge("sparse_least_squares", sparse_least_squares(&sparse, &b, &mut ()), |f| {
             [&f.x[..], &[f.residual_norm, f.residual_orthogonality]].concat()
         })?;

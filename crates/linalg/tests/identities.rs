@@ -178,6 +178,32 @@ fn least_squares_is_right_up_to_condition_1e12() {
     }
 }
 
+/// LA-3: the Gram path is refined where one step is not enough, to the error of a backward stable method also with a large
+/// residual, and refuses what it cannot finish.
+#[test]
+fn normal_equations_are_refined_or_refused() {
+    for condition in [1e5, 1e6] {
+        for noise in [0.0, 0.1] {
+            let a = ill_conditioned(20_000, 40, condition, 5);
+            let mut b = vec![0.0; 20_000];
+            a.multiply_vector_into(&[1.0; 40], &mut b);
+            let s = Streams::new(9);
+            b.iter_mut().enumerate().for_each(|(i, b)| *b += noise * (s.uniform(i as u64) - 0.5));
+            let fit = least_squares(&a, &b, Method::Auto).unwrap();
+            let stable = least_squares(&a, &b, Method::Tsqr).unwrap();
+            assert!(fit.path == Path::Gram && (2..=8).contains(&fit.iterations), "{:?} {}", fit.path, fit.iterations);
+            assert_eq!((stable.path, stable.iterations), (Path::Tsqr, 0));
+            let largest = stable.x.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+            let apart = fit.x.iter().zip(&stable.x).map(|(x, t)| (x - t).abs()).fold(0.0, f64::max);
+            let allowed = 100.0 * f64::EPSILON * condition * (largest + condition * stable.residual_norm);
+            assert!(apart < allowed, "condition {condition:e}, noise {noise}: {apart:e} apart, {allowed:e} allowed");
+        }
+    }
+    let a = ill_conditioned(20_000, 12, 1e12, 3);
+    let b: Vec<f64> = (0..20_000).map(|i| f64::from(i % 13)).collect();
+    assert!(least_squares(&a, &b, Method::Gram).is_err());
+}
+
 /// LA-3: sketching gives the answer of TSQR on dense and sparse systems with noise, and its steps do not grow with the
 /// condition number; 47 is what a distortion of ½ needs for 1e-14.
 #[test]

@@ -130,7 +130,7 @@ pub fn solve_normal_equations<T: SmallReal>(
 }
 
 /// [`solve_normal_equations`] for other targets than the stored values, one per stored entry, and with more of a penalty
-/// (row LA-12).
+/// (row LA-12). A problem with a target that is not finite is not solved.
 ///
 /// # Errors
 /// As [`solve_normal_equations`].
