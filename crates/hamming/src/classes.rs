@@ -1,13 +1,16 @@
 //! The pattern as letters, and which text codes each letter matches: what every engine works on.
 
 /// A text symbol as engines see it: one byte where possible, two where there are more kinds.
-pub trait Code: Copy + Eq + Send + Sync {
+pub trait Code: Copy + Eq + Send + Sync + std::fmt::Debug + 'static {
     /// The code as a number.
     fn index(self) -> usize;
     /// The number as a code.
     fn of(number: u16) -> Self;
     /// True when the codes share a bit.
     fn shares(self, other: Self) -> bool;
+    /// Bit `i` is set where `codes[i]` matches, by a rule of the kernel.
+    #[doc(hidden)]
+    fn match_bits<S: pulp::Simd, const RULE: u8>(simd: S, own: [Self; 2], codes: &[Self; 64]) -> u64;
 }
 
 impl Code for u8 {
@@ -23,6 +26,10 @@ impl Code for u8 {
     fn shares(self, other: Self) -> bool {
         self & other != 0
     }
+    #[inline(always)]
+    fn match_bits<S: pulp::Simd, const RULE: u8>(simd: S, own: [Self; 2], codes: &[Self; 64]) -> u64 {
+        crate::kernel::match_bytes::<S, RULE>(simd, own, codes)
+    }
 }
 
 impl Code for u16 {
@@ -37,6 +44,10 @@ impl Code for u16 {
     #[inline(always)]
     fn shares(self, other: Self) -> bool {
         self & other != 0
+    }
+    #[inline(always)]
+    fn match_bits<S: pulp::Simd, const RULE: u8>(simd: S, own: [Self; 2], codes: &[Self; 64]) -> u64 {
+        crate::kernel::match_pairs::<S, RULE>(simd, own, codes)
     }
 }
 

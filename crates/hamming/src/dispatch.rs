@@ -1,5 +1,5 @@
 //! The choice of engine, letter by letter: `M = Σ_c M_c`, so every letter may be counted by the engine that suits it.
-use crate::classes::{Classes, Code};
+use crate::classes::{Classes, Rule};
 use crate::plan::Engine;
 use crate::{bitsliced, fft, vertical};
 
@@ -73,32 +73,22 @@ pub struct Work {
 }
 
 impl Work {
-    /// Measures a text; shares come from at most 65,536 of its symbols.
-    pub fn new<C: Code>(classes: &Classes, codes: &[C]) -> Self {
+    /// Stretches of a text, at most 65,536 symbols together, from which shares are measured.
+    pub fn samples<S>(text: &[S]) -> impl Iterator<Item = &[S]> {
+        let step = text.len().div_ceil(16).max(1);
+        text.chunks(step).map(|part| &part[..part.len().min(4096)])
+    }
+
+    /// Measures a text of `len` symbols by the codes of its [samples](Work::samples).
+    pub fn new<P: AsRef<[u16]>>(classes: &Classes, samples: impl IntoIterator<Item = P>, len: usize) -> Self {
+        Self::of_shares(classes, &shares(classes, samples), len)
+    }
+
+    /// The same from the share of the text that each letter matches.
+    pub(crate) fn of_shares(classes: &Classes, share: &[f64], len: usize) -> Self {
         let pattern_len = classes.pattern.len();
-        let mut histogram = vec![0_u32; classes.code_count];
-        let mut seen = 0;
-        let step = codes.len().div_ceil(16).max(1);
-        for part in codes.chunks(step) {
-            for code in &part[..part.len().min(4096)] {
-                histogram[code.index()] += 1;
-                seen += 1;
-            }
-        }
-        let share = |letter: usize| match classes.rule {
-            crate::classes::Rule::Equal { wildcard } => {
-                let count = |c: u16| f64::from(histogram[c as usize]);
-                count(classes.codes[letter]) + wildcard.map_or(0.0, count)
-            }
-            crate::classes::Rule::Share => (0..classes.code_count)
-                .filter(|&c| classes.matches(letter as u16, c))
-                .map(|c| f64::from(histogram[c]))
-                .sum(),
-        };
-        let occurrences = classes.occurrences();
-        let letters =
-            (0..classes.len()).map(|c| (occurrences[c] as f64, share(c) / f64::from(seen).max(1.0))).collect();
-        Self { pattern_len, alignments: (codes.len() + 1).saturating_sub(pattern_len), letters }
+        let letters = classes.occurrences().iter().zip(share).map(|(&a, &f)| (a as f64, f)).collect();
+        Self { pattern_len, alignments: (len + 1).saturating_sub(pattern_len), letters }
     }
 
     /// Cost of one letter and fixed cost of an engine, nanoseconds per alignment.
@@ -183,4 +173,22 @@ impl Work {
         }
         best
     }
+}
+
+/// Share of the sampled text that each letter matches.
+pub(crate) fn shares<P: AsRef<[u16]>>(classes: &Classes, samples: impl IntoIterator<Item = P>) -> Vec<f64> {
+    let mut histogram = vec![0_u32; classes.code_count];
+    let mut seen = 0;
+    for part in samples {
+        part.as_ref().iter().for_each(|&code| histogram[code as usize] += 1);
+        seen += part.as_ref().len();
+    }
+    let count = |c: u16| f64::from(histogram[c as usize]);
+    let share = |letter: usize| match classes.rule {
+        Rule::Equal { wildcard } => count(classes.codes[letter]) + wildcard.map_or(0.0, count),
+        Rule::Share => {
+            (0..classes.code_count as u16).filter(|&c| classes.matches(letter as u16, c as usize)).map(count).sum()
+        }
+    };
+    (0..classes.len()).map(|letter| share(letter) / (seen as f64).max(1.0)).collect()
 }

@@ -7,6 +7,21 @@ pub enum HammingError {
     /// The pattern has no symbols.
     #[error("the pattern is empty")]
     EmptyPattern,
+    /// A search without patterns.
+    #[error("there are no queries")]
+    NoQueries,
+    /// Positions that must match lie outside the pattern.
+    #[error("required of query {query} is {start}..{end}, allowed is within 0..{pattern}")]
+    RequiredOutOfRange {
+        /// Number of the query.
+        query: usize,
+        /// First position given.
+        start: usize,
+        /// End given.
+        end: usize,
+        /// Pattern length.
+        pattern: usize,
+    },
     /// The pattern is longer than the text, so there is no alignment.
     #[error("the pattern has {pattern} symbols and the text only {text}")]
     PatternLongerThanText {
@@ -14,6 +29,17 @@ pub enum HammingError {
         pattern: usize,
         /// Text length.
         text: usize,
+    },
+    /// The text has no symbols.
+    #[error("the text is empty")]
+    EmptyText,
+    /// Memory for distances has another length than there are alignments.
+    #[error("out has room for {given} distances, and the text has {needed} alignments")]
+    BufferLength {
+        /// Length given.
+        given: usize,
+        /// Alignments.
+        needed: usize,
     },
     /// An alignment that the text does not have.
     #[error("alignment is {alignment}, allowed is 0 to {last}")]

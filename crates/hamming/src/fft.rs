@@ -37,28 +37,28 @@ pub(crate) fn bytes(letters: usize, m: usize) -> u128 {
 }
 
 /// The spectra of a pattern, made once for any number of texts.
-pub struct Prepared<'a> {
-    classes: &'a Classes,
+pub struct Prepared {
+    classes: Classes,
     len: usize,
     single: Option<Spectra<f32>>,
     /// Made only if some block asks for it.
     double: OnceLock<Spectra<f64>>,
 }
 
-impl<'a> Prepared<'a> {
+impl Prepared {
     /// Transforms the pattern: `K` real transforms of length `4m`.
-    pub fn new(classes: &'a Classes) -> Self {
+    pub fn new(classes: Classes) -> Self {
         let m = classes.pattern.len();
         let len = transform_len(m);
         let single = expected_error(f64::from(f32::EPSILON), len, m) < 0.25;
-        let single = single.then(|| pattern_spectra::<f32>(classes, len));
+        let single = single.then(|| pattern_spectra::<f32>(&classes, len));
         Self { classes, len, single, double: OnceLock::new() }
     }
 
     /// Subtracts the matches of one block of alignments, at most `transform_len(m) − m + 1`, from `out` by certified FFT
     /// (row HAM-4). Cost `(K + 1)` real transforms of length `4m` per `3m` alignments.
     pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Certificate {
-        let (classes, m) = (self.classes, self.classes.pattern.len());
+        let (classes, m) = (&self.classes, self.classes.pattern.len());
         let exact = exact_sum(classes, codes, out.len());
         if let Some(spectra) = &self.single
             && let Some(residual) = block(classes, spectra, codes, out, exact)
@@ -69,11 +69,11 @@ impl<'a> Prepared<'a> {
         if let Some(residual) = block(classes, spectra, codes, out, exact) {
             return Certificate { f64_blocks: 1, largest_residual: residual, ..Certificate::default() };
         }
-        let recount = bitsliced::Prepared::new(classes);
+        let recount = bitsliced::Prepared::new(classes.clone());
         let mut scratch = bitsliced::Scratch::default();
         for (s, piece) in out.chunks_mut(bitsliced::BLOCK).enumerate() {
             let from = s * bitsliced::BLOCK;
-            recount.subtract_matches(&codes[from..from + piece.len() + m - 1], piece, &mut scratch);
+            recount.subtract_matches(&codes[from..from + piece.len() + m - 1], None, piece, &mut scratch);
         }
         Certificate { recounted: 1, ..Certificate::default() }
     }

@@ -25,17 +25,28 @@
 //! # Ok::<(), samplewise_hamming::HammingError>(())
 //! ```
 
+pub mod answer;
 pub mod bitsliced;
+mod bounded;
 pub mod classes;
+mod counter;
 pub mod definition;
 pub mod dispatch;
 pub mod error;
 pub mod fft;
+mod kernel;
+pub mod overhang;
 pub mod pairs;
 pub mod plan;
 pub mod relation;
+pub mod search;
+pub mod stream;
+mod tables;
 pub mod vertical;
 
+pub use answer::{Answer, Block, EngineCost, Report};
 pub use error::HammingError;
-pub use plan::{Answer, Engine, EngineCost, Options, Plan, Report};
-pub use relation::{Alphabet, Symbol, complement_dna, reverse_complement};
+pub use plan::{Engine, Options, Plan};
+pub use relation::{Alphabet, Symbol, WildcardMeaning, complement_dna, reverse_complement};
+pub use search::{Hit, Hits, Query, Search};
+pub use stream::Stream;

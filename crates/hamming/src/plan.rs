@@ -1,15 +1,14 @@
-//! The choice of engine, and the answers.
-use std::time::Instant;
+//! One pattern and all its alignments.
+use std::ops::Range;
 
-use rayon::prelude::*;
 use samplewise_linalg::observe::{Observer, Progress};
 
+use crate::answer::{Answer, Block, EngineCost, Report};
 use crate::classes::{Classes, Code};
-use crate::dispatch::{Part, Work};
-use crate::fft::Certificate;
-use crate::pairs::Lists;
-use crate::relation::{Alphabet, Codes, Relation, Symbol};
-use crate::{HammingError, bitsliced, definition, fft, pairs, vertical};
+use crate::counter::{Counter, cost};
+use crate::dispatch::Work;
+use crate::relation::{Alphabet, Codes, Relation, Symbol, WildcardMeaning};
+use crate::{HammingError, fft};
 
 /// An engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,6 +29,10 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// All of them.
+    pub const ALL: [Engine; 6] =
+        [Engine::Auto, Engine::Definition, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Pairs];
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -48,93 +51,20 @@ impl Engine {
 pub struct Options {
     /// Meaning of the letters. Default [`Alphabet::Bytes`].
     pub alphabet: Alphabet,
-    /// A letter that matches everything, in pattern and text; in either case where the alphabet ignores case. Default
-    /// none.
+    /// The wildcard, in pattern and text; in either case where the alphabet ignores case. Default none.
     pub wildcard: Option<u8>,
+    /// What the wildcard counts. Default [`WildcardMeaning::Match`].
+    pub wildcard_meaning: WildcardMeaning,
     /// Engine. Default [`Engine::Auto`].
     pub engine: Engine,
-}
-
-/// What one engine was expected to cost, and did.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EngineCost {
-    /// The engine.
-    pub engine: Engine,
-    /// Letters of the pattern that it counts.
-    pub letters: usize,
-    /// Predicted nanoseconds per alignment on one thread.
-    pub predicted: f64,
-    /// Measured nanoseconds per alignment, wall time times threads; `None` before it ran.
-    pub actual: Option<f64>,
-}
-
-/// Evidence of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The engines that ran, with the letters they counted.
-    pub engines: Vec<EngineCost>,
-    /// Certificates of the FFT engine, if it ran.
-    pub certificate: Option<Certificate>,
-    /// False when the observer stopped the call: `distances` then holds the alignments done.
-    pub complete: bool,
-}
-
-impl Report {
-    /// The engines' names, joined by `+`.
-    pub fn path(&self) -> String {
-        self.engines.iter().map(|e| e.engine.name()).collect::<Vec<_>>().join("+")
-    }
-}
-
-/// Distances with their evidence.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// `D[i]` for `i = 0 .. n − m`.
-    pub distances: Vec<u32>,
-    /// The evidence.
-    pub report: Report,
-}
-
-impl Answer {
-    /// The smallest distance and its first position.
-    pub fn minimum(&self) -> Option<(usize, u32)> {
-        self.distances.iter().copied().enumerate().min_by_key(|&(i, d)| (d, i))
-    }
-
-    /// Positions with at most `k` mismatches, ascending, with their distances.
-    pub fn matches_within(&self, k: u32) -> Vec<(usize, u32)> {
-        self.distances.iter().copied().enumerate().filter(|&(_, d)| d <= k).collect()
-    }
-
-    /// The `b` best alignments, by distance, then position.
-    pub fn best(&self, b: usize) -> Vec<(usize, u32)> {
-        let mut all: Vec<(usize, u32)> = self.distances.iter().copied().enumerate().collect();
-        let b = b.min(all.len());
-        if b > 0 && b < all.len() {
-            all.select_nth_unstable_by_key(b - 1, |&(i, d)| (d, i));
-        }
-        all.truncate(b);
-        all.sort_unstable_by_key(|&(i, d)| (d, i));
-        all
-    }
-
-    /// How many alignments have each distance, from 0 to the largest that occurs.
-    pub fn histogram(&self) -> Vec<u64> {
-        let mut out = vec![0; self.distances.iter().max().map_or(0, |&d| d as usize + 1)];
-        self.distances.iter().for_each(|&d| out[d as usize] += 1);
-        out
-    }
 }
 
 /// A pattern ready to be compared with any number of texts.
 #[derive(Clone, Debug)]
 pub struct Plan<S: Symbol = u8> {
-    relation: Relation<S>,
-    engine: Engine,
+    pub(crate) relation: Relation<S>,
+    pub(crate) engine: Engine,
 }
-
-/// Alignments between two looks at the observer.
-const STRIDE: usize = 1 << 22;
 
 impl Plan<u8> {
     /// Prepares a byte pattern.
@@ -144,26 +74,30 @@ impl Plan<u8> {
     /// [`HammingError::EngineUnsuitable`].
     pub fn new(pattern: &[u8], options: &Options) -> Result<Self, HammingError> {
         check_len(pattern.len())?;
-        let relation = Relation::of_alphabet(pattern, options.alphabet, options.wildcard)?;
+        let relation = Relation::of_alphabet(pattern, options.alphabet, options.wildcard, options.wildcard_meaning)?;
         Self::checked(relation, options.engine)
     }
 }
 
 impl<S: Symbol> Plan<S> {
-    /// Prepares a pattern of any symbols compared for equality; `wildcard` matches everything in pattern and text.
+    /// Prepares a pattern of any symbols compared for equality; `wildcard` counts, in pattern and text, what it means.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`], [`HammingError::EngineUnsuitable`] beyond 65,000 distinct symbols.
-    pub fn of_symbols(pattern: &[S], wildcard: Option<S>, engine: Engine) -> Result<Self, HammingError> {
+    /// [`HammingError::EmptyPattern`], [`HammingError::PatternTooLong`], [`HammingError::EngineUnsuitable`] beyond
+    /// 65,000 distinct symbols.
+    pub fn of_symbols(
+        pattern: &[S],
+        wildcard: Option<(S, WildcardMeaning)>,
+        engine: Engine,
+    ) -> Result<Self, HammingError> {
         check_len(pattern.len())?;
-        Self::checked(Relation::equality(pattern, wildcard)?, engine)
+        let (symbol, meaning) = wildcard.map_or((None, WildcardMeaning::Match), |(s, meaning)| (Some(s), meaning));
+        Self::checked(Relation::equality(pattern, symbol, meaning)?, engine)
     }
 
     fn checked(relation: Relation<S>, engine: Engine) -> Result<Self, HammingError> {
-        let bytes = fft::bytes(relation.classes.len(), relation.classes.pattern.len());
-        if engine == Engine::Fft && bytes > crate::dispatch::MAX_SPECTRA {
-            let reason = "the spectra of the pattern's letters would take more than 2 GiB";
-            return Err(HammingError::EngineUnsuitable { engine: "fft", reason });
+        if engine == Engine::Fft {
+            check_spectra(relation.classes.len(), relation.classes.pattern.len())?;
         }
         Ok(Self { relation, engine })
     }
@@ -187,14 +121,56 @@ impl<S: Symbol> Plan<S> {
     /// # Errors
     /// As [`Plan::distances`].
     pub fn distances_observed(&self, text: &[S], observer: &mut dyn Observer) -> Result<Answer, HammingError> {
-        let m = self.pattern_len();
-        if m > text.len() {
-            return Err(HammingError::PatternLongerThanText { pattern: m, text: text.len() });
+        let alignments = self.alignments(text)?;
+        let mut run = self.run(text);
+        let mut distances = Vec::with_capacity(alignments);
+        let mut valid = run.excluded.is_some().then(|| Vec::with_capacity(alignments));
+        let complete = run.strides(alignments, observer, |run, part| {
+            distances.resize(part.end, 0);
+            if let Some(valid) = &mut valid {
+                valid.resize(part.end, 0);
+            }
+            let valid = valid.as_mut().map(|v| &mut v[part.clone()]);
+            run.count(&text[part.start..part.end + self.pattern_len() - 1], &mut distances[part], valid);
+        });
+        Ok(Answer { distances, valid, report: run.main.report(complete) })
+    }
+
+    /// All distances into memory of the caller's, as long as there are alignments: `n − m + 1`.
+    ///
+    /// # Errors
+    /// [`HammingError::PatternLongerThanText`], [`HammingError::BufferLength`].
+    pub fn distances_into(&self, text: &[S], out: &mut [u32]) -> Result<Report, HammingError> {
+        let alignments = self.alignments(text)?;
+        if out.len() != alignments {
+            return Err(HammingError::BufferLength { given: out.len(), needed: alignments });
         }
-        Ok(match self.relation.encode(text) {
-            Codes::Narrow(codes) => self.count(&codes, observer),
-            Codes::Wide(codes) => self.count(&codes, observer),
-        })
+        let mut run = self.run(text);
+        run.excluded = None;
+        run.strides(alignments, &mut (), |run, part| {
+            run.count(&text[part.start..part.end + self.pattern_len() - 1], &mut out[part], None);
+        });
+        Ok(run.main.report(true))
+    }
+
+    /// All distances, handed over block by block in ascending order; memory does not grow with the text.
+    ///
+    /// # Errors
+    /// [`HammingError::PatternLongerThanText`].
+    pub fn for_each_block(
+        &self,
+        text: &[S],
+        observer: &mut dyn Observer,
+        mut sink: impl FnMut(Block<'_>),
+    ) -> Result<Report, HammingError> {
+        let alignments = self.alignments(text)?;
+        let mut run = self.run(text);
+        let (mut distances, mut valid) = (Vec::new(), run.excluded.as_ref().map(|_| Vec::new()));
+        let complete = run.strides(alignments, observer, |run, part| {
+            let symbols = &text[part.start..part.end + self.pattern_len() - 1];
+            run.block(symbols, part, &mut distances, &mut valid, &mut sink);
+        });
+        Ok(run.main.report(complete))
     }
 
     /// Pattern positions that do not match at one alignment, ascending; as many as its distance (row HAM-1).
@@ -202,154 +178,135 @@ impl<S: Symbol> Plan<S> {
     /// # Errors
     /// [`HammingError::PatternLongerThanText`], [`HammingError::Alignment`].
     pub fn mismatch_positions(&self, text: &[S], alignment: usize) -> Result<Vec<usize>, HammingError> {
-        let m = self.pattern_len();
-        if m > text.len() {
-            return Err(HammingError::PatternLongerThanText { pattern: m, text: text.len() });
-        }
-        let last = text.len() - m;
+        let last = self.alignments(text)? - 1;
         if alignment > last {
             return Err(HammingError::Alignment { alignment, last });
         }
         let classes = &self.relation.classes;
-        let differs = |codes: &dyn Fn(usize) -> usize| -> Vec<usize> {
-            let letters = classes.pattern.iter().enumerate();
-            letters.filter(|(j, l)| l.is_some_and(|l| !classes.matches(l, codes(*j)))).map(|(j, _)| j).collect()
-        };
-        Ok(match self.relation.encode(&text[alignment..alignment + m]) {
-            Codes::Narrow(codes) => differs(&|j| codes[j].index()),
-            Codes::Wide(codes) => differs(&|j| codes[j].index()),
-        })
+        let wild = self.relation.meaning == WildcardMeaning::Mismatch;
+        let codes = self.relation.encode_wide(&text[alignment..alignment + self.pattern_len()]);
+        let differs =
+            |(j, letter): &(usize, &Option<u16>)| letter.map_or(wild, |l| !classes.matches(l, codes[*j] as usize));
+        Ok(classes.pattern.iter().enumerate().filter(differs).map(|(j, _)| j).collect())
     }
 
     /// What would run on this text: engines, letters, predicted nanoseconds per alignment; nothing is computed.
     ///
     /// *Tuned* constants of [`crate::dispatch::COSTS`], measured by the bench `hamming`; only their ratios decide.
     pub fn explain(&self, text: &[S]) -> Vec<EngineCost> {
-        let parts = match self.relation.encode(text) {
-            Codes::Narrow(codes) => self.parts(&codes),
-            Codes::Wide(codes) => self.parts(&codes),
-        };
+        let work = self.work(&self.relation.classes, text);
+        let parts = if self.engine == Engine::Auto { work.choose() } else { work.all(self.engine) };
         parts.iter().map(|p| cost(p, None)).collect()
     }
 
-    fn parts<C: Code>(&self, codes: &[C]) -> Vec<Part> {
-        let work = Work::new(&self.relation.classes, codes);
-        if self.engine == Engine::Auto { work.choose() } else { work.all(self.engine) }
+    fn alignments(&self, text: &[S]) -> Result<usize, HammingError> {
+        let m = self.pattern_len();
+        if m > text.len() {
+            return Err(HammingError::PatternLongerThanText { pattern: m, text: text.len() });
+        }
+        Ok(text.len() - m + 1)
     }
 
-    fn count<C: Code>(&self, codes: &[C], observer: &mut dyn Observer) -> Answer {
-        let m = self.pattern_len();
-        let alignments = codes.len() - m + 1;
-        let parts = self.parts(codes);
-        let letters: Vec<Classes> = parts.iter().map(|p| self.relation.classes.restrict(&p.letters)).collect();
-        let kernels: Vec<Kernel<'_>> = parts.iter().zip(&letters).map(|(p, l)| Kernel::new(p.engine, l)).collect();
-        let counted = self.relation.classes.counted() as u32;
-        let mut seconds = vec![0.0; parts.len()];
-        let mut distances = vec![0; alignments];
-        let mut certificate: Option<Certificate> = None;
-        let stride = kernels.iter().map(|k| k.block(m)).max().map_or(STRIDE, |block| STRIDE.max(4 * block));
+    fn work(&self, classes: &Classes, text: &[S]) -> Work {
+        let samples = Work::samples(text).map(|part| self.relation.encode_wide(part));
+        Work::new(classes, samples, text.len())
+    }
+
+    /// Engines for a text like this one.
+    pub(crate) fn run(&self, text: &[S]) -> Run<'_, S> {
+        let classes = &self.relation.classes;
+        let counter = |classes: &Classes, base| Counter::new(classes, self.engine, base, &self.work(classes, text));
+        let main = counter(classes, self.relation.base(&classes.pattern));
+        let excluded = self.relation.excluded(&classes.pattern).map(|e| counter(&e, e.counted() as u32));
+        Run { relation: &self.relation, main, excluded }
+    }
+}
+
+/// A plan at work on a text.
+pub(crate) struct Run<'p, S: Symbol> {
+    relation: &'p Relation<S>,
+    main: Counter,
+    excluded: Option<Counter>,
+}
+
+impl<S: Symbol> Run<'_, S> {
+    /// Alignments that are worth counting at a time.
+    pub fn stride(&self) -> usize {
+        self.excluded.as_ref().map_or(0, Counter::stride).max(self.main.stride())
+    }
+
+    pub fn report(&self, complete: bool) -> Report {
+        self.main.report(complete)
+    }
+
+    /// True when valid pairs are counted too.
+    pub fn excludes(&self) -> bool {
+        self.excluded.is_some()
+    }
+
+    /// Stretch after stretch, until the observer stops; true when it did not.
+    pub fn strides(
+        &mut self,
+        alignments: usize,
+        observer: &mut dyn Observer,
+        mut each: impl FnMut(&mut Self, Range<usize>),
+    ) -> bool {
+        let stride = self.stride();
         let mut done = 0;
         while done < alignments {
             let end = done.saturating_add(stride).min(alignments);
-            for (i, (kernel, seconds)) in kernels.iter().zip(&mut seconds).enumerate() {
-                let start = Instant::now();
-                let first = (i == 0).then_some(counted);
-                if let Some(c) = kernel.subtract_matches(&codes[done..end + m - 1], m, first, &mut distances[done..end])
-                {
-                    certificate = Some(certificate.unwrap_or_default().and(c));
-                }
-                *seconds += start.elapsed().as_secs_f64();
-            }
+            each(self, done..end);
             done = end;
-            let progress = Progress { stage: parts[0].engine.name(), step: done, total: Some(alignments), value: None };
+            let progress = Progress { stage: self.main.name(), step: done, total: Some(alignments), value: None };
             if observer.step(progress).is_break() {
                 break;
             }
         }
-        distances.truncate(done);
-        let per_alignment = 1e9 * rayon::current_num_threads() as f64 / done.max(1) as f64;
-        let engines = parts.iter().zip(&seconds).map(|(p, s)| cost(p, Some(s * per_alignment))).collect();
-        Answer { distances, report: Report { engines, certificate, complete: done == alignments } }
+        done == alignments
     }
-}
 
-fn cost(part: &Part, actual: Option<f64>) -> EngineCost {
-    let letters = part.letters.iter().filter(|&&kept| kept).count();
-    EngineCost { engine: part.engine, letters, predicted: part.predicted, actual }
-}
-
-/// An engine with what it prepared for its letters.
-enum Kernel<'a> {
-    Definition(&'a Classes),
-    Vertical(vertical::Prepared<'a>),
-    Bitsliced(bitsliced::Prepared<'a>),
-    Fft(fft::Prepared<'a>),
-    Pairs(Lists),
-}
-
-impl<'a> Kernel<'a> {
-    fn new(engine: Engine, letters: &'a Classes) -> Self {
-        match engine {
-            Engine::Definition => Kernel::Definition(letters),
-            Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters)),
-            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(bitsliced::Prepared::new(letters)),
-            Engine::Fft => Kernel::Fft(fft::Prepared::new(letters)),
-            Engine::Pairs => Kernel::Pairs(Lists::new(letters)),
+    /// Counts one stretch.
+    pub fn count(&mut self, text: &[S], out: &mut [u32], valid: Option<&mut [u32]>) {
+        match self.relation.encode(text) {
+            Codes::Narrow(codes) => self.count_codes(&codes, out, valid),
+            Codes::Wide(codes) => self.count_codes(&codes, out, valid),
         }
     }
 
-    /// Alignments that are worked on together.
-    fn block(&self, m: usize) -> usize {
-        match self {
-            Kernel::Definition(_) | Kernel::Vertical(_) => vertical::BLOCK,
-            Kernel::Bitsliced(_) => bitsliced::BLOCK,
-            Kernel::Fft(_) => fft::transform_len(m) - m + 1,
-            Kernel::Pairs(_) => pairs::BLOCK.max(m),
+    fn count_codes<C: Code>(&mut self, codes: &[C], out: &mut [u32], valid: Option<&mut [u32]>) {
+        self.main.count(codes, out);
+        if let (Some(counter), Some(valid)) = (&mut self.excluded, valid) {
+            counter.count(codes, valid);
         }
     }
 
-    /// Subtracts the matches of the alignments `0..out.len()` of the text from `out`, which is first filled if a value is
-    /// given; blocks run in parallel.
-    fn subtract_matches<C: Code>(
-        &self,
-        codes: &[C],
-        m: usize,
-        fill: Option<u32>,
-        out: &mut [u32],
-    ) -> Option<Certificate> {
-        let block = self.block(m);
-        let parts = out.par_chunks_mut(block).enumerate().map(|(b, part)| {
-            if let Some(value) = fill {
-                part.fill(value);
-            }
-            (&codes[b * block..b * block + part.len() + m - 1], part)
-        });
-        match self {
-            Kernel::Definition(letters) => {
-                parts.for_each(|(text, part)| definition::subtract_matches(letters, text, part));
-            }
-            Kernel::Vertical(prepared) => parts.for_each_init(vertical::Scratch::default, |scratch, (text, part)| {
-                prepared.subtract_matches(text, part, scratch);
-            }),
-            Kernel::Bitsliced(prepared) => parts.for_each_init(bitsliced::Scratch::default, |scratch, (text, part)| {
-                prepared.subtract_matches(text, part, scratch);
-            }),
-            Kernel::Pairs(lists) => parts.for_each(|(text, part)| {
-                lists.subtract_matches(text, part);
-            }),
-            Kernel::Fft(prepared) => {
-                return Some(
-                    parts
-                        .map(|(text, part)| prepared.subtract_matches(text, part))
-                        .reduce(Certificate::default, Certificate::and),
-                );
-            }
+    /// Counts one stretch and hands it over.
+    pub fn block(
+        &mut self,
+        text: &[S],
+        part: Range<usize>,
+        distances: &mut Vec<u32>,
+        valid: &mut Option<Vec<u32>>,
+        sink: &mut impl FnMut(Block<'_>),
+    ) {
+        distances.resize(part.len(), 0);
+        if let Some(valid) = valid {
+            valid.resize(part.len(), 0);
         }
-        None
+        self.count(text, distances, valid.as_deref_mut());
+        sink(Block { position: part.start, distances, valid: valid.as_deref() });
     }
 }
 
-fn check_len(pattern: usize) -> Result<(), HammingError> {
+pub(crate) fn check_len(pattern: usize) -> Result<(), HammingError> {
     let limit = 1 << 28;
     if pattern > limit { Err(HammingError::PatternTooLong { pattern, limit }) } else { Ok(()) }
+}
+
+pub(crate) fn check_spectra(letters: usize, pattern: usize) -> Result<(), HammingError> {
+    if fft::bytes(letters, pattern) > crate::dispatch::MAX_SPECTRA {
+        let reason = "the spectra of the pattern's letters would take more than 2 GiB";
+        return Err(HammingError::EngineUnsuitable { engine: "fft", reason });
+    }
+    Ok(())
 }

@@ -41,6 +41,18 @@ pub enum Alphabet {
     Iupac,
 }
 
+/// What a pair of symbols counts when one of them is the wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WildcardMeaning {
+    /// A match.
+    #[default]
+    Match,
+    /// A mismatch, even beside another wildcard.
+    Mismatch,
+    /// Nothing: the distance is that of the other pairs, and their number comes with it.
+    Excluded,
+}
+
 /// A text in codes.
 #[derive(Debug)]
 pub enum Codes<'a> {
@@ -55,6 +67,10 @@ pub enum Codes<'a> {
 pub struct Relation<S: Symbol> {
     /// The letters.
     pub classes: Classes,
+    /// What wildcards count.
+    pub meaning: WildcardMeaning,
+    /// The code of a text wildcard.
+    wild: Option<u16>,
     encoder: Encoder<S>,
 }
 
@@ -72,11 +88,11 @@ enum Encoder<S> {
 const MAX_LETTERS: usize = 65_000;
 
 impl<S: Symbol> Relation<S> {
-    /// Equality of symbols; `wildcard` matches everything, in pattern and text.
+    /// Equality of symbols; `wildcard`, in pattern and text, is no symbol like others.
     ///
     /// # Errors
     /// [`HammingError::EmptyPattern`]; [`HammingError::EngineUnsuitable`] beyond 65,000 distinct pattern symbols.
-    pub fn equality(pattern: &[S], wildcard: Option<S>) -> Result<Self, HammingError> {
+    pub fn equality(pattern: &[S], wildcard: Option<S>, meaning: WildcardMeaning) -> Result<Self, HammingError> {
         if pattern.is_empty() {
             return Err(HammingError::EmptyPattern);
         }
@@ -102,21 +118,56 @@ impl<S: Symbol> Relation<S> {
             for (letter, &b) in letters.iter().zip(bytes) {
                 letter.iter().for_each(|&l| codes[l as usize] = u16::from(b));
             }
-            let wildcard = wild.and_then(|w| S::bytes(&w).map(|w| u16::from(w[0])));
-            let classes = Classes { pattern: letters, codes, rule: Rule::Equal { wildcard }, code_count: 256 };
-            return Ok(Self { classes, encoder: Encoder::Identity });
+            let wild = wild.and_then(|w| S::bytes(&w).map(|w| u16::from(w[0])));
+            let rule = Rule::Equal { wildcard: wild.filter(|_| meaning != WildcardMeaning::Mismatch) };
+            let classes = Classes { pattern: letters, codes, rule, code_count: 256 };
+            return Ok(Self { classes, meaning, wild, encoder: Encoder::Identity });
         }
         // One code per letter, one for the wildcard, one for everything else.
         if let Some(w) = wildcard {
             numbers.insert(w, count as u16);
         }
-        let classes = Classes {
-            pattern: letters,
-            codes: (0..count as u16).collect(),
-            rule: Rule::Equal { wildcard: wildcard.map(|_| count as u16) },
-            code_count: count + 2,
+        let wild = wildcard.map(|_| count as u16);
+        let rule = Rule::Equal { wildcard: wild.filter(|_| meaning != WildcardMeaning::Mismatch) };
+        let classes = Classes { pattern: letters, codes: (0..count as u16).collect(), rule, code_count: count + 2 };
+        Ok(Self { classes, meaning, wild, encoder: Encoder::Listed { codes: numbers, other: count as u16 + 1 } })
+    }
+
+    /// What a distance is before matches are subtracted: the pattern positions that count.
+    pub fn base(&self, pattern: &[Option<u16>]) -> u32 {
+        match self.meaning {
+            WildcardMeaning::Mismatch => pattern.len() as u32,
+            _ => pattern.iter().flatten().count() as u32,
+        }
+    }
+
+    /// The pattern of one letter that matches the text's wildcard wherever the given pattern counts: its matches are the
+    /// pairs that a text wildcard excludes. `None` where none are excluded.
+    pub fn excluded(&self, pattern: &[Option<u16>]) -> Option<Classes> {
+        let code = self.wild.filter(|_| self.meaning == WildcardMeaning::Excluded)?;
+        let rule = match self.classes.rule {
+            Rule::Equal { .. } => Rule::Equal { wildcard: None },
+            Rule::Share => Rule::Share,
         };
-        Ok(Self { classes, encoder: Encoder::Listed { codes: numbers, other: count as u16 + 1 } })
+        let pattern: Vec<Option<u16>> = pattern.iter().map(|l| l.map(|_| 0)).collect();
+        let codes = if pattern.iter().any(Option::is_some) { vec![code] } else { Vec::new() };
+        Some(Classes { pattern, codes, rule, code_count: self.classes.code_count })
+    }
+
+    /// A code that matches nothing, for texts whose codes are all [wide](Relation::encode_wide).
+    pub fn outside(classes: &Classes) -> u16 {
+        match classes.rule {
+            Rule::Equal { .. } => classes.code_count as u16,
+            Rule::Share => 0,
+        }
+    }
+
+    /// Codes of a text, two bytes each.
+    pub fn encode_wide(&self, text: &[S]) -> Vec<u16> {
+        match self.encode(text) {
+            Codes::Narrow(codes) => codes.iter().map(|&c| u16::from(c)).collect(),
+            Codes::Wide(codes) => codes,
+        }
     }
 
     /// Codes of a text. Bytes compared for equality are not copied.
@@ -144,17 +195,22 @@ impl Relation<u8> {
     ///
     /// # Errors
     /// [`HammingError::EmptyPattern`], [`HammingError::UnknownSymbol`] for a pattern letter the alphabet lacks.
-    pub fn of_alphabet(pattern: &[u8], alphabet: Alphabet, wildcard: Option<u8>) -> Result<Self, HammingError> {
+    pub fn of_alphabet(
+        pattern: &[u8],
+        alphabet: Alphabet,
+        wildcard: Option<u8>,
+        meaning: WildcardMeaning,
+    ) -> Result<Self, HammingError> {
         let (name, set): (&str, fn(u8) -> u8) = match alphabet {
-            Alphabet::Bytes => return Self::equality(pattern, wildcard),
+            Alphabet::Bytes => return Self::equality(pattern, wildcard, meaning),
             Alphabet::Dna => ("dna", |b| if is_acgt(b) { nucleotides(b) } else { 0 }),
             Alphabet::Iupac => ("iupac", nucleotides),
         };
         if pattern.is_empty() {
             return Err(HammingError::EmptyPattern);
         }
-        // Codes are the 16 nucleotide sets (0 for letters outside the alphabet); bit 4 is in every letter of the pattern
-        // and, of the text, in the wildcard.
+        // Codes are the 16 nucleotide sets (0 for letters outside the alphabet); bit 4 is in the wildcard of the text
+        // and, unless wildcards are mismatches, in every letter of the pattern.
         const WILD: u8 = 16;
         let wild = |b: u8| wildcard.is_some_and(|w| b.eq_ignore_ascii_case(&w));
         let mut letters = Vec::with_capacity(pattern.len());
@@ -172,7 +228,7 @@ impl Relation<u8> {
                     alphabet: name,
                 });
             }
-            let code = u16::from(set(b) | WILD);
+            let code = u16::from(set(b) | if meaning == WildcardMeaning::Mismatch { 0 } else { WILD });
             let letter = codes.iter().position(|&c| c == code).unwrap_or_else(|| {
                 codes.push(code);
                 codes.len() - 1
@@ -184,7 +240,7 @@ impl Relation<u8> {
             *code = if wild(b) { WILD } else { set(b) };
         }
         let classes = Classes { pattern: letters, codes, rule: Rule::Share, code_count: 32 };
-        Ok(Self { classes, encoder: Encoder::Table(table) })
+        Ok(Self { classes, meaning, wild: wildcard.map(|_| u16::from(WILD)), encoder: Encoder::Table(table) })
     }
 }
 

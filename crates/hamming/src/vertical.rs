@@ -14,15 +14,15 @@ const LETTERS: usize = 64;
 
 /// The positions of a pattern, by groups of letters.
 #[derive(Clone, Debug)]
-pub struct Prepared<'a> {
-    classes: &'a Classes,
+pub struct Prepared {
+    classes: Classes,
     /// Letters, and `(letter within them, position)` of each of their positions.
     rounds: Vec<(Range<usize>, Vec<(u32, u32)>)>,
 }
 
-impl<'a> Prepared<'a> {
+impl Prepared {
     /// Groups the positions: `O(m K/64)`.
-    pub fn new(classes: &'a Classes) -> Self {
+    pub fn new(classes: Classes) -> Self {
         let rounds = (0..classes.len())
             .step_by(LETTERS)
             .map(|first| {
@@ -53,7 +53,7 @@ impl<'a> Prepared<'a> {
             starts.clear();
             starts.extend(places.iter().map(|&(l, j)| l as usize * codes.len() + j as usize));
             pulp::Arch::new().dispatch(Count {
-                classes: self.classes,
+                classes: &self.classes,
                 letters: letters.clone(),
                 starts,
                 codes,

@@ -1,6 +1,8 @@
 //! One test per row of paper-refs.md: every engine through the same cases, against the definition.
 use proptest::prelude::*;
-use samplewise_hamming::{Alphabet, Engine, HammingError, Options, Plan, reverse_complement};
+use samplewise_hamming::{
+    Alphabet, Engine, HammingError, Hit, Options, Plan, Query, Search, Stream, WildcardMeaning, reverse_complement,
+};
 use samplewise_testkit::{generate, strategies};
 
 const ENGINES: [Engine; 5] = [Engine::Auto, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Pairs];
@@ -35,6 +37,133 @@ proptest! {
         for engine in ENGINES.into_iter().chain([Engine::Definition]) {
             prop_assert_eq!(&run(&pattern, &text, Options { engine, wildcard, ..Options::default() }), &want, "{:?}", engine);
         }
+    }
+
+    /// HAM-5: the three meanings of wildcards, in pattern and text, for every engine; and overhanging ends (HAM-9).
+    #[test]
+    fn wildcards_count_what_they_mean(
+        text in strategies::text(5, 300), pattern in strategies::text(5, 40), iupac in any::<bool>(),
+    ) {
+        prop_assume!(!pattern.is_empty() && !text.is_empty());
+        // A, C, G, T and the wildcard.
+        let dna = |t: &[u8]| t.iter().map(|c| b"ACGT*"[(c - b'A') as usize]).collect::<Vec<u8>>();
+        let (text, pattern) = (dna(&text), dna(&pattern));
+        let (n, m) = (text.len(), pattern.len());
+        let alphabet = if iupac { Alphabet::Iupac } else { Alphabet::Bytes };
+        for meaning in [WildcardMeaning::Match, WildcardMeaning::Mismatch, WildcardMeaning::Excluded] {
+            let pair = |p: u8, t: u8| -> (u32, u32) {
+                match (p == b'*' || t == b'*', meaning) {
+                    (true, WildcardMeaning::Match) => (0, u32::from(p != b'*')),
+                    (true, WildcardMeaning::Mismatch) => (1, 1),
+                    (true, WildcardMeaning::Excluded) => (0, 0),
+                    (false, _) => (u32::from(p != t), 1),
+                }
+            };
+            let mut want: Vec<(u32, u32)> = Vec::new();
+            for i in 0..n + m - 1 {
+                let exist = (0..m).filter_map(|j| Some((pattern[j], *text.get((i + j).checked_sub(m - 1)?)?)));
+                want.push(exist.map(|(p, t)| pair(p, t)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)));
+            }
+            for engine in ENGINES.into_iter().chain([Engine::Definition]) {
+                let options = Options { alphabet, wildcard: Some(b'*'), wildcard_meaning: meaning, engine };
+                let plan = Plan::new(&pattern, &options).unwrap();
+                let full = plan.overhanging_distances(&text).unwrap();
+                let got: Vec<(u32, u32)> = full.distances.into_iter().zip(full.valid.unwrap()).collect();
+                prop_assert_eq!(&got, &want, "{:?} {:?}", engine, meaning);
+                if m > n {
+                    continue;
+                }
+                let inside = &want[m - 1..n];
+                let answer = plan.distances(&text).unwrap();
+                prop_assert!(answer.distances.iter().eq(inside.iter().map(|w| &w.0)), "{:?} {:?}", engine, meaning);
+                prop_assert_eq!(answer.valid.is_some(), meaning == WildcardMeaning::Excluded);
+                if let Some(valid) = answer.valid {
+                    prop_assert!(valid.iter().eq(inside.iter().map(|w| &w.1)), "{:?} {:?}", engine, meaning);
+                }
+            }
+        }
+    }
+
+    /// HAM-8: hits of many patterns are the alignments that the definition finds, on both strands, with positions that
+    /// must match and every meaning of a wildcard.
+    #[test]
+    fn hits_are_those_of_the_definition(
+        text in strategies::text(5, 3000), cuts in prop::collection::vec((0_usize..3000, 1_usize..60, 0_u32..12, 0_usize..9), 1..6),
+        meaning in 0_usize..3, both in any::<bool>(), alphabet in 0_usize..3,
+    ) {
+        let letters: &[u8; 5] = if alphabet == 2 { b"ACGTR" } else { b"ACGTN" };
+        let text: Vec<u8> = text.iter().map(|c| letters[(c - b'A') as usize]).collect();
+        prop_assume!(!text.is_empty());
+        let meaning = [WildcardMeaning::Match, WildcardMeaning::Mismatch, WildcardMeaning::Excluded][meaning];
+        let alphabet = [Alphabet::Bytes, Alphabet::Dna, Alphabet::Iupac][alphabet];
+        let patterns: Vec<Vec<u8>> = cuts.iter().map(|&(at, m, ..)| {
+            let at = at % text.len();
+            let mut p = text[at..(at + m).min(text.len())].to_vec();
+            let middle = p.len() / 2;
+            p[middle] = b'G';
+            p
+        }).collect();
+        let queries: Vec<Query<'_>> = cuts.iter().zip(&patterns).map(|(&(_, _, k, r), p)| {
+            Query::new(p, k).requiring(r.min(p.len())..(r + 2).min(p.len()))
+        }).collect();
+        for engine in [Engine::Auto, Engine::Bitsliced, Engine::Pairs, Engine::Definition] {
+            let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine };
+            let mut want = Vec::new();
+            for (query, q) in queries.iter().enumerate() {
+                for reverse in [false, true].into_iter().take(1 + usize::from(both)) {
+                    let pattern = if reverse { reverse_complement(q.pattern) } else { q.pattern.to_vec() };
+                    let m = pattern.len();
+                    let one = Plan::new(&pattern, &Options { engine: Engine::Definition, ..options }).unwrap();
+                    let Ok(answer) = one.distances(&text) else { continue };
+                    for (position, distance) in answer.matches_within(q.max_distance) {
+                        let wrong = one.mismatch_positions(&text, position).unwrap();
+                        let must = |j: &usize| q.required.contains(&if reverse { m - 1 - j } else { *j });
+                        if !wrong.iter().any(must) {
+                            want.push(Hit { position, query, reverse, distance });
+                        }
+                    }
+                }
+            }
+            want.sort_unstable();
+            let search = if both { Search::both_strands(&queries, &options) } else { Search::new(&queries, &options) };
+            let found = search.unwrap().find(&text);
+            prop_assert!(found.complete);
+            prop_assert_eq!(found.hits, want, "{:?} {:?} {}", engine, meaning, found.path);
+        }
+    }
+
+    /// HAM-6: pieces of any size give the distances of the whole.
+    #[test]
+    fn streams_give_the_distances_of_the_whole(
+        text in strategies::text(4, 2000), m in 1_usize..80, pieces in prop::collection::vec(1_usize..700, 1..12),
+    ) {
+        prop_assume!(text.len() >= m);
+        let options = Options { wildcard: Some(b'B'), wildcard_meaning: WildcardMeaning::Excluded, ..Options::default() };
+        let plan = Plan::new(&text[text.len() - m..], &options).unwrap();
+        let whole = plan.distances(&text).unwrap();
+        let (mut distances, mut valid) = (Vec::new(), Vec::new());
+        let mut take = |b: samplewise_hamming::Block<'_>| {
+            assert_eq!(b.position, distances.len());
+            distances.extend_from_slice(b.distances);
+            valid.extend_from_slice(b.valid.unwrap());
+        };
+        let mut stream = Stream::new(&plan);
+        let mut rest = &text[..];
+        for piece in pieces.iter().cycle() {
+            let (now, later) = rest.split_at((*piece).min(rest.len()));
+            stream.push(now, &mut take);
+            rest = later;
+            if rest.is_empty() { break; }
+        }
+        prop_assert!(stream.finish(&mut take).unwrap().complete);
+        prop_assert_eq!(&distances, &whole.distances);
+        prop_assert_eq!(Some(valid), whole.valid);
+        let mut into = vec![7; whole.distances.len()];
+        plan.distances_into(&text, &mut into).unwrap();
+        prop_assert_eq!(&into, &whole.distances);
+        let mut blocks = Vec::new();
+        plan.for_each_block(&text, &mut (), |b| blocks.extend_from_slice(b.distances)).unwrap();
+        prop_assert_eq!(blocks, into);
     }
 
     /// HAM-5: IUPAC codes match when they share a nucleotide, for every pair of the 16 letters.
@@ -104,6 +233,28 @@ fn the_certificate_names_the_precision_that_passed() {
     assert!(answer.distances.iter().all(|&d| d == 0));
     let c = answer.report.certificate.unwrap();
     assert!(c.f32_blocks == 0 && c.f64_blocks + c.recounted > 0, "{c:?}");
+}
+
+/// HAM-6 and HAM-8 past every block edge: a text of several strides in pieces, hits across them.
+#[test]
+fn long_texts_are_one_piece() {
+    let text = generate::random_text(2_600_000, b"ACGT", 11);
+    let pattern = &text[1_048_570..1_048_770];
+    let plan = Plan::new(pattern, &Options::default()).unwrap();
+    let whole = plan.distances(&text).unwrap();
+    let mut distances = Vec::new();
+    let mut stream = Stream::new(&plan);
+    text.chunks(777_777).for_each(|piece| stream.push(piece, |b| distances.extend_from_slice(b.distances)));
+    stream.finish(|b| distances.extend_from_slice(b.distances));
+    assert!(distances == whole.distances);
+    for k in [3, 100, 130] {
+        let queries = [Query::new(pattern, k), Query::new(&pattern[..20], k.min(6))];
+        let hits = Search::new(&queries, &Options::default()).unwrap().find(&text);
+        let long: Vec<(usize, u32)> =
+            hits.hits.iter().filter(|h| h.query == 0).map(|h| (h.position, h.distance)).collect();
+        assert_eq!(long, whole.matches_within(k), "{k}");
+        assert!(hits.hits.is_sorted());
+    }
 }
 
 /// HAM-6: integers, words and characters are symbols like any other.
@@ -187,6 +338,17 @@ fn bad_input_is_an_error_and_answers_agree_with_each_other() {
     // Soft-masked sequence: the wildcard too is taken in either case.
     let masked = Options { alphabet: Alphabet::Dna, wildcard: Some(b'N'), ..Options::default() };
     assert_eq!(run(b"AcnT", b"aCGtaNnT", masked), [0, 3, 2, 2, 0]);
+    assert_eq!(Search::new(&[], &Options::default()).unwrap_err(), HammingError::NoQueries);
+    let query = Query::new(b"ACGT".as_slice(), 1).requiring(2..5);
+    let outside = Search::new(&[query], &Options::default()).unwrap_err();
+    assert_eq!(outside, HammingError::RequiredOutOfRange { query: 0, start: 2, end: 5, pattern: 4 });
+    let dna = Options { alphabet: Alphabet::Dna, ..Options::default() };
+    let second = Search::both_strands(&[Query::new(b"ACGT", 0), Query::new(b"AXGT", 0)], &dna).unwrap_err();
+    assert!(matches!(second, HammingError::UnknownSymbol { symbol: 'X', position: 1, .. }), "{second}");
+    let buffer = plan(b"ACGT", Alphabet::Dna).unwrap().distances_into(b"ACGTA", &mut [0; 3]).unwrap_err();
+    assert_eq!(buffer, HammingError::BufferLength { given: 3, needed: 2 });
+    let empty = plan(b"ACGT", Alphabet::Dna).unwrap().overhanging_distances(b"").unwrap_err();
+    assert_eq!(empty, HammingError::EmptyText);
     assert_eq!(answer.minimum(), Some((0, 0)));
     assert_eq!(answer.matches_within(1), [(0, 0), (4, 1)]);
     assert_eq!(answer.best(3), [(0, 0), (4, 1), (1, 4)]);

@@ -93,7 +93,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             strands.push(('-', reverse_complement(pattern)));
         }
         for (strand, sequence) in strands {
-            let plan = Plan::new(&sequence, &Options { alphabet, wildcard, engine })
+            let plan = Plan::new(&sequence, &Options { alphabet, wildcard, engine, ..Options::default() })
                 .map_err(|e| bad(format!("{}: {e}", a.pattern.display())))?;
             for (record, text) in &texts {
                 if text.len() < sequence.len() && texts.len() > 1 {

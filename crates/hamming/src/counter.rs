@@ -1,0 +1,146 @@
+//! The engines of one pattern, prepared once and run over stretches of text.
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use crate::answer::{EngineCost, Report};
+use crate::classes::{Classes, Code};
+use crate::dispatch::{Part, Work};
+use crate::fft::Certificate;
+use crate::pairs::Lists;
+use crate::plan::Engine;
+use crate::{bitsliced, definition, fft, pairs, vertical};
+
+/// Alignments between two looks at the observer; few enough that what one engine wrote is in the cache for the next.
+const STRIDE: usize = 1 << 18;
+
+/// The engines for the letters of one pattern, and what they did so far.
+pub(crate) struct Counter {
+    parts: Vec<Part>,
+    kernels: Vec<Kernel>,
+    pattern_len: usize,
+    base: u32,
+    seconds: Vec<f64>,
+    certificate: Option<Certificate>,
+    done: usize,
+}
+
+impl Counter {
+    /// Chooses engines for a text of which `work` was measured; distances are `base` less the matches.
+    pub fn new(classes: &Classes, engine: Engine, base: u32, work: &Work) -> Self {
+        let parts = if engine == Engine::Auto { work.choose() } else { work.all(engine) };
+        let kernels: Vec<Kernel> = parts.iter().map(|p| Kernel::new(p.engine, classes.restrict(&p.letters))).collect();
+        let seconds = vec![0.0; parts.len()];
+        Self { parts, kernels, pattern_len: classes.pattern.len(), base, seconds, certificate: None, done: 0 }
+    }
+
+    /// Alignments that are worth counting at a time.
+    pub fn stride(&self) -> usize {
+        let m = self.pattern_len;
+        self.kernels.iter().map(|k| k.block(m)).max().map_or(STRIDE, |block| STRIDE.max(4 * block)).max(m)
+    }
+
+    /// Name of the first engine.
+    pub fn name(&self) -> &'static str {
+        self.parts[0].engine.name()
+    }
+
+    /// Distances of the alignments `0..out.len()` of `codes`, which hold `out.len() + m − 1` symbols.
+    pub fn count<C: Code>(&mut self, codes: &[C], out: &mut [u32]) {
+        for (i, (kernel, seconds)) in self.kernels.iter().zip(&mut self.seconds).enumerate() {
+            let start = Instant::now();
+            let base = (i == 0).then_some(self.base);
+            if let Some(c) = kernel.subtract_matches(codes, self.pattern_len, base, out) {
+                self.certificate = Some(self.certificate.unwrap_or_default().and(c));
+            }
+            *seconds += start.elapsed().as_secs_f64();
+        }
+        self.done += out.len();
+    }
+
+    /// The evidence so far.
+    pub fn report(&self, complete: bool) -> Report {
+        let per_alignment = 1e9 * rayon::current_num_threads() as f64 / self.done.max(1) as f64;
+        let engines = self.parts.iter().zip(&self.seconds).map(|(p, s)| cost(p, Some(s * per_alignment))).collect();
+        Report { engines, certificate: self.certificate, complete }
+    }
+}
+
+/// What a part costs.
+pub(crate) fn cost(part: &Part, actual: Option<f64>) -> EngineCost {
+    let letters = part.letters.iter().filter(|&&kept| kept).count();
+    EngineCost { engine: part.engine, letters, predicted: part.predicted, actual }
+}
+
+/// An engine with what it prepared for its letters.
+enum Kernel {
+    Definition(Classes),
+    Vertical(vertical::Prepared),
+    Bitsliced(bitsliced::Prepared),
+    Fft(fft::Prepared),
+    Pairs(Lists),
+}
+
+impl Kernel {
+    fn new(engine: Engine, letters: Classes) -> Self {
+        match engine {
+            Engine::Definition => Kernel::Definition(letters),
+            Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters)),
+            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(bitsliced::Prepared::new(letters)),
+            Engine::Fft => Kernel::Fft(fft::Prepared::new(letters)),
+            Engine::Pairs => Kernel::Pairs(Lists::new(&letters)),
+        }
+    }
+
+    /// Alignments that are worked on together.
+    fn block(&self, m: usize) -> usize {
+        match self {
+            Kernel::Definition(_) | Kernel::Vertical(_) => vertical::BLOCK,
+            Kernel::Bitsliced(_) => bitsliced::BLOCK,
+            Kernel::Fft(_) => fft::transform_len(m) - m + 1,
+            Kernel::Pairs(_) => pairs::BLOCK.max(m),
+        }
+    }
+
+    /// Subtracts the matches of the alignments `0..out.len()` of the text from `base` where one is given, else from what
+    /// `out` holds; blocks run in parallel.
+    fn subtract_matches<C: Code>(
+        &self,
+        codes: &[C],
+        m: usize,
+        base: Option<u32>,
+        out: &mut [u32],
+    ) -> Option<Certificate> {
+        let block = self.block(m);
+        let parts = out.par_chunks_mut(block).enumerate().map(|(b, part)| {
+            if let Some(base) = base
+                && !matches!(self, Kernel::Bitsliced(_))
+            {
+                part.fill(base);
+            }
+            (&codes[b * block..b * block + part.len() + m - 1], part)
+        });
+        match self {
+            Kernel::Definition(letters) => {
+                parts.for_each(|(text, part)| definition::subtract_matches(letters, text, part));
+            }
+            Kernel::Vertical(prepared) => parts.for_each_init(vertical::Scratch::default, |scratch, (text, part)| {
+                prepared.subtract_matches(text, part, scratch);
+            }),
+            Kernel::Bitsliced(prepared) => parts.for_each_init(bitsliced::Scratch::default, |scratch, (text, part)| {
+                prepared.subtract_matches(text, base, part, scratch);
+            }),
+            Kernel::Pairs(lists) => parts.for_each(|(text, part)| {
+                lists.subtract_matches(text, part);
+            }),
+            Kernel::Fft(prepared) => {
+                return Some(
+                    parts
+                        .map(|(text, part)| prepared.subtract_matches(text, part))
+                        .reduce(Certificate::default, Certificate::and),
+                );
+            }
+        }
+        None
+    }
+}

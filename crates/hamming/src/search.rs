@@ -1,0 +1,384 @@
+//! Where patterns match with few mismatches.
+use std::collections::HashSet;
+use std::ops::Range;
+
+use rayon::prelude::*;
+use samplewise_linalg::observe::{Observer, Progress};
+
+use crate::HammingError;
+use crate::bounded::{self, Found, Part};
+use crate::classes::{Classes, Code};
+use crate::counter::Counter;
+use crate::dispatch::{Work, shares};
+use crate::plan::{Engine, Options, check_len, check_spectra};
+use crate::relation::{Codes, Relation, Symbol, WildcardMeaning, complement_dna};
+
+/// One pattern that is searched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query<'a, S: Symbol = u8> {
+    /// Its symbols.
+    pub pattern: &'a [S],
+    /// Mismatches that a hit may have.
+    pub max_distance: u32,
+    /// Pattern positions that must match, such as the PAM of a CRISPR guide. Default none.
+    pub required: Range<usize>,
+}
+
+impl<'a, S: Symbol> Query<'a, S> {
+    /// A pattern with at most so many mismatches anywhere.
+    pub fn new(pattern: &'a [S], max_distance: u32) -> Self {
+        Self { pattern, max_distance, required: 0..0 }
+    }
+
+    /// The same, with positions that must match.
+    #[must_use]
+    pub fn requiring(self, required: Range<usize>) -> Self {
+        Self { required, ..self }
+    }
+}
+
+/// One alignment within its query's distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hit {
+    /// Text position of the pattern's first symbol; on the reverse strand, of its last.
+    pub position: usize,
+    /// Number of the query.
+    pub query: usize,
+    /// True when the reverse complement of the pattern matched.
+    pub reverse: bool,
+    /// Mismatches.
+    pub distance: u32,
+}
+
+/// Hits and how they were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hits {
+    /// By position, then query, forward strand first.
+    pub hits: Vec<Hit>,
+    /// `"bounded"`, or `"counting"` where early exit would not pay (very many letters, or very many mismatches).
+    pub path: &'static str,
+    /// Text positions where patterns were tried: all, unless the observer stopped the call.
+    pub searched: usize,
+    /// False when the observer stopped the call: hits up to `searched` are then complete.
+    pub complete: bool,
+}
+
+/// Many patterns, searched for at once: the text is compared with their letters once for all of them.
+///
+/// ```
+/// use samplewise_hamming::{Options, Query, Search};
+/// let guides = [Query::new(b"GATTACA".as_slice(), 1), Query::new(b"CCGG", 0)];
+/// let found = Search::new(&guides, &Options::default())?.find(b"TTGATCACATTCCGGT");
+/// let places: Vec<_> = found.hits.iter().map(|h| (h.query, h.position, h.distance)).collect();
+/// assert_eq!(places, [(0, 2, 1), (1, 11, 0)]);
+/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Search<S: Symbol = u8> {
+    relation: Relation<S>,
+    needles: Vec<Needle>,
+    engine: Engine,
+}
+
+/// One query on one strand.
+#[derive(Clone, Debug)]
+struct Needle {
+    query: usize,
+    reverse: bool,
+    /// Its letters in the relation.
+    place: Range<usize>,
+    max_distance: u32,
+    /// Wildcards of the pattern that are mismatches.
+    absent: u32,
+    required: Vec<bool>,
+}
+
+/// Positions between two looks at the observer.
+const STRIDE: usize = 1 << 20;
+
+impl Search<u8> {
+    /// Prepares byte patterns. The engine is chosen, or [`Engine::Bitsliced`] for the bounded engine, or another one
+    /// for counting every distance with it.
+    ///
+    /// # Errors
+    /// [`HammingError::NoQueries`], those of [`crate::Plan::new`] for each pattern,
+    /// [`HammingError::RequiredOutOfRange`].
+    pub fn new(queries: &[Query<'_>], options: &Options) -> Result<Self, HammingError> {
+        Self::strands(queries, options, false)
+    }
+
+    /// [`Search::new`] for nucleotides on both strands: each query and its reverse complement.
+    ///
+    /// # Errors
+    /// As [`Search::new`].
+    pub fn both_strands(queries: &[Query<'_>], options: &Options) -> Result<Self, HammingError> {
+        Self::strands(queries, options, true)
+    }
+
+    fn strands(queries: &[Query<'_>], options: &Options, both: bool) -> Result<Self, HammingError> {
+        let joined = Joined::new(queries, both.then_some(complement_dna as fn(u8) -> u8))?;
+        let relation = joined.relation(|pattern| {
+            Relation::of_alphabet(pattern, options.alphabet, options.wildcard, options.wildcard_meaning)
+        })?;
+        joined.search(relation, options.engine)
+    }
+}
+
+impl<S: Symbol> Search<S> {
+    /// Prepares patterns of any symbols compared for equality; see [`crate::Plan::of_symbols`].
+    ///
+    /// # Errors
+    /// As [`Search::new`].
+    pub fn of_symbols(
+        queries: &[Query<'_, S>],
+        wildcard: Option<(S, WildcardMeaning)>,
+        engine: Engine,
+    ) -> Result<Self, HammingError> {
+        let (symbol, meaning) = wildcard.map_or((None, WildcardMeaning::Match), |(s, meaning)| (Some(s), meaning));
+        let joined = Joined::new(queries, None)?;
+        let relation = joined.relation(|pattern| Relation::equality(pattern, symbol, meaning))?;
+        joined.search(relation, engine)
+    }
+
+    /// Length of the longest pattern.
+    pub fn longest(&self) -> usize {
+        self.needles.iter().map(|n| n.place.len()).max().expect("a search has queries")
+    }
+
+    /// All hits (row HAM-8). A text shorter than a pattern has none of it. The same for every thread count.
+    pub fn find(&self, text: &[S]) -> Hits {
+        self.find_observed(text, &mut ())
+    }
+
+    /// [`Search::find`] with progress; when stopped, the hits of the positions searched so far are returned.
+    pub fn find_observed(&self, text: &[S], observer: &mut dyn Observer) -> Hits {
+        let mut scan = self.scan(text);
+        let mut hits = Vec::new();
+        let mut done = 0;
+        let stride = scan.stride();
+        while done < text.len() {
+            let end = (done + stride).min(text.len());
+            let piece = &text[done..(end + self.longest() - 1).min(text.len())];
+            scan.piece(piece, end - done, done, &mut hits);
+            done = end;
+            let progress = Progress { stage: scan.path(), step: done, total: Some(text.len()), value: None };
+            if observer.step(progress).is_break() {
+                break;
+            }
+        }
+        Hits { hits, path: scan.path(), searched: done, complete: done == text.len() }
+    }
+
+    /// What suits a text like this one.
+    pub(crate) fn scan(&self, text: &[S]) -> Scan<'_, S> {
+        let classes = &self.relation.classes;
+        let share = shares(classes, Work::samples(text).map(|part| self.relation.encode_wide(part)));
+        // Needles that cannot have a hit are left out.
+        let needles: Vec<&Needle> = self.needles.iter().filter(|n| n.absent <= n.max_distance).collect();
+        let bounded = match self.engine {
+            Engine::Auto => self.bounded_pays(&needles, &share, text.len()),
+            engine => engine == Engine::Bitsliced && classes.len() <= bounded::LETTERS,
+        };
+        let work = if bounded {
+            let parts: Vec<Part<'_>> = needles
+                .iter()
+                .map(|n| Part {
+                    first: n.place.start,
+                    len: n.place.len(),
+                    budget: n.max_distance.min(n.place.len() as u32) - n.absent,
+                    required: &n.required,
+                })
+                .collect();
+            Method::Bounded(bounded::Prepared::new(classes, &parts, &share))
+        } else {
+            let counters = needles.iter().map(|n| {
+                let (own, share) = self.own(n, &share);
+                let work = Work::of_shares(&own, &share, text.len());
+                let counter = Counter::new(&own, self.engine, self.relation.base(&own.pattern), &work);
+                (counter, own)
+            });
+            Method::Counting(counters.collect())
+        };
+        Scan { search: self, needles, work }
+    }
+
+    /// The letters of one needle, and the share of the text that each matches.
+    fn own(&self, needle: &Needle, share: &[f64]) -> (Classes, Vec<f64>) {
+        let all = &self.relation.classes;
+        let own = Classes { pattern: all.pattern[needle.place.clone()].to_vec(), ..all.clone() };
+        let keep: Vec<bool> = own.occurrences().iter().map(|&a| a > 0).collect();
+        let share = share.iter().zip(&keep).filter(|(_, k)| **k).map(|(s, _)| *s).collect();
+        (own.restrict(&keep), share)
+    }
+
+    /// Early exit against counting, in nanoseconds of the cost model.
+    fn bounded_pays(&self, needles: &[&Needle], share: &[f64], len: usize) -> bool {
+        if self.relation.classes.len() > bounded::LETTERS {
+            return false;
+        }
+        // Tables, which all needles share, never cost more than those of counting; so does the scan of short patterns.
+        needles.iter().all(|n| {
+            let (m, k) = (n.place.len() as f64, f64::from(n.max_distance));
+            if m <= 4096.0 {
+                return true;
+            }
+            let (own, share) = self.own(n, share);
+            let matching: f64 = own.pattern.iter().flatten().map(|&l| share[l as usize]).sum::<f64>() / m;
+            let symbols = m.min((k + 4.0 * k.sqrt() + 16.0) / (1.0 - matching).max(1e-6));
+            let counting: f64 = Work::of_shares(&own, &share, len).choose().iter().map(|p| p.predicted).sum();
+            symbols * crate::dispatch::COSTS.bitsliced < counting
+        })
+    }
+}
+
+/// A search at work on a text.
+pub(crate) struct Scan<'p, S: Symbol> {
+    search: &'p Search<S>,
+    needles: Vec<&'p Needle>,
+    work: Method,
+}
+
+enum Method {
+    Bounded(bounded::Prepared),
+    Counting(Vec<(Counter, Classes)>),
+}
+
+impl<S: Symbol> Scan<'_, S> {
+    pub fn path(&self) -> &'static str {
+        match self.work {
+            Method::Bounded(_) => "bounded",
+            Method::Counting(_) => "counting",
+        }
+    }
+
+    /// Positions that are worth searching at a time.
+    pub fn stride(&self) -> usize {
+        match &self.work {
+            Method::Bounded(_) => STRIDE.max(self.search.longest()),
+            Method::Counting(counters) => counters.iter().map(|c| c.0.stride()).max().unwrap_or(STRIDE),
+        }
+    }
+
+    /// Hits that begin in the first `span` symbols of a piece, which begins at `offset` of the text.
+    pub fn piece(&mut self, piece: &[S], span: usize, offset: usize, hits: &mut Vec<Hit>) {
+        match self.search.relation.encode(piece) {
+            Codes::Narrow(codes) => self.codes(&codes, span, offset, hits),
+            Codes::Wide(codes) => self.codes(&codes, span, offset, hits),
+        }
+    }
+
+    fn codes<C: Code>(&mut self, codes: &[C], span: usize, offset: usize, hits: &mut Vec<Hit>) {
+        let hit = |needles: &[&Needle], found: Found| {
+            let n = needles[found.needle];
+            let distance = found.distance + n.absent;
+            Hit { position: offset + found.position, query: n.query, reverse: n.reverse, distance }
+        };
+        let longest = self.search.longest();
+        match &mut self.work {
+            Method::Bounded(prepared) => {
+                let blocks: Vec<Vec<Found>> = (0..span.div_ceil(bounded::BLOCK))
+                    .into_par_iter()
+                    .map_init(bounded::Scratch::default, |scratch, block| {
+                        let first = block * bounded::BLOCK;
+                        let span = bounded::BLOCK.min(span - first);
+                        let part = &codes[first..(first + span + longest - 1).min(codes.len())];
+                        let mut found = prepared.find(part, span, scratch);
+                        found.iter_mut().for_each(|f| f.position += first);
+                        found
+                    })
+                    .collect();
+                hits.extend(blocks.into_iter().flatten().map(|found| hit(&self.needles, found)));
+            }
+            Method::Counting(counters) => {
+                let from = hits.len();
+                for (needle, (counter, own)) in counters.iter_mut().enumerate() {
+                    let n = self.needles[needle];
+                    let m = own.pattern.len();
+                    let alignments = (codes.len() + 1).saturating_sub(m).min(span);
+                    if alignments == 0 {
+                        continue;
+                    }
+                    let mut distances = vec![0; alignments];
+                    counter.count(&codes[..alignments + m - 1], &mut distances);
+                    let matches =
+                        |i: usize, j: usize| own.pattern[j].is_none_or(|l| own.matches(l, codes[i + j].index()));
+                    for (i, &d) in distances.iter().enumerate().filter(|&(_, &d)| d <= n.max_distance) {
+                        if n.required.iter().enumerate().all(|(j, &r)| !r || matches(i, j)) {
+                            hits.push(hit(&self.needles, Found { position: i, needle, distance: d - n.absent }));
+                        }
+                    }
+                }
+                hits[from..].sort_unstable();
+            }
+        }
+    }
+}
+
+/// All patterns one after the other: one relation serves them together.
+struct Joined<S> {
+    symbols: Vec<S>,
+    needles: Vec<Needle>,
+}
+
+impl<S: Symbol> Joined<S> {
+    fn new(queries: &[Query<'_, S>], complement: Option<fn(S) -> S>) -> Result<Self, HammingError> {
+        if queries.is_empty() {
+            return Err(HammingError::NoQueries);
+        }
+        let (mut symbols, mut needles) = (Vec::new(), Vec::new());
+        for (query, q) in queries.iter().enumerate() {
+            let m = q.pattern.len();
+            if m == 0 {
+                return Err(HammingError::EmptyPattern);
+            }
+            check_len(symbols.len() + 2 * m)?;
+            if q.required.start > q.required.end || q.required.end > m {
+                let (start, end) = (q.required.start, q.required.end);
+                return Err(HammingError::RequiredOutOfRange { query, start, end, pattern: m });
+            }
+            let required: Vec<bool> = (0..m).map(|j| q.required.contains(&j)).collect();
+            let mut add = |reverse, required: Vec<bool>, letters: &mut dyn Iterator<Item = S>| {
+                let first = symbols.len();
+                symbols.extend(letters);
+                let place = first..symbols.len();
+                needles.push(Needle { query, reverse, place, max_distance: q.max_distance, absent: 0, required });
+            };
+            add(false, required.clone(), &mut q.pattern.iter().copied());
+            if let Some(complement) = complement {
+                let reversed = required.into_iter().rev().collect();
+                add(true, reversed, &mut q.pattern.iter().rev().map(|&s| complement(s)));
+            }
+        }
+        Ok(Self { symbols, needles })
+    }
+
+    fn relation(&self, make: impl Fn(&[S]) -> Result<Relation<S>, HammingError>) -> Result<Relation<S>, HammingError> {
+        make(&self.symbols).map_err(|e| match e {
+            // Positions are told within their own pattern.
+            HammingError::UnknownSymbol { argument, symbol, position, alphabet } => {
+                let own = self.needles.iter().find(|n| n.place.contains(&position));
+                let position = position - own.map_or(0, |n| n.place.start);
+                HammingError::UnknownSymbol { argument, symbol, position, alphabet }
+            }
+            other => other,
+        })
+    }
+
+    fn search(mut self, relation: Relation<S>, engine: Engine) -> Result<Search<S>, HammingError> {
+        for n in &mut self.needles {
+            let letters = &relation.classes.pattern[n.place.clone()];
+            if engine == Engine::Fft {
+                let distinct: HashSet<u16> = letters.iter().flatten().copied().collect();
+                check_spectra(distinct.len(), letters.len())?;
+            }
+            let counted = letters.iter().flatten().count() as u32;
+            n.absent = relation.base(letters) - counted;
+            if relation.meaning == WildcardMeaning::Mismatch {
+                // A required wildcard never matches.
+                let impossible = letters.iter().zip(&n.required).any(|(l, &r)| r && l.is_none());
+                n.absent = if impossible { u32::MAX } else { n.absent };
+            }
+        }
+        Ok(Search { relation, needles: self.needles, engine })
+    }
+}

@@ -1,0 +1,80 @@
+//! Texts that arrive in pieces.
+use crate::answer::{Block, Report};
+use crate::plan::{Plan, Run};
+use crate::relation::Symbol;
+
+/// Distances of a text that is pushed in pieces of any size; the same, block after block, as of the whole text.
+///
+/// Engines are chosen from the first stretch. Memory: the pattern and one stretch, whatever the text's length.
+///
+/// ```
+/// use samplewise_hamming::{Options, Plan, Stream};
+/// let plan = Plan::new(b"ACGT".as_slice(), &Options::default())?;
+/// let mut distances = Vec::new();
+/// let mut stream = Stream::new(&plan);
+/// for piece in [b"ACG".as_slice(), b"AACG", b"TT"] {
+///     stream.push(piece, |block| distances.extend_from_slice(block.distances));
+/// }
+/// stream.finish(|block| distances.extend_from_slice(block.distances));
+/// assert_eq!(distances, [1, 4, 4, 3, 0, 3]);
+/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// ```
+pub struct Stream<'p, S: Symbol = u8> {
+    plan: &'p Plan<S>,
+    run: Option<Run<'p, S>>,
+    /// Symbols whose alignments are not counted yet.
+    pending: Vec<S>,
+    done: usize,
+    distances: Vec<u32>,
+    valid: Option<Vec<u32>>,
+}
+
+/// Symbols that are collected before engines are chosen and counting begins.
+const FIRST: usize = 1 << 20;
+
+impl<'p, S: Symbol> Stream<'p, S> {
+    /// Nothing pushed yet.
+    pub fn new(plan: &'p Plan<S>) -> Self {
+        Self { plan, run: None, pending: Vec::new(), done: 0, distances: Vec::new(), valid: None }
+    }
+
+    /// Takes the next piece of the text; hands over what is known by now.
+    pub fn push(&mut self, piece: &[S], mut sink: impl FnMut(Block<'_>)) {
+        let mut piece = piece;
+        while !piece.is_empty() {
+            // So much at a time that a giant piece is not copied as a whole.
+            let wanted = self.wanted();
+            let take = piece.len().min(wanted.saturating_sub(self.pending.len()).max(1));
+            self.pending.extend_from_slice(&piece[..take]);
+            piece = &piece[take..];
+            if self.pending.len() >= wanted {
+                self.count(&mut sink);
+            }
+        }
+    }
+
+    /// Ends the text: hands over the last distances. `None` when the text was shorter than the pattern.
+    pub fn finish(mut self, mut sink: impl FnMut(Block<'_>)) -> Option<Report> {
+        if self.pending.len() >= self.plan.pattern_len() {
+            self.count(&mut sink);
+        }
+        self.run.map(|run| run.report(true))
+    }
+
+    fn wanted(&self) -> usize {
+        let m = self.plan.pattern_len();
+        m - 1 + self.run.as_ref().map_or(FIRST.max(m), Run::stride)
+    }
+
+    fn count(&mut self, sink: &mut impl FnMut(Block<'_>)) {
+        let m = self.plan.pattern_len();
+        let run = self.run.get_or_insert_with(|| self.plan.run(&self.pending));
+        if run.excludes() {
+            self.valid.get_or_insert_default();
+        }
+        let alignments = self.pending.len() - m + 1;
+        run.block(&self.pending, self.done..self.done + alignments, &mut self.distances, &mut self.valid, sink);
+        self.done += alignments;
+        self.pending.drain(..alignments);
+    }
+}
