@@ -86,9 +86,7 @@ impl Prepared {
         for round in &self.rounds {
             let end = (round.first + span + round.len).min(codes.len());
             let part = &codes[round.first.min(end)..end];
-            // A load may look one group of alignments beyond the text.
-            let room = span + round.len + PADDING - part.len().min(span);
-            tables.build(&self.classes, round.letters.clone(), round.shifts.iter().copied(), part, room);
+            tables.build(&self.classes, round.letters.clone(), round.shifts.iter().copied(), part, span + round.len);
             starts.clear();
             starts.extend(round.places.iter().map(|&place| tables.start(place)));
             let distances = if whole { &mut *out } else { &mut padded[..] };

@@ -1,7 +1,7 @@
 //! Engine for few mismatches: bit-sliced budgets that end early, for many patterns over the tables of one text.
 //!
 //! Every alignment starts with a budget of `k` mismatches, held in bit planes; eight pattern symbols at a time are
-//! subtracted, and a group of 1,024 alignments is left as soon as every budget is overdrawn: on random text after about
+//! subtracted, and a group of 512 alignments is left as soon as every budget is overdrawn: on random text after about
 //! `(k + few)/(1 − p)` symbols, whatever the pattern's length. A full adder is self-dual (its complemented inputs give its
 //! complemented outputs), so the match bits that the counting engine adds are, to the complemented planes, mismatches.
 //!
@@ -15,7 +15,7 @@ use crate::tables::{Place, Tables};
 /// Alignments per block.
 pub(crate) const BLOCK: usize = 1 << 14;
 /// Alignments worked on together, whatever the instruction set.
-const GROUP: usize = 1024;
+const GROUP: usize = 512;
 /// Bits of a budget beyond the lowest three: patterns have at most 2^28 symbols.
 const HIGH: usize = 26;
 /// Letters of all patterns together that tables may hold: 128 letters take 2 MiB a block.
@@ -86,8 +86,8 @@ impl Prepared {
     /// them, by position, then pattern; `codes` holds what follows too.
     pub fn find<C: Code>(&self, codes: &[C], span: usize, scratch: &mut Scratch) -> Vec<Found> {
         let Scratch { tables, starts } = scratch;
-        let room = span.next_multiple_of(GROUP) + self.longest + GROUP;
-        tables.build(&self.classes, 0..self.classes.len(), self.shifts.iter().copied(), codes, room);
+        let bits = span.next_multiple_of(GROUP) + self.longest;
+        tables.build(&self.classes, 0..self.classes.len(), self.shifts.iter().copied(), codes, bits);
         let ones = tables.append_ones();
         let mut found = Vec::new();
         for (number, needle) in self.needles.iter().enumerate() {
@@ -141,11 +141,12 @@ impl pulp::WithSimd for Scan<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        // One register per plane: a group that is as small as can be ends early most often.
         match (S::U64_LANES >= 8, self.high == 0) {
-            (true, true) => self.run::<S, 16, false>(simd),
-            (true, false) => self.run::<S, 16, true>(simd),
-            (false, true) => self.run::<S, 8, false>(simd),
-            (false, false) => self.run::<S, 8, true>(simd),
+            (true, true) => self.run::<S, 8, false>(simd),
+            (true, false) => self.run::<S, 8, true>(simd),
+            (false, true) => self.run::<S, 4, false>(simd),
+            (false, false) => self.run::<S, 4, true>(simd),
         }
     }
 }

@@ -143,25 +143,18 @@ pub(crate) fn ripple<const W: usize>(planes: &mut [Bits<W>], mut carry: Bits<W>)
     carry
 }
 
-/// True when some bit is set.
+/// True when some bit is set, of one register's worth.
 #[inline(always)]
 pub(crate) fn any<S: Simd, const W: usize>(simd: S, bits: Bits<W>) -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         let token: &dyn std::any::Any = &simd;
-        if let Some(&s) = token.downcast_ref::<pulp::x86::V4>() {
-            let mut all = [0; 8];
-            for w in 0..W {
-                all[w % 8] |= bits[w];
-            }
-            return s.avx512f._mm512_test_epi64_mask(pulp::cast(all), pulp::cast(all)) != 0;
+        let bits: &dyn std::any::Any = &bits;
+        if let (Some(&s), Some(&bits)) = (token.downcast_ref::<pulp::x86::V4>(), bits.downcast_ref::<Bits<8>>()) {
+            return s.avx512f._mm512_test_epi64_mask(pulp::cast(bits), pulp::cast(bits)) != 0;
         }
-        if let Some(&s) = token.downcast_ref::<pulp::x86::V3>() {
-            let mut all = [0; 4];
-            for w in 0..W {
-                all[w % 4] |= bits[w];
-            }
-            return s.avx._mm256_testz_si256(pulp::cast(all), pulp::cast(all)) == 0;
+        if let (Some(&s), Some(&bits)) = (token.downcast_ref::<pulp::x86::V3>(), bits.downcast_ref::<Bits<4>>()) {
+            return s.avx._mm256_testz_si256(pulp::cast(bits), pulp::cast(bits)) == 0;
         }
     }
     let _ = simd;

@@ -20,16 +20,16 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Row `8·i + s` for the `i`-th of `letters` and every shift `s` whose bit is in `shifts[i]`; what is beyond the text
-    /// matches nothing in row 0 and is undefined after it. `room` bits beyond the text can be read.
+    /// matches nothing. Of every row `bits` bits can be read, and 7 more.
     pub fn build<C: Code>(
         &mut self,
         classes: &Classes,
         letters: impl ExactSizeIterator<Item = usize> + Clone,
         shifts: impl Iterator<Item = u8>,
         codes: &[C],
-        room: usize,
+        bits: usize,
     ) {
-        self.stride = (codes.len() + room).div_ceil(64) + 1;
+        self.stride = bits.max(codes.len()).div_ceil(64) + 1;
         let size = self.stride * 8 * letters.len();
         self.used = size;
         self.words.resize(self.words.len().max(size), 0);
