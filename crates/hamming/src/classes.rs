@@ -123,6 +123,38 @@ impl Classes {
         }
     }
 
+    /// `out[i] = 1` where a letter matches `text[i]`, else 0, and the same added to `sum`. Meant to be inlined into a
+    /// kernel.
+    #[inline(always)]
+    pub(crate) fn mark_floats<C: Code, T: samplewise_linalg::fft::FftReal>(
+        &self,
+        letter: usize,
+        text: &[C],
+        out: &mut [T],
+        sum: &mut [T],
+    ) {
+        let own = C::of(self.codes[letter]);
+        let one = |hit: bool| if hit { T::one() } else { T::zero() };
+        let all = out.iter_mut().zip(sum).zip(text);
+        match self.rule {
+            Rule::Equal { wildcard: None } => all.for_each(|((o, s), &t)| {
+                *o = one(t == own);
+                *s = *s + *o;
+            }),
+            Rule::Equal { wildcard: Some(w) } => {
+                let w = C::of(w);
+                all.for_each(|((o, s), &t)| {
+                    *o = one((t == own) | (t == w));
+                    *s = *s + *o;
+                });
+            }
+            Rule::Share => all.for_each(|((o, s), &t)| {
+                *o = one(t.shares(own));
+                *s = *s + *o;
+            }),
+        }
+    }
+
     /// The same pattern with only the letters that `keep` holds; the other positions are not counted.
     #[must_use]
     pub fn restrict(&self, keep: &[bool]) -> Self {

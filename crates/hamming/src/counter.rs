@@ -136,7 +136,9 @@ impl Kernel {
             Kernel::Fft(prepared) => {
                 return Some(
                     parts
-                        .map(|(text, part)| prepared.subtract_matches(text, part))
+                        .map_init(fft::Scratch::default, |scratch, (text, part)| {
+                            prepared.subtract_matches(text, part, scratch)
+                        })
                         .reduce(Certificate::default, Certificate::and),
                 );
             }

@@ -1,17 +1,17 @@
-//! Engine for very long patterns: one real FFT per class, products summed in the frequency domain, one inverse; by
-//! overlap-save, and **certified exact**.
+//! Engine for very long patterns: a real FFT for every letter but one, products summed in the frequency domain, one
+//! inverse; by overlap-save, and **certified exact**.
 //!
 //! A block is accepted when every value lies within 0.25 of an integer *and* the sum of the rounded matches equals
-//! their exact sum from letter prefix counts. `f32` is tried first where eight standard deviations of its expected
+//! their exact sum from letter prefix counts. `f32` is tried first where six standard deviations of its expected
 //! rounding error stay below 0.25, then `f64`; a block that neither certifies is counted by [`crate::bitsliced`], and
-//! the report says so. Two errors of a whole unit that cancel in the sum would pass: they need an error of 0.75 where
-//! 0.25 is eight standard deviations.
+//! the report says so. Two errors of a whole unit that cancel in the sum would pass: among thousands of values that all
+//! lie within 0.25, two would have to err by 0.75.
 use std::sync::OnceLock;
 
 use samplewise_linalg::fft::{Complex, FftReal, RealPlan};
 
 use crate::bitsliced;
-use crate::classes::{Classes, Code};
+use crate::classes::{Classes, Code, Rule};
 
 /// What the certificates said.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -39,10 +39,18 @@ pub(crate) fn bytes(letters: usize, m: usize) -> u128 {
 /// The spectra of a pattern, made once for any number of texts.
 pub struct Prepared {
     classes: Classes,
+    sums: Sums,
     len: usize,
     single: Option<Spectra<f32>>,
     /// Made only if some block asks for it.
     double: OnceLock<Spectra<f64>>,
+}
+
+/// Memory that blocks share.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    single: Buffers<f32>,
+    double: Buffers<f64>,
 }
 
 impl Prepared {
@@ -50,23 +58,24 @@ impl Prepared {
     pub fn new(classes: Classes) -> Self {
         let m = classes.pattern.len();
         let len = transform_len(m);
-        let single = expected_error(f64::from(f32::EPSILON), len, m) < 0.25;
-        let single = single.then(|| pattern_spectra::<f32>(&classes, len));
-        Self { classes, len, single, double: OnceLock::new() }
+        let single = expected_error(f64::from(f32::EPSILON), len, &classes) < 0.25;
+        let single = single.then(|| Spectra::<f32>::new(&classes, len));
+        Self { sums: Sums::new(&classes), classes, len, single, double: OnceLock::new() }
     }
 
     /// Subtracts the matches of one block of alignments, at most `transform_len(m) − m + 1`, from `out` by certified FFT
-    /// (row HAM-4). Cost `(K + 1)` real transforms of length `4m` per `3m` alignments.
-    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Certificate {
+    /// (row HAM-4). Cost `K` real transforms of length `4m` per `3m` alignments where every symbol of the block is one of
+    /// the letters, else `K + 1`.
+    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) -> Certificate {
         let (classes, m) = (&self.classes, self.classes.pattern.len());
-        let exact = exact_sum(classes, codes, out.len());
+        let exact = self.sums.matches(classes, codes, out.len());
         if let Some(spectra) = &self.single
-            && let Some(residual) = block(classes, spectra, codes, out, exact)
+            && let Some(residual) = block(classes, spectra, codes, out, exact, &mut scratch.single)
         {
             return Certificate { f32_blocks: 1, largest_residual: residual, ..Certificate::default() };
         }
-        let spectra = self.double.get_or_init(|| pattern_spectra::<f64>(classes, self.len));
-        if let Some(residual) = block(classes, spectra, codes, out, exact) {
+        let spectra = self.double.get_or_init(|| Spectra::<f64>::new(classes, self.len));
+        if let Some(residual) = block(classes, spectra, codes, out, exact, &mut scratch.double) {
             return Certificate { f64_blocks: 1, largest_residual: residual, ..Certificate::default() };
         }
         let recount = bitsliced::Prepared::new(classes.clone());
@@ -92,122 +101,306 @@ impl Certificate {
     }
 }
 
-/// Eight standard deviations of the rounding error of one output: the error of an FFT convolution has root mean square
-/// of about `½ε·√log₂N·‖t‖‖p‖`, and both indicator vectors together have at most `N` and `m` ones.
-fn expected_error(epsilon: f64, n: usize, m: usize) -> f64 {
-    8.0 * 0.5 * epsilon * (n as f64).log2().sqrt() * (n as f64).sqrt() * (m as f64).sqrt()
+/// The largest rounding error to expect of any output, six standard deviations: the error of an FFT convolution has root
+/// mean square of about `½ε·√log₂N·‖t‖‖p‖`, squares summed over the letters, whose shares of the text are taken to be those
+/// of the pattern. It only decides whether single precision is worth a try; the certificate decides the rest.
+fn expected_error(epsilon: f64, n: usize, classes: &Classes) -> f64 {
+    let counts = classes.occurrences();
+    let (m, last) = (classes.pattern.len() as f64, counts.iter().copied().min().unwrap_or(0) as f64);
+    let energy: f64 = counts.iter().map(|&a| n as f64 * a as f64 / m * (a as f64 + last)).sum();
+    6.0 * 0.5 * epsilon * (n as f64).log2().sqrt() * energy.sqrt()
 }
 
+/// `K` spectra that need one transform of the text less than there are letters. With `S_c` the text's indicator of letter
+/// `c` and `P_c` the pattern's, for any one letter `ℓ`
+///
+/// `M = Σ_c S_c ⋆ P_c = Σ_{c ≠ ℓ} S_c ⋆ (P_c − P_ℓ) + (Σ_c S_c) ⋆ P_ℓ`,
+///
+/// and the last term is the constant `|P_ℓ|` where every symbol of the text is exactly one of the letters.
 struct Spectra<T: FftReal> {
-    plan_len: usize,
-    /// Conjugated spectra of the class indicators of the pattern, class after class.
-    classes: Vec<Vec<Complex<T>>>,
+    plan: usize,
+    /// The letter `ℓ`, the rarest of the pattern, and its occurrences.
+    last: usize,
+    occurrences: usize,
+    /// Conjugated spectra of `P_c − P_ℓ`; of `P_ℓ` at `ℓ`.
+    letters: Vec<Vec<Complex<T>>>,
 }
 
-fn pattern_spectra<T: FftReal>(classes: &Classes, n: usize) -> Spectra<T> {
-    let plan = T::plan(n);
-    let spectra = (0..classes.len())
-        .map(|class| {
-            let mut signal = vec![T::zero(); n];
-            for (j, c) in classes.pattern.iter().enumerate() {
-                if *c == Some(class as u16) {
-                    signal[j] = T::one();
+impl<T: FftReal> Spectra<T> {
+    fn new(classes: &Classes, n: usize) -> Self {
+        let plan = T::plan(n);
+        let counts = classes.occurrences();
+        let last = (0..classes.len()).min_by_key(|&c| counts[c]).unwrap_or(0);
+        let letters = (0..classes.len())
+            .map(|class| {
+                let mut signal = vec![T::zero(); n];
+                for (s, c) in signal.iter_mut().zip(&classes.pattern) {
+                    match c {
+                        Some(c) if *c as usize == class => *s = T::one(),
+                        Some(c) if *c as usize == last => *s = -T::one(),
+                        _ => {}
+                    }
                 }
-            }
-            let mut spectrum = plan.zero_spectrum();
-            plan.forward(&mut signal, &mut spectrum);
-            spectrum.iter_mut().for_each(|z| *z = z.conj());
-            spectrum
-        })
-        .collect();
-    Spectra { plan_len: n, classes: spectra }
+                let mut spectrum = plan.zero_spectrum();
+                plan.forward(&mut signal, &mut spectrum);
+                spectrum.iter_mut().for_each(|z| *z = z.conj());
+                spectrum
+            })
+            .collect();
+        Self { plan: n, last, occurrences: counts.get(last).copied().unwrap_or(0), letters }
+    }
 }
 
-/// Subtracts the matches of one block, or returns `None` and subtracts nothing when the certificate fails; returns the largest
-/// distance from an integer.
+#[derive(Debug, Default)]
+struct Buffers<T> {
+    signal: Vec<T>,
+    /// `Σ_c S_c`.
+    cover: Vec<T>,
+    spectrum: Vec<Complex<T>>,
+    sum: Vec<Complex<T>>,
+    scratch: Vec<Complex<T>>,
+}
+
+/// Subtracts the matches of one block, or returns `None` and subtracts nothing when the certificate fails; returns the
+/// largest distance from an integer.
 fn block<T: FftReal + Float, C: Code>(
     classes: &Classes,
     spectra: &Spectra<T>,
     text: &[C],
     out: &mut [u32],
     exact: u64,
+    buffers: &mut Buffers<T>,
 ) -> Option<f64> {
-    let n = spectra.plan_len;
+    let n = spectra.plan;
     let plan: RealPlan<T> = T::plan(n);
-    let mut sum = plan.zero_spectrum();
-    let mut signal = vec![T::zero(); n];
-    let mut spectrum = plan.zero_spectrum();
-    let mut marks = vec![0_u8; text.len()];
-    for (letter, pattern) in spectra.classes.iter().enumerate() {
+    let zero = Complex::new(T::zero(), T::zero());
+    let Buffers { signal, cover, spectrum, sum, scratch } = buffers;
+    sum.clear();
+    sum.resize(n / 2 + 1, zero);
+    spectrum.resize(n / 2 + 1, zero);
+    cover.clear();
+    cover.resize(text.len(), T::zero());
+    signal.resize(n, T::zero());
+    let others = (0..classes.len()).filter(|&c| c != spectra.last);
+    for letter in others.chain((!classes.is_empty()).then_some(spectra.last)) {
+        signal[text.len()..].fill(T::zero());
         pulp::Arch::new().dispatch(
             #[inline(always)]
-            || classes.mark(letter, text, &mut marks),
+            || classes.mark_floats(letter, text, &mut signal[..text.len()], cover),
         );
-        signal.fill(T::zero());
-        for (s, &mark) in signal.iter_mut().zip(&marks) {
-            *s = if mark == 0 { T::zero() } else { T::one() };
+        if letter == spectra.last {
+            if cover.iter().all(|&c| c == T::one()) {
+                break;
+            }
+            signal[..text.len()].copy_from_slice(cover);
         }
-        plan.forward(&mut signal, &mut spectrum);
-        for ((s, t), p) in sum.iter_mut().zip(&spectrum).zip(pattern) {
-            *s = *s + *t * *p;
-        }
+        plan.forward_with(signal, spectrum, scratch);
+        let pattern = &spectra.letters[letter];
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for ((s, t), p) in sum.iter_mut().zip(&*spectrum).zip(pattern) {
+                    s.re = s.re + (t.re * p.re - t.im * p.im);
+                    s.im = s.im + (t.re * p.im + t.im * p.re);
+                }
+            },
+        );
     }
-    plan.inverse(&mut sum, &mut signal);
-    let counted = classes.counted() as i64;
-    let scale = 1.0 / n as f64;
-    let (mut total, mut residual) = (0_i64, 0.0_f64);
-    let mut possible = true;
-    for v in &signal[..out.len()] {
-        let value = v.widen() * scale;
-        let rounded = value.round();
-        residual = residual.max((value - rounded).abs());
-        let matches = rounded as i64;
-        possible &= (0..=counted).contains(&matches);
-        total += matches;
-    }
-    if !possible || residual >= 0.25 || total as u64 != exact {
+    let constant = if cover.iter().all(|&c| c == T::one()) { spectra.occurrences as i32 } else { 0 };
+    plan.inverse(sum, signal);
+    let counted = classes.counted() as i32;
+    let values = &mut signal[..out.len()];
+    let (total, residual, possible) = pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || certify(values, T::of(1.0 / n as f64), constant, counted),
+    );
+    if !possible || residual >= 0.25 || total != exact {
         return None;
     }
-    for (o, v) in out.iter_mut().zip(&signal) {
-        *o -= (v.widen() * scale).round() as u32;
-    }
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || out.iter_mut().zip(&*values).for_each(|(o, &v)| *o = o.wrapping_sub((v.integer() + constant) as u32)),
+    );
     Some(residual)
 }
 
-/// `Σ_i M[i]` of a block, from the prefix counts of each letter: integers, hence exact. Cost `K·len + m`.
-fn exact_sum<C: Code>(classes: &Classes, text: &[C], alignments: usize) -> u64 {
-    let mut positions: Vec<Vec<usize>> = vec![Vec::new(); classes.len()];
-    for (j, c) in classes.pattern.iter().enumerate() {
-        if let Some(c) = c {
-            positions[*c as usize].push(j);
+/// Scales and rounds; returns the sum of the matches, the largest distance from an integer, and whether all are possible.
+#[inline(always)]
+fn certify<T: FftReal + Float>(values: &mut [T], scale: T, constant: i32, counted: i32) -> (u64, f64, bool) {
+    let (mut total, mut residual, mut possible) = (0, T::zero(), true);
+    for part in values.chunks_mut(1 << 8) {
+        // Sums of 256 counts of 28 bits would pass 32 bits.
+        let mut sum = 0_i64;
+        for v in part {
+            let value = *v * scale;
+            let rounded = value.nearest();
+            let distance = (value - rounded).magnitude();
+            residual = if distance > residual { distance } else { residual };
+            // Not a number is no integer.
+            possible &= distance < T::one();
+            *v = rounded;
+            let matches = rounded.integer() + constant;
+            possible &= matches >= 0 && matches <= counted;
+            sum += i64::from(matches);
         }
+        total += sum;
     }
-    let mut prefix = vec![0_u32; text.len() + 1];
-    let mut marks = vec![0_u8; text.len()];
-    let mut total = 0;
-    for (letter, at) in positions.iter().enumerate() {
-        classes.mark(letter, text, &mut marks);
-        let mut count = 0;
-        for (p, &mark) in prefix[1..].iter_mut().zip(&marks) {
-            count += u32::from(mark);
-            *p = count;
-        }
-        total += at.iter().map(|&j| u64::from(prefix[j + alignments] - prefix[j])).sum::<u64>();
-    }
-    total
+    (total as u64, residual.widen(), possible)
 }
 
-/// Widening without a trait of another crate.
-trait Float {
-    fn widen(self) -> f64;
+/// What the exact sum of a block's matches is made of.
+struct Sums {
+    /// Where letters match by equality: the letter of each text code, [`NONE`] of most.
+    letter_of: Vec<u16>,
+    /// Pattern positions that each text code matches.
+    weights: Vec<u32>,
 }
-impl Float for f32 {
-    fn widen(self) -> f64 {
-        f64::from(self)
+
+const NONE: u16 = u16::MAX;
+
+impl Sums {
+    fn new(classes: &Classes) -> Self {
+        let counts = classes.occurrences();
+        let mut letter_of = vec![NONE; classes.code_count];
+        let mut weights = vec![0_u32; classes.code_count];
+        match classes.rule {
+            Rule::Equal { wildcard } => {
+                for (letter, &code) in classes.codes.iter().enumerate() {
+                    letter_of[code as usize] = letter as u16;
+                    weights[code as usize] = counts[letter] as u32;
+                }
+                if let Some(w) = wildcard {
+                    weights[w as usize] = classes.counted() as u32;
+                }
+            }
+            Rule::Share => {
+                for (code, weight) in weights.iter_mut().enumerate() {
+                    let matching = (0..classes.len()).filter(|&l| classes.matches(l as u16, code));
+                    *weight = matching.map(|l| counts[l] as u32).sum();
+                }
+            }
+        }
+        Self { letter_of, weights }
+    }
+
+    /// `Σ_i M[i]` of a block of `alignments`: text position `t` meets the pattern positions `t − alignments < j ≤ t`.
+    /// Integers, hence exact, and from the codes, not from the marks that are transformed. Cost `len + 2m`.
+    fn matches<C: Code>(&self, classes: &Classes, text: &[C], alignments: usize) -> u64 {
+        let m = classes.pattern.len();
+        let (edge, inside) = text.split_at(m - 1);
+        let total: u64 = inside.iter().map(|c| u64::from(self.weights[c.index()])).sum();
+        total + self.prefixes(classes, edge) - self.prefixes(classes, &text[alignments..])
+    }
+
+    /// `Σ_t #{j ≤ t : P[j] matches text[t]}`.
+    fn prefixes<C: Code>(&self, classes: &Classes, text: &[C]) -> u64 {
+        let mut counts = vec![0_u32; classes.len()];
+        let (mut all, mut total) = (0_u32, 0_u64);
+        for (code, letter) in text.iter().zip(&classes.pattern) {
+            if let Some(l) = letter {
+                counts[*l as usize] += 1;
+                all += 1;
+            }
+            total += match classes.rule {
+                Rule::Equal { wildcard } if wildcard.is_some_and(|w| w as usize == code.index()) => u64::from(all),
+                Rule::Equal { .. } => {
+                    counts.get(self.letter_of[code.index()] as usize).map_or(0, |&count| u64::from(count))
+                }
+                Rule::Share => {
+                    let matching = (0..classes.len()).filter(|&l| classes.matches(l as u16, code.index()));
+                    matching.map(|l| u64::from(counts[l])).sum()
+                }
+            };
+        }
+        total
     }
 }
-impl Float for f64 {
-    fn widen(self) -> f64 {
-        self
+
+/// What a certificate asks of a float, in operations that have vector forms.
+trait Float: Copy + PartialOrd {
+    fn of(value: f64) -> Self;
+    fn widen(self) -> f64;
+    fn nearest(self) -> Self;
+    fn integer(self) -> i32;
+    fn magnitude(self) -> Self;
+}
+
+macro_rules! float {
+    ($t:ty, $magic:expr) => {
+        impl Float for $t {
+            #[inline(always)]
+            fn of(value: f64) -> Self {
+                value as $t
+            }
+            #[inline(always)]
+            fn widen(self) -> f64 {
+                f64::from(self)
+            }
+            /// By the addition that leaves no fraction: exact below half the mantissa, and counts are.
+            #[inline(always)]
+            fn nearest(self) -> Self {
+                (self + $magic) - $magic
+            }
+            #[inline(always)]
+            fn integer(self) -> i32 {
+                self as i32
+            }
+            #[inline(always)]
+            fn magnitude(self) -> Self {
+                self.abs()
+            }
+        }
+    };
+}
+float!(f32, 12_582_912.0); // 1.5·2^23
+float!(f64, 6_755_399_441_055_744.0); // 1.5·2^52
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared() -> (Prepared, Vec<u8>, Vec<u32>) {
+        let text: Vec<u8> = (0..9_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 30) as u8).collect();
+        let pattern = text[100..1_100].iter().map(|&c| Some(u16::from(c))).collect();
+        let classes = Classes { pattern, codes: vec![0, 1, 2, 3], rule: Rule::Equal { wildcard: None }, code_count: 4 };
+        let mut want = vec![1_000; 3_000];
+        crate::definition::subtract_matches(&classes, &text, &mut want);
+        (Prepared::new(classes), text, want)
+    }
+
+    #[test]
+    fn a_corrupted_value_is_caught() {
+        let exact = 3 + 7 + 5;
+        let check = |values: [f32; 3]| {
+            let mut values = values.map(|v| v * 4.0);
+            let (total, residual, possible) = certify(&mut values, 0.25, 0, 10);
+            possible && residual < 0.25 && total == exact
+        };
+        assert!(check([3.01, 6.99, 5.1]));
+        assert!(!check([3.0, 8.0, 5.0]), "a whole unit");
+        assert!(!check([3.4, 7.0, 5.0]), "a fraction");
+        assert!(!check([-2.0, 12.0, 5.0]), "beyond what is possible");
+        assert!(!check([f32::NAN, 7.0, 5.0]), "not a number");
+    }
+
+    #[test]
+    fn a_wrong_spectrum_falls_back_to_the_next_precision() {
+        let (mut prepared, text, want) = prepared();
+        let text = &text[..3_999];
+        let run = |prepared: &Prepared| {
+            let mut out = vec![1_000; 3_000];
+            let certificate = prepared.subtract_matches(text, &mut out, &mut Scratch::default());
+            assert!(out == want);
+            (certificate.f32_blocks, certificate.f64_blocks, certificate.recounted)
+        };
+        assert_eq!(run(&prepared), (1, 0, 0));
+        let single = prepared.single.as_mut().unwrap();
+        single.letters[single.last][3].re += 2_000.0;
+        let other = (single.last + 1) % 4;
+        single.letters[other][3].re += 2_000.0;
+        assert_eq!(run(&prepared), (0, 1, 0));
+        let double = prepared.double.get_mut().unwrap();
+        double.letters[(double.last + 1) % 4][3].re += 2_000.0;
+        assert_eq!(run(&prepared), (0, 0, 1));
     }
 }

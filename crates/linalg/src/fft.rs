@@ -62,6 +62,15 @@ impl<T: FftReal> RealPlan<T> {
         self.forward.process(signal, spectrum).expect("lengths match the plan");
     }
 
+    /// [`RealPlan::forward`] with working memory that is kept from call to call.
+    ///
+    /// # Panics
+    /// As [`RealPlan::forward`].
+    pub fn forward_with(&self, signal: &mut [T], spectrum: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+        scratch.resize(self.forward.get_scratch_len(), Complex::new(T::zero(), T::zero()));
+        self.forward.process_with_scratch(signal, spectrum, scratch).expect("lengths match the plan");
+    }
+
     /// Unnormalised inverse transform (divide by `n`); `spectrum` is overwritten. The imaginary parts of the first
     /// and, for even `n`, the last bin are dropped, as they are zero up to rounding for any real result.
     ///
