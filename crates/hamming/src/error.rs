@@ -41,6 +41,16 @@ pub enum HammingError {
         /// Alignments.
         needed: usize,
     },
+    /// An option is outside the range its documentation gives.
+    #[error("{option} is {value}, allowed is {allowed}")]
+    OptionOutOfRange {
+        /// Name of the option.
+        option: &'static str,
+        /// Value given.
+        value: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
     /// An alignment that the text does not have.
     #[error("alignment is {alignment}, allowed is 0 to {last}")]
     Alignment {

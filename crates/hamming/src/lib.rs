@@ -26,11 +26,13 @@
 //! ```
 
 pub mod answer;
+pub mod approx;
 pub mod bitsliced;
 mod bounded;
 pub mod classes;
 mod counter;
 pub mod definition;
+pub mod differences;
 pub mod dispatch;
 pub mod error;
 pub mod fft;
@@ -45,6 +47,7 @@ mod tables;
 pub mod vertical;
 
 pub use answer::{Answer, Block, EngineCost, Report};
+pub use approx::{Approximate, Approximation, Method};
 pub use error::HammingError;
 pub use plan::{Engine, Options, Plan};
 pub use relation::{Alphabet, Symbol, WildcardMeaning, complement_dna, reverse_complement};

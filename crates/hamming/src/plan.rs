@@ -199,7 +199,7 @@ impl<S: Symbol> Plan<S> {
         parts.iter().map(|p| cost(p, None)).collect()
     }
 
-    fn alignments(&self, text: &[S]) -> Result<usize, HammingError> {
+    pub(crate) fn alignments(&self, text: &[S]) -> Result<usize, HammingError> {
         let m = self.pattern_len();
         if m > text.len() {
             return Err(HammingError::PatternLongerThanText { pattern: m, text: text.len() });
@@ -207,7 +207,7 @@ impl<S: Symbol> Plan<S> {
         Ok(text.len() - m + 1)
     }
 
-    fn work(&self, classes: &Classes, text: &[S]) -> Work {
+    pub(crate) fn work(&self, classes: &Classes, text: &[S]) -> Work {
         let samples = Work::samples(text).map(|part| self.relation.encode_wide(part));
         Work::new(classes, samples, text.len())
     }

@@ -1,8 +1,14 @@
 //! One test per row of paper-refs.md: every engine through the same cases, against the definition.
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
+use samplewise_hamming::differences::{Counting, histogram};
 use samplewise_hamming::{
-    Alphabet, Engine, HammingError, Hit, Options, Plan, Query, Search, Stream, WildcardMeaning, reverse_complement,
+    Alphabet, Approximate, Engine, HammingError, Hit, Method, Options, Plan, Query, Search, Stream, WildcardMeaning,
+    reverse_complement,
 };
+use samplewise_linalg::random::{Streams, uniform};
+use samplewise_testkit::rate::assert_rate_at_most;
 use samplewise_testkit::{generate, strategies};
 
 const ENGINES: [Engine; 5] = [Engine::Auto, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Pairs];
@@ -235,6 +241,127 @@ fn the_certificate_names_the_precision_that_passed() {
     assert!(c.f32_blocks == 0 && c.f64_blocks + c.recounted > 0, "{c:?}");
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// HAM-12: histograms of differences equal their definition, pair by pair and by FFT.
+    #[test]
+    fn histograms_of_differences_equal_their_definition(
+        a in prop::collection::vec(-3000_i64..3000, 1..300), b in prop::collection::vec(-9000_i64..3000, 1..300),
+        first in -5000_i64..5000, width in 1_u64..2500,
+    ) {
+        let mut want = vec![0_u64; width as usize];
+        for x in &a {
+            for y in &b {
+                if let Ok(s) = usize::try_from(x - y - first) && s < want.len() {
+                    want[s] += 1;
+                }
+            }
+        }
+        for (counting, path) in [(Counting::Pairs, "pairs"), (Counting::Fft, "fft")] {
+            let h = histogram(&a, &b, first, width, counting).unwrap();
+            prop_assert_eq!(&h.counts, &want);
+            prop_assert_eq!((h.pairs, h.path), (want.iter().sum(), path));
+        }
+    }
+
+    /// HAM-12: the matches of a text are a histogram of differences, and a histogram of differences is a sum of matches of
+    /// texts.
+    #[test]
+    fn differences_and_matches_are_the_same_problem(
+        text in strategies::text(6, 400), m in 1_usize..60, sets in prop::collection::vec((0_i64..500, 0_i64..500), 1..80), width in 1_i64..90,
+    ) {
+        prop_assume!(text.len() >= m);
+        let pattern = text[text.len() - m..].to_vec();
+        let apart = (text.len() + m) as i64;
+        let events = |t: &[u8]| -> Vec<i64> { t.iter().enumerate().map(|(i, &c)| i as i64 + apart * i64::from(c)).collect() };
+        let alignments = (text.len() - m + 1) as u64;
+        let h = histogram(&events(&text), &events(&pattern), 0, alignments, Counting::Auto).unwrap();
+        let matches: Vec<u64> = run(&pattern, &text, Options::default()).iter().map(|&d| m as u64 - u64::from(d)).collect();
+        prop_assert_eq!(h.counts, matches);
+
+        // The other way: windows of the range are letters, places in them positions. The partners x of an event y, with
+        // 0 ≤ x − y < width, lie in its window or the next; copies of the text that hold the next window's letter one
+        // window early, and layers where several events share a place, make up the difference.
+        let (a, b): (BTreeSet<i64>, BTreeSet<i64>) = sets.into_iter().unzip();
+        let h = histogram(&a.iter().copied().collect::<Vec<_>>(), &b.iter().copied().collect::<Vec<_>>(), 0, width as u64, Counting::Auto).unwrap();
+        // Layer w: the events of window w, at their places.
+        let layer = |set: &BTreeSet<i64>, w: i64| -> Vec<bool> { (0..width).map(|p| set.contains(&(w * width + p))).collect() };
+        let mut sums = vec![0_u64; width as usize];
+        for w in 0..500 / width + 1 {
+            // One letter for "event", another for none on either side, so that nothing else matches.
+            let pattern: Vec<u8> = layer(&b, w).iter().map(|&e| if e { 1 } else { 2 }).collect();
+            let text: Vec<u8> = [layer(&a, w), layer(&a, w + 1)].concat().iter().map(|&e| if e { 1 } else { 3 }).collect();
+            let distances = run(&pattern, &text[..2 * width as usize - 1], Options::default());
+            sums.iter_mut().zip(distances).for_each(|(s, d)| *s += width as u64 - u64::from(d));
+        }
+        prop_assert_eq!(h.counts, sums);
+    }
+}
+
+/// HAM-10: within 1 ± ε everywhere, no less often than promised; 200 seeded runs, false alarm below 1e-9.
+#[test]
+fn sampled_distances_miss_no_more_often_than_promised() {
+    let mut rng = Streams::new(4).stream(0);
+    let words: Vec<u32> = (0..30_000).map(|_| (uniform(&mut rng).powi(-2) as u32).min(900)).collect();
+    let mut pattern = words[3_000..13_000].to_vec();
+    pattern.iter_mut().step_by(3).for_each(|w| *w = 5_000);
+    let plan = Plan::of_symbols(&pattern, None, Engine::Auto).unwrap();
+    let exact = plan.distances(&words).unwrap();
+    let options = Approximate { epsilon: 0.1, delta: 0.05, exact_when_cheaper: false, ..Approximate::default() };
+    let (mut missed, mut refined) = (0, 0);
+    for seed in 0..200 {
+        let a = plan.approximate(&words, &options, &mut Streams::new(seed).stream(0)).unwrap();
+        assert!(a.path == "sampling" && a.complete && a.samples < 5_000 && a.distances.len() == exact.distances.len());
+        refined += a.refined;
+        let off = |(x, &d): (&f64, &u32)| (x - f64::from(d)).abs() > 0.1 * f64::from(d);
+        missed += usize::from(a.distances.iter().zip(&exact.distances).any(off));
+    }
+    assert!(refined > 0, "the alignment of the pattern itself needs more samples than others");
+    assert_rate_at_most(missed, 200, 0.05, 1e-9);
+    // A distance of zero is found to be zero, and alphabets of sets are served too.
+    let dna = generate::random_text(20_000, b"ACGTN", 6);
+    let iupac = Options { alphabet: Alphabet::Iupac, ..Options::default() };
+    let plan = Plan::new(&dna[5_000..13_000], &iupac).unwrap();
+    let exact = plan.distances(&dna).unwrap();
+    let options = Approximate { epsilon: 0.2, exact_when_cheaper: false, ..Approximate::default() };
+    let a = plan.approximate(&dna, &options, &mut Streams::new(1).stream(0)).unwrap();
+    assert_eq!((a.path, a.distances[5_000]), ("sampling", 0.0));
+    assert!(a.distances.iter().zip(&exact.distances).all(|(x, &d)| (x - f64::from(d)).abs() <= 0.2 * f64::from(d)));
+    let repeated = plan.approximate(&dna, &options, &mut Streams::new(1).stream(0)).unwrap();
+    assert_eq!(a, repeated);
+}
+
+/// HAM-11: never above the distance, and no less often than promised at least (1 − ε) of it.
+#[test]
+fn one_sided_distances_are_bounds_from_below() {
+    let mut rng = Streams::new(5).stream(0);
+    let words: Vec<u32> = (0..6_000).map(|_| (1_500.0 * uniform(&mut rng)) as u32 * 17).collect();
+    let pattern = words[1_000..3_000].to_vec();
+    let plan = Plan::of_symbols(&pattern, Some((17, WildcardMeaning::Match)), Engine::Auto).unwrap();
+    let exact = plan.distances(&words).unwrap();
+    let options = Approximate { epsilon: 0.1, delta: 0.05, method: Method::OneSided, exact_when_cheaper: false };
+    let mut missed = 0;
+    for seed in 0..60 {
+        let a = plan.approximate(&words, &options, &mut Streams::new(seed).stream(0)).unwrap();
+        assert!(a.path == "one-sided" && a.repetitions > 1 && a.complete, "{a:?}");
+        assert!(a.distances.iter().zip(&exact.distances).all(|(&x, &d)| x <= f64::from(d)), "seed {seed}");
+        missed += usize::from(a.distances.iter().zip(&exact.distances).any(|(&x, &d)| x < 0.9 * f64::from(d)));
+    }
+    assert_rate_at_most(missed, 60, 0.05, 1e-9);
+    let sets = Plan::new(b"ACGN".as_slice(), &Options { alphabet: Alphabet::Iupac, ..Options::default() }).unwrap();
+    let refused = sets.approximate(b"ACGTACGT", &options, &mut Streams::new(0).stream(0));
+    assert!(matches!(refused, Err(HammingError::EngineUnsuitable { engine: "one-sided", .. })));
+    // Where exact counting is no slower, it is done, and said.
+    let dna = generate::random_text(3_000, b"ACGT", 12);
+    let short = Plan::new(&dna[70..100], &Options::default()).unwrap();
+    let same = short.approximate(&dna, &Approximate::default(), &mut rng).unwrap();
+    let distances = short.distances(&dna).unwrap().distances;
+    assert!(same.path == "exact" && same.distances.iter().zip(&distances).all(|(&x, &d)| x == f64::from(d)));
+    let bad = plan.approximate(&words, &Approximate { epsilon: 1.0, ..Approximate::default() }, &mut rng);
+    assert!(matches!(bad, Err(HammingError::OptionOutOfRange { option: "epsilon", .. })));
+}
+
 /// HAM-6 and HAM-8 past every block edge: a text of several strides in pieces, hits across them.
 #[test]
 fn long_texts_are_one_piece() {
@@ -288,9 +415,8 @@ fn the_dispatcher_changes_engine_with_the_pattern_length() {
 #[test]
 fn frequent_and_rare_letters_get_different_engines() {
     // Letter i has share ~ 1/(i+1)^1.5: a few frequent letters, and 2,000 rare ones.
-    let mut rng = samplewise_linalg::random::Streams::new(9).stream(0);
-    let text: Vec<u32> =
-        (0..120_000).map(|_| (samplewise_linalg::random::uniform(&mut rng).powi(-2) as u32).min(2_000) * 7).collect();
+    let mut rng = Streams::new(9).stream(0);
+    let text: Vec<u32> = (0..120_000).map(|_| (uniform(&mut rng).powi(-2) as u32).min(2_000) * 7).collect();
     let pattern = text[20_000..60_000].to_vec();
     let plan = Plan::of_symbols(&pattern, None, Engine::Auto).unwrap();
     let answer = plan.distances(&text).unwrap();

@@ -1,0 +1,421 @@
+//! Distances within a factor `1 ± ε`, for large alphabets and long patterns.
+//!
+//! **Sampling.** With `s` pattern positions drawn without replacement, the share `p̂` of them that differ is within the
+//! Chernoff interval `{q : s·KL(p̂‖q) ≤ ln(2n/δ)}` of the true share at all `n` alignments, with probability `1 − δ`
+//! (Hoeffding 1963 for draws without replacement). One counting run over the sampled positions serves all alignments; an
+//! alignment whose interval is wider than `1 ± ε` is compared at four times as many positions, and so on, at last at all.
+//!
+//! **One-sided** (Kopelowitz and Porat 2018). Letters are hashed to `B` buckets: no distance grows, and it shrinks by the
+//! factor `1 − ε` or more with probability at most `1/(Bε)` (Markov). The largest of `ln(n/δ)/ln(Bε)` repetitions is at
+//! most `D`, and at least `(1 − ε)D` at all alignments with probability `1 − δ`.
+//!
+//! The exponent `−0.93` of the paper's `(1 + ε)` algorithm rests on fast rectangular matrix multiplication and is not
+//! here.
+use rand::Rng;
+use rayon::prelude::*;
+use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::random::{Streams, below, shuffle};
+
+use crate::HammingError;
+use crate::classes::{Classes, Code, Rule};
+use crate::counter::Counter;
+use crate::dispatch::Work;
+use crate::plan::Plan;
+use crate::relation::{Codes, Symbol};
+
+/// How distances are approximated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Method {
+    /// Within `(1 ± ε)·D`, from a sample of the pattern. Fast where most pairs differ.
+    #[default]
+    Sampling,
+    /// Within `(1 − ε)·D` and `D`, from hashed letters. Needs letters compared for equality.
+    OneSided,
+}
+
+/// Settings of [`Plan::approximate`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Approximate {
+    /// Relative error. Default 0.05; above 0, below 1.
+    pub epsilon: f64,
+    /// Probability that any alignment misses it. Default 0.001; above 0, below 1.
+    pub delta: f64,
+    /// Default [`Method::Sampling`].
+    pub method: Method,
+    /// Count exactly where the cost model says that this is no slower. Default true.
+    pub exact_when_cheaper: bool,
+}
+
+impl Default for Approximate {
+    fn default() -> Self {
+        Self { epsilon: 0.05, delta: 0.001, method: Method::default(), exact_when_cheaper: true }
+    }
+}
+
+/// Approximate distances with their evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Approximation {
+    /// One for each alignment.
+    pub distances: Vec<f64>,
+    /// `"sampling"`, `"one-sided"` or `"exact"`.
+    pub path: &'static str,
+    /// Pattern positions compared at every alignment; all of them where the path is not sampling.
+    pub samples: usize,
+    /// Counting runs over the text.
+    pub repetitions: usize,
+    /// Alignments that were compared at more positions than the others.
+    pub refined: usize,
+    /// False when the observer stopped the call: `distances` then holds the alignments done.
+    pub complete: bool,
+}
+
+/// Pattern positions and alignments of the pilot that sets the sample size.
+const PILOT: usize = 256;
+
+impl<S: Symbol> Plan<S> {
+    /// Distances within `1 ± ε` at every alignment, except with probability `δ` (rows HAM-10, HAM-11).
+    ///
+    /// Pays for large alphabets and long patterns; else the exact count is as cheap, and is given.
+    ///
+    /// # Errors
+    /// [`HammingError::PatternLongerThanText`], [`HammingError::OptionOutOfRange`],
+    /// [`HammingError::EngineUnsuitable`] for the one-sided method with IUPAC or DNA codes, which are sets.
+    pub fn approximate<R: Rng + ?Sized>(
+        &self,
+        text: &[S],
+        options: &Approximate,
+        rng: &mut R,
+    ) -> Result<Approximation, HammingError> {
+        self.approximate_observed(text, options, rng, &mut ())
+    }
+
+    /// [`Plan::approximate`] with progress and cancellation.
+    ///
+    /// # Errors
+    /// As [`Plan::approximate`].
+    pub fn approximate_observed<R: Rng + ?Sized>(
+        &self,
+        text: &[S],
+        options: &Approximate,
+        rng: &mut R,
+        observer: &mut dyn Observer,
+    ) -> Result<Approximation, HammingError> {
+        for (option, value) in [("epsilon", options.epsilon), ("delta", options.delta)] {
+            if !(value > 0.0 && value < 1.0) {
+                return Err(HammingError::OptionOutOfRange { option, value, allowed: "above 0 and below 1" });
+            }
+        }
+        let alignments = self.alignments(text)?;
+        let streams = Streams::from_rng(rng);
+        let work = self.work(&self.relation.classes, text);
+        let exact: f64 = work.choose().iter().map(|p| p.predicted).sum();
+        let run = match options.method {
+            Method::Sampling => self.sampling(text, alignments, options, streams, exact, observer),
+            Method::OneSided => self.one_sided(text, alignments, options, streams, exact, observer)?,
+        };
+        if let Some(done) = run {
+            return Ok(done);
+        }
+        let answer = self.distances_observed(text, observer)?;
+        Ok(Approximation {
+            distances: answer.distances.into_iter().map(f64::from).collect(),
+            path: "exact",
+            samples: self.pattern_len(),
+            repetitions: 1,
+            refined: 0,
+            complete: answer.report.complete,
+        })
+    }
+
+    fn sampling(
+        &self,
+        text: &[S],
+        alignments: usize,
+        options: &Approximate,
+        streams: Streams,
+        exact: f64,
+        observer: &mut dyn Observer,
+    ) -> Option<Approximation> {
+        let classes = &self.relation.classes;
+        let absent = f64::from(self.relation.base(&classes.pattern)) - classes.counted() as f64;
+        let mut order: Vec<u32> =
+            (0..classes.pattern.len() as u32).filter(|&j| classes.pattern[j as usize].is_some()).collect();
+        shuffle(&mut streams.stream(0), &mut order);
+        let size = self.sample_size(text, alignments, options, streams, &order)?;
+        let mut sampled = Classes { pattern: vec![None; classes.pattern.len()], ..classes.clone() };
+        for &j in &order[..size] {
+            sampled.pattern[j as usize] = classes.pattern[j as usize];
+        }
+        let keep: Vec<bool> = sampled.occurrences().iter().map(|&a| a > 0).collect();
+        let sampled = sampled.restrict(&keep);
+        let work = self.work(&sampled, text);
+        let cost: f64 = work.choose().iter().map(|p| p.predicted).sum();
+        if options.exact_when_cheaper && cost >= exact {
+            return None;
+        }
+        let tables = Intervals::ladder(size, order.len(), alignments, options);
+        let mut counter = Counter::new(&sampled, self.engine, size as u32, &work);
+        let (m, mut refined) = (self.pattern_len(), 0);
+        let mut distances: Vec<f64> = Vec::with_capacity(alignments);
+        let mut counts = Vec::new();
+        while distances.len() < alignments {
+            let done = distances.len();
+            let end = (done + counter.stride()).min(alignments);
+            counts.resize(end - done, 0);
+            let refine = Refine { classes, order: &order, tables: &tables, absent };
+            let piece = &text[done..end + m - 1];
+            refined += match self.relation.encode(piece) {
+                Codes::Narrow(codes) => refine.stretch(&mut counter, &codes, &mut counts, &mut distances),
+                Codes::Wide(codes) => refine.stretch(&mut counter, &codes, &mut counts, &mut distances),
+            };
+            let progress = Progress { stage: "sampling", step: end, total: Some(alignments), value: None };
+            if observer.step(progress).is_break() {
+                break;
+            }
+        }
+        let complete = distances.len() == alignments;
+        Some(Approximation { distances, path: "sampling", samples: size, repetitions: 1, refined, complete })
+    }
+
+    /// Positions that settle nine of ten alignments, by a pilot; `None` where more than half of all are needed.
+    fn sample_size(
+        &self,
+        text: &[S],
+        alignments: usize,
+        options: &Approximate,
+        streams: Streams,
+        order: &[u32],
+    ) -> Option<usize> {
+        let classes = &self.relation.classes;
+        let mut rng = streams.stream(1);
+        let first = &order[..order.len().min(PILOT)];
+        let mut shares: Vec<f64> = (0..PILOT)
+            .map(|_| {
+                let at = below(&mut rng, alignments);
+                let differs = |&&j: &&u32| {
+                    let code = self.relation.encode_wide(&text[at + j as usize..=at + j as usize])[0];
+                    !classes.matches(classes.pattern[j as usize].expect("a counted position"), code as usize)
+                };
+                first.iter().filter(differs).count() as f64 / first.len().max(1) as f64
+            })
+            .collect();
+        shares.sort_unstable_by(f64::total_cmp);
+        let share = shares[PILOT / 10];
+        let mut size = 64;
+        while size <= order.len() / 2 {
+            let table = Intervals::new(size, order.len(), alignments, options);
+            if table.estimate((share * size as f64) as usize).is_some() {
+                return Some(size);
+            }
+            size += size / 4;
+        }
+        None
+    }
+
+    fn one_sided(
+        &self,
+        text: &[S],
+        alignments: usize,
+        options: &Approximate,
+        streams: Streams,
+        exact: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Approximation>, HammingError> {
+        let classes = &self.relation.classes;
+        let Rule::Equal { wildcard } = classes.rule else {
+            let reason = "one-sided approximations hash letters, which must be compared for equality";
+            return Err(HammingError::EngineUnsuitable { engine: "one-sided", reason });
+        };
+        let rounds = |buckets: usize| {
+            ((alignments as f64 / options.delta).ln() / (buckets as f64 * options.epsilon).ln()).ceil().max(1.0)
+                as usize
+        };
+        let work = |hashed: &Hashed| {
+            let sample = |part: &[S]| {
+                let codes = self.relation.encode_wide(part);
+                codes.iter().map(|&c| hashed.codes[c as usize]).collect::<Vec<u16>>()
+            };
+            Work::new(&hashed.classes, Work::samples(text).map(sample), text.len())
+        };
+        let cost = |buckets: usize| {
+            let one = work(&self.hashed(buckets, streams.child(u64::MAX), wildcard)).choose();
+            one.iter().map(|p| p.predicted).sum::<f64>() * rounds(buckets) as f64
+        };
+        let choices = [2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0].map(|c| (c / options.epsilon).ceil() as usize);
+        let buckets = choices.into_iter().min_by(|&a, &b| cost(a).total_cmp(&cost(b))).expect("seven choices");
+        let pointless = buckets >= classes.len() || buckets > 60_000;
+        if pointless || options.exact_when_cheaper && cost(buckets) >= exact {
+            return Ok(None);
+        }
+        let rounds = rounds(buckets);
+        let (m, base) = (self.pattern_len(), self.relation.base(&classes.pattern));
+        let mut largest = vec![0_u32; alignments];
+        let mut counts = Vec::new();
+        for round in 0..rounds {
+            let hashed = self.hashed(buckets, streams.child(round as u64), wildcard);
+            let mut counter = Counter::new(&hashed.classes, self.engine, base, &work(&hashed));
+            let mut done = 0;
+            while done < alignments {
+                let end = (done + counter.stride()).min(alignments);
+                counts.resize(end - done, 0);
+                let codes = self.relation.encode_wide(&text[done..end + m - 1]);
+                if hashed.classes.code_count <= 256 {
+                    let codes: Vec<u8> = codes.par_iter().map(|&c| hashed.codes[c as usize] as u8).collect();
+                    counter.count(&codes, &mut counts);
+                } else {
+                    let codes: Vec<u16> = codes.par_iter().map(|&c| hashed.codes[c as usize]).collect();
+                    counter.count(&codes, &mut counts);
+                }
+                largest[done..end].iter_mut().zip(&counts).for_each(|(l, &c)| *l = c.max(*l));
+                done = end;
+            }
+            let progress = Progress { stage: "one-sided", step: round + 1, total: Some(rounds), value: None };
+            if observer.step(progress).is_break() && round + 1 < rounds {
+                // Lower bounds of all distances, without the promised probability.
+                return Ok(Some(Approximation { repetitions: round + 1, complete: false, ..one_sided(largest, m) }));
+            }
+        }
+        Ok(Some(Approximation { repetitions: rounds, ..one_sided(largest, m) }))
+    }
+
+    /// Letters and text codes by buckets; symbols outside the pattern match nothing, and wildcards stay what they are.
+    fn hashed(&self, buckets: usize, streams: Streams, wildcard: Option<u16>) -> Hashed {
+        let classes = &self.relation.classes;
+        let bucket: Vec<u16> =
+            (0..classes.len()).map(|letter| (streams.bits(letter as u64) % buckets as u64) as u16).collect();
+        let (wild, other) = (buckets as u16, buckets as u16 + 1);
+        let mut codes = vec![other; classes.code_count];
+        classes.codes.iter().zip(&bucket).for_each(|(&code, &b)| codes[code as usize] = b);
+        if let Some(w) = wildcard {
+            codes[w as usize] = wild;
+        }
+        let pattern = classes.pattern.iter().map(|l| l.map(|l| bucket[l as usize])).collect();
+        let rule = Rule::Equal { wildcard: wildcard.map(|_| wild) };
+        let all = Classes { pattern, codes: (0..buckets as u16).collect(), rule, code_count: buckets + 2 };
+        let keep: Vec<bool> = all.occurrences().iter().map(|&a| a > 0).collect();
+        Hashed { classes: all.restrict(&keep), codes }
+    }
+}
+
+fn one_sided(largest: Vec<u32>, m: usize) -> Approximation {
+    Approximation {
+        distances: largest.into_iter().map(f64::from).collect(),
+        path: "one-sided",
+        samples: m,
+        repetitions: 0,
+        refined: 0,
+        complete: true,
+    }
+}
+
+struct Hashed {
+    classes: Classes,
+    codes: Vec<u16>,
+}
+
+/// For every count of differing positions in a sample, the estimate of the distance if its interval is narrow enough.
+struct Intervals {
+    samples: usize,
+    population: usize,
+    bound: f64,
+    epsilon: f64,
+}
+
+impl Intervals {
+    fn new(samples: usize, population: usize, alignments: usize, options: &Approximate) -> Self {
+        // A union bound over alignments, both sides and at most 32 sizes of one alignment's sample.
+        let bound = (2.0 * 32.0 * alignments as f64 / options.delta).ln();
+        Self { samples, population, bound, epsilon: options.epsilon }
+    }
+
+    /// Samples four times as large each, up to everything.
+    fn ladder(first: usize, population: usize, alignments: usize, options: &Approximate) -> Vec<Vec<Option<f64>>> {
+        let mut out = Vec::new();
+        let mut size = first;
+        while size <= population / 2 {
+            let table = Self::new(size, population, alignments, options);
+            out.push((0..=size).map(|count| table.estimate(count)).collect());
+            size *= 4;
+        }
+        out
+    }
+
+    /// Differing positions of the whole pattern, when `count` of the sample differ.
+    fn estimate(&self, count: usize) -> Option<f64> {
+        let (s, all) = (self.samples as f64, self.population as f64);
+        let p = count as f64 / s;
+        // The sample itself is part of the pattern.
+        let low = self.edge(p, 0.0).max(count as f64 / all) * all;
+        let high = self.edge(p, 1.0).min((all - (s - count as f64)) / all) * all;
+        // The middle by ratio: low·(1 + w) = high·(1 − w).
+        let width = (high - low) / (high + low).max(f64::MIN_POSITIVE);
+        (width <= self.epsilon).then(|| low * (1.0 + width))
+    }
+
+    /// The share between `p` and `end` that is as far from `p` as the bound allows.
+    fn edge(&self, p: f64, end: f64) -> f64 {
+        let (mut inside, mut outside) = (p, end);
+        if self.samples as f64 * divergence(p, end) <= self.bound {
+            return end;
+        }
+        for _ in 0..60 {
+            let middle = 0.5 * (inside + outside);
+            if self.samples as f64 * divergence(p, middle) <= self.bound {
+                inside = middle;
+            } else {
+                outside = middle;
+            }
+        }
+        outside
+    }
+}
+
+/// `KL(p‖q)` of two shares.
+fn divergence(p: f64, q: f64) -> f64 {
+    let term = |x: f64, y: f64| if x == 0.0 { 0.0 } else { x * (x / y).ln() };
+    term(p, q) + term(1.0 - p, 1.0 - q)
+}
+
+/// From counts in the first sample to distances.
+struct Refine<'a> {
+    classes: &'a Classes,
+    order: &'a [u32],
+    /// Estimates by count, for each size of sample.
+    tables: &'a [Vec<Option<f64>>],
+    absent: f64,
+}
+
+impl Refine<'_> {
+    fn stretch<C: Code>(&self, counter: &mut Counter, codes: &[C], counts: &mut [u32], out: &mut Vec<f64>) -> usize {
+        counter.count(codes, counts);
+        let from = out.len();
+        let estimates = counts.par_iter().enumerate().map(|(i, &count)| match self.tables[0][count as usize] {
+            Some(distance) => (distance + self.absent, 0),
+            None => (self.alignment(codes, i, count) + self.absent, 1),
+        });
+        let (distances, refined): (Vec<f64>, Vec<usize>) = estimates.unzip();
+        out.extend(distances);
+        debug_assert_eq!(out.len(), from + counts.len());
+        refined.into_iter().sum()
+    }
+
+    /// One alignment at more and more positions.
+    fn alignment<C: Code>(&self, codes: &[C], at: usize, count: u32) -> f64 {
+        let differ = |part: &[u32]| {
+            let differs = |&&j: &&u32| {
+                let letter = self.classes.pattern[j as usize].expect("a counted position");
+                !self.classes.matches(letter, codes[at + j as usize].index())
+            };
+            part.iter().filter(differs).count()
+        };
+        let (mut count, mut size) = (count as usize, self.tables[0].len() - 1);
+        for table in &self.tables[1..] {
+            count += differ(&self.order[size..table.len() - 1]);
+            size = table.len() - 1;
+            if let Some(distance) = table[count] {
+                return distance;
+            }
+        }
+        (count + differ(&self.order[size..])) as f64
+    }
+}
