@@ -167,6 +167,7 @@ impl<S: Symbol> Plan<S> {
             refined += match self.relation.encode(piece) {
                 Codes::Narrow(codes) => refine.stretch(&mut counter, &codes, &mut counts, &mut distances),
                 Codes::Wide(codes) => refine.stretch(&mut counter, &codes, &mut counts, &mut distances),
+                Codes::Full(codes) => refine.stretch(&mut counter, &codes, &mut counts, &mut distances),
             };
             let progress = Progress { stage: "sampling", step: end, total: Some(alignments), value: None };
             if observer.step(progress).is_break() {
@@ -193,7 +194,7 @@ impl<S: Symbol> Plan<S> {
             .map(|_| {
                 let at = below(&mut rng, alignments);
                 let differs = |&&j: &&u32| {
-                    let code = self.relation.encode_wide(&text[at + j as usize..=at + j as usize])[0];
+                    let code = self.relation.encode_full(&text[at + j as usize..=at + j as usize])[0];
                     !classes.matches(classes.pattern[j as usize].expect("a counted position"), code as usize)
                 };
                 first.iter().filter(differs).count() as f64 / first.len().max(1) as f64
@@ -232,8 +233,8 @@ impl<S: Symbol> Plan<S> {
         };
         let work = |hashed: &Hashed| {
             let sample = |part: &[S]| {
-                let codes = self.relation.encode_wide(part);
-                codes.iter().map(|&c| hashed.codes[c as usize]).collect::<Vec<u16>>()
+                let codes = self.relation.encode_full(part);
+                codes.iter().map(|&c| hashed.codes[c as usize]).collect::<Vec<u32>>()
             };
             Work::new(&hashed.classes, Work::samples(text).map(sample), text.len())
         };
@@ -258,12 +259,12 @@ impl<S: Symbol> Plan<S> {
             while done < alignments {
                 let end = (done + counter.stride()).min(alignments);
                 counts.resize(end - done, 0);
-                let codes = self.relation.encode_wide(&text[done..end + m - 1]);
+                let codes = self.relation.encode_full(&text[done..end + m - 1]);
                 if hashed.classes.code_count <= 256 {
                     let codes: Vec<u8> = codes.par_iter().map(|&c| hashed.codes[c as usize] as u8).collect();
                     counter.count(&codes, &mut counts);
                 } else {
-                    let codes: Vec<u16> = codes.par_iter().map(|&c| hashed.codes[c as usize]).collect();
+                    let codes: Vec<u32> = codes.par_iter().map(|&c| hashed.codes[c as usize]).collect();
                     counter.count(&codes, &mut counts);
                 }
                 largest[done..end].iter_mut().zip(&counts).for_each(|(l, &c)| *l = c.max(*l));
@@ -279,11 +280,11 @@ impl<S: Symbol> Plan<S> {
     }
 
     /// Letters and text codes by buckets; symbols outside the pattern match nothing, and wildcards stay what they are.
-    fn hashed(&self, buckets: usize, streams: Streams, wildcard: Option<u16>) -> Hashed {
+    fn hashed(&self, buckets: usize, streams: Streams, wildcard: Option<u32>) -> Hashed {
         let classes = &self.relation.classes;
-        let bucket: Vec<u16> =
-            (0..classes.len()).map(|letter| (streams.bits(letter as u64) % buckets as u64) as u16).collect();
-        let (wild, other) = (buckets as u16, buckets as u16 + 1);
+        let bucket: Vec<u32> =
+            (0..classes.len()).map(|letter| (streams.bits(letter as u64) % buckets as u64) as u32).collect();
+        let (wild, other) = (buckets as u32, buckets as u32 + 1);
         let mut codes = vec![other; classes.code_count];
         classes.codes.iter().zip(&bucket).for_each(|(&code, &b)| codes[code as usize] = b);
         if let Some(w) = wildcard {
@@ -291,7 +292,7 @@ impl<S: Symbol> Plan<S> {
         }
         let pattern = classes.pattern.iter().map(|l| l.map(|l| bucket[l as usize])).collect();
         let rule = Rule::Equal { wildcard: wildcard.map(|_| wild) };
-        let all = Classes { pattern, codes: (0..buckets as u16).collect(), rule, code_count: buckets + 2 };
+        let all = Classes { pattern, codes: (0..buckets as u32).collect(), rule, code_count: buckets + 2 };
         let keep: Vec<bool> = all.occurrences().iter().map(|&a| a > 0).collect();
         Hashed { classes: all.restrict(&keep), codes }
     }
@@ -310,7 +311,7 @@ fn one_sided(largest: Vec<u32>, m: usize) -> Approximation {
 
 struct Hashed {
     classes: Classes,
-    codes: Vec<u16>,
+    codes: Vec<u32>,
 }
 
 /// For every count of differing positions in a sample, the estimate of the distance if its interval is narrow enough.

@@ -3,8 +3,6 @@
 //!
 //! One load and about two ternary logic operations (five where there are only binary ones) advance 512 alignments by one
 //! pattern symbol, for every alphabet. Floor: one load per 512 comparisons.
-use std::ops::Range;
-
 use pulp::Simd;
 
 use crate::classes::{Classes, Code};
@@ -35,8 +33,9 @@ pub struct Prepared {
 struct Round {
     first: usize,
     len: usize,
-    letters: Range<usize>,
-    /// Shifts that occur, of each letter.
+    /// Letters that occur in the piece.
+    letters: Vec<usize>,
+    /// Shifts that occur, of each of them.
     shifts: Vec<u8>,
     /// Ascending, so that loads advance.
     places: Vec<Place>,
@@ -47,20 +46,26 @@ impl Prepared {
     pub fn new(classes: Classes) -> Self {
         let mut rounds = Vec::new();
         for (piece, part) in classes.pattern.chunks(PIECE).enumerate() {
-            for first in (0..classes.len()).step_by(LETTERS) {
-                let letters = first..(first + LETTERS).min(classes.len());
-                let mut shifts = vec![0; letters.len()];
-                let mut places = Vec::new();
-                for (j, letter) in part.iter().enumerate() {
-                    if let Some(l) = letter.map(usize::from).filter(|l| letters.contains(l)) {
-                        shifts[l - first] |= 1 << (j % 8);
-                        places.push(Place::new(l - first, j));
+            let mut positions: Vec<(usize, usize)> =
+                part.iter().enumerate().filter_map(|(j, letter)| letter.map(|l| (l as usize, j))).collect();
+            positions.sort_unstable();
+            let mut rest = &positions[..];
+            while !rest.is_empty() {
+                let (mut letters, mut shifts, mut places) = (Vec::new(), Vec::new(), Vec::new());
+                for &(letter, j) in rest {
+                    if letters.last() != Some(&letter) {
+                        if letters.len() == LETTERS {
+                            break;
+                        }
+                        letters.push(letter);
+                        shifts.push(0);
                     }
+                    shifts[letters.len() - 1] |= 1 << (j % 8);
+                    places.push(Place::new(letters.len() - 1, j));
                 }
+                rest = &rest[places.len()..];
                 places.sort_unstable();
-                if !places.is_empty() {
-                    rounds.push(Round { first: piece * PIECE, len: part.len(), letters, shifts, places });
-                }
+                rounds.push(Round { first: piece * PIECE, len: part.len(), letters, shifts, places });
             }
         }
         Self { classes, rounds }
@@ -86,7 +91,13 @@ impl Prepared {
         for round in &self.rounds {
             let end = (round.first + span + round.len).min(codes.len());
             let part = &codes[round.first.min(end)..end];
-            tables.build(&self.classes, round.letters.clone(), round.shifts.iter().copied(), part, span + round.len);
+            tables.build(
+                &self.classes,
+                round.letters.iter().copied(),
+                round.shifts.iter().copied(),
+                part,
+                span + round.len,
+            );
             starts.clear();
             starts.extend(round.places.iter().map(|&place| tables.start(place)));
             let distances = if whole { &mut *out } else { &mut padded[..] };

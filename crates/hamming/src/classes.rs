@@ -1,11 +1,11 @@
 //! The pattern as letters, and which text codes each letter matches: what every engine works on.
 
-/// A text symbol as engines see it: one byte where possible, two where there are more kinds.
+/// A text symbol as engines see it: one byte where possible, two or four where there are more kinds.
 pub trait Code: Copy + Eq + Send + Sync + std::fmt::Debug + 'static {
     /// The code as a number.
     fn index(self) -> usize;
     /// The number as a code.
-    fn of(number: u16) -> Self;
+    fn of(number: u32) -> Self;
     /// True when the codes share a bit.
     fn shares(self, other: Self) -> bool;
     /// Bit `i` is set where `codes[i]` matches, by a rule of the kernel.
@@ -19,7 +19,7 @@ impl Code for u8 {
         self as usize
     }
     #[inline(always)]
-    fn of(number: u16) -> Self {
+    fn of(number: u32) -> Self {
         number as u8
     }
     #[inline(always)]
@@ -38,8 +38,8 @@ impl Code for u16 {
         self as usize
     }
     #[inline(always)]
-    fn of(number: u16) -> Self {
-        number
+    fn of(number: u32) -> Self {
+        number as u16
     }
     #[inline(always)]
     fn shares(self, other: Self) -> bool {
@@ -51,13 +51,32 @@ impl Code for u16 {
     }
 }
 
+impl Code for u32 {
+    #[inline(always)]
+    fn index(self) -> usize {
+        self as usize
+    }
+    #[inline(always)]
+    fn of(number: u32) -> Self {
+        number
+    }
+    #[inline(always)]
+    fn shares(self, other: Self) -> bool {
+        self & other != 0
+    }
+    #[inline(always)]
+    fn match_bits<S: pulp::Simd, const RULE: u8>(simd: S, own: [Self; 2], codes: &[Self; 64]) -> u64 {
+        crate::kernel::match_quads::<S, RULE>(simd, own, codes)
+    }
+}
+
 /// When a letter matches a text code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// When they are equal, or the text code is the wildcard.
     Equal {
         /// The text code that matches every letter.
-        wildcard: Option<u16>,
+        wildcard: Option<u32>,
     },
     /// When they share a bit: both are sets.
     Share,
@@ -67,9 +86,9 @@ pub enum Rule {
 #[derive(Clone, Debug)]
 pub struct Classes {
     /// Letter of each pattern position, numbered in order of first appearance; `None` is not counted.
-    pub pattern: Vec<Option<u16>>,
+    pub pattern: Vec<Option<u32>>,
     /// Code of each letter.
-    pub codes: Vec<u16>,
+    pub codes: Vec<u32>,
     /// When letters match.
     pub rule: Rule,
     /// Number of text codes: all are below it.
@@ -101,7 +120,7 @@ impl Classes {
 
     /// True when a letter matches a text code.
     #[inline]
-    pub fn matches(&self, letter: u16, code: usize) -> bool {
+    pub fn matches(&self, letter: u32, code: usize) -> bool {
         let own = self.codes[letter as usize] as usize;
         match self.rule {
             Rule::Equal { wildcard } => own == code || wildcard.is_some_and(|w| w as usize == code),
@@ -162,7 +181,7 @@ impl Classes {
         let mut codes = Vec::new();
         for (c, &kept) in keep.iter().enumerate() {
             if kept {
-                number[c] = Some(codes.len() as u16);
+                number[c] = Some(codes.len() as u32);
                 codes.push(self.codes[c]);
             }
         }

@@ -18,12 +18,16 @@ pub struct Costs {
     pub bitsliced: f64,
     /// Bit-sliced: per letter and text symbol.
     pub bitsliced_letter: f64,
+    /// Bit-sliced: per text symbol and shift, of the eight, at which a letter occurs.
+    pub bitsliced_shift: f64,
     /// Bit-sliced: per alignment.
     pub bitsliced_fixed: f64,
     /// FFT: per letter and text symbol at length 2^14.
     pub fft_letter: f64,
     /// FFT: per text symbol at length 2^14.
     pub fft_fixed: f64,
+    /// FFT: so many times as much in double precision.
+    pub fft_double: f64,
     /// Pairs: per pair.
     pub pairs: f64,
     /// Pairs: per text symbol.
@@ -33,16 +37,18 @@ pub struct Costs {
 /// The constants in use. *Tuned*: bench `hamming/crossover`; only their ratios decide.
 pub const COSTS: Costs = Costs {
     definition: 0.7,
-    vertical: 0.0135,
-    vertical_letter: 0.03,
+    vertical: 0.0117,
+    vertical_letter: 0.02,
     vertical_fixed: 0.45,
     bitsliced: 0.0018,
-    bitsliced_letter: 0.1,
-    bitsliced_fixed: 0.7,
-    fft_letter: 3.0,
-    fft_fixed: 4.0,
-    pairs: 0.72,
-    pairs_fixed: 6.0,
+    bitsliced_letter: 0.01,
+    bitsliced_shift: 0.008,
+    bitsliced_fixed: 0.3,
+    fft_letter: 1.75,
+    fft_fixed: 5.4,
+    fft_double: 2.6,
+    pairs: 0.97,
+    pairs_fixed: 7.0,
 };
 
 /// Pairs of symbols below which nothing beats comparing them: set-up costs more. An estimate: no
@@ -70,6 +76,12 @@ pub struct Work {
     alignments: usize,
     /// `(occurrences in the pattern, share of the text)` of each letter.
     letters: Vec<(f64, f64)>,
+    /// Letters that the FFT may have.
+    most_spectra: usize,
+    /// The FFT is expected to pass in single precision.
+    single_precision: bool,
+    /// Every text symbol is one of the letters.
+    covered: bool,
 }
 
 impl Work {
@@ -80,7 +92,7 @@ impl Work {
     }
 
     /// Measures a text of `len` symbols by the codes of its [samples](Work::samples).
-    pub fn new<P: AsRef<[u16]>>(classes: &Classes, samples: impl IntoIterator<Item = P>, len: usize) -> Self {
+    pub fn new<P: AsRef<[u32]>>(classes: &Classes, samples: impl IntoIterator<Item = P>, len: usize) -> Self {
         Self::of_shares(classes, &shares(classes, samples), len)
     }
 
@@ -88,7 +100,14 @@ impl Work {
     pub(crate) fn of_shares(classes: &Classes, share: &[f64], len: usize) -> Self {
         let pattern_len = classes.pattern.len();
         let letters = classes.occurrences().iter().zip(share).map(|(&a, &f)| (a as f64, f)).collect();
-        Self { pattern_len, alignments: (len + 1).saturating_sub(pattern_len), letters }
+        Self {
+            pattern_len,
+            alignments: (len + 1).saturating_sub(pattern_len),
+            letters,
+            most_spectra: (MAX_SPECTRA / fft::bytes(1, pattern_len)) as usize,
+            single_precision: fft::single_precision(classes),
+            covered: share.iter().sum::<f64>() > 1.0 - 1e-9,
+        }
     }
 
     /// Cost of one letter and fixed cost of an engine, nanoseconds per alignment.
@@ -107,17 +126,20 @@ impl Work {
                 (Box::new(move |a, _| a * COSTS.vertical + letter), COSTS.vertical_fixed)
             }
             Engine::Bitsliced | Engine::Auto => {
-                let letter = COSTS.bitsliced_letter * overlap(bitsliced::BLOCK) * pieces;
-                let rounds = pieces * (self.letters.len() as f64 / 64.0).ceil();
-                (Box::new(move |a, _| a * COSTS.bitsliced + letter), COSTS.bitsliced_fixed * rounds)
-            }
-            Engine::Fft if fft::bytes(self.letters.len(), self.pattern_len) > MAX_SPECTRA => {
-                (Box::new(|_, _| f64::INFINITY), f64::INFINITY)
+                // Tables of a letter are made for every piece where it occurs, counts written once for 64 letters.
+                let overlap = overlap(bitsliced::BLOCK);
+                let cost = move |a: f64, _| {
+                    let here = a.min(pieces);
+                    let table = COSTS.bitsliced_letter + COSTS.bitsliced_shift * (a / here.max(1.0)).min(8.0);
+                    a * COSTS.bitsliced + (table * overlap + COSTS.bitsliced_fixed / 64.0) * here
+                };
+                (Box::new(cost), COSTS.bitsliced_fixed * pieces)
             }
             Engine::Fft => {
                 let length = fft::transform_len(self.pattern_len) as f64;
+                let precision = if self.single_precision { 1.0 } else { COSTS.fft_double };
                 // Short texts pay for a whole transform.
-                let scale = length / (length - m + 1.0).min(n) * length.log2() / 14.0;
+                let scale = precision * length / (length - m + 1.0).min(n) * length.log2() / 14.0;
                 (Box::new(move |_, _| COSTS.fft_letter * scale), COSTS.fft_fixed * scale)
             }
             Engine::Pairs => {
@@ -155,15 +177,38 @@ impl Work {
                 .zip(&costs)
                 .map(|(&engine, cost)| Part { engine, letters: vec![false; self.letters.len()], predicted: cost.1 })
                 .collect();
-            for (c, &(a, f)) in self.letters.iter().enumerate() {
-                let (cost, e) = costs
-                    .iter()
-                    .enumerate()
-                    .map(|(e, cost)| (cost.0(a, f), e))
-                    .min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)))
-                    .expect("at least one engine");
+            // The cheapest engine of each letter, and what the cheapest other one would cost more than the FFT.
+            let cheapest = |(a, f): (f64, f64), but: Option<Engine>| {
+                let offers = costs.iter().zip(&engines).enumerate().filter(|(_, (_, e))| Some(**e) != but);
+                offers.map(|(e, (cost, _))| (cost.0(a, f), e)).min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)))
+            };
+            let mut by_fft = Vec::new();
+            for (c, &letter) in self.letters.iter().enumerate() {
+                let (cost, e) = cheapest(letter, None).expect("at least one engine");
+                if engines[e] == Engine::Fft {
+                    let other = cheapest(letter, Some(Engine::Fft)).map_or(f64::INFINITY, |o| o.0);
+                    by_fft.push((other - cost, c));
+                }
                 parts[e].letters[c] = true;
                 parts[e].predicted += cost;
+            }
+            if let Some(fft) = engines.iter().position(|&e| e == Engine::Fft) {
+                // Spectra have a limit; what gains least by them goes elsewhere.
+                if by_fft.len() > self.most_spectra {
+                    by_fft.sort_by(|x, y| y.0.total_cmp(&x.0).then(x.1.cmp(&y.1)));
+                    for &(gain, c) in &by_fft[self.most_spectra..] {
+                        let Some((cost, e)) = cheapest(self.letters[c], Some(Engine::Fft)) else {
+                            parts[fft].predicted = f64::INFINITY;
+                            break;
+                        };
+                        parts[fft].letters[c] = false;
+                        parts[fft].predicted -= cost - gain;
+                        parts[e].letters[c] = true;
+                        parts[e].predicted += cost;
+                    }
+                } else if by_fft.len() == self.letters.len() && self.covered {
+                    parts[fft].predicted -= costs[fft].0(0.0, 0.0);
+                }
             }
             parts.retain(|p| p.letters.contains(&true));
             let total = parts.iter().map(|p| p.predicted).sum::<f64>();
@@ -176,18 +221,18 @@ impl Work {
 }
 
 /// Share of the sampled text that each letter matches.
-pub(crate) fn shares<P: AsRef<[u16]>>(classes: &Classes, samples: impl IntoIterator<Item = P>) -> Vec<f64> {
+pub(crate) fn shares<P: AsRef<[u32]>>(classes: &Classes, samples: impl IntoIterator<Item = P>) -> Vec<f64> {
     let mut histogram = vec![0_u32; classes.code_count];
     let mut seen = 0;
     for part in samples {
         part.as_ref().iter().for_each(|&code| histogram[code as usize] += 1);
         seen += part.as_ref().len();
     }
-    let count = |c: u16| f64::from(histogram[c as usize]);
+    let count = |c: u32| f64::from(histogram[c as usize]);
     let share = |letter: usize| match classes.rule {
         Rule::Equal { wildcard } => count(classes.codes[letter]) + wildcard.map_or(0.0, count),
         Rule::Share => {
-            (0..classes.code_count as u16).filter(|&c| classes.matches(letter as u16, c as usize)).map(count).sum()
+            (0..classes.code_count as u32).filter(|&c| classes.matches(letter as u32, c as usize)).map(count).sum()
         }
     };
     (0..classes.len()).map(|letter| share(letter) / (seen as f64).max(1.0)).collect()

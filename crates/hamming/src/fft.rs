@@ -58,8 +58,7 @@ impl Prepared {
     pub fn new(classes: Classes) -> Self {
         let m = classes.pattern.len();
         let len = transform_len(m);
-        let single = expected_error(f64::from(f32::EPSILON), len, &classes) < 0.25;
-        let single = single.then(|| Spectra::<f32>::new(&classes, len));
+        let single = single_precision(&classes).then(|| Spectra::<f32>::new(&classes, len));
         Self { sums: Sums::new(&classes), classes, len, single, double: OnceLock::new() }
     }
 
@@ -101,13 +100,20 @@ impl Certificate {
     }
 }
 
+/// True when single precision is expected to pass the certificate.
+pub(crate) fn single_precision(classes: &Classes) -> bool {
+    expected_error(f64::from(f32::EPSILON), transform_len(classes.pattern.len()), classes) < 0.25
+}
+
 /// The largest rounding error to expect of any output, six standard deviations: the error of an FFT convolution has root
 /// mean square of about `½ε·√log₂N·‖t‖‖p‖`, squares summed over the letters, whose shares of the text are taken to be those
 /// of the pattern. It only decides whether single precision is worth a try; the certificate decides the rest.
 fn expected_error(epsilon: f64, n: usize, classes: &Classes) -> f64 {
     let counts = classes.occurrences();
     let (m, last) = (classes.pattern.len() as f64, counts.iter().copied().min().unwrap_or(0) as f64);
-    let energy: f64 = counts.iter().map(|&a| n as f64 * a as f64 / m * (a as f64 + last)).sum();
+    let all: f64 = counts.iter().map(|&a| n as f64 * a as f64 / m * (a as f64 + last)).sum();
+    // The rarest letter is not transformed, or, where there is no other, alone.
+    let energy = if counts.len() > 1 { all - 2.0 * n as f64 * last * last / m } else { all };
     6.0 * 0.5 * epsilon * (n as f64).log2().sqrt() * energy.sqrt()
 }
 
@@ -251,12 +257,12 @@ fn certify<T: FftReal + Float>(values: &mut [T], scale: T, constant: i32, counte
 /// What the exact sum of a block's matches is made of.
 struct Sums {
     /// Where letters match by equality: the letter of each text code, [`NONE`] of most.
-    letter_of: Vec<u16>,
+    letter_of: Vec<u32>,
     /// Pattern positions that each text code matches.
     weights: Vec<u32>,
 }
 
-const NONE: u16 = u16::MAX;
+const NONE: u32 = u32::MAX;
 
 impl Sums {
     fn new(classes: &Classes) -> Self {
@@ -266,7 +272,7 @@ impl Sums {
         match classes.rule {
             Rule::Equal { wildcard } => {
                 for (letter, &code) in classes.codes.iter().enumerate() {
-                    letter_of[code as usize] = letter as u16;
+                    letter_of[code as usize] = letter as u32;
                     weights[code as usize] = counts[letter] as u32;
                 }
                 if let Some(w) = wildcard {
@@ -275,7 +281,7 @@ impl Sums {
             }
             Rule::Share => {
                 for (code, weight) in weights.iter_mut().enumerate() {
-                    let matching = (0..classes.len()).filter(|&l| classes.matches(l as u16, code));
+                    let matching = (0..classes.len()).filter(|&l| classes.matches(l as u32, code));
                     *weight = matching.map(|l| counts[l] as u32).sum();
                 }
             }
@@ -307,7 +313,7 @@ impl Sums {
                     counts.get(self.letter_of[code.index()] as usize).map_or(0, |&count| u64::from(count))
                 }
                 Rule::Share => {
-                    let matching = (0..classes.len()).filter(|&l| classes.matches(l as u16, code.index()));
+                    let matching = (0..classes.len()).filter(|&l| classes.matches(l as u32, code.index()));
                     matching.map(|l| u64::from(counts[l])).sum()
                 }
             };
@@ -361,7 +367,7 @@ mod tests {
 
     fn prepared() -> (Prepared, Vec<u8>, Vec<u32>) {
         let text: Vec<u8> = (0..9_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 30) as u8).collect();
-        let pattern = text[100..1_100].iter().map(|&c| Some(u16::from(c))).collect();
+        let pattern = text[100..1_100].iter().map(|&c| Some(u32::from(c))).collect();
         let classes = Classes { pattern, codes: vec![0, 1, 2, 3], rule: Rule::Equal { wildcard: None }, code_count: 4 };
         let mut want = vec![1_000; 3_000];
         crate::definition::subtract_matches(&classes, &text, &mut want);

@@ -30,7 +30,7 @@ pub(crate) fn match_bytes<S: Simd, const RULE: u8>(simd: S, own: [u8; 2], codes:
     for (byte, eight) in codes.as_chunks::<8>().0.iter().enumerate() {
         let mut marks = [0_u8; 8];
         for i in 0..8 {
-            marks[i] = u8::from(matches::<RULE>(u16::from(own[0]), u16::from(own[1]), u16::from(eight[i])));
+            marks[i] = u8::from(matches::<RULE>(u32::from(own[0]), u32::from(own[1]), u32::from(eight[i])));
         }
         out |= gather(marks) << (8 * byte);
     }
@@ -52,6 +52,28 @@ pub(crate) fn match_pairs<S: Simd, const RULE: u8>(simd: S, own: [u16; 2], codes
     for (byte, eight) in codes.as_chunks::<8>().0.iter().enumerate() {
         let mut marks = [0_u8; 8];
         for i in 0..8 {
+            marks[i] = u8::from(matches::<RULE>(u32::from(own[0]), u32::from(own[1]), u32::from(eight[i])));
+        }
+        out |= gather(marks) << (8 * byte);
+    }
+    out
+}
+
+/// [`match_bytes`] for codes of four bytes.
+#[inline(always)]
+pub(crate) fn match_quads<S: Simd, const RULE: u8>(simd: S, own: [u32; 2], codes: &[u32; 64]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let token: &dyn std::any::Any = &simd;
+        if let Some(&s) = token.downcast_ref::<pulp::x86::V4>() {
+            return x86::match_quads_512::<RULE>(s, own, codes);
+        }
+    }
+    let _ = simd;
+    let mut out = 0;
+    for (byte, eight) in codes.as_chunks::<8>().0.iter().enumerate() {
+        let mut marks = [0_u8; 8];
+        for i in 0..8 {
             marks[i] = u8::from(matches::<RULE>(own[0], own[1], eight[i]));
         }
         out |= gather(marks) << (8 * byte);
@@ -60,7 +82,7 @@ pub(crate) fn match_pairs<S: Simd, const RULE: u8>(simd: S, own: [u16; 2], codes
 }
 
 #[inline(always)]
-fn matches<const RULE: u8>(own: u16, other: u16, code: u16) -> bool {
+fn matches<const RULE: u8>(own: u32, other: u32, code: u32) -> bool {
     match RULE {
         EQUAL => code == own,
         EITHER => code == own || code == other,
@@ -233,6 +255,22 @@ mod x86 {
     }
 
     #[inline(always)]
+    pub fn match_quads_512<const RULE: u8>(s: V4, own: [u32; 2], codes: &[u32; 64]) -> u64 {
+        let (a, b) = (pulp::cast([own[0]; 16]), pulp::cast([own[1]; 16]));
+        let mut out = 0;
+        for (quarter, part) in codes.as_chunks::<16>().0.iter().enumerate() {
+            let v = pulp::cast(*part);
+            let mask = match RULE {
+                EQUAL => s.avx512f._mm512_cmpeq_epi32_mask(v, a),
+                EITHER => s.avx512f._mm512_cmpeq_epi32_mask(v, a) | s.avx512f._mm512_cmpeq_epi32_mask(v, b),
+                _ => s.avx512f._mm512_test_epi32_mask(v, a),
+            };
+            out |= u64::from(mask) << (16 * quarter);
+        }
+        out
+    }
+
+    #[inline(always)]
     pub fn match_bytes_256<const RULE: u8>(s: V3, own: [u8; 2], codes: &[u8; 64]) -> u64 {
         let (a, b): (__m256i, __m256i) = (pulp::cast([own[0]; 32]), pulp::cast([own[1]; 32]));
         let mut out = 0;
@@ -331,10 +369,10 @@ mod tests {
         out: [u32; 64],
     }
     impl pulp::WithSimd for All<'_> {
-        type Output = ([u64; 6], [u32; 64], [u32; 64]);
+        type Output = ([u64; 9], [u32; 64], [u32; 64]);
         #[inline(always)]
         fn with_simd<S: Simd>(mut self, s: S) -> Self::Output {
-            let wide = self.codes.map(u16::from);
+            let (wide, full) = (self.codes.map(u16::from), self.codes.map(u32::from));
             let masks = [
                 match_bytes::<S, EQUAL>(s, [3, 5], self.codes),
                 match_bytes::<S, EITHER>(s, [3, 5], self.codes),
@@ -342,6 +380,9 @@ mod tests {
                 match_pairs::<S, EQUAL>(s, [3, 5], &wide),
                 match_pairs::<S, EITHER>(s, [3, 5], &wide),
                 match_pairs::<S, SHARE>(s, [3, 5], &wide),
+                match_quads::<S, EQUAL>(s, [3, 5], &full),
+                match_quads::<S, EITHER>(s, [3, 5], &full),
+                match_quads::<S, SHARE>(s, [3, 5], &full),
             ];
             let mut fresh = [9; 64];
             unpack(s, self.planes, 1, Some(100_000), &mut fresh);
@@ -370,7 +411,8 @@ mod tests {
                 assert_eq!(want.0[1] >> i & 1 == 1, codes[i] == 3 || codes[i] == 5);
                 assert_eq!(want.0[2] >> i & 1 == 1, codes[i] & 3 != 0);
             }
-            assert_eq!(want.0[..3], want.0[3..]);
+            assert_eq!(want.0[..3], want.0[3..6]);
+            assert_eq!(want.0[..3], want.0[6..]);
             #[cfg(target_arch = "x86_64")]
             {
                 if let Some(s) = pulp::x86::V3::try_new() {

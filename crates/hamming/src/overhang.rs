@@ -30,7 +30,7 @@ impl<S: Symbol> Plan<S> {
             sums.ends(0, &text[n - (m - 1)..], m - 1);
         }
         // Pairs that exist at each alignment: prefix sums over the pattern.
-        let counts = |l: &Option<u16>| l.is_some() || self.relation.meaning == WildcardMeaning::Mismatch;
+        let counts = |l: &Option<u32>| l.is_some() || self.relation.meaning == WildcardMeaning::Mismatch;
         let mut prefix = vec![0_u32; m + 1];
         for (j, letter) in self.relation.classes.pattern.iter().enumerate() {
             prefix[j + 1] = prefix[j] + u32::from(counts(letter));
@@ -65,7 +65,7 @@ impl<S: Symbol> Sums<'_, S> {
         }
         let outside = Relation::<S>::outside(&relation.classes);
         let mut codes = vec![outside; left];
-        codes.extend(relation.encode_wide(text));
+        codes.extend(relation.encode_full(text));
         codes.resize(codes.len() + right, outside);
         let mut count = |classes: &Classes, to: &mut Vec<u32>| {
             let classes = Classes { code_count: classes.code_count + 1, ..classes.clone() };

@@ -83,8 +83,7 @@ impl<S: Symbol> Plan<S> {
     /// Prepares a pattern of any symbols compared for equality; `wildcard` counts, in pattern and text, what it means.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`], [`HammingError::PatternTooLong`], [`HammingError::EngineUnsuitable`] beyond
-    /// 65,000 distinct symbols.
+    /// [`HammingError::EmptyPattern`], [`HammingError::PatternTooLong`], [`HammingError::EngineUnsuitable`].
     pub fn of_symbols(
         pattern: &[S],
         wildcard: Option<(S, WildcardMeaning)>,
@@ -184,9 +183,9 @@ impl<S: Symbol> Plan<S> {
         }
         let classes = &self.relation.classes;
         let wild = self.relation.meaning == WildcardMeaning::Mismatch;
-        let codes = self.relation.encode_wide(&text[alignment..alignment + self.pattern_len()]);
+        let codes = self.relation.encode_full(&text[alignment..alignment + self.pattern_len()]);
         let differs =
-            |(j, letter): &(usize, &Option<u16>)| letter.map_or(wild, |l| !classes.matches(l, codes[*j] as usize));
+            |(j, letter): &(usize, &Option<u32>)| letter.map_or(wild, |l| !classes.matches(l, codes[*j] as usize));
         Ok(classes.pattern.iter().enumerate().filter(differs).map(|(j, _)| j).collect())
     }
 
@@ -208,7 +207,7 @@ impl<S: Symbol> Plan<S> {
     }
 
     pub(crate) fn work(&self, classes: &Classes, text: &[S]) -> Work {
-        let samples = Work::samples(text).map(|part| self.relation.encode_wide(part));
+        let samples = Work::samples(text).map(|part| self.relation.encode_full(part));
         Work::new(classes, samples, text.len())
     }
 
@@ -270,6 +269,7 @@ impl<S: Symbol> Run<'_, S> {
         match self.relation.encode(text) {
             Codes::Narrow(codes) => self.count_codes(&codes, out, valid),
             Codes::Wide(codes) => self.count_codes(&codes, out, valid),
+            Codes::Full(codes) => self.count_codes(&codes, out, valid),
         }
     }
 

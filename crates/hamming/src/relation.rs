@@ -58,8 +58,10 @@ pub enum WildcardMeaning {
 pub enum Codes<'a> {
     /// At most 256 codes.
     Narrow(Cow<'a, [u8]>),
-    /// More.
+    /// At most 65,536.
     Wide(Vec<u16>),
+    /// More.
+    Full(Vec<u32>),
 }
 
 /// The letters of a pattern, and how text symbols become codes.
@@ -70,7 +72,7 @@ pub struct Relation<S: Symbol> {
     /// What wildcards count.
     pub meaning: WildcardMeaning,
     /// The code of a text wildcard.
-    wild: Option<u16>,
+    wild: Option<u32>,
     encoder: Encoder<S>,
 }
 
@@ -81,22 +83,19 @@ enum Encoder<S> {
     /// Codes of bytes.
     Table(Box<[u8; 256]>),
     /// Codes of listed symbols; every other symbol has the given one.
-    Listed { codes: HashMap<S, u16>, other: u16 },
+    Listed { codes: HashMap<S, u32>, other: u32 },
 }
-
-/// Distinct letters that a pattern may have.
-const MAX_LETTERS: usize = 65_000;
 
 impl<S: Symbol> Relation<S> {
     /// Equality of symbols; `wildcard`, in pattern and text, is no symbol like others.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`]; [`HammingError::EngineUnsuitable`] beyond 65,000 distinct pattern symbols.
+    /// [`HammingError::EmptyPattern`].
     pub fn equality(pattern: &[S], wildcard: Option<S>, meaning: WildcardMeaning) -> Result<Self, HammingError> {
         if pattern.is_empty() {
             return Err(HammingError::EmptyPattern);
         }
-        let mut numbers: HashMap<S, u16> = HashMap::new();
+        let mut numbers: HashMap<S, u32> = HashMap::new();
         let mut letters = Vec::with_capacity(pattern.len());
         for &s in pattern {
             if Some(s) == wildcard {
@@ -104,37 +103,31 @@ impl<S: Symbol> Relation<S> {
                 continue;
             }
             let next = numbers.len();
-            letters.push(Some(*numbers.entry(s).or_insert(next as u16)));
-            if next > MAX_LETTERS {
-                return Err(HammingError::EngineUnsuitable {
-                    engine: "auto",
-                    reason: "the pattern has more than 65000 distinct symbols",
-                });
-            }
+            letters.push(Some(*numbers.entry(s).or_insert(next as u32)));
         }
         let count = numbers.len();
         if let (Some(bytes), wild) = (S::bytes(pattern), wildcard.map(|w| [w])) {
             let mut codes = vec![0; count];
             for (letter, &b) in letters.iter().zip(bytes) {
-                letter.iter().for_each(|&l| codes[l as usize] = u16::from(b));
+                letter.iter().for_each(|&l| codes[l as usize] = u32::from(b));
             }
-            let wild = wild.and_then(|w| S::bytes(&w).map(|w| u16::from(w[0])));
+            let wild = wild.and_then(|w| S::bytes(&w).map(|w| u32::from(w[0])));
             let rule = Rule::Equal { wildcard: wild.filter(|_| meaning != WildcardMeaning::Mismatch) };
             let classes = Classes { pattern: letters, codes, rule, code_count: 256 };
             return Ok(Self { classes, meaning, wild, encoder: Encoder::Identity });
         }
         // One code per letter, one for the wildcard, one for everything else.
         if let Some(w) = wildcard {
-            numbers.insert(w, count as u16);
+            numbers.insert(w, count as u32);
         }
-        let wild = wildcard.map(|_| count as u16);
+        let wild = wildcard.map(|_| count as u32);
         let rule = Rule::Equal { wildcard: wild.filter(|_| meaning != WildcardMeaning::Mismatch) };
-        let classes = Classes { pattern: letters, codes: (0..count as u16).collect(), rule, code_count: count + 2 };
-        Ok(Self { classes, meaning, wild, encoder: Encoder::Listed { codes: numbers, other: count as u16 + 1 } })
+        let classes = Classes { pattern: letters, codes: (0..count as u32).collect(), rule, code_count: count + 2 };
+        Ok(Self { classes, meaning, wild, encoder: Encoder::Listed { codes: numbers, other: count as u32 + 1 } })
     }
 
     /// What a distance is before matches are subtracted: the pattern positions that count.
-    pub fn base(&self, pattern: &[Option<u16>]) -> u32 {
+    pub fn base(&self, pattern: &[Option<u32>]) -> u32 {
         match self.meaning {
             WildcardMeaning::Mismatch => pattern.len() as u32,
             _ => pattern.iter().flatten().count() as u32,
@@ -143,30 +136,31 @@ impl<S: Symbol> Relation<S> {
 
     /// The pattern of one letter that matches the text's wildcard wherever the given pattern counts: its matches are the
     /// pairs that a text wildcard excludes. `None` where none are excluded.
-    pub fn excluded(&self, pattern: &[Option<u16>]) -> Option<Classes> {
+    pub fn excluded(&self, pattern: &[Option<u32>]) -> Option<Classes> {
         let code = self.wild.filter(|_| self.meaning == WildcardMeaning::Excluded)?;
         let rule = match self.classes.rule {
             Rule::Equal { .. } => Rule::Equal { wildcard: None },
             Rule::Share => Rule::Share,
         };
-        let pattern: Vec<Option<u16>> = pattern.iter().map(|l| l.map(|_| 0)).collect();
+        let pattern: Vec<Option<u32>> = pattern.iter().map(|l| l.map(|_| 0)).collect();
         let codes = if pattern.iter().any(Option::is_some) { vec![code] } else { Vec::new() };
         Some(Classes { pattern, codes, rule, code_count: self.classes.code_count })
     }
 
-    /// A code that matches nothing, for texts whose codes are all [wide](Relation::encode_wide).
-    pub fn outside(classes: &Classes) -> u16 {
+    /// A code that matches nothing, for texts whose codes are all [full](Relation::encode_full).
+    pub fn outside(classes: &Classes) -> u32 {
         match classes.rule {
-            Rule::Equal { .. } => classes.code_count as u16,
+            Rule::Equal { .. } => classes.code_count as u32,
             Rule::Share => 0,
         }
     }
 
-    /// Codes of a text, two bytes each.
-    pub fn encode_wide(&self, text: &[S]) -> Vec<u16> {
+    /// Codes of a text, four bytes each.
+    pub fn encode_full(&self, text: &[S]) -> Vec<u32> {
         match self.encode(text) {
-            Codes::Narrow(codes) => codes.iter().map(|&c| u16::from(c)).collect(),
-            Codes::Wide(codes) => codes,
+            Codes::Narrow(codes) => codes.iter().map(|&c| u32::from(c)).collect(),
+            Codes::Wide(codes) => codes.iter().map(|&c| u32::from(c)).collect(),
+            Codes::Full(codes) => codes,
         }
     }
 
@@ -182,8 +176,10 @@ impl<S: Symbol> Relation<S> {
                 let code = |s: &S| codes.get(s).copied().unwrap_or(*other);
                 if self.classes.code_count <= 256 {
                     Codes::Narrow(text.par_iter().map(|s| code(s) as u8).collect::<Vec<u8>>().into())
+                } else if self.classes.code_count <= 1 << 16 {
+                    Codes::Wide(text.par_iter().map(|s| code(s) as u16).collect())
                 } else {
-                    Codes::Wide(text.par_iter().map(code).collect())
+                    Codes::Full(text.par_iter().map(code).collect())
                 }
             }
         }
@@ -214,7 +210,7 @@ impl Relation<u8> {
         const WILD: u8 = 16;
         let wild = |b: u8| wildcard.is_some_and(|w| b.eq_ignore_ascii_case(&w));
         let mut letters = Vec::with_capacity(pattern.len());
-        let mut codes: Vec<u16> = Vec::new();
+        let mut codes: Vec<u32> = Vec::new();
         for (position, &b) in pattern.iter().enumerate() {
             if wild(b) {
                 letters.push(None);
@@ -228,19 +224,19 @@ impl Relation<u8> {
                     alphabet: name,
                 });
             }
-            let code = u16::from(set(b) | if meaning == WildcardMeaning::Mismatch { 0 } else { WILD });
+            let code = u32::from(set(b) | if meaning == WildcardMeaning::Mismatch { 0 } else { WILD });
             let letter = codes.iter().position(|&c| c == code).unwrap_or_else(|| {
                 codes.push(code);
                 codes.len() - 1
             });
-            letters.push(Some(letter as u16));
+            letters.push(Some(letter as u32));
         }
         let mut table = Box::new([0; 256]);
         for (b, code) in (0..=255_u8).zip(table.iter_mut()) {
             *code = if wild(b) { WILD } else { set(b) };
         }
         let classes = Classes { pattern: letters, codes, rule: Rule::Share, code_count: 32 };
-        Ok(Self { classes, meaning, wild: wildcard.map(|_| u16::from(WILD)), encoder: Encoder::Table(table) })
+        Ok(Self { classes, meaning, wild: wildcard.map(|_| u32::from(WILD)), encoder: Encoder::Table(table) })
     }
 }
 

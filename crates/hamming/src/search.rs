@@ -172,7 +172,7 @@ impl<S: Symbol> Search<S> {
     /// What suits a text like this one.
     pub(crate) fn scan(&self, text: &[S]) -> Scan<'_, S> {
         let classes = &self.relation.classes;
-        let share = shares(classes, Work::samples(text).map(|part| self.relation.encode_wide(part)));
+        let share = shares(classes, Work::samples(text).map(|part| self.relation.encode_full(part)));
         // Needles that cannot have a hit are left out.
         let needles: Vec<&Needle> = self.needles.iter().filter(|n| n.absent <= n.max_distance).collect();
         let bounded = match self.engine {
@@ -264,6 +264,7 @@ impl<S: Symbol> Scan<'_, S> {
         match self.search.relation.encode(piece) {
             Codes::Narrow(codes) => self.codes(&codes, span, offset, hits),
             Codes::Wide(codes) => self.codes(&codes, span, offset, hits),
+            Codes::Full(codes) => self.codes(&codes, span, offset, hits),
         }
     }
 
@@ -368,7 +369,7 @@ impl<S: Symbol> Joined<S> {
         for n in &mut self.needles {
             let letters = &relation.classes.pattern[n.place.clone()];
             if engine == Engine::Fft {
-                let distinct: HashSet<u16> = letters.iter().flatten().copied().collect();
+                let distinct: HashSet<u32> = letters.iter().flatten().copied().collect();
                 check_spectra(distinct.len(), letters.len())?;
             }
             let counted = letters.iter().flatten().count() as u32;

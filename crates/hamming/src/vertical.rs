@@ -21,24 +21,17 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Groups the positions: `O(m K/64)`.
+    /// Groups the positions: `O(m)`.
     pub fn new(classes: Classes) -> Self {
-        let rounds = (0..classes.len())
+        let mut rounds: Vec<(Range<usize>, Vec<(u32, u32)>)> = (0..classes.len())
             .step_by(LETTERS)
-            .map(|first| {
-                let letters = first..(first + LETTERS).min(classes.len());
-                let places = classes
-                    .pattern
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(j, letter)| {
-                        let l = letter.map(usize::from).filter(|l| letters.contains(l))?;
-                        Some(((l - first) as u32, j as u32))
-                    })
-                    .collect();
-                (letters, places)
-            })
+            .map(|first| (first..(first + LETTERS).min(classes.len()), Vec::new()))
             .collect();
+        for (j, letter) in classes.pattern.iter().enumerate() {
+            if let Some(l) = letter.map(|l| l as usize) {
+                rounds[l / LETTERS].1.push(((l % LETTERS) as u32, j as u32));
+            }
+        }
         Self { classes, rounds }
     }
 

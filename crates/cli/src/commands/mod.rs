@@ -25,8 +25,8 @@ pub fn info(session: &Session) -> Answer {
         "hamming": {
             "definition": costs.definition, "vertical": costs.vertical, "vertical_letter": costs.vertical_letter,
             "vertical_fixed": costs.vertical_fixed, "bitsliced": costs.bitsliced,
-            "bitsliced_letter": costs.bitsliced_letter, "bitsliced_fixed": costs.bitsliced_fixed,
-            "fft_letter": costs.fft_letter, "fft_fixed": costs.fft_fixed, "pairs": costs.pairs,
+            "bitsliced_letter": costs.bitsliced_letter, "bitsliced_shift": costs.bitsliced_shift, "bitsliced_fixed": costs.bitsliced_fixed,
+            "fft_letter": costs.fft_letter, "fft_fixed": costs.fft_fixed, "fft_double": costs.fft_double, "pairs": costs.pairs,
             "pairs_fixed": costs.pairs_fixed,
         }
     });
