@@ -17,6 +17,7 @@ use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::{Streams, below, shuffle};
 
 use crate::HammingError;
+use crate::answer::EngineCost;
 use crate::classes::{Classes, Code, Rule};
 use crate::counter::Counter;
 use crate::dispatch::Work;
@@ -63,6 +64,8 @@ pub struct Approximation {
     pub samples: usize,
     /// Counting runs over the text.
     pub repetitions: usize,
+    /// The engines of the last counting run, with predicted and actual cost.
+    pub engines: Vec<EngineCost>,
     /// Alignments that were compared at more positions than the others.
     pub refined: usize,
     /// False when the observer stopped the call: `distances` then holds the alignments done.
@@ -124,6 +127,7 @@ impl<S: Symbol> Plan<S> {
             repetitions: 1,
             refined: 0,
             complete: answer.report.complete,
+            engines: answer.report.engines,
         })
     }
 
@@ -153,7 +157,8 @@ impl<S: Symbol> Plan<S> {
         if options.exact_when_cheaper && cost >= exact {
             return None;
         }
-        let tables = Intervals::ladder(size, order.len(), alignments, options);
+        let ladder = Intervals::ladder(size, order.len(), alignments, options);
+        let first: Vec<Option<f64>> = (0..=size).map(|count| ladder[0].estimate(count)).collect();
         let mut counter = Counter::new(&sampled, self.engine, size as u32, &work);
         let (m, mut refined) = (self.pattern_len(), 0);
         let mut distances: Vec<f64> = Vec::with_capacity(alignments);
@@ -162,7 +167,7 @@ impl<S: Symbol> Plan<S> {
             let done = distances.len();
             let end = (done + counter.stride()).min(alignments);
             counts.resize(end - done, 0);
-            let refine = Refine { classes, order: &order, tables: &tables, absent };
+            let refine = Refine { classes, order: &order, first: &first, larger: &ladder[1..], absent };
             let piece = &text[done..end + m - 1];
             refined += match self.relation.encode(piece) {
                 Codes::Narrow(codes) => refine.stretch(&mut counter, &codes, &mut counts, &mut distances),
@@ -175,7 +180,8 @@ impl<S: Symbol> Plan<S> {
             }
         }
         let complete = distances.len() == alignments;
-        Some(Approximation { distances, path: "sampling", samples: size, repetitions: 1, refined, complete })
+        let engines = counter.report(complete).engines;
+        Some(Approximation { distances, path: "sampling", samples: size, repetitions: 1, engines, refined, complete })
     }
 
     /// Positions that settle nine of ten alignments, by a pilot; `None` where more than half of all are needed.
@@ -251,7 +257,7 @@ impl<S: Symbol> Plan<S> {
         let rounds = rounds(buckets);
         let (m, base) = (self.pattern_len(), self.relation.base(&classes.pattern));
         let mut largest = vec![0_u32; alignments];
-        let mut counts = Vec::new();
+        let (mut counts, mut engines) = (Vec::new(), Vec::new());
         for round in 0..rounds {
             let hashed = self.hashed(buckets, streams.child(round as u64), wildcard);
             let mut counter = Counter::new(&hashed.classes, self.engine, base, &work(&hashed));
@@ -270,13 +276,19 @@ impl<S: Symbol> Plan<S> {
                 largest[done..end].iter_mut().zip(&counts).for_each(|(l, &c)| *l = c.max(*l));
                 done = end;
             }
+            engines = counter.report(true).engines;
             let progress = Progress { stage: "one-sided", step: round + 1, total: Some(rounds), value: None };
             if observer.step(progress).is_break() && round + 1 < rounds {
                 // Lower bounds of all distances, without the promised probability.
-                return Ok(Some(Approximation { repetitions: round + 1, complete: false, ..one_sided(largest, m) }));
+                return Ok(Some(Approximation {
+                    repetitions: round + 1,
+                    complete: false,
+                    engines,
+                    ..one_sided(largest, m)
+                }));
             }
         }
-        Ok(Some(Approximation { repetitions: rounds, ..one_sided(largest, m) }))
+        Ok(Some(Approximation { repetitions: rounds, engines, ..one_sided(largest, m) }))
     }
 
     /// Letters and text codes by buckets; symbols outside the pattern match nothing, and wildcards stay what they are.
@@ -304,6 +316,7 @@ fn one_sided(largest: Vec<u32>, m: usize) -> Approximation {
         path: "one-sided",
         samples: m,
         repetitions: 0,
+        engines: Vec::new(),
         refined: 0,
         complete: true,
     }
@@ -329,16 +342,11 @@ impl Intervals {
         Self { samples, population, bound, epsilon: options.epsilon }
     }
 
-    /// Samples four times as large each, up to everything.
-    fn ladder(first: usize, population: usize, alignments: usize, options: &Approximate) -> Vec<Vec<Option<f64>>> {
-        let mut out = Vec::new();
-        let mut size = first;
-        while size <= population / 2 {
-            let table = Self::new(size, population, alignments, options);
-            out.push((0..=size).map(|count| table.estimate(count)).collect());
-            size *= 4;
-        }
-        out
+    /// Samples four times as large each, up to half of everything.
+    fn ladder(first: usize, population: usize, alignments: usize, options: &Approximate) -> Vec<Self> {
+        let sizes = std::iter::successors(Some(first), |size| Some(size * 4));
+        let sizes = sizes.take_while(|&size| size <= population / 2);
+        sizes.map(|size| Self::new(size, population, alignments, options)).collect()
     }
 
     /// Differing positions of the whole pattern, when `count` of the sample differ.
@@ -381,8 +389,9 @@ fn divergence(p: f64, q: f64) -> f64 {
 struct Refine<'a> {
     classes: &'a Classes,
     order: &'a [u32],
-    /// Estimates by count, for each size of sample.
-    tables: &'a [Vec<Option<f64>>],
+    /// Estimates by count in the first sample.
+    first: &'a [Option<f64>],
+    larger: &'a [Intervals],
     absent: f64,
 }
 
@@ -390,7 +399,7 @@ impl Refine<'_> {
     fn stretch<C: Code>(&self, counter: &mut Counter, codes: &[C], counts: &mut [u32], out: &mut Vec<f64>) -> usize {
         counter.count(codes, counts);
         let from = out.len();
-        let estimates = counts.par_iter().enumerate().map(|(i, &count)| match self.tables[0][count as usize] {
+        let estimates = counts.par_iter().enumerate().map(|(i, &count)| match self.first[count as usize] {
             Some(distance) => (distance + self.absent, 0),
             None => (self.alignment(codes, i, count) + self.absent, 1),
         });
@@ -409,11 +418,11 @@ impl Refine<'_> {
             };
             part.iter().filter(differs).count()
         };
-        let (mut count, mut size) = (count as usize, self.tables[0].len() - 1);
-        for table in &self.tables[1..] {
-            count += differ(&self.order[size..table.len() - 1]);
-            size = table.len() - 1;
-            if let Some(distance) = table[count] {
+        let (mut count, mut size) = (count as usize, self.first.len() - 1);
+        for intervals in self.larger {
+            count += differ(&self.order[size..intervals.samples]);
+            size = intervals.samples;
+            if let Some(distance) = intervals.estimate(count) {
                 return distance;
             }
         }

@@ -113,21 +113,21 @@ impl Work {
     /// Cost of one letter and fixed cost of an engine, nanoseconds per alignment.
     fn costs(&self, engine: Engine) -> (Box<dyn Fn(f64, f64) -> f64>, f64) {
         let (m, n) = (self.pattern_len as f64, self.alignments.max(1) as f64);
-        // Blocks overlap by the pattern, which tables pay again.
-        let overlap = |block: usize| {
+        // Blocks overlap by the pattern, or the piece of it that is counted together, which tables pay again.
+        let overlap = |block: usize, piece: f64| {
             let block = n.min(block as f64);
-            (block + m.min(16_384.0)) / block
+            (block + m.min(piece)) / block
         };
-        let pieces = (m / 16_384.0).ceil();
+        let pieces = (m / bitsliced::PIECE as f64).ceil();
         match engine {
             Engine::Definition => (Box::new(|a, _| a * COSTS.definition), 0.0),
             Engine::Vertical => {
-                let letter = COSTS.vertical_letter * overlap(vertical::BLOCK);
+                let letter = COSTS.vertical_letter * overlap(vertical::BLOCK, m);
                 (Box::new(move |a, _| a * COSTS.vertical + letter), COSTS.vertical_fixed)
             }
             Engine::Bitsliced | Engine::Auto => {
                 // Tables of a letter are made for every piece where it occurs, counts written once for 64 letters.
-                let overlap = overlap(bitsliced::BLOCK);
+                let overlap = overlap(bitsliced::BLOCK, bitsliced::PIECE as f64);
                 let cost = move |a: f64, _| {
                     let here = a.min(pieces);
                     let table = COSTS.bitsliced_letter + COSTS.bitsliced_shift * (a / here.max(1.0)).min(8.0);
@@ -138,8 +138,9 @@ impl Work {
             Engine::Fft => {
                 let length = fft::transform_len(self.pattern_len) as f64;
                 let precision = if self.single_precision { 1.0 } else { COSTS.fft_double };
-                // Short texts pay for a whole transform.
-                let scale = precision * length / (length - m + 1.0).min(n) * length.log2() / 14.0;
+                // Short texts pay for a whole transform, and every text for those of the pattern.
+                let blocks = (n / (length - m + 1.0)).ceil() + 1.0;
+                let scale = precision * blocks * length / n * length.log2() / 14.0;
                 (Box::new(move |_, _| COSTS.fft_letter * scale), COSTS.fft_fixed * scale)
             }
             Engine::Pairs => {

@@ -329,7 +329,7 @@ fn sampled_distances_miss_no_more_often_than_promised() {
     assert_eq!((a.path, a.distances[5_000]), ("sampling", 0.0));
     assert!(a.distances.iter().zip(&exact.distances).all(|(x, &d)| (x - f64::from(d)).abs() <= 0.2 * f64::from(d)));
     let repeated = plan.approximate(&dna, &options, &mut Streams::new(1).stream(0)).unwrap();
-    assert_eq!(a, repeated);
+    assert_eq!((a.distances, a.samples, a.refined), (repeated.distances, repeated.samples, repeated.refined));
 }
 
 /// HAM-11: never above the distance, and no less often than promised at least (1 − ε) of it.
