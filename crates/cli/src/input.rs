@@ -1,5 +1,5 @@
 //! Reading tables, arrays and sequences; every complaint names file, line and column.
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use samplewise_linalg::Matrix;
@@ -165,20 +165,110 @@ pub fn vector(path: &Path) -> Result<Vec<f64>, Failure> {
     }
 }
 
-/// Records `(name, sequence)`: FASTA by name or first byte, else the raw bytes without final line breaks.
-pub fn sequences(path: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let raw = bytes(path)?;
+/// What a text consists of, in order.
+pub enum Piece<'a> {
+    /// A record begins.
+    Record(String),
+    /// The next of its symbols.
+    Symbols(&'a [u8]),
+}
+
+/// Reads a text piece by piece in constant memory: FASTQ by name, FASTA by its first byte, else the raw bytes without
+/// final line breaks as one record; gzip is decompressed. `take` returns false to stop.
+pub fn text(path: &Path, mut take: impl FnMut(Piece<'_>) -> Result<bool, Failure>) -> Result<(), Failure> {
     let name = path.display().to_string();
-    if !raw.starts_with(b">") {
-        let end = raw.iter().rposition(|b| !b"\r\n".contains(b)).map_or(0, |i| i + 1);
-        return Ok(vec![(name, raw[..end].to_vec())]);
+    let fail = |e: std::io::Error| bad(format!("{name}: {e}"));
+    if path.is_dir() {
+        return Err(bad(format!("{name}: is a folder, a file is wanted")));
     }
-    let mut reader = needletail::parse_fastx_reader(&raw[..]).map_err(|e| bad(format!("{name}: {e}")))?;
-    let mut out = Vec::new();
-    while let Some(record) = reader.next() {
-        let record = record.map_err(|e| bad(format!("{name}: {e}")))?;
-        let id = String::from_utf8_lossy(record.id()).split_whitespace().next().unwrap_or("").to_owned();
-        out.push((id, record.seq().into_owned()));
+    let plain: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(fail)?)
+    };
+    let mut plain = BufReader::with_capacity(1 << 20, plain);
+    let gz = plain.fill_buf().map_err(fail)?.starts_with(&[0x1f, 0x8b]);
+    let fail =
+        |e: std::io::Error| bad(if gz { format!("{name}: damaged gzip file: {e}") } else { format!("{name}: {e}") });
+    let reader: Box<dyn Read + Send> =
+        if gz { Box::new(flate2::bufread::MultiGzDecoder::new(plain)) } else { Box::new(plain) };
+    let mut reader = BufReader::with_capacity(1 << 20, reader);
+    let first = *reader.fill_buf().map_err(fail)?.first().ok_or_else(|| bad(format!("{name}: the file is empty")))?;
+    if matches!(kind(path).as_str(), "fq" | "fastq") {
+        let mut records = needletail::parse_fastx_reader(reader).map_err(|e| bad(format!("{name}: {e}")))?;
+        while let Some(record) = records.next() {
+            let record = record.map_err(|e| bad(format!("{name}: {e}")))?;
+            if !take(Piece::Record(first_word(record.id())))? || !take(Piece::Symbols(&record.seq()))? {
+                break;
+            }
+        }
+        return Ok(());
     }
+    let fasta = first == b'>';
+    if !fasta && !take(Piece::Record(name.clone()))? {
+        return Ok(());
+    }
+    // Of a FASTA file: whether a line begins, and the header that is being read. Of raw bytes: line breaks that may be final.
+    let (mut line_start, mut header, mut held) = (true, None::<Vec<u8>>, Vec::new());
+    loop {
+        let buffer = reader.fill_buf().map_err(fail)?;
+        let len = buffer.len();
+        if len == 0 {
+            break;
+        }
+        let mut goes_on = true;
+        if fasta {
+            for line in buffer.split_inclusive(|&b| b == b'\n') {
+                if line_start && line[0] == b'>' {
+                    header = Some(Vec::new());
+                }
+                line_start = line.ends_with(b"\n");
+                if let Some(h) = &mut header {
+                    h.extend_from_slice(line);
+                    if line_start && let Some(h) = header.take() {
+                        goes_on = take(Piece::Record(first_word(&h[1..])))?;
+                    }
+                } else {
+                    for part in line.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()) {
+                        goes_on = take(Piece::Symbols(part))?;
+                    }
+                }
+                if !goes_on {
+                    return Ok(());
+                }
+            }
+        } else {
+            let end = buffer.iter().rposition(|b| !b"\r\n".contains(b)).map_or(0, |i| i + 1);
+            if end > 0 {
+                goes_on = (held.is_empty() || take(Piece::Symbols(&held))?) && take(Piece::Symbols(&buffer[..end]))?;
+                held.clear();
+            }
+            held.extend_from_slice(&buffer[end..]);
+        }
+        if !goes_on {
+            return Ok(());
+        }
+        reader.consume(len);
+    }
+    if let Some(h) = header {
+        take(Piece::Record(first_word(&h[1..])))?;
+    }
+    Ok(())
+}
+
+fn first_word(header: &[u8]) -> String {
+    String::from_utf8_lossy(header).split_whitespace().next().unwrap_or("").to_owned()
+}
+
+/// Records `(name, sequence)` of a [`text`] as a whole.
+pub fn sequences(path: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let mut out: Vec<(String, Vec<u8>)> = Vec::new();
+    text(path, |piece| {
+        match piece {
+            Piece::Record(name) => out.push((name, Vec::new())),
+            Piece::Symbols(part) => out.last_mut().expect("a record began").1.extend_from_slice(part),
+        }
+        Ok(true)
+    })?;
     Ok(out)
 }

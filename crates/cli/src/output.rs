@@ -48,3 +48,19 @@ pub fn write_npy<T: npyz::AutoSerialize + Copy>(path: &Path, values: &[T]) -> Re
         npy.finish()
     })
 }
+
+/// [`write_npy`] of values that are read one by one.
+pub fn write_npy_from<T: npyz::AutoSerialize>(
+    path: &Path,
+    len: usize,
+    mut next: impl FnMut() -> std::io::Result<T>,
+) -> Result<(), Failure> {
+    use npyz::WriterBuilder;
+    write(path, |out| {
+        let mut npy = npyz::WriteOptions::new().default_dtype().shape(&[len as u64]).writer(out).begin_nd()?;
+        for _ in 0..len {
+            npy.push(&next()?)?;
+        }
+        npy.finish()
+    })
+}

@@ -1,4 +1,5 @@
 //! The binary, as its users run it.
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -226,6 +227,89 @@ fn triplets_of_every_shape_are_read_whole() {
     assert!(done.stdout.starts_with(b"row,column,prediction") && serde_json::from_slice::<Value>(&done.stderr).is_ok());
 }
 
+/// Sequences in every form: pieces of a text have the hits of the whole, several vectors make a folder, integers and reads are
+/// texts too.
+#[test]
+fn sequences_come_and_go_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let lambda = samplewise_testkit::fixtures::fasta("lambda.fa.gz").remove(0).1;
+    let lines = |sequence: &[u8]| -> Vec<u8> {
+        sequence.chunks(70).flat_map(|line| [line, b"\r\n".as_slice()].concat()).collect()
+    };
+    // Seven overlapping pieces beside the whole.
+    let pattern = "GATTACAGATTACAGATTACA";
+    let (step, mut pieces) = (lambda.len() / 7 + 1, Vec::new());
+    for (i, start) in (0..lambda.len()).step_by(step).enumerate() {
+        let end = (start + step + pattern.len() - 1).min(lambda.len());
+        pieces.extend(format!(">piece{i} of lambda\n").bytes());
+        pieces.extend(lines(&lambda[start..end]));
+    }
+    std::fs::write(at("whole.fa"), [b">whole\n".as_slice(), &lines(&lambda)].concat()).unwrap();
+    std::fs::write(at("pieces.fa"), &pieces).unwrap();
+    for mode in [["--max-distance", "9"], ["--best", "40"]] {
+        let hits = |file: &str| -> Vec<(u64, u64, String)> {
+            let call = ["hamming", &at(file), pattern, "--literal", "--both-strands", mode[0], mode[1]];
+            let answer = json(&call);
+            let one = |h: &Value| {
+                let record = h["record"].as_str().unwrap();
+                let offset = record.strip_prefix("piece").map_or(0, |i| i.parse::<u64>().unwrap() * step as u64);
+                let position = h["position"].as_u64().unwrap() + offset;
+                (h["distance"].as_u64().unwrap(), position, h["strand"].as_str().unwrap().to_owned())
+            };
+            let mut hits: Vec<_> = answer["result"]["hits"].as_array().unwrap().iter().map(one).collect();
+            hits.sort();
+            hits
+        };
+        let whole = hits("whole.fa");
+        assert!(whole.len() > 20);
+        let pieces = hits("pieces.fa");
+        if mode[0] == "--max-distance" {
+            assert_eq!(whole, pieces);
+        } else {
+            let distances = |hits: &[(u64, u64, String)]| hits.iter().map(|h| h.0).collect::<Vec<_>>();
+            assert_eq!(distances(&whole), distances(&pieces));
+        }
+    }
+    // Vectors of distances: one is a file, several are a folder; together they are what the whole has.
+    let (file, many) = (at("d.npy.gz"), at("vectors"));
+    json(&["hamming", &at("whole.fa"), pattern, "--literal", "--out", &file]);
+    json(&["hamming", &at("pieces.fa"), pattern, "--literal", "--out", &many]);
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&std::fs::read(&file).unwrap()[..]).read_to_end(&mut bytes).unwrap();
+    let whole = npyz::NpyFile::new(&bytes[..]).unwrap().into_vec::<u32>().unwrap();
+    let parts: Vec<u32> = (0..7)
+        .flat_map(|i| {
+            let bytes = std::fs::read(Path::new(&many).join(format!("piece{i}.npy"))).unwrap();
+            npyz::NpyFile::new(&bytes[..]).unwrap().into_vec::<u32>().unwrap()
+        })
+        .collect();
+    assert!(whole == parts && whole.len() == lambda.len() - pattern.len() + 1);
+    // Reads, and integers.
+    std::fs::write(at("reads.fq"), "@r1 a\nACGTACGT\n+\nIIIIIIII\n@r2\nGGACGA\n+\nIIIIII\n").unwrap();
+    let reads = json(&["hamming", &at("reads.fq"), "ACGA", "--literal", "--max-distance", "0"]);
+    assert_eq!(reads["result"]["hits"].as_array().unwrap().len(), 1);
+    assert_eq!(reads["result"]["minimum"]["record"], "r2");
+    std::fs::write(at("text.txt"), "7 4000000000 7\n9 7 4000000000\n").unwrap();
+    let call = ["hamming", &at("text.txt"), "7 4000000000 9", "--literal", "--tokens", "--wildcard", "9"];
+    let tokens = json(&[&call[..], &["--wildcard-meaning", "excluded", "--best", "2"]].concat());
+    let best = &tokens["result"]["hits"];
+    assert_eq!((&best[0]["distance"], &best[0]["position"], &best[0]["valid"]), (&0.into(), &0.into(), &2.into()));
+    assert_eq!((&best[1]["distance"], &best[1]["position"], &best[1]["valid"]), (&0.into(), &2.into(), &1.into()));
+    let bad = run(&["hamming", &at("reads.fq"), "7", "--literal", "--tokens"]);
+    let told = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert!(bad.status.code() == Some(1) && told.contains("token 0 is \"ACGTACGT\""), "{told}");
+    // An alignment, line by line.
+    let shown = run(&["hamming", &at("reads.fq"), "TTTC", "--literal", "--both-strands", "--best", "1", "--show", "1"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("  pattern GAAA\n          ") && shown.contains("differ from pattern"), "{shown}");
+    // Approximations are within their promise, and repeatable.
+    let call = ["hamming", &at("text.txt"), "7 7", "--literal", "--tokens", "--epsilon", "0.2"];
+    let approximate = json(&call);
+    assert_eq!(approximate["report"]["path"], "exact");
+    assert_eq!(approximate["result"]["minimum"]["distance"], 1.0);
+}
+
 /// A program that answers nonsense and stays is not waited for.
 #[cfg(unix)]
 #[test]
@@ -242,7 +326,10 @@ fn a_program_that_misbehaves_is_stopped() {
 #[test]
 fn what_is_not_there_yet_is_refused() {
     for call in [
-        &["hamming", "a", "b", "--epsilon", "0.1"][..],
+        &["hamming", "a", "b", "--epsilon", "1.5"][..],
+        &["hamming", "a", "b", "--epsilon", "0.1", "--max-distance", "3"],
+        &["hamming", "a", "b", "--tokens", "--both-strands"],
+        &["hamming", "a", "b", "--wildcard", "NN"],
         &["hamming", "a", "b", "--engine", "sumset"],
         &["sensitivity", "a", "--stream"],
         &["complete", "a", "--solver", "sketched"],

@@ -52,4 +52,4 @@ pub use error::HammingError;
 pub use plan::{Engine, Options, Plan};
 pub use relation::{Alphabet, Symbol, WildcardMeaning, complement_dna, reverse_complement};
 pub use search::{Hit, Hits, Query, Search};
-pub use stream::Stream;
+pub use stream::{SearchStream, Stream};

@@ -2,6 +2,7 @@
 use crate::answer::{Block, Report};
 use crate::plan::{Plan, Run};
 use crate::relation::Symbol;
+use crate::search::{Hit, Scan, Search};
 
 /// Distances of a text that is pushed in pieces of any size; the same, block after block, as of the whole text.
 ///
@@ -76,5 +77,66 @@ impl<'p, S: Symbol> Stream<'p, S> {
         run.block(&self.pending, self.done..self.done + alignments, &mut self.distances, &mut self.valid, sink);
         self.done += alignments;
         self.pending.drain(..alignments);
+    }
+}
+
+/// Hits in a text that is pushed in pieces of any size; the same as in the whole text, in the same order. Memory: the
+/// longest pattern and one stretch.
+///
+/// ```
+/// use samplewise_hamming::{Options, Query, Search, SearchStream};
+/// let search = Search::new(&[Query::new(b"GATTACA".as_slice(), 1)], &Options::default())?;
+/// let mut places = Vec::new();
+/// let mut stream = SearchStream::new(&search);
+/// for piece in [b"TTGAT".as_slice(), b"CACATT", b"CCGGT"] {
+///     stream.push(piece, |hit| places.push((hit.position, hit.distance)));
+/// }
+/// stream.finish(|hit| places.push((hit.position, hit.distance)));
+/// assert_eq!(places, [(2, 1)]);
+/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// ```
+pub struct SearchStream<'p, S: Symbol = u8> {
+    search: &'p Search<S>,
+    scan: Option<Scan<'p, S>>,
+    pending: Vec<S>,
+    done: usize,
+    hits: Vec<Hit>,
+}
+
+impl<'p, S: Symbol> SearchStream<'p, S> {
+    /// Nothing pushed yet.
+    pub fn new(search: &'p Search<S>) -> Self {
+        Self { search, scan: None, pending: Vec::new(), done: 0, hits: Vec::new() }
+    }
+
+    /// Takes the next piece of the text; hands over the hits that are known by now.
+    pub fn push(&mut self, piece: &[S], mut sink: impl FnMut(Hit)) {
+        let mut piece = piece;
+        while !piece.is_empty() {
+            let stride = self.scan.as_ref().map_or(FIRST.max(self.search.longest()), Scan::stride);
+            let wanted = stride + self.search.longest() - 1;
+            let take = piece.len().min(wanted.saturating_sub(self.pending.len()).max(1));
+            self.pending.extend_from_slice(&piece[..take]);
+            piece = &piece[take..];
+            if self.pending.len() >= wanted {
+                self.find(self.pending.len() + 1 - self.search.longest(), &mut sink);
+            }
+        }
+    }
+
+    /// Ends the text: hands over the last hits, and returns the path taken; `None` for an empty text.
+    pub fn finish(mut self, mut sink: impl FnMut(Hit)) -> Option<&'static str> {
+        if !self.pending.is_empty() {
+            self.find(self.pending.len(), &mut sink);
+        }
+        self.scan.map(|scan| scan.path())
+    }
+
+    fn find(&mut self, span: usize, sink: &mut impl FnMut(Hit)) {
+        let scan = self.scan.get_or_insert_with(|| self.search.scan(&self.pending));
+        scan.piece(&self.pending, span, self.done, &mut self.hits);
+        self.hits.drain(..).for_each(sink);
+        self.done += span;
+        self.pending.drain(..span);
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use samplewise_hamming::differences::{Counting, histogram};
 use samplewise_hamming::{
-    Alphabet, Approximate, Engine, HammingError, Hit, Method, Options, Plan, Query, Search, Stream, WildcardMeaning,
-    reverse_complement,
+    Alphabet, Approximate, Engine, HammingError, Hit, Method, Options, Plan, Query, Search, SearchStream, Stream,
+    WildcardMeaning, reverse_complement,
 };
 use samplewise_linalg::random::{Streams, uniform};
 use samplewise_testkit::rate::assert_rate_at_most;
@@ -132,9 +132,14 @@ proptest! {
             }
             want.sort_unstable();
             let search = if both { Search::both_strands(&queries, &options) } else { Search::new(&queries, &options) };
-            let found = search.unwrap().find(&text);
+            let search = search.unwrap();
+            let found = search.find(&text);
+            let (mut streamed, mut stream) = (Vec::new(), SearchStream::new(&search));
+            text.chunks(97).for_each(|piece| stream.push(piece, |hit| streamed.push(hit)));
+            stream.finish(|hit| streamed.push(hit));
+            prop_assert_eq!(&streamed, &want);
             prop_assert!(found.complete);
-            prop_assert_eq!(found.hits, want, "{:?} {:?} {}", engine, meaning, found.path);
+            prop_assert_eq!(&found.hits, &want, "{:?} {:?} {}", engine, meaning, found.path);
         }
     }
 
@@ -376,7 +381,12 @@ fn long_texts_are_one_piece() {
     assert!(distances == whole.distances);
     for k in [3, 100, 130] {
         let queries = [Query::new(pattern, k), Query::new(&pattern[..20], k.min(6))];
-        let hits = Search::new(&queries, &Options::default()).unwrap().find(&text);
+        let search = Search::new(&queries, &Options::default()).unwrap();
+        let hits = search.find(&text);
+        let (mut streamed, mut stream) = (Vec::new(), SearchStream::new(&search));
+        text.chunks(777_777).for_each(|piece| stream.push(piece, |hit| streamed.push(hit)));
+        stream.finish(|hit| streamed.push(hit));
+        assert!(streamed == hits.hits);
         let long: Vec<(usize, u32)> =
             hits.hits.iter().filter(|h| h.query == 0).map(|h| (h.position, h.distance)).collect();
         assert_eq!(long, whole.matches_within(k), "{k}");
