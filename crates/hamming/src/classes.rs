@@ -142,35 +142,24 @@ impl Classes {
         }
     }
 
-    /// `out[i] = 1` where a letter matches `text[i]`, else 0, and the same added to `sum`. Meant to be inlined into a
-    /// kernel.
+    /// [`Classes::mark`] in floats.
     #[inline(always)]
     pub(crate) fn mark_floats<C: Code, T: samplewise_linalg::fft::FftReal>(
         &self,
         letter: usize,
         text: &[C],
         out: &mut [T],
-        sum: &mut [T],
     ) {
         let own = C::of(self.codes[letter]);
         let one = |hit: bool| if hit { T::one() } else { T::zero() };
-        let all = out.iter_mut().zip(sum).zip(text);
+        let all = out.iter_mut().zip(text);
         match self.rule {
-            Rule::Equal { wildcard: None } => all.for_each(|((o, s), &t)| {
-                *o = one(t == own);
-                *s = *s + *o;
-            }),
+            Rule::Equal { wildcard: None } => all.for_each(|(o, &t)| *o = one(t == own)),
             Rule::Equal { wildcard: Some(w) } => {
                 let w = C::of(w);
-                all.for_each(|((o, s), &t)| {
-                    *o = one((t == own) | (t == w));
-                    *s = *s + *o;
-                });
+                all.for_each(|(o, &t)| *o = one((t == own) | (t == w)));
             }
-            Rule::Share => all.for_each(|((o, s), &t)| {
-                *o = one(t.shares(own));
-                *s = *s + *o;
-            }),
+            Rule::Share => all.for_each(|(o, &t)| *o = one(t.shares(own))),
         }
     }
 

@@ -67,14 +67,14 @@ impl Prepared {
     /// the letters, else `K + 1`.
     pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) -> Certificate {
         let (classes, m) = (&self.classes, self.classes.pattern.len());
-        let exact = self.sums.matches(classes, codes, out.len());
+        let (exact, covered) = self.sums.matches(classes, codes, out.len());
         if let Some(spectra) = &self.single
-            && let Some(residual) = block(classes, spectra, codes, out, exact, &mut scratch.single)
+            && let Some(residual) = block(classes, spectra, codes, out, exact, covered, &mut scratch.single)
         {
             return Certificate { f32_blocks: 1, largest_residual: residual, ..Certificate::default() };
         }
         let spectra = self.double.get_or_init(|| Spectra::<f64>::new(classes, self.len));
-        if let Some(residual) = block(classes, spectra, codes, out, exact, &mut scratch.double) {
+        if let Some(residual) = block(classes, spectra, codes, out, exact, covered, &mut scratch.double) {
             return Certificate { f64_blocks: 1, largest_residual: residual, ..Certificate::default() };
         }
         let recount = bitsliced::Prepared::new(classes.clone());
@@ -175,44 +175,60 @@ fn block<T: FftReal + Float, C: Code>(
     text: &[C],
     out: &mut [u32],
     exact: u64,
+    covered: bool,
     buffers: &mut Buffers<T>,
 ) -> Option<f64> {
     let n = spectra.plan;
     let plan: RealPlan<T> = T::plan(n);
     let zero = Complex::new(T::zero(), T::zero());
     let Buffers { signal, cover, spectrum, sum, scratch } = buffers;
-    sum.clear();
     sum.resize(n / 2 + 1, zero);
     spectrum.resize(n / 2 + 1, zero);
-    cover.clear();
-    cover.resize(text.len(), T::zero());
     signal.resize(n, T::zero());
+    if !covered {
+        cover.clear();
+        cover.resize(text.len(), T::zero());
+    }
+    let mut first = true;
     let others = (0..classes.len()).filter(|&c| c != spectra.last);
-    for letter in others.chain((!classes.is_empty()).then_some(spectra.last)) {
+    for letter in others.chain((!covered && !classes.is_empty()).then_some(spectra.last)) {
         signal[text.len()..].fill(T::zero());
         pulp::Arch::new().dispatch(
             #[inline(always)]
-            || classes.mark_floats(letter, text, &mut signal[..text.len()], cover),
+            || {
+                classes.mark_floats(letter, text, &mut signal[..text.len()]);
+                if !covered {
+                    cover.iter_mut().zip(&*signal).for_each(|(c, &s)| *c = *c + s);
+                }
+            },
         );
         if letter == spectra.last {
-            if cover.iter().all(|&c| c == T::one()) {
-                break;
-            }
             signal[..text.len()].copy_from_slice(cover);
         }
         plan.forward_with(signal, spectrum, scratch);
         let pattern = &spectra.letters[letter];
+        let all = sum.iter_mut().zip(&*spectrum).zip(pattern);
         pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
-                for ((s, t), p) in sum.iter_mut().zip(&*spectrum).zip(pattern) {
-                    s.re = s.re + (t.re * p.re - t.im * p.im);
-                    s.im = s.im + (t.re * p.im + t.im * p.re);
+                if first {
+                    all.for_each(|((s, t), p)| {
+                        *s = Complex::new(t.re * p.re - t.im * p.im, t.re * p.im + t.im * p.re);
+                    });
+                } else {
+                    all.for_each(|((s, t), p)| {
+                        s.re = s.re + (t.re * p.re - t.im * p.im);
+                        s.im = s.im + (t.re * p.im + t.im * p.re);
+                    });
                 }
             },
         );
+        first = false;
     }
-    let constant = if cover.iter().all(|&c| c == T::one()) { spectra.occurrences as i32 } else { 0 };
+    if first {
+        sum.fill(zero); // one letter, and nothing else in the text
+    }
+    let constant = if covered { spectra.occurrences as i32 } else { 0 };
     plan.inverse(sum, signal);
     let counted = classes.counted() as i32;
     let values = &mut signal[..out.len()];
@@ -234,9 +250,10 @@ fn block<T: FftReal + Float, C: Code>(
 #[inline(always)]
 fn certify<T: FftReal + Float>(values: &mut [T], scale: T, constant: i32, counted: i32) -> (u64, f64, bool) {
     let (mut total, mut residual, mut possible) = (0, T::zero(), true);
-    for part in values.chunks_mut(1 << 8) {
-        // Sums of 256 counts of 28 bits would pass 32 bits.
-        let mut sum = 0_i64;
+    // So many that their sum fits 32 bits.
+    let together = if counted < 1 << 22 { 1 << 8 } else { 4 };
+    for part in values.chunks_mut(together) {
+        let mut sum = 0_i32;
         for v in part {
             let value = *v * scale;
             let rounded = value.nearest();
@@ -246,10 +263,10 @@ fn certify<T: FftReal + Float>(values: &mut [T], scale: T, constant: i32, counte
             possible &= distance < T::one();
             *v = rounded;
             let matches = rounded.integer() + constant;
-            possible &= matches >= 0 && matches <= counted;
-            sum += i64::from(matches);
+            possible &= (matches >= 0) & (matches <= counted);
+            sum = sum.wrapping_add(matches);
         }
-        total += sum;
+        total += i64::from(sum);
     }
     (total as u64, residual.widen(), possible)
 }
@@ -258,9 +275,11 @@ fn certify<T: FftReal + Float>(values: &mut [T], scale: T, constant: i32, counte
 struct Sums {
     /// Where letters match by equality: the letter of each text code, [`NONE`] of most.
     letter_of: Vec<u32>,
-    /// Pattern positions that each text code matches.
-    weights: Vec<u32>,
+    /// Pattern positions that each text code matches; and [`ASTRAY`], where that is not exactly one letter.
+    weights: Vec<u64>,
 }
+
+const ASTRAY: u64 = 1 << 63;
 
 const NONE: u32 = u32::MAX;
 
@@ -268,21 +287,22 @@ impl Sums {
     fn new(classes: &Classes) -> Self {
         let counts = classes.occurrences();
         let mut letter_of = vec![NONE; classes.code_count];
-        let mut weights = vec![0_u32; classes.code_count];
+        let mut weights = vec![ASTRAY; classes.code_count];
         match classes.rule {
             Rule::Equal { wildcard } => {
                 for (letter, &code) in classes.codes.iter().enumerate() {
                     letter_of[code as usize] = letter as u32;
-                    weights[code as usize] = counts[letter] as u32;
+                    weights[code as usize] = counts[letter] as u64;
                 }
                 if let Some(w) = wildcard {
-                    weights[w as usize] = classes.counted() as u32;
+                    weights[w as usize] = classes.counted() as u64 | ASTRAY;
                 }
             }
             Rule::Share => {
                 for (code, weight) in weights.iter_mut().enumerate() {
-                    let matching = (0..classes.len()).filter(|&l| classes.matches(l as u32, code));
-                    *weight = matching.map(|l| counts[l] as u32).sum();
+                    let matching = || (0..classes.len()).filter(|&l| classes.matches(l as u32, code));
+                    let astray = if matching().count() == 1 { 0 } else { ASTRAY };
+                    *weight = matching().map(|l| counts[l] as u64).sum::<u64>() | astray;
                 }
             }
         }
@@ -290,12 +310,20 @@ impl Sums {
     }
 
     /// `Σ_i M[i]` of a block of `alignments`: text position `t` meets the pattern positions `t − alignments < j ≤ t`.
-    /// Integers, hence exact, and from the codes, not from the marks that are transformed. Cost `len + 2m`.
-    fn matches<C: Code>(&self, classes: &Classes, text: &[C], alignments: usize) -> u64 {
+    /// Integers, hence exact, and from the codes, not from the marks that are transformed. Cost `len + 2m`. Also whether
+    /// every symbol is exactly one of the letters.
+    fn matches<C: Code>(&self, classes: &Classes, text: &[C], alignments: usize) -> (u64, bool) {
         let m = classes.pattern.len();
         let (edge, inside) = text.split_at(m - 1);
-        let total: u64 = inside.iter().map(|c| u64::from(self.weights[c.index()])).sum();
-        total + self.prefixes(classes, edge) - self.prefixes(classes, &text[alignments..])
+        let look = |part: &[C]| {
+            part.iter().fold((0_u64, 0_u64), |(sum, astray), c| {
+                let weight = self.weights[c.index()];
+                (sum + (weight & !ASTRAY), astray | weight)
+            })
+        };
+        let ((total, astray), (_, also)) = (look(inside), look(edge));
+        let total = total + self.prefixes(classes, edge) - self.prefixes(classes, &text[alignments..]);
+        (total, (astray | also) & ASTRAY == 0)
     }
 
     /// `Σ_t #{j ≤ t : P[j] matches text[t]}`.
