@@ -249,26 +249,72 @@ fn block<T: FftReal + Float, C: Code>(
 /// Scales and rounds; returns the sum of the matches, the largest distance from an integer, and whether all are possible.
 #[inline(always)]
 fn certify<T: FftReal + Float>(values: &mut [T], scale: T, constant: i32, counted: i32) -> (u64, f64, bool) {
-    let (mut total, mut residual, mut possible) = (0, T::zero(), true);
-    // So many that their sum fits 32 bits.
-    let together = if counted < 1 << 22 { 1 << 8 } else { 4 };
+    let mut checks = Checks::new();
+    let mut total = 0_i64;
+    // So many that the sums of 32 bits do not overflow.
+    let together = LANES * if counted < 1 << 22 { 1 << 8 } else { 4 };
     for part in values.chunks_mut(together) {
-        let mut sum = 0_i32;
-        for v in part {
-            let value = *v * scale;
+        let (whole, rest) = part.as_chunks_mut::<LANES>();
+        let mut sums = [0_i32; LANES];
+        for lanes in whole {
+            checks.take(lanes, scale, &mut sums);
+        }
+        if !rest.is_empty() {
+            // What is missing repeats the first value, and is taken out of the sums.
+            let mut last = [rest[0]; LANES];
+            last[..rest.len()].copy_from_slice(rest);
+            checks.take(&mut last, scale, &mut sums);
+            rest.copy_from_slice(&last[..rest.len()]);
+            total -= i64::from(last[0].integer()) * (LANES - rest.len()) as i64;
+        }
+        total += sums.iter().map(|&s| i64::from(s)).sum::<i64>();
+    }
+    let (mut residual, mut low, mut high, mut poison) = (T::zero(), T::zero(), T::zero(), T::zero());
+    for l in 0..LANES {
+        residual = if checks.residual[l] > residual { checks.residual[l] } else { residual };
+        low = if checks.low[l] < low { checks.low[l] } else { low };
+        high = if checks.high[l] > high { checks.high[l] } else { high };
+        poison = poison + checks.poison[l];
+    }
+    // Bounds of all values, and of zero, which is one of them wherever these decide.
+    let possible =
+        poison == T::zero() && low.widen() >= f64::from(-constant) && high.widen() <= f64::from(counted - constant);
+    total += values.len() as i64 * i64::from(constant);
+    (total as u64, residual.widen(), possible)
+}
+
+/// Values looked at together.
+const LANES: usize = 16;
+
+/// Lane by lane, so that the loop has a vector form.
+struct Checks<T> {
+    residual: [T; LANES],
+    low: [T; LANES],
+    high: [T; LANES],
+    /// Zero unless some value was not finite.
+    poison: [T; LANES],
+}
+
+impl<T: FftReal + Float> Checks<T> {
+    fn new() -> Self {
+        let zero = [T::zero(); LANES];
+        Self { residual: zero, low: zero, high: zero, poison: zero }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, values: &mut [T; LANES], scale: T, sums: &mut [i32; LANES]) {
+        for l in 0..LANES {
+            let value = values[l] * scale;
             let rounded = value.nearest();
             let distance = (value - rounded).magnitude();
-            residual = if distance > residual { distance } else { residual };
-            // Not a number is no integer.
-            possible &= distance < T::one();
-            *v = rounded;
-            let matches = rounded.integer() + constant;
-            possible &= (matches >= 0) & (matches <= counted);
-            sum = sum.wrapping_add(matches);
+            self.residual[l] = if distance > self.residual[l] { distance } else { self.residual[l] };
+            self.low[l] = if rounded < self.low[l] { rounded } else { self.low[l] };
+            self.high[l] = if rounded > self.high[l] { rounded } else { self.high[l] };
+            self.poison[l] = self.poison[l] + (value - value);
+            values[l] = rounded;
+            sums[l] = sums[l].wrapping_add(rounded.integer());
         }
-        total += i64::from(sum);
     }
-    (total as u64, residual.widen(), possible)
 }
 
 /// What the exact sum of a block's matches is made of.
@@ -375,9 +421,11 @@ macro_rules! float {
             fn nearest(self) -> Self {
                 (self + $magic) - $magic
             }
+            /// The lowest bits after the same addition.
             #[inline(always)]
             fn integer(self) -> i32 {
-                self as i32
+                const ZERO: $t = $magic;
+                (self + ZERO).to_bits().wrapping_sub(ZERO.to_bits()) as i32
             }
             #[inline(always)]
             fn magnitude(self) -> Self {
