@@ -9,6 +9,7 @@ use crate::dispatch::{Part, Work};
 use crate::fft::Certificate;
 use crate::pairs::Lists;
 use crate::plan::Engine;
+use crate::pool::Pool;
 use crate::{bitsliced, definition, fft, pairs, vertical};
 
 /// Alignments between two looks at the observer; few enough that what one engine wrote is in the cache for the next.
@@ -75,9 +76,9 @@ pub(crate) fn cost(part: &Part, actual: Option<f64>) -> EngineCost {
 /// An engine with what it prepared for its letters.
 enum Kernel {
     Definition(Classes),
-    Vertical(vertical::Prepared),
-    Bitsliced(bitsliced::Prepared),
-    Fft(fft::Prepared),
+    Vertical(vertical::Prepared, Pool<vertical::Scratch>),
+    Bitsliced(bitsliced::Prepared, Pool<bitsliced::Scratch>),
+    Fft(fft::Prepared, Pool<fft::Scratch>),
     Pairs(Lists),
 }
 
@@ -85,9 +86,9 @@ impl Kernel {
     fn new(engine: Engine, letters: Classes) -> Self {
         match engine {
             Engine::Definition => Kernel::Definition(letters),
-            Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters)),
-            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(bitsliced::Prepared::new(letters)),
-            Engine::Fft => Kernel::Fft(fft::Prepared::new(letters)),
+            Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters), Pool::default()),
+            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(bitsliced::Prepared::new(letters), Pool::default()),
+            Engine::Fft => Kernel::Fft(fft::Prepared::new(letters), Pool::default()),
             Engine::Pairs => Kernel::Pairs(Lists::new(&letters)),
         }
     }
@@ -95,9 +96,9 @@ impl Kernel {
     /// Alignments that are worked on together.
     fn block(&self, m: usize) -> usize {
         match self {
-            Kernel::Definition(_) | Kernel::Vertical(_) => vertical::BLOCK,
-            Kernel::Bitsliced(_) => bitsliced::BLOCK,
-            Kernel::Fft(_) => fft::transform_len(m) - m + 1,
+            Kernel::Definition(_) | Kernel::Vertical(..) => vertical::BLOCK,
+            Kernel::Bitsliced(..) => bitsliced::BLOCK,
+            Kernel::Fft(..) => fft::transform_len(m) - m + 1,
             Kernel::Pairs(_) => pairs::BLOCK.max(m),
         }
     }
@@ -114,7 +115,7 @@ impl Kernel {
         let block = self.block(m);
         let parts = out.par_chunks_mut(block).enumerate().map(|(b, part)| {
             if let Some(base) = base
-                && !matches!(self, Kernel::Bitsliced(_))
+                && !matches!(self, Kernel::Bitsliced(..))
             {
                 part.fill(base);
             }
@@ -124,23 +125,19 @@ impl Kernel {
             Kernel::Definition(letters) => {
                 parts.for_each(|(text, part)| definition::subtract_matches(letters, text, part));
             }
-            Kernel::Vertical(prepared) => parts.for_each_init(vertical::Scratch::default, |scratch, (text, part)| {
-                prepared.subtract_matches(text, part, scratch);
+            Kernel::Vertical(prepared, pool) => parts.for_each(|(text, part)| {
+                pool.with(|scratch| prepared.subtract_matches(text, part, scratch));
             }),
-            Kernel::Bitsliced(prepared) => parts.for_each_init(bitsliced::Scratch::default, |scratch, (text, part)| {
-                prepared.subtract_matches(text, base, part, scratch);
+            Kernel::Bitsliced(prepared, pool) => parts.for_each(|(text, part)| {
+                pool.with(|scratch| prepared.subtract_matches(text, base, part, scratch));
             }),
             Kernel::Pairs(lists) => parts.for_each(|(text, part)| {
                 lists.subtract_matches(text, part);
             }),
-            Kernel::Fft(prepared) => {
-                return Some(
-                    parts
-                        .map_init(fft::Scratch::default, |scratch, (text, part)| {
-                            prepared.subtract_matches(text, part, scratch)
-                        })
-                        .reduce(Certificate::default, Certificate::and),
-                );
+            Kernel::Fft(prepared, pool) => {
+                let certificates =
+                    parts.map(|(text, part)| pool.with(|scratch| prepared.subtract_matches(text, part, scratch)));
+                return Some(certificates.reduce(Certificate::default, Certificate::and));
             }
         }
         None

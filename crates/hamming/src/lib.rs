@@ -40,6 +40,7 @@ mod kernel;
 pub mod overhang;
 pub mod pairs;
 pub mod plan;
+mod pool;
 pub mod relation;
 pub mod search;
 pub mod stream;

@@ -11,6 +11,7 @@ use crate::classes::{Classes, Code};
 use crate::counter::Counter;
 use crate::dispatch::{Work, shares};
 use crate::plan::{Engine, Options, check_len, check_spectra};
+use crate::pool::Pool;
 use crate::relation::{Codes, Relation, Symbol, WildcardMeaning, complement_dna};
 
 /// One pattern that is searched for.
@@ -189,7 +190,7 @@ impl<S: Symbol> Search<S> {
                     required: &n.required,
                 })
                 .collect();
-            Method::Bounded(bounded::Prepared::new(classes, &parts, &share))
+            Method::Bounded(bounded::Prepared::new(classes, &parts, &share), Pool::default())
         } else {
             let counters = needles.iter().map(|n| {
                 let (own, share) = self.own(n, &share);
@@ -239,14 +240,14 @@ pub(crate) struct Scan<'p, S: Symbol> {
 }
 
 enum Method {
-    Bounded(bounded::Prepared),
+    Bounded(bounded::Prepared, Pool<bounded::Scratch>),
     Counting(Vec<(Counter, Classes)>),
 }
 
 impl<S: Symbol> Scan<'_, S> {
     pub fn path(&self) -> &'static str {
         match self.work {
-            Method::Bounded(_) => "bounded",
+            Method::Bounded(..) => "bounded",
             Method::Counting(_) => "counting",
         }
     }
@@ -254,7 +255,7 @@ impl<S: Symbol> Scan<'_, S> {
     /// Positions that are worth searching at a time.
     pub fn stride(&self) -> usize {
         match &self.work {
-            Method::Bounded(_) => STRIDE.max(self.search.longest()),
+            Method::Bounded(..) => STRIDE.max(self.search.longest()),
             Method::Counting(counters) => counters.iter().map(|c| c.0.stride()).max().unwrap_or(STRIDE),
         }
     }
@@ -276,14 +277,14 @@ impl<S: Symbol> Scan<'_, S> {
         };
         let longest = self.search.longest();
         match &mut self.work {
-            Method::Bounded(prepared) => {
+            Method::Bounded(prepared, pool) => {
                 let blocks: Vec<Vec<Found>> = (0..span.div_ceil(bounded::BLOCK))
                     .into_par_iter()
-                    .map_init(bounded::Scratch::default, |scratch, block| {
+                    .map(|block| {
                         let first = block * bounded::BLOCK;
                         let span = bounded::BLOCK.min(span - first);
                         let part = &codes[first..(first + span + longest - 1).min(codes.len())];
-                        let mut found = prepared.find(part, span, scratch);
+                        let mut found = pool.with(|scratch| prepared.find(part, span, scratch));
                         found.iter_mut().for_each(|f| f.position += first);
                         found
                     })
