@@ -15,7 +15,11 @@
 //! | engine: one real FFT per class, certified exact | [`fft`] | HAM-4 |
 //! | engine: pairs of equal rare letters | [`pairs`] | HAM-7 |
 //! | choice of engine for each letter | [`dispatch`] | HAM-6 |
-//! | plan and answers | [`plan`] | HAM-6 |
+//! | plan and answers, whole texts and streams | [`plan`], [`answer`], [`stream`] | HAM-6 |
+//! | many patterns with few mismatches | [`search`] | HAM-8 |
+//! | overhanging ends | [`overhang`] | HAM-9 |
+//! | distances within `1 ± ε` | [`approx`] | HAM-10, HAM-11 |
+//! | histograms of differences, an equivalent problem | [`differences`] | HAM-12 |
 //!
 //! ```
 //! use samplewise_hamming::{Options, Plan};
