@@ -358,7 +358,7 @@ impl Intervals {
         let high = self.edge(p, 1.0).min((all - (s - count as f64)) / all) * all;
         // The middle by ratio: low·(1 + w) = high·(1 − w).
         let width = (high - low) / (high + low).max(f64::MIN_POSITIVE);
-        (width <= self.epsilon).then(|| low * (1.0 + width))
+        (width <= self.epsilon).then_some(low * (1.0 + width))
     }
 
     /// The share between `p` and `end` that is as far from `p` as the bound allows.

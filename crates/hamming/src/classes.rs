@@ -157,7 +157,7 @@ impl Classes {
             Rule::Equal { wildcard: None } => all.for_each(|(o, &t)| *o = one(t == own)),
             Rule::Equal { wildcard: Some(w) } => {
                 let w = C::of(w);
-                all.for_each(|(o, &t)| *o = one((t == own) | (t == w)));
+                all.for_each(|(o, &t)| *o = one(t == own || t == w));
             }
             Rule::Share => all.for_each(|(o, &t)| *o = one(t.shares(own))),
         }

@@ -310,7 +310,7 @@ impl<T: FftReal + Float> Checks<T> {
             self.residual[l] = if distance > self.residual[l] { distance } else { self.residual[l] };
             self.low[l] = if rounded < self.low[l] { rounded } else { self.low[l] };
             self.high[l] = if rounded > self.high[l] { rounded } else { self.high[l] };
-            self.poison[l] = self.poison[l] + (value - value);
+            self.poison[l] = self.poison[l] + value * T::zero();
             values[l] = rounded;
             sums[l] = sums[l].wrapping_add(rounded.integer());
         }

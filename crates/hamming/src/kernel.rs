@@ -396,7 +396,7 @@ mod tests {
         let mut state = 1_u64;
         let mut next = move || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state >> 32 | state << 32
+            state.rotate_left(32)
         };
         for used in 0..=16 {
             let codes: [u8; 64] = std::array::from_fn(|_| (next() % 8) as u8);

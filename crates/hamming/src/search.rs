@@ -105,7 +105,7 @@ impl Search<u8> {
     /// [`HammingError::NoQueries`], those of [`crate::Plan::new`] for each pattern,
     /// [`HammingError::RequiredOutOfRange`].
     pub fn new(queries: &[Query<'_>], options: &Options) -> Result<Self, HammingError> {
-        Self::strands(queries, options, false)
+        Self::strands(queries, *options, false)
     }
 
     /// [`Search::new`] for nucleotides on both strands: each query and its reverse complement.
@@ -113,10 +113,10 @@ impl Search<u8> {
     /// # Errors
     /// As [`Search::new`].
     pub fn both_strands(queries: &[Query<'_>], options: &Options) -> Result<Self, HammingError> {
-        Self::strands(queries, options, true)
+        Self::strands(queries, *options, true)
     }
 
-    fn strands(queries: &[Query<'_>], options: &Options, both: bool) -> Result<Self, HammingError> {
+    fn strands(queries: &[Query<'_>], options: Options, both: bool) -> Result<Self, HammingError> {
         let joined = Joined::new(queries, both.then_some(complement_dna as fn(u8) -> u8))?;
         let relation = joined.relation(|pattern| {
             Relation::of_alphabet(pattern, options.alphabet, options.wildcard, options.wildcard_meaning)

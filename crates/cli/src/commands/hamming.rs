@@ -125,7 +125,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     job.run(|patterns, hits| match shown.min(hits.len()) {
         0 => String::new(),
         _ if a.text == Path::new("-") => "alignments are shown for files only\n".into(),
-        many => view(a, &options, patterns, &hits[..many]).unwrap_or_default(),
+        many => view(a, options, patterns, &hits[..many]).unwrap_or_default(),
     })
 }
 
@@ -694,7 +694,7 @@ const WIDTH: usize = 60;
 /// The alignments of some hits, from a second look at the text.
 fn view(
     a: &Arguments,
-    options: &Options,
+    options: Options,
     patterns: &[(String, Vec<u8>)],
     hits: &[(String, Found)],
 ) -> Result<String, Failure> {
@@ -721,7 +721,7 @@ fn view(
     for ((record, f), text) in hits.iter().zip(&texts) {
         let (name, pattern) = &patterns[f.pattern];
         let pattern = if f.reverse { reverse_complement(pattern) } else { pattern.clone() };
-        let wrong = Plan::new(&pattern, options).and_then(|p| p.mismatch_positions(text, 0)).unwrap_or_default();
+        let wrong = Plan::new(&pattern, &options).and_then(|p| p.mismatch_positions(text, 0)).unwrap_or_default();
         let strand = if f.reverse { '-' } else { '+' };
         out += &format!(
             "\n{record}:{} strand {strand}, {} of {} differ from {name}\n",
