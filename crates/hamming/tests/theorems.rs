@@ -293,7 +293,7 @@ proptest! {
         // Layer w: the events of window w, at their places.
         let layer = |set: &BTreeSet<i64>, w: i64| -> Vec<bool> { (0..width).map(|p| set.contains(&(w * width + p))).collect() };
         let mut sums = vec![0_u64; width as usize];
-        for w in 0..500 / width + 1 {
+        for w in 0..=500 / width {
             // One letter for "event", another for none on either side, so that nothing else matches.
             let pattern: Vec<u8> = layer(&b, w).iter().map(|&e| if e { 1 } else { 2 }).collect();
             let text: Vec<u8> = [layer(&a, w), layer(&a, w + 1)].concat().iter().map(|&e| if e { 1 } else { 3 }).collect();
