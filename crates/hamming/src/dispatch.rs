@@ -85,10 +85,12 @@ pub struct Work {
 }
 
 impl Work {
-    /// Stretches of a text, at most 65,536 symbols together, from which shares are measured.
+    /// Stretches of a text, at most 65,536 symbols together and a 32nd of a text that is not short, from which shares are
+    /// measured.
     pub fn samples<S>(text: &[S]) -> impl Iterator<Item = &[S]> {
         let step = text.len().div_ceil(16).max(1);
-        text.chunks(step).map(|part| &part[..part.len().min(4096)])
+        let some = (step / 32).clamp(256, 4096);
+        text.chunks(step).map(move |part| &part[..part.len().min(some)])
     }
 
     /// Measures a text of `len` symbols by the codes of its [samples](Work::samples).
