@@ -34,8 +34,8 @@ pub struct Costs {
     pub pairs_fixed: f64,
 }
 
-/// The constants in use. *Tuned*: bench `hamming/crossover`; only their ratios decide.
-pub const COSTS: Costs = Costs {
+/// With AVX-512. *Tuned*: bench `hamming`, tables `dispatch` and `long`; only their ratios decide.
+const AVX512: Costs = Costs {
     definition: 0.7,
     vertical: 0.0117,
     vertical_letter: 0.02,
@@ -50,6 +50,31 @@ pub const COSTS: Costs = Costs {
     pairs: 0.97,
     pairs_fixed: 7.0,
 };
+
+/// With AVX2, on the same machine.
+#[cfg(target_arch = "x86_64")]
+const AVX2: Costs = Costs { bitsliced: 0.0026, ..AVX512 };
+
+/// With neither, on the same machine.
+const PLAIN: Costs = Costs {
+    vertical: 0.0148,
+    bitsliced: 0.0058,
+    bitsliced_letter: 0.03,
+    bitsliced_shift: 0.02,
+    bitsliced_fixed: 2.3,
+    ..AVX512
+};
+
+/// The constants for this machine's instruction set.
+pub fn costs() -> &'static Costs {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::Arch::new() {
+        pulp::Arch::V4(_) => return &AVX512,
+        pulp::Arch::V3(_) => return &AVX2,
+        _ => {}
+    }
+    &PLAIN
+}
 
 /// Pairs of symbols below which nothing beats comparing them: set-up costs more. An estimate: no
 /// bench has texts this short.
@@ -114,7 +139,7 @@ impl Work {
 
     /// Cost of one letter and fixed cost of an engine, nanoseconds per alignment.
     fn costs(&self, engine: Engine) -> (Box<dyn Fn(f64, f64) -> f64>, f64) {
-        let (m, n) = (self.pattern_len as f64, self.alignments.max(1) as f64);
+        let (m, n, costs) = (self.pattern_len as f64, self.alignments.max(1) as f64, costs());
         // Blocks overlap by the pattern, or the piece of it that is counted together, which tables pay again.
         let overlap = |block: usize, piece: f64| {
             let block = n.min(block as f64);
@@ -122,32 +147,32 @@ impl Work {
         };
         let pieces = (m / bitsliced::PIECE as f64).ceil();
         match engine {
-            Engine::Definition => (Box::new(|a, _| a * COSTS.definition), 0.0),
+            Engine::Definition => (Box::new(move |a, _| a * costs.definition), 0.0),
             Engine::Vertical => {
-                let letter = COSTS.vertical_letter * overlap(vertical::BLOCK, m);
-                (Box::new(move |a, _| a * COSTS.vertical + letter), COSTS.vertical_fixed)
+                let letter = costs.vertical_letter * overlap(vertical::BLOCK, m);
+                (Box::new(move |a, _| a * costs.vertical + letter), costs.vertical_fixed)
             }
             Engine::Bitsliced | Engine::Auto => {
                 // Tables of a letter are made for every piece where it occurs, counts written once for 64 letters.
                 let overlap = overlap(bitsliced::BLOCK, bitsliced::PIECE as f64);
                 let cost = move |a: f64, _| {
                     let here = a.min(pieces);
-                    let table = COSTS.bitsliced_letter + COSTS.bitsliced_shift * (a / here.max(1.0)).min(8.0);
-                    a * COSTS.bitsliced + (table * overlap + COSTS.bitsliced_fixed / 64.0) * here
+                    let table = costs.bitsliced_letter + costs.bitsliced_shift * (a / here.max(1.0)).min(8.0);
+                    a * costs.bitsliced + (table * overlap + costs.bitsliced_fixed / 64.0) * here
                 };
-                (Box::new(cost), COSTS.bitsliced_fixed * pieces)
+                (Box::new(cost), costs.bitsliced_fixed * pieces)
             }
             Engine::Fft => {
                 let length = fft::transform_len(self.pattern_len) as f64;
-                let precision = if self.single_precision { 1.0 } else { COSTS.fft_double };
+                let precision = if self.single_precision { 1.0 } else { costs.fft_double };
                 // Short texts pay for a whole transform, and every text for those of the pattern.
                 let blocks = (n / (length - m + 1.0)).ceil() + 1.0;
                 let scale = precision * blocks * length / n * length.log2() / 14.0;
-                (Box::new(move |_, _| COSTS.fft_letter * scale), COSTS.fft_fixed * scale)
+                (Box::new(move |_, _| costs.fft_letter * scale), costs.fft_fixed * scale)
             }
             Engine::Pairs => {
                 let block = n.min(crate::pairs::BLOCK as f64);
-                (Box::new(|a, f| a * f * COSTS.pairs), COSTS.pairs_fixed * (block + m) / block)
+                (Box::new(move |a, f| a * f * costs.pairs), costs.pairs_fixed * (block + m) / block)
             }
         }
     }

@@ -26,13 +26,19 @@ pub(crate) fn match_bytes<S: Simd, const RULE: u8>(simd: S, own: [u8; 2], codes:
         }
     }
     let _ = simd;
+    let every = |byte: u8| u64::from(byte) * 0x0101_0101_0101_0101;
+    let (a, b) = (every(own[0]), every(own[1]));
+    // The lowest bit of each byte that is not zero.
+    let some = |x: u64| (((x & every(0x7f)) + every(0x7f)) | x) >> 7 & every(1);
     let mut out = 0;
     for (byte, eight) in codes.as_chunks::<8>().0.iter().enumerate() {
-        let mut marks = [0_u8; 8];
-        for i in 0..8 {
-            marks[i] = u8::from(matches::<RULE>(u32::from(own[0]), u32::from(own[1]), u32::from(eight[i])));
-        }
-        out |= gather(marks) << (8 * byte);
+        let v = u64::from_le_bytes(*eight);
+        let marks = match RULE {
+            EQUAL => some(v ^ a) ^ every(1),
+            EITHER => (some(v ^ a) & some(v ^ b)) ^ every(1),
+            _ => some(v & a),
+        };
+        out |= gather(marks.to_le_bytes()) << (8 * byte);
     }
     out
 }
@@ -208,14 +214,18 @@ pub(crate) fn unpack<S: Simd, const W: usize>(
         }
     }
     let _ = simd;
-    if let Some(base) = base {
-        out.fill(base);
-    }
-    for (p, plane) in planes.iter().enumerate() {
-        let (low, high) = (plane[w] as u32, (plane[w] >> 32) as u32);
-        for bit in 0..32 {
-            out[bit] = out[bit].wrapping_sub(if low & 1 << bit == 0 { 0 } else { 1 << p });
-            out[bit + 32] = out[bit + 32].wrapping_sub(if high & 1 << bit == 0 { 0 } else { 1 << p });
+    // Eight lanes at a time, a byte each: the byte of bits eight times over, one bit kept of each, and made the lowest.
+    for (byte, part) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let mut counts = [0_u64; 2];
+        for (p, plane) in planes.iter().enumerate() {
+            let bits = (plane[w] >> (8 * byte) & 0xff).wrapping_mul(0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
+            let set = (bits + 0x7f7f_7f7f_7f7f_7f7f) >> 7 & 0x0101_0101_0101_0101;
+            counts[p / 8] += set << (p % 8);
+        }
+        let (low, high) = (counts[0].to_le_bytes(), counts[1].to_le_bytes());
+        for i in 0..8 {
+            let count = u32::from(low[i]) | u32::from(high[i]) << 8;
+            part[i] = base.unwrap_or(part[i]).wrapping_sub(count);
         }
     }
 }

@@ -191,7 +191,7 @@ impl<S: Symbol> Plan<S> {
 
     /// What would run on this text: engines, letters, predicted nanoseconds per alignment; nothing is computed.
     ///
-    /// *Tuned* constants of [`crate::dispatch::COSTS`], measured by the bench `hamming`; only their ratios decide.
+    /// *Tuned* constants of [`crate::dispatch::costs`], measured by the bench `hamming`; only their ratios decide.
     pub fn explain(&self, text: &[S]) -> Vec<EngineCost> {
         let work = self.work(&self.relation.classes, text);
         let parts = if self.engine == Engine::Auto { work.choose() } else { work.all(self.engine) };

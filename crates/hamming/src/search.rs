@@ -227,7 +227,7 @@ impl<S: Symbol> Search<S> {
             let matching: f64 = own.pattern.iter().flatten().map(|&l| share[l as usize]).sum::<f64>() / m;
             let symbols = m.min((k + 4.0 * k.sqrt() + 16.0) / (1.0 - matching).max(1e-6));
             let counting: f64 = Work::of_shares(&own, &share, len).choose().iter().map(|p| p.predicted).sum();
-            symbols * crate::dispatch::COSTS.bitsliced < counting
+            symbols * crate::dispatch::costs().bitsliced < counting
         })
     }
 }

@@ -416,7 +416,7 @@ fn the_dispatcher_changes_engine_with_the_pattern_length() {
         Plan::new(&text[..m], &Options::default()).unwrap().distances(&text[..n]).unwrap().report.path()
     };
     assert_eq!(path(10, 60), "definition");
-    assert_eq!(path(8, 200_000), "bitsliced");
+    assert!(matches!(&*path(8, 200_000), "bitsliced" | "vertical"), "by instruction set");
     assert_eq!(path(1_000, 200_000), "bitsliced");
     assert_eq!(path(50_000, 200_000), "fft");
 }

@@ -20,7 +20,7 @@ fn map(value: Value) -> Map<String, Value> {
 
 pub fn info(session: &Session) -> Answer {
     let features: Vec<&str> = cpu_features();
-    let costs = samplewise_hamming::dispatch::COSTS;
+    let costs = samplewise_hamming::dispatch::costs();
     let constants = json!({
         "hamming": {
             "definition": costs.definition, "vertical": costs.vertical, "vertical_letter": costs.vertical_letter,
