@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use samplewise::hamming::differences::{Counting, histogram};
-use samplewise::hamming::{Alphabet, Approximate, Engine, Options, Plan, Query, Search};
+use samplewise::hamming::{Alphabet, Approximate, Block, Engine, Options, Plan, Query, Search};
 use samplewise::linalg::fft::{Complex, FftReal};
 use samplewise::linalg::random::{Streams, below, uniform};
 use samplewise_testkit::{fixtures, generate::random_text};
@@ -130,8 +130,16 @@ fn short_patterns((name, text): &(String, Vec<u8>)) {
             &format!("all distances, {name}, m = {m} ({path})"),
             11,
             vec![
+                (
+                    "for_each_block",
+                    Box::new(|| {
+                        let mut sum = 0;
+                        let add = |b: Block<'_>| sum += b.distances.iter().map(|&d| u64::from(d)).sum::<u64>();
+                        drop(plan.for_each_block(text, &mut (), add));
+                        black_box(sum);
+                    }),
+                ),
                 ("distances_into", Box::new(|| drop(plan.distances_into(text, &mut out)))),
-                ("distances", Box::new(|| drop(plan.distances(text)))),
                 (
                     "triple_accel",
                     Box::new(|| drop(black_box(Box::new(peer(&pattern, text).map(u64::from).sum::<u64>())))),

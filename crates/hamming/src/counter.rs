@@ -12,8 +12,11 @@ use crate::plan::Engine;
 use crate::pool::Pool;
 use crate::{bitsliced, definition, fft, pairs, vertical};
 
-/// Alignments between two looks at the observer; few enough that what one engine wrote is in the cache for the next.
-const STRIDE: usize = 1 << 18;
+/// Alignments between two looks at the observer on one thread: few enough that what one engine wrote is in the cache for
+/// the next, and for who takes it.
+const STRIDE: usize = 1 << 16;
+/// The same for each of several threads, which are woken for every stride.
+const SHARED_STRIDE: usize = 1 << 19;
 
 /// The engines for the letters of one pattern, and what they did so far.
 pub(crate) struct Counter {
@@ -38,7 +41,9 @@ impl Counter {
     /// Alignments that are worth counting at a time.
     pub fn stride(&self) -> usize {
         let m = self.pattern_len;
-        self.kernels.iter().map(|k| k.block(m)).max().map_or(STRIDE, |block| STRIDE.max(4 * block)).max(m)
+        let threads = rayon::current_num_threads();
+        let stride = if threads == 1 { STRIDE } else { SHARED_STRIDE * threads };
+        self.kernels.iter().map(|k| k.block(m)).max().map_or(stride, |block| stride.max(4 * block)).max(m)
     }
 
     /// Name of the first engine.
@@ -112,34 +117,42 @@ impl Kernel {
         base: Option<u32>,
         out: &mut [u32],
     ) -> Option<Certificate> {
-        let block = self.block(m);
-        let parts = out.par_chunks_mut(block).enumerate().map(|(b, part)| {
+        let work = |(text, part): (&[C], &mut [u32])| {
             if let Some(base) = base
                 && !matches!(self, Kernel::Bitsliced(..))
             {
                 part.fill(base);
             }
-            (&codes[b * block..b * block + part.len() + m - 1], part)
-        });
-        match self {
-            Kernel::Definition(letters) => {
-                parts.for_each(|(text, part)| definition::subtract_matches(letters, text, part));
+            match self {
+                Kernel::Definition(letters) => definition::subtract_matches(letters, text, part),
+                Kernel::Vertical(prepared, pool) => {
+                    pool.with(|scratch| prepared.subtract_matches(text, part, scratch));
+                }
+                Kernel::Bitsliced(prepared, pool) => {
+                    pool.with(|scratch| prepared.subtract_matches(text, base, part, scratch));
+                }
+                Kernel::Pairs(lists) => {
+                    lists.subtract_matches(text, part);
+                }
+                Kernel::Fft(prepared, pool) => {
+                    return Some(pool.with(|scratch| prepared.subtract_matches(text, part, scratch)));
+                }
             }
-            Kernel::Vertical(prepared, pool) => parts.for_each(|(text, part)| {
-                pool.with(|scratch| prepared.subtract_matches(text, part, scratch));
-            }),
-            Kernel::Bitsliced(prepared, pool) => parts.for_each(|(text, part)| {
-                pool.with(|scratch| prepared.subtract_matches(text, base, part, scratch));
-            }),
-            Kernel::Pairs(lists) => parts.for_each(|(text, part)| {
-                lists.subtract_matches(text, part);
-            }),
-            Kernel::Fft(prepared, pool) => {
-                let certificates =
-                    parts.map(|(text, part)| pool.with(|scratch| prepared.subtract_matches(text, part, scratch)));
-                return Some(certificates.reduce(Certificate::default, Certificate::and));
-            }
+            None
+        };
+        let block = self.block(m);
+        let symbols = |b: usize, len: usize| &codes[b * block..b * block + len + m - 1];
+        let both = |x: Option<Certificate>, y: Option<Certificate>| match (x, y) {
+            (Some(x), Some(y)) => Some(x.and(y)),
+            (x, y) => x.or(y),
+        };
+        // One thread needs no other, which would have to be woken.
+        if rayon::current_num_threads() == 1 || out.len() <= block {
+            let parts = out.chunks_mut(block).enumerate();
+            parts.map(|(b, part)| work((symbols(b, part.len()), part))).fold(None, both)
+        } else {
+            let parts = out.par_chunks_mut(block).enumerate();
+            parts.map(|(b, part)| work((symbols(b, part.len()), part))).reduce(|| None, both)
         }
-        None
     }
 }

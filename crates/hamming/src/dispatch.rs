@@ -41,8 +41,8 @@ const AVX512: Costs = Costs {
     vertical_letter: 0.02,
     vertical_fixed: 0.45,
     bitsliced: 0.0018,
-    bitsliced_letter: 0.01,
-    bitsliced_shift: 0.008,
+    bitsliced_letter: 0.004,
+    bitsliced_shift: 0.0042,
     bitsliced_fixed: 0.3,
     fft_letter: 1.3,
     fft_fixed: 3.8,
@@ -75,6 +75,9 @@ pub fn costs() -> &'static Costs {
     }
     &PLAIN
 }
+
+/// Longest transform that the caches hold.
+const FFT_CACHED: f64 = (1 << 20) as f64;
 
 /// Pairs of symbols below which nothing beats comparing them: set-up costs more. An estimate: no
 /// bench has texts this short.
@@ -165,6 +168,8 @@ impl Work {
             Engine::Fft => {
                 let length = fft::transform_len(self.pattern_len) as f64;
                 let precision = if self.single_precision { 1.0 } else { costs.fft_double };
+                // Transforms beyond the caches wait for memory.
+                let precision = if length > FFT_CACHED { 2.0 * precision } else { precision };
                 // Short texts pay for a whole transform, and every text for those of the pattern.
                 let blocks = (n / (length - m + 1.0)).ceil() + 1.0;
                 let scale = precision * blocks * length / n * length.log2() / 14.0;

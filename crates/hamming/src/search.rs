@@ -94,7 +94,7 @@ struct Needle {
     required: Vec<bool>,
 }
 
-/// Positions between two looks at the observer.
+/// Positions between two looks at the observer, for each thread.
 const STRIDE: usize = 1 << 20;
 
 impl Search<u8> {
@@ -255,7 +255,7 @@ impl<S: Symbol> Scan<'_, S> {
     /// Positions that are worth searching at a time.
     pub fn stride(&self) -> usize {
         match &self.work {
-            Method::Bounded(..) => STRIDE.max(self.search.longest()),
+            Method::Bounded(..) => (STRIDE * rayon::current_num_threads()).max(self.search.longest()),
             Method::Counting(counters) => counters.iter().map(|c| c.0.stride()).max().unwrap_or(STRIDE),
         }
     }
@@ -278,17 +278,21 @@ impl<S: Symbol> Scan<'_, S> {
         let longest = self.search.longest();
         match &mut self.work {
             Method::Bounded(prepared, pool) => {
-                let blocks: Vec<Vec<Found>> = (0..span.div_ceil(bounded::BLOCK))
-                    .into_par_iter()
-                    .map(|block| {
-                        let first = block * bounded::BLOCK;
-                        let span = bounded::BLOCK.min(span - first);
-                        let part = &codes[first..(first + span + longest - 1).min(codes.len())];
-                        let mut found = pool.with(|scratch| prepared.find(part, span, scratch));
-                        found.iter_mut().for_each(|f| f.position += first);
-                        found
-                    })
-                    .collect();
+                let block = |block: usize| {
+                    let first = block * bounded::BLOCK;
+                    let span = bounded::BLOCK.min(span - first);
+                    let part = &codes[first..(first + span + longest - 1).min(codes.len())];
+                    let mut found = pool.with(|scratch| prepared.find(part, span, scratch));
+                    found.iter_mut().for_each(|f| f.position += first);
+                    found
+                };
+                let many = span.div_ceil(bounded::BLOCK);
+                // One thread needs no other, which would have to be woken.
+                let blocks: Vec<Vec<Found>> = if rayon::current_num_threads() == 1 {
+                    (0..many).map(block).collect()
+                } else {
+                    (0..many).into_par_iter().map(block).collect()
+                };
                 hits.extend(blocks.into_iter().flatten().map(|found| hit(&self.needles, found)));
             }
             Method::Counting(counters) => {
