@@ -299,6 +299,16 @@ fn sequences_come_and_go_in_every_form() {
     let bad = run(&["hamming", &at("reads.fq"), "7", "--literal", "--tokens"]);
     let told = String::from_utf8_lossy(&bad.stderr).into_owned();
     assert!(bad.status.code() == Some(1) && told.contains("token 0 is \"ACGTACGT\""), "{told}");
+    // Positions that must match.
+    let hits = |more: &[&str]| {
+        let call = ["hamming", &at("reads.fq"), "ACGA", "--literal", "--max-distance", "1"];
+        json(&[&call[..], more].concat())["result"]["hits"].as_array().unwrap().len()
+    };
+    assert_eq!((hits(&[]), hits(&["--required", "3..4"])), (3, 1));
+    assert_eq!(
+        run(&["hamming", "x", "ACG", "--literal", "--max-distance", "1", "--required", "2..4"]).status.code(),
+        Some(1)
+    );
     // An alignment, line by line.
     let shown = run(&["hamming", &at("reads.fq"), "TTTC", "--literal", "--both-strands", "--best", "1", "--show", "1"]);
     let shown = String::from_utf8(shown.stdout).unwrap();
@@ -329,6 +339,7 @@ fn what_is_not_there_yet_is_refused() {
         &["hamming", "a", "b", "--epsilon", "1.5"][..],
         &["hamming", "a", "b", "--epsilon", "0.1", "--max-distance", "3"],
         &["hamming", "a", "b", "--tokens", "--both-strands"],
+        &["hamming", "a", "b", "--max-distance", "2", "--required", "3..3"],
         &["hamming", "a", "b", "--wildcard", "NN"],
         &["hamming", "a", "b", "--engine", "sumset"],
         &["sensitivity", "a", "--stream"],

@@ -3,6 +3,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Read, Seek, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use samplewise_hamming::{
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Report positions with at most this many mismatches.
     #[arg(long)]
     max_distance: Option<u32>,
+    /// With --max-distance: positions of the pattern that must match, such as 20..23 for a PAM.
+    #[arg(long, requires = "max_distance", value_parser = range)]
+    required: Option<Range<usize>>,
     /// Distances within a factor 1 ± EPSILON; holds one record in memory.
     #[arg(long, conflicts_with_all = ["max_distance", "best"])]
     epsilon: Option<f64>,
@@ -127,6 +131,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         _ if a.text == Path::new("-") => "alignments are shown for files only\n".into(),
         many => view(a, options, patterns, &hits[..many]).unwrap_or_default(),
     })
+}
+
+fn range(text: &str) -> Result<Range<usize>, String> {
+    let ends = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
+    ends.filter(|r| r.start < r.end).ok_or_else(|| "wanted is FIRST..END with FIRST below END".to_owned())
 }
 
 /// From bytes to symbols, piece by piece.
@@ -221,7 +230,9 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         let wrong = |e: HammingError| bad(format!("{}: {e}", a.pattern.display()));
         let mut sums = Sums::default();
         if let Some(k) = a.max_distance {
-            let queries: Vec<Query<'_, S>> = patterns.iter().map(|(_, p)| Query::new(p, k)).collect();
+            let required = a.required.clone().unwrap_or(0..0);
+            let queries: Vec<Query<'_, S>> =
+                patterns.iter().map(|(_, p)| Query::new(p, k).requiring(required.clone())).collect();
             self.search(&(self.search)(&queries).map_err(wrong)?, &patterns, &mut sums)?;
         } else {
             let mut strands = Vec::new();
@@ -487,7 +498,8 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         Ok(Answer {
             parameters: json!({"text": a.text, "pattern": a.pattern, "alphabet": a.alphabet, "tokens": a.tokens,
                 "wildcard": a.wildcard, "wildcard_meaning": a.wildcard_meaning, "engine": a.engine,
-                "both_strands": a.both_strands, "max_distance": a.max_distance, "best": a.best,
+                "both_strands": a.both_strands, "max_distance": a.max_distance,
+                "required": a.required.as_ref().map(|r| [r.start, r.end]), "best": a.best,
                 "epsilon": a.epsilon, "delta": a.delta}),
             result: json!({"alignments": sums.alignments, "minimum": minimum,
                 "hits": hits_wanted.then(|| sums.hits.iter().map(object).collect::<Vec<Value>>()),
