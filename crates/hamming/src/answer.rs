@@ -70,10 +70,45 @@ impl Answer {
 
     /// How many alignments have each distance, from 0 to the largest that occurs.
     pub fn histogram(&self) -> Vec<u64> {
-        let mut out = vec![0; self.distances.iter().max().map_or(0, |&d| d as usize + 1)];
-        self.distances.iter().for_each(|&d| out[d as usize] += 1);
+        let mut out = Vec::new();
+        count_distances(&self.distances, &mut out);
         out
     }
+}
+
+/// Adds how many of some alignments have each distance, to counts that grow as needed; returns the smallest and the largest.
+pub fn count_distances(distances: &[u32], counts: &mut Vec<u64>) -> Option<(u32, u32)> {
+    let (least, most) = pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || distances.iter().fold((u32::MAX, 0), |(least, most), &d| (least.min(d), most.max(d))),
+    );
+    if distances.is_empty() {
+        return None;
+    }
+    let (first, bins) = (least as usize, (most - least) as usize + 1);
+    if counts.len() < first + bins {
+        counts.resize(first + bins, 0);
+    }
+    // Neighbours are often equal, and a counter waits for its last increment: eight sets of counters take turns.
+    let (eights, rest) = distances.as_chunks::<8>();
+    if bins <= 1 << 10 && eights.len() > 4 * bins {
+        let mut sets = vec![[0_u32; 8]; bins];
+        for part in eights.chunks(1 << 28) {
+            for eight in part {
+                for (set, &d) in eight.iter().enumerate() {
+                    sets[d as usize - first][set] += 1;
+                }
+            }
+            for (count, set) in counts[first..].iter_mut().zip(&mut sets) {
+                *count += set.iter().map(|&c| u64::from(c)).sum::<u64>();
+                *set = [0; 8];
+            }
+        }
+        rest.iter().for_each(|&d| counts[d as usize] += 1);
+    } else {
+        distances.iter().for_each(|&d| counts[d as usize] += 1);
+    }
+    Some((least, most))
 }
 
 /// A stretch of distances, handed over as soon as it is known.

@@ -51,7 +51,7 @@ pub mod stream;
 mod tables;
 pub mod vertical;
 
-pub use answer::{Answer, Block, EngineCost, Report};
+pub use answer::{Answer, Block, EngineCost, Report, count_distances};
 pub use approx::{Approximate, Approximation, Method};
 pub use error::HammingError;
 pub use plan::{Engine, Options, Plan};

@@ -31,7 +31,7 @@ pub struct Stream<'p, S: Symbol = u8> {
 }
 
 /// Symbols that are collected before engines are chosen and counting begins.
-const FIRST: usize = 1 << 20;
+const FIRST: usize = 1 << 18;
 
 impl<'p, S: Symbol> Stream<'p, S> {
     /// Nothing pushed yet.

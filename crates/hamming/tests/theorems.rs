@@ -168,10 +168,14 @@ proptest! {
         }
         prop_assert!(stream.finish(&mut take).unwrap().complete);
         prop_assert_eq!(&distances, &whole.distances);
-        prop_assert_eq!(Some(valid), whole.valid);
+        prop_assert_eq!(Some(&valid), whole.valid.as_ref());
         let mut into = vec![7; whole.distances.len()];
         plan.distances_into(&text, &mut into).unwrap();
         prop_assert_eq!(&into, &whole.distances);
+        let mut counts = vec![0_u64; m + 1];
+        whole.distances.iter().for_each(|&d| counts[d as usize] += 1);
+        counts.truncate(counts.iter().rposition(|&c| c > 0).unwrap() + 1);
+        prop_assert_eq!(whole.histogram(), counts);
         let mut blocks = Vec::new();
         plan.for_each_block(&text, &mut (), |b| blocks.extend_from_slice(b.distances)).unwrap();
         prop_assert_eq!(blocks, into);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use samplewise_hamming::{
     Alphabet, Approximate, Block, Engine, HammingError, Hit, Method, Options, Plan, Query, Search, SearchStream,
-    Stream, Symbol, WildcardMeaning, reverse_complement,
+    Stream, Symbol, WildcardMeaning, count_distances, reverse_complement,
 };
 use samplewise_linalg::observe::{Observer as _, Progress};
 use samplewise_linalg::random::Streams;
@@ -546,16 +546,7 @@ impl Sums {
             valid: block.valid.map(|v| v[i]),
         };
         self.alignments += block.distances.len();
-        let (mut least, mut most) = (u32::MAX, 0);
-        for &d in block.distances {
-            (least, most) = (least.min(d), most.max(d));
-        }
-        if histogram.len() <= most as usize {
-            histogram.resize(most as usize + 1, 0);
-        }
-        for &d in block.distances {
-            histogram[d as usize] += 1;
-        }
+        let Some((least, _)) = count_distances(block.distances, histogram) else { return };
         if self.minimum.as_ref().is_none_or(|m| least <= m.distance)
             && let Some(i) = block.distances.iter().position(|&d| d == least)
         {
