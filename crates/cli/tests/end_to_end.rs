@@ -285,6 +285,9 @@ fn sequences_come_and_go_in_every_form() {
         })
         .collect();
     assert!(whole == parts && whole.len() == lambda.len() - pattern.len() + 1);
+    std::fs::write(at("twins.fa"), ">a\nACGT\n>a\nACGTT\n").unwrap();
+    json(&["hamming", &at("twins.fa"), "AC", "--literal", "--out", &at("twins")]);
+    assert_eq!(std::fs::read_dir(at("twins")).unwrap().count(), 2);
     // Reads, and integers.
     std::fs::write(at("reads.fq"), "@r1 a\nACGTACGT\n+\nIIIIIIII\n@r2\nGGACGA\n+\nIIIIII\n").unwrap();
     let reads = json(&["hamming", &at("reads.fq"), "ACGA", "--literal", "--max-distance", "0"]);

@@ -195,7 +195,12 @@ impl<S: Symbol> Plan<S> {
     ) -> Option<usize> {
         let classes = &self.relation.classes;
         let mut rng = streams.stream(1);
-        let first = &order[..order.len().min(PILOT)];
+        // Positions of its own, so that the size does not depend on the sample that it is the size of.
+        let first: Vec<u32> = if order.is_empty() {
+            Vec::new()
+        } else {
+            (0..PILOT).map(|_| order[below(&mut rng, order.len())]).collect()
+        };
         let mut shares: Vec<f64> = (0..PILOT)
             .map(|_| {
                 let at = below(&mut rng, alignments);

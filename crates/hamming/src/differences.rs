@@ -42,8 +42,9 @@ pub struct Differences {
 /// *Tuned*, bench `hamming/differences`: nanoseconds per pair, and per point of the transforms for each unit of `log₂ N`.
 const PAIR: f64 = 1.0;
 const POINT: f64 = 0.45;
-/// Longest histogram: 2 GiB of transforms.
-const LONGEST: u64 = 1 << 26;
+/// Longest histogram, 128 MiB for each thread; and longest by FFT, about 1 GiB of transforms.
+const LONGEST: u64 = 1 << 24;
+const LONGEST_FFT: u64 = 1 << 22;
 
 /// Pairs of an event of `a` and an event of `b` for each difference `first ≤ a − b < first + width` (row HAM-12). Events
 /// are integers in any order, repeated ones count as often. Cost: a sort, and then one step per pair or one FFT of length
@@ -57,8 +58,8 @@ const LONGEST: u64 = 1 << 26;
 /// ```
 ///
 /// # Errors
-/// [`HammingError::EmptyText`] without events, [`HammingError::OptionOutOfRange`] for a width of 0 or above 2^26, or
-/// events that lie so far apart that differences overflow.
+/// [`HammingError::EmptyText`] without events, [`HammingError::OptionOutOfRange`] for a width of 0 or above 2^24, or
+/// events that lie so far apart that differences overflow; [`HammingError::EngineUnsuitable`] for the FFT above 2^22.
 pub fn histogram(
     a: &[i64],
     b: &[i64],
@@ -70,8 +71,12 @@ pub fn histogram(
         return Err(HammingError::EmptyText);
     }
     if width == 0 || width > LONGEST {
-        let allowed = "1 to 67108864";
+        let allowed = "1 to 16777216";
         return Err(HammingError::OptionOutOfRange { option: "width", value: width as f64, allowed });
+    }
+    if width > LONGEST_FFT && counting == Counting::Fft {
+        let reason = "the transforms of a histogram of more than 4194304 differences would take gibibytes";
+        return Err(HammingError::EngineUnsuitable { engine: "fft", reason });
     }
     let safe = -(1 << 60)..1 << 60;
     for (option, events) in [("a", a), ("b", b), ("first", &[first][..])] {
@@ -91,7 +96,7 @@ pub fn histogram(
     let by_pairs = pairs as f64 * PAIR;
     let by_fft = (2 * blocks.list.len() + 1) as f64 * blocks.len as f64 * POINT * (blocks.len as f64).log2();
     let fft = match counting {
-        Counting::Auto => by_fft < by_pairs,
+        Counting::Auto => by_fft < by_pairs && width as u64 <= LONGEST_FFT,
         Counting::Pairs => false,
         Counting::Fft => true,
     };
@@ -196,7 +201,8 @@ impl Blocks {
             sum.iter_mut().zip(x.iter().zip(&y)).for_each(|(s, (x, y))| *s += x * y.conj());
         };
         // A fixed number of partial sums, so that rounding does not depend on the threads.
-        let group = self.list.len().div_ceil(16).max(1);
+        let parts = ((1 << 25) / self.len).clamp(1, 16);
+        let group = self.list.len().div_ceil(parts).max(1);
         let partial: Vec<Vec<Complex<f64>>> = self
             .list
             .par_chunks(group)

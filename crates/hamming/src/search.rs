@@ -175,7 +175,8 @@ impl<S: Symbol> Search<S> {
         let classes = &self.relation.classes;
         let share = shares(classes, Work::samples(text).map(|part| self.relation.encode_full(part)));
         // Needles that cannot have a hit are left out.
-        let needles: Vec<&Needle> = self.needles.iter().filter(|n| n.absent <= n.max_distance).collect();
+        let needles: Vec<&Needle> =
+            self.needles.iter().filter(|n| n.absent <= n.max_distance.min(n.place.len() as u32)).collect();
         let bounded = match self.engine {
             Engine::Auto => self.bounded_pays(&needles, &share, text.len()),
             engine => engine == Engine::Bitsliced && classes.len() <= bounded::LETTERS,

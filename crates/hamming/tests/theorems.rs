@@ -485,6 +485,23 @@ fn bad_input_is_an_error_and_answers_agree_with_each_other() {
     let dna = Options { alphabet: Alphabet::Dna, ..Options::default() };
     let second = Search::both_strands(&[Query::new(b"ACGT", 0), Query::new(b"AXGT", 0)], &dna).unwrap_err();
     assert!(matches!(second, HammingError::UnknownSymbol { symbol: 'X', position: 1, .. }), "{second}");
+    // A pattern of wildcards alone, and one that can never match, with the largest distance there is.
+    let wild =
+        |wildcard_meaning, engine| Options { wildcard: Some(b'N'), wildcard_meaning, engine, ..Options::default() };
+    for engine in Engine::ALL {
+        let all = Plan::new(b"NNN", &wild(WildcardMeaning::Match, engine)).unwrap().distances(&[b'A'; 9_000]).unwrap();
+        assert!(all.distances == vec![0; 8_998], "{engine:?}");
+    }
+    let query = |required| [Query::new(b"ANT".as_slice(), u32::MAX).requiring(required)];
+    let find = |required, meaning| {
+        Search::new(&query(required), &wild(meaning, Engine::Auto)).unwrap().find(b"ACGTACG").hits.len()
+    };
+    assert_eq!(find(0..0, WildcardMeaning::Mismatch), 5);
+    assert_eq!(find(1..2, WildcardMeaning::Mismatch), 0);
+    assert_eq!(find(0..2, WildcardMeaning::Match), 2);
+    let wide = histogram(&[1], &[1], 0, 1 << 23, Counting::Fft).unwrap_err();
+    assert!(matches!(wide, HammingError::EngineUnsuitable { engine: "fft", .. }));
+    assert_eq!(histogram(&[1], &[1], 0, 1 << 23, Counting::Auto).unwrap().counts[0], 1);
     let buffer = plan(b"ACGT", Alphabet::Dna).unwrap().distances_into(b"ACGTA", &mut [0; 3]).unwrap_err();
     assert_eq!(buffer, HammingError::BufferLength { given: 3, needed: 2 });
     let empty = plan(b"ACGT", Alphabet::Dna).unwrap().overhanging_distances(b"").unwrap_err();

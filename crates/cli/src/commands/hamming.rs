@@ -1,6 +1,6 @@
 //! `samplewise hamming`: one pass over the text in constant memory.
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Read, Seek, Write};
 use std::ops::Range;
@@ -600,6 +600,8 @@ struct Outputs<'a> {
     /// The only vector so far; a second one makes `path` a folder.
     first: Option<(String, Spool)>,
     folder: bool,
+    /// Names given, so that records of one name do not overwrite each other.
+    used: HashMap<String, usize>,
 }
 
 struct Spool {
@@ -610,7 +612,7 @@ struct Spool {
 
 impl<'a> Outputs<'a> {
     fn new(path: Option<&'a Path>, names: &'a [&'a str], strands: usize) -> Self {
-        Self { path, names, strands, open: BTreeMap::new(), first: None, folder: false }
+        Self { path, names, strands, open: BTreeMap::new(), first: None, folder: false, used: HashMap::new() }
     }
 
     fn write(&mut self, number: usize, values: impl Iterator<Item = Number>) -> Result<(), Failure> {
@@ -646,6 +648,11 @@ impl<'a> Outputs<'a> {
             }
             if self.strands > 1 {
                 name += if strands[number].reverse { ".minus" } else { ".plus" };
+            }
+            let used = self.used.entry(name.clone()).or_default();
+            *used += 1;
+            if *used > 1 {
+                name = format!("{name}.{used}");
             }
             if !self.folder && self.first.is_none() {
                 self.first = Some((name, spool));
