@@ -10,7 +10,7 @@ use crate::fft::Certificate;
 use crate::pairs::Lists;
 use crate::plan::Engine;
 use crate::pool::Pool;
-use crate::{bitsliced, definition, fft, pairs, vertical};
+use crate::{bitsliced, definition, fft, ntt, pairs, vertical};
 
 /// Alignments between two looks at the observer on one thread: few enough that what one engine wrote is in the cache for
 /// the next, and for who takes it.
@@ -83,7 +83,8 @@ enum Kernel {
     Definition(Classes),
     Vertical(vertical::Prepared, Pool<vertical::Scratch>),
     Bitsliced(bitsliced::Prepared, Pool<bitsliced::Scratch>),
-    Fft(fft::Prepared, Pool<fft::Scratch>),
+    Fft(Box<fft::Prepared>, Pool<fft::Scratch>),
+    Ntt(ntt::Prepared, Pool<ntt::Scratch>),
     Pairs(Lists),
 }
 
@@ -93,7 +94,8 @@ impl Kernel {
             Engine::Definition => Kernel::Definition(letters),
             Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters), Pool::default()),
             Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(bitsliced::Prepared::new(letters), Pool::default()),
-            Engine::Fft => Kernel::Fft(fft::Prepared::new(letters), Pool::default()),
+            Engine::Fft => Kernel::Fft(Box::new(fft::Prepared::new(letters)), Pool::default()),
+            Engine::Ntt => Kernel::Ntt(ntt::Prepared::new(letters), Pool::default()),
             Engine::Pairs => Kernel::Pairs(Lists::new(&letters)),
         }
     }
@@ -103,7 +105,8 @@ impl Kernel {
         match self {
             Kernel::Definition(_) | Kernel::Vertical(..) => vertical::BLOCK,
             Kernel::Bitsliced(..) => bitsliced::BLOCK,
-            Kernel::Fft(..) => fft::transform_len(m) - m + 1,
+            Kernel::Fft(prepared, _) => prepared.shape().block(),
+            Kernel::Ntt(..) => ntt::block(m),
             Kernel::Pairs(_) => pairs::BLOCK.max(m),
         }
     }
@@ -130,6 +133,9 @@ impl Kernel {
                 }
                 Kernel::Bitsliced(prepared, pool) => {
                     pool.with(|scratch| prepared.subtract_matches(text, base, part, scratch));
+                }
+                Kernel::Ntt(prepared, pool) => {
+                    pool.with(|scratch| prepared.subtract_matches(text, part, scratch));
                 }
                 Kernel::Pairs(lists) => {
                     lists.subtract_matches(text, part);

@@ -1,7 +1,7 @@
 //! The choice of engine, letter by letter: `M = Σ_c M_c`, so every letter may be counted by the engine that suits it.
 use crate::classes::{Classes, Rule};
 use crate::plan::Engine;
-use crate::{bitsliced, fft, vertical};
+use crate::{bitsliced, fft, ntt, vertical};
 
 /// Nanoseconds of the cost model, one thread.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +26,18 @@ pub struct Costs {
     pub fft_letter: f64,
     /// FFT: per text symbol at length 2^14.
     pub fft_fixed: f64,
+    /// FFT: per letter, transformed symbol and piece of the pattern beyond the first.
+    pub fft_product: f64,
     /// FFT: so many times as much in double precision.
     pub fft_double: f64,
+    /// NTT: of one transform.
+    pub ntt_transform: f64,
+    /// NTT: per letter, piece of the pattern and text symbol that is transformed.
+    pub ntt_product: f64,
+    /// NTT: of one inverse more, beyond the caches.
+    pub ntt_outside: f64,
+    /// NTT: per alignment.
+    pub ntt_fixed: f64,
     /// Pairs: per pair.
     pub pairs: f64,
     /// Pairs: per text symbol.
@@ -36,32 +46,39 @@ pub struct Costs {
 
 /// With AVX-512. *Tuned*: bench `hamming`, tables `dispatch` and `long`; only their ratios decide.
 const AVX512: Costs = Costs {
-    definition: 0.7,
-    vertical: 0.0117,
-    vertical_letter: 0.02,
-    vertical_fixed: 0.45,
-    bitsliced: 0.0018,
-    bitsliced_letter: 0.004,
-    bitsliced_shift: 0.0042,
-    bitsliced_fixed: 0.3,
-    fft_letter: 1.3,
-    fft_fixed: 3.8,
-    fft_double: 2.6,
-    pairs: 0.97,
-    pairs_fixed: 7.0,
+    definition: 0.5,
+    vertical: 0.006,
+    vertical_letter: 0.012,
+    vertical_fixed: 0.25,
+    bitsliced: 0.0011,
+    bitsliced_letter: 0.003,
+    bitsliced_shift: 0.0028,
+    bitsliced_fixed: 0.2,
+    fft_letter: 1.05,
+    fft_fixed: 2.1,
+    fft_product: 0.24,
+    fft_double: 2.2,
+    ntt_transform: 880.0,
+    ntt_product: 0.013,
+    ntt_outside: 1600.0,
+    ntt_fixed: 0.25,
+    pairs: 0.6,
+    pairs_fixed: 4.0,
 };
 
 /// With AVX2, on the same machine.
 #[cfg(target_arch = "x86_64")]
-const AVX2: Costs = Costs { bitsliced: 0.0026, ..AVX512 };
+const AVX2: Costs = Costs { bitsliced: 0.0017, ntt_transform: 1600.0, ntt_product: 0.022, ..AVX512 };
 
 /// With neither, on the same machine.
 const PLAIN: Costs = Costs {
-    vertical: 0.0148,
-    bitsliced: 0.0058,
-    bitsliced_letter: 0.03,
-    bitsliced_shift: 0.02,
-    bitsliced_fixed: 2.3,
+    vertical: 0.0085,
+    bitsliced: 0.0036,
+    bitsliced_letter: 0.02,
+    bitsliced_shift: 0.014,
+    bitsliced_fixed: 1.5,
+    ntt_transform: 3200.0,
+    ntt_product: 0.044,
     ..AVX512
 };
 
@@ -76,8 +93,8 @@ pub fn costs() -> &'static Costs {
     &PLAIN
 }
 
-/// Longest transform that the caches hold.
-const FFT_CACHED: f64 = (1 << 20) as f64;
+/// Bytes that the caches hold.
+const CACHED: u128 = 16 << 20;
 
 /// Pairs of symbols below which nothing beats comparing them: set-up costs more. An estimate: no
 /// bench has texts this short.
@@ -104,10 +121,9 @@ pub struct Work {
     alignments: usize,
     /// `(occurrences in the pattern, share of the text)` of each letter.
     letters: Vec<(f64, f64)>,
-    /// Letters that the FFT may have.
-    most_spectra: usize,
-    /// The FFT is expected to pass in single precision.
-    single_precision: bool,
+    /// Letters that the FFT and the NTT may have.
+    most_spectra: [usize; 2],
+    fft: fft::Shape,
     /// Every text symbol is one of the letters.
     covered: bool,
 }
@@ -134,8 +150,8 @@ impl Work {
             pattern_len,
             alignments: (len + 1).saturating_sub(pattern_len),
             letters,
-            most_spectra: (MAX_SPECTRA / fft::bytes(1, pattern_len)) as usize,
-            single_precision: fft::single_precision(classes),
+            most_spectra: [fft::most_letters(pattern_len, MAX_SPECTRA), ntt::most_letters(pattern_len, MAX_SPECTRA)],
+            fft: fft::Shape::new(classes),
             covered: share.iter().sum::<f64>() > 1.0 - 1e-9,
         }
     }
@@ -166,14 +182,32 @@ impl Work {
                 (Box::new(cost), costs.bitsliced_fixed * pieces)
             }
             Engine::Fft => {
-                let length = fft::transform_len(self.pattern_len) as f64;
-                let precision = if self.single_precision { 1.0 } else { costs.fft_double };
-                // Transforms beyond the caches wait for memory.
-                let precision = if length > FFT_CACHED { 2.0 * precision } else { precision };
+                let length = self.fft.len as f64;
+                let precision = if self.fft.single { 1.0 } else { costs.fft_double };
+                let (p, blocks) = (self.fft.pieces as f64, (n / self.fft.hop as f64).ceil());
                 // Short texts pay for a whole transform, and every text for those of the pattern.
-                let blocks = (n / (length - m + 1.0)).ceil() + 1.0;
-                let scale = precision * blocks * length / n * length.log2() / 14.0;
-                (Box::new(move |_, _| costs.fft_letter * scale), costs.fft_fixed * scale)
+                let together = blocks.min(self.fft.blocks() as f64);
+                let transforms = blocks * (together + p - 1.0) / together + p;
+                let scale = precision * length / n * length.log2() / 14.0;
+                let products = precision * blocks * length / n * costs.fft_product * (p - 1.0);
+                let fixed = costs.fft_fixed * scale * (blocks + p);
+                (Box::new(move |_, _| costs.fft_letter * scale * transforms + products), fixed)
+            }
+            Engine::Ntt => {
+                let (pieces, hop) = ntt::shape(self.pattern_len);
+                let (p, blocks) = (pieces as f64, (n / hop as f64).ceil());
+                // The blocks of a short text that are transformed, the text's that are transformed twice, and those of
+                // the pattern.
+                let together = blocks.min(ntt::blocks(pieces) as f64);
+                let transforms = blocks * (together + p - 1.0) / together + 2.0 * p;
+                let products = blocks * p * ntt::LENGTH as f64 * costs.ntt_product / n;
+                // Products wait for memory where they are too many for the caches.
+                let outside = ntt::bytes_of_products(self.pattern_len) > CACHED;
+                let inverse = blocks * (costs.ntt_transform + if outside { costs.ntt_outside } else { 0.0 }) / n;
+                let cost = move |a: f64, _| {
+                    transforms * costs.ntt_transform / n + products + a / ntt::TOGETHER as f64 * inverse
+                };
+                (Box::new(cost), costs.ntt_fixed + inverse)
             }
             Engine::Pairs => {
                 let block = n.min(crate::pairs::BLOCK as f64);
@@ -199,48 +233,54 @@ impl Work {
         if self.alignments.saturating_mul(self.pattern_len) <= DEFINITION_PAIRS {
             return self.all(Engine::Definition);
         }
-        const MIXED: [Engine; 3] = [Engine::Bitsliced, Engine::Fft, Engine::Pairs];
+        const MIXED: [Engine; 4] = [Engine::Bitsliced, Engine::Fft, Engine::Ntt, Engine::Pairs];
+        const SPECTRA: [Engine; 2] = [Engine::Fft, Engine::Ntt];
         let mut best = self.all(Engine::Vertical);
         let mut least = best[0].predicted;
         for set in 1..1_usize << MIXED.len() {
             let engines: Vec<Engine> = (0..MIXED.len()).filter(|e| set >> e & 1 == 1).map(|e| MIXED[e]).collect();
+            let spectral = engines.iter().position(|e| SPECTRA.contains(e));
+            if SPECTRA.iter().all(|e| engines.contains(e)) {
+                continue; // one of them is better for all letters
+            }
             let costs: Vec<_> = engines.iter().map(|&e| self.costs(e)).collect();
             let mut parts: Vec<Part> = engines
                 .iter()
                 .zip(&costs)
                 .map(|(&engine, cost)| Part { engine, letters: vec![false; self.letters.len()], predicted: cost.1 })
                 .collect();
-            // The cheapest engine of each letter, and what the cheapest other one would cost more than the FFT.
-            let cheapest = |(a, f): (f64, f64), but: Option<Engine>| {
-                let offers = costs.iter().zip(&engines).enumerate().filter(|(_, (_, e))| Some(**e) != but);
-                offers.map(|(e, (cost, _))| (cost.0(a, f), e)).min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)))
+            // The cheapest engine of each letter, and what the cheapest other one would cost more than transforms.
+            let cheapest = |(a, f): (f64, f64), but: Option<usize>| {
+                let offers = costs.iter().enumerate().filter(|(e, _)| Some(*e) != but);
+                offers.map(|(e, cost)| (cost.0(a, f), e)).min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)))
             };
-            let mut by_fft = Vec::new();
+            let mut transformed = Vec::new();
             for (c, &letter) in self.letters.iter().enumerate() {
                 let (cost, e) = cheapest(letter, None).expect("at least one engine");
-                if engines[e] == Engine::Fft {
-                    let other = cheapest(letter, Some(Engine::Fft)).map_or(f64::INFINITY, |o| o.0);
-                    by_fft.push((other - cost, c));
+                if Some(e) == spectral {
+                    let other = cheapest(letter, spectral).map_or(f64::INFINITY, |o| o.0);
+                    transformed.push((other - cost, c));
                 }
                 parts[e].letters[c] = true;
                 parts[e].predicted += cost;
             }
-            if let Some(fft) = engines.iter().position(|&e| e == Engine::Fft) {
+            if let Some(by) = spectral {
                 // Spectra have a limit; what gains least by them goes elsewhere.
-                if by_fft.len() > self.most_spectra {
-                    by_fft.sort_by(|x, y| y.0.total_cmp(&x.0).then(x.1.cmp(&y.1)));
-                    for &(gain, c) in &by_fft[self.most_spectra..] {
-                        let Some((cost, e)) = cheapest(self.letters[c], Some(Engine::Fft)) else {
-                            parts[fft].predicted = f64::INFINITY;
+                let most = self.most_spectra[usize::from(engines[by] == Engine::Ntt)];
+                if transformed.len() > most {
+                    transformed.sort_by(|x, y| y.0.total_cmp(&x.0).then(x.1.cmp(&y.1)));
+                    for &(gain, c) in &transformed[most..] {
+                        let Some((cost, e)) = cheapest(self.letters[c], spectral) else {
+                            parts[by].predicted = f64::INFINITY;
                             break;
                         };
-                        parts[fft].letters[c] = false;
-                        parts[fft].predicted -= cost - gain;
+                        parts[by].letters[c] = false;
+                        parts[by].predicted -= cost - gain;
                         parts[e].letters[c] = true;
                         parts[e].predicted += cost;
                     }
-                } else if by_fft.len() == self.letters.len() && self.covered {
-                    parts[fft].predicted -= costs[fft].0(0.0, 0.0);
+                } else if transformed.len() == self.letters.len() && self.covered {
+                    parts[by].predicted -= costs[by].0(0.0, 0.0);
                 }
             }
             parts.retain(|p| p.letters.contains(&true));

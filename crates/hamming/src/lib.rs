@@ -41,6 +41,7 @@ pub mod dispatch;
 pub mod error;
 pub mod fft;
 mod kernel;
+pub mod ntt;
 pub mod overhang;
 pub mod pairs;
 pub mod plan;

@@ -8,7 +8,7 @@ use crate::classes::{Classes, Code};
 use crate::counter::{Counter, cost};
 use crate::dispatch::Work;
 use crate::relation::{Alphabet, Codes, Relation, Symbol, WildcardMeaning};
-use crate::{HammingError, fft};
+use crate::{HammingError, fft, ntt};
 
 /// An engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -24,14 +24,23 @@ pub enum Engine {
     Bitsliced,
     /// [`crate::fft`].
     Fft,
+    /// [`crate::ntt`].
+    Ntt,
     /// [`crate::pairs`].
     Pairs,
 }
 
 impl Engine {
     /// All of them.
-    pub const ALL: [Engine; 6] =
-        [Engine::Auto, Engine::Definition, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Pairs];
+    pub const ALL: [Engine; 7] = [
+        Engine::Auto,
+        Engine::Definition,
+        Engine::Vertical,
+        Engine::Bitsliced,
+        Engine::Fft,
+        Engine::Ntt,
+        Engine::Pairs,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -41,6 +50,7 @@ impl Engine {
             Engine::Vertical => "vertical",
             Engine::Bitsliced => "bitsliced",
             Engine::Fft => "fft",
+            Engine::Ntt => "ntt",
             Engine::Pairs => "pairs",
         }
     }
@@ -95,9 +105,7 @@ impl<S: Symbol> Plan<S> {
     }
 
     fn checked(relation: Relation<S>, engine: Engine) -> Result<Self, HammingError> {
-        if engine == Engine::Fft {
-            check_spectra(relation.classes.len(), relation.classes.pattern.len())?;
-        }
+        check_spectra(engine, relation.classes.len(), relation.classes.pattern.len())?;
         Ok(Self { relation, engine })
     }
 
@@ -303,10 +311,16 @@ pub(crate) fn check_len(pattern: usize) -> Result<(), HammingError> {
     if pattern > limit { Err(HammingError::PatternTooLong { pattern, limit }) } else { Ok(()) }
 }
 
-pub(crate) fn check_spectra(letters: usize, pattern: usize) -> Result<(), HammingError> {
-    if fft::bytes(letters, pattern) > crate::dispatch::MAX_SPECTRA {
+/// An engine that is forced may need more memory for spectra than is allowed.
+pub(crate) fn check_spectra(engine: Engine, letters: usize, pattern: usize) -> Result<(), HammingError> {
+    let bytes = match engine {
+        Engine::Fft => fft::bytes(letters, pattern),
+        Engine::Ntt => ntt::bytes(letters, pattern),
+        _ => return Ok(()),
+    };
+    if bytes > crate::dispatch::MAX_SPECTRA {
         let reason = "the spectra of the pattern's letters would take more than 2 GiB";
-        return Err(HammingError::EngineUnsuitable { engine: "fft", reason });
+        return Err(HammingError::EngineUnsuitable { engine: engine.name(), reason });
     }
     Ok(())
 }

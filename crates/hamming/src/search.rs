@@ -374,10 +374,8 @@ impl<S: Symbol> Joined<S> {
     fn search(mut self, relation: Relation<S>, engine: Engine) -> Result<Search<S>, HammingError> {
         for n in &mut self.needles {
             let letters = &relation.classes.pattern[n.place.clone()];
-            if engine == Engine::Fft {
-                let distinct: HashSet<u32> = letters.iter().flatten().copied().collect();
-                check_spectra(distinct.len(), letters.len())?;
-            }
+            let distinct: HashSet<u32> = letters.iter().flatten().copied().collect();
+            check_spectra(engine, distinct.len(), letters.len())?;
             let counted = letters.iter().flatten().count() as u32;
             n.absent = relation.base(letters) - counted;
             if relation.meaning == WildcardMeaning::Mismatch {

@@ -88,18 +88,24 @@ impl<C: Code, L: Iterator<Item = usize>, H: Iterator<Item = u8>> pulp::WithSimd 
         let rows = self.words.chunks_exact_mut(self.stride * 8);
         for ((letter, shifts), rows) in self.letters.zip(self.shifts).zip(rows) {
             let (plain, shifted) = rows.split_at_mut(self.stride);
-            let own = C::of(self.classes.codes[letter]);
-            match self.classes.rule {
-                Rule::Equal { wildcard: None } => fill::<S, C, EQUAL>(simd, [own; 2], self.codes, plain),
-                Rule::Equal { wildcard: Some(w) } => fill::<S, C, EITHER>(simd, [own, C::of(w)], self.codes, plain),
-                Rule::Share => fill::<S, C, SHARE>(simd, [own; 2], self.codes, plain),
-            }
+            match_words(simd, self.classes, letter, self.codes, plain);
             for (s, row) in shifted.chunks_exact_mut(self.stride).enumerate() {
                 if shifts >> (s + 1) & 1 == 1 {
                     kernel::shift_down(plain, s as u32 + 1, row);
                 }
             }
         }
+    }
+}
+
+/// Bit `i` of `words` is set where a letter matches `codes[i]`; bits beyond the codes are zero.
+#[inline(always)]
+pub(crate) fn match_words<S: Simd, C: Code>(simd: S, classes: &Classes, letter: usize, codes: &[C], words: &mut [u64]) {
+    let own = C::of(classes.codes[letter]);
+    match classes.rule {
+        Rule::Equal { wildcard: None } => fill::<S, C, EQUAL>(simd, [own; 2], codes, words),
+        Rule::Equal { wildcard: Some(w) } => fill::<S, C, EITHER>(simd, [own, C::of(w)], codes, words),
+        Rule::Share => fill::<S, C, SHARE>(simd, [own; 2], codes, words),
     }
 }
 

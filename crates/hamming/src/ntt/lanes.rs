@@ -1,0 +1,448 @@
+//! Registers of 32 residues of 16 bits, in the forms that the instruction sets have: one of 512 bits, two of 256, or an
+//! array that the compiler cuts into what there is.
+
+/// 32 residues in memory, on a cache line of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub [i16; 32]);
+
+impl Line {
+    pub const ZERO: Self = Self([0; 32]);
+}
+
+/// The operations on 32 lanes of 16 bits, or the same bits as 16 lanes of 32.
+pub(crate) trait Lanes: Copy {
+    type V: Copy;
+    fn load(self, from: &Line) -> Self::V;
+    fn store(self, v: Self::V, to: &mut Line);
+    /// The same 32 bits everywhere.
+    fn splat(self, pair: i32) -> Self::V;
+    /// One where a bit is set, else zero.
+    fn expand(self, bits: u32) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Low half of the product.
+    fn mul_low(self, a: Self::V, b: Self::V) -> Self::V;
+    /// High half of the signed product.
+    fn mul_high(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `⌊a / 2^11⌋`.
+    fn shift_11(self, a: Self::V) -> Self::V;
+    /// `a` and `b` word by word in turn, of the lower and the upper half of each 128 bits.
+    fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Of `a`, then of `b`, the even 128 bits; and the odd ones.
+    fn halves(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Sums of two neighbouring products, 32 bits.
+    fn dot(self, a: Self::V, b: Self::V) -> Self::V;
+    fn add_32(self, a: Self::V, b: Self::V) -> Self::V;
+    fn xor(self, a: Self::V, b: Self::V) -> Self::V;
+    /// High halves of the 32-bit lanes of `a` and `b`, in the order that [`Lanes::interleave`] undoes.
+    fn high_halves(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Low halves in the same order.
+    fn low_halves(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `out − v` lane by lane, where `v` is not negative, for the first `out.len() ≤ 32` lanes.
+    fn subtract_from(self, v: Self::V, out: &mut [u32]);
+    /// Adds `p` where a lane is negative.
+    fn lift(self, v: Self::V, p: Self::V) -> Self::V;
+}
+
+/// Work for any kind of register.
+pub(crate) trait Kernel {
+    type Output;
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
+}
+
+struct With<L, K>(L, K);
+
+impl<L: Lanes, K: Kernel> pulp::WithSimd for With<L, K> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> K::Output {
+        self.1.run(self.0)
+    }
+}
+
+/// Runs a kernel with the best instruction set of this machine.
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::Arch::new() {
+        pulp::Arch::V4(s) => return pulp::Simd::vectorize(s, With(s, kernel)),
+        pulp::Arch::V3(s) => return pulp::Simd::vectorize(s, With(s, kernel)),
+        _ => {}
+    }
+    kernel.run(Plain)
+}
+
+/// Arrays.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+#[inline(always)]
+fn wide(v: [i16; 32]) -> [i32; 16] {
+    pulp::cast(v)
+}
+
+#[inline(always)]
+fn narrow(v: [i32; 16]) -> [i16; 32] {
+    pulp::cast(v)
+}
+
+#[inline(always)]
+fn map<T: Copy, U: Copy + Default, const N: usize>(a: [T; N], b: [T; N], f: impl Fn(T, T) -> U) -> [U; N] {
+    let mut out = [U::default(); N];
+    for i in 0..N {
+        out[i] = f(a[i], b[i]);
+    }
+    out
+}
+
+impl Lanes for Plain {
+    type V = [i16; 32];
+
+    #[inline(always)]
+    fn load(self, from: &Line) -> Self::V {
+        from.0
+    }
+    #[inline(always)]
+    fn store(self, v: Self::V, to: &mut Line) {
+        to.0 = v;
+    }
+    #[inline(always)]
+    fn splat(self, pair: i32) -> Self::V {
+        narrow([pair; 16])
+    }
+    #[inline(always)]
+    fn expand(self, bits: u32) -> Self::V {
+        let mut out = [0; 32];
+        for (i, o) in out.iter_mut().enumerate() {
+            *o = (bits >> i & 1) as i16;
+        }
+        out
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, i16::wrapping_add)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, i16::wrapping_sub)
+    }
+    #[inline(always)]
+    fn mul_low(self, a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, i16::wrapping_mul)
+    }
+    #[inline(always)]
+    fn mul_high(self, a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| ((i32::from(x) * i32::from(y)) >> 16) as i16)
+    }
+    #[inline(always)]
+    fn shift_11(self, a: Self::V) -> Self::V {
+        map(a, a, |x, _| x >> 11)
+    }
+    #[inline(always)]
+    fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+        let mut out = [[0; 32]; 2];
+        for quarter in 0..4 {
+            for i in 0..4 {
+                for half in 0..2 {
+                    out[half][8 * quarter + 2 * i] = a[8 * quarter + 4 * half + i];
+                    out[half][8 * quarter + 2 * i + 1] = b[8 * quarter + 4 * half + i];
+                }
+            }
+        }
+        out.into()
+    }
+    #[inline(always)]
+    fn halves(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+        let mut out = [[0; 32]; 2];
+        for half in 0..2 {
+            for i in 0..8 {
+                out[half][i] = a[8 * half + i];
+                out[half][8 + i] = a[16 + 8 * half + i];
+                out[half][16 + i] = b[8 * half + i];
+                out[half][24 + i] = b[16 + 8 * half + i];
+            }
+        }
+        out.into()
+    }
+    #[inline(always)]
+    fn dot(self, a: Self::V, b: Self::V) -> Self::V {
+        let mut out = [0; 16];
+        for (i, o) in out.iter_mut().enumerate() {
+            *o = i32::from(a[2 * i]) * i32::from(b[2 * i]) + i32::from(a[2 * i + 1]) * i32::from(b[2 * i + 1]);
+        }
+        narrow(out)
+    }
+    #[inline(always)]
+    fn add_32(self, a: Self::V, b: Self::V) -> Self::V {
+        narrow(map(wide(a), wide(b), i32::wrapping_add))
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::V, b: Self::V) -> Self::V {
+        map(a, b, |x, y| x ^ y)
+    }
+    #[inline(always)]
+    fn high_halves(self, a: Self::V, b: Self::V) -> Self::V {
+        let mut out = [0; 32];
+        for quarter in 0..4 {
+            for i in 0..4 {
+                out[8 * quarter + i] = a[8 * quarter + 2 * i + 1];
+                out[8 * quarter + 4 + i] = b[8 * quarter + 2 * i + 1];
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    fn low_halves(self, a: Self::V, b: Self::V) -> Self::V {
+        let mut out = [0; 32];
+        for quarter in 0..4 {
+            for i in 0..4 {
+                out[8 * quarter + i] = a[8 * quarter + 2 * i];
+                out[8 * quarter + 4 + i] = b[8 * quarter + 2 * i];
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    fn subtract_from(self, v: Self::V, out: &mut [u32]) {
+        for (o, v) in out.iter_mut().zip(v) {
+            *o = o.wrapping_sub(v as u32);
+        }
+    }
+    #[inline(always)]
+    fn lift(self, v: Self::V, p: Self::V) -> Self::V {
+        map(v, p, |v, p| v + (p & (v >> 15)))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m256i, __m512i};
+
+    use pulp::cast;
+    use pulp::x86::{V3, V4};
+
+    use super::{Lanes, Line};
+
+    impl Lanes for V4 {
+        type V = __m512i;
+
+        #[inline(always)]
+        fn load(self, from: &Line) -> Self::V {
+            cast(from.0)
+        }
+        #[inline(always)]
+        fn store(self, v: Self::V, to: &mut Line) {
+            to.0 = cast(v);
+        }
+        #[inline(always)]
+        fn splat(self, pair: i32) -> Self::V {
+            self.avx512f._mm512_set1_epi32(pair)
+        }
+        #[inline(always)]
+        fn expand(self, bits: u32) -> Self::V {
+            self.avx512bw._mm512_maskz_mov_epi16(bits, cast([1_i16; 32]))
+        }
+        #[inline(always)]
+        fn add(self, a: Self::V, b: Self::V) -> Self::V {
+            self.avx512bw._mm512_add_epi16(a, b)
+        }
+        #[inline(always)]
+        fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+            self.avx512bw._mm512_sub_epi16(a, b)
+        }
+        #[inline(always)]
+        fn mul_low(self, a: Self::V, b: Self::V) -> Self::V {
+            self.avx512bw._mm512_mullo_epi16(a, b)
+        }
+        #[inline(always)]
+        fn mul_high(self, a: Self::V, b: Self::V) -> Self::V {
+            self.avx512bw._mm512_mulhi_epi16(a, b)
+        }
+        #[inline(always)]
+        fn shift_11(self, a: Self::V) -> Self::V {
+            self.avx512bw._mm512_srai_epi16::<11>(a)
+        }
+        #[inline(always)]
+        fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+            (self.avx512bw._mm512_unpacklo_epi16(a, b), self.avx512bw._mm512_unpackhi_epi16(a, b))
+        }
+        #[inline(always)]
+        fn halves(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+            (self.avx512f._mm512_shuffle_i64x2::<0x88>(a, b), self.avx512f._mm512_shuffle_i64x2::<0xdd>(a, b))
+        }
+        #[inline(always)]
+        fn dot(self, a: Self::V, b: Self::V) -> Self::V {
+            self.avx512bw._mm512_madd_epi16(a, b)
+        }
+        #[inline(always)]
+        fn add_32(self, a: Self::V, b: Self::V) -> Self::V {
+            self.avx512f._mm512_add_epi32(a, b)
+        }
+        #[inline(always)]
+        fn xor(self, a: Self::V, b: Self::V) -> Self::V {
+            self.avx512f._mm512_xor_si512(a, b)
+        }
+        #[inline(always)]
+        fn high_halves(self, a: Self::V, b: Self::V) -> Self::V {
+            let high = |v| self.avx512f._mm512_srai_epi32::<16>(v);
+            self.avx512bw._mm512_packs_epi32(high(a), high(b))
+        }
+        #[inline(always)]
+        fn low_halves(self, a: Self::V, b: Self::V) -> Self::V {
+            let low = |v| self.avx512f._mm512_srai_epi32::<16>(self.avx512f._mm512_slli_epi32::<16>(v));
+            self.avx512bw._mm512_packs_epi32(low(a), low(b))
+        }
+        #[inline(always)]
+        fn subtract_from(self, v: Self::V, out: &mut [u32]) {
+            let halves: [__m256i; 2] = cast(v);
+            if out.len() < 32 {
+                return super::Plain.subtract_from(cast(v), out);
+            }
+            for (out, half) in out.as_chunks_mut::<16>().0.iter_mut().zip(halves) {
+                let v = self.avx512f._mm512_cvtepu16_epi32(half);
+                *out = cast(self.avx512f._mm512_sub_epi32(cast(*out), v));
+            }
+        }
+        #[inline(always)]
+        fn lift(self, v: Self::V, p: Self::V) -> Self::V {
+            self.avx512bw._mm512_mask_add_epi16(v, self.avx512bw._mm512_movepi16_mask(v), v, p)
+        }
+    }
+
+    #[inline(always)]
+    fn both(a: [__m256i; 2], b: [__m256i; 2], f: impl Fn(__m256i, __m256i) -> __m256i) -> [__m256i; 2] {
+        [f(a[0], b[0]), f(a[1], b[1])]
+    }
+
+    impl Lanes for V3 {
+        type V = [__m256i; 2];
+
+        #[inline(always)]
+        fn load(self, from: &Line) -> Self::V {
+            cast(from.0)
+        }
+        #[inline(always)]
+        fn store(self, v: Self::V, to: &mut Line) {
+            to.0 = cast(v);
+        }
+        #[inline(always)]
+        fn splat(self, pair: i32) -> Self::V {
+            [self.avx._mm256_set1_epi32(pair); 2]
+        }
+        #[inline(always)]
+        fn expand(self, bits: u32) -> Self::V {
+            const SELECT: [u16; 16] = {
+                let mut select = [0; 16];
+                let mut i = 0;
+                while i < 16 {
+                    select[i] = 1 << i;
+                    i += 1;
+                }
+                select
+            };
+            let select: __m256i = cast(SELECT);
+            let one = |bits: u32| {
+                let v = self.avx2._mm256_and_si256(self.avx._mm256_set1_epi16(bits as i16), select);
+                self.avx2._mm256_srli_epi16::<15>(self.avx2._mm256_cmpeq_epi16(v, select))
+            };
+            [one(bits), one(bits >> 16)]
+        }
+        #[inline(always)]
+        fn add(self, a: Self::V, b: Self::V) -> Self::V {
+            both(a, b, |a, b| self.avx2._mm256_add_epi16(a, b))
+        }
+        #[inline(always)]
+        fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+            both(a, b, |a, b| self.avx2._mm256_sub_epi16(a, b))
+        }
+        #[inline(always)]
+        fn mul_low(self, a: Self::V, b: Self::V) -> Self::V {
+            both(a, b, |a, b| self.avx2._mm256_mullo_epi16(a, b))
+        }
+        #[inline(always)]
+        fn mul_high(self, a: Self::V, b: Self::V) -> Self::V {
+            both(a, b, |a, b| self.avx2._mm256_mulhi_epi16(a, b))
+        }
+        #[inline(always)]
+        fn shift_11(self, a: Self::V) -> Self::V {
+            a.map(
+                #[inline(always)]
+                |a| self.avx2._mm256_srai_epi16::<11>(a),
+            )
+        }
+        #[inline(always)]
+        fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+            (
+                both(a, b, |a, b| self.avx2._mm256_unpacklo_epi16(a, b)),
+                both(a, b, |a, b| self.avx2._mm256_unpackhi_epi16(a, b)),
+            )
+        }
+        #[inline(always)]
+        fn halves(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+            let even = |v: Self::V| self.avx2._mm256_permute2x128_si256::<0x20>(v[0], v[1]);
+            let odd = |v: Self::V| self.avx2._mm256_permute2x128_si256::<0x31>(v[0], v[1]);
+            ([even(a), even(b)], [odd(a), odd(b)])
+        }
+        #[inline(always)]
+        fn dot(self, a: Self::V, b: Self::V) -> Self::V {
+            both(a, b, |a, b| self.avx2._mm256_madd_epi16(a, b))
+        }
+        #[inline(always)]
+        fn add_32(self, a: Self::V, b: Self::V) -> Self::V {
+            both(a, b, |a, b| self.avx2._mm256_add_epi32(a, b))
+        }
+        #[inline(always)]
+        fn xor(self, a: Self::V, b: Self::V) -> Self::V {
+            both(a, b, |a, b| self.avx2._mm256_xor_si256(a, b))
+        }
+        #[inline(always)]
+        fn high_halves(self, a: Self::V, b: Self::V) -> Self::V {
+            let high = |v| self.avx2._mm256_srai_epi32::<16>(v);
+            both(a, b, |a, b| self.avx2._mm256_packs_epi32(high(a), high(b)))
+        }
+        #[inline(always)]
+        fn low_halves(self, a: Self::V, b: Self::V) -> Self::V {
+            let low = |v| self.avx2._mm256_srai_epi32::<16>(self.avx2._mm256_slli_epi32::<16>(v));
+            both(a, b, |a, b| self.avx2._mm256_packs_epi32(low(a), low(b)))
+        }
+        #[inline(always)]
+        fn subtract_from(self, v: Self::V, out: &mut [u32]) {
+            if out.len() < 32 {
+                return super::Plain.subtract_from(cast(v), out);
+            }
+            let eights: [std::arch::x86_64::__m128i; 4] = cast(v);
+            for (out, eight) in out.as_chunks_mut::<8>().0.iter_mut().zip(eights) {
+                let v = self.avx2._mm256_cvtepu16_epi32(eight);
+                *out = cast(self.avx2._mm256_sub_epi32(cast(*out), v));
+            }
+        }
+        #[inline(always)]
+        fn lift(self, v: Self::V, p: Self::V) -> Self::V {
+            both(v, p, |v, p| {
+                let negative = self.avx2._mm256_srai_epi16::<15>(v);
+                self.avx2._mm256_add_epi16(v, self.avx2._mm256_and_si256(negative, p))
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Runs a kernel with every instruction set that this machine has.
+    pub fn with_all<K: Kernel<Output = T> + Clone, T: PartialEq + std::fmt::Debug>(kernel: &K) -> T {
+        let want = kernel.clone().run(Plain);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(s) = pulp::x86::V3::try_new() {
+                assert_eq!(pulp::Simd::vectorize(s, With(s, kernel.clone())), want, "AVX2");
+            }
+            if let Some(s) = pulp::x86::V4::try_new() {
+                assert_eq!(pulp::Simd::vectorize(s, With(s, kernel.clone())), want, "AVX-512");
+            }
+        }
+        want
+    }
+}

@@ -1,0 +1,523 @@
+//! Engine for long patterns: counts modulo 12,289 by transforms of 4,096 words of 16 bits, 32 to a register: the
+//! "bit-packed FFT", where a count carries no more bits than it needs. **Exact**: integers throughout, and no count is
+//! as large as the modulus.
+//!
+//! A pattern of up to 2,049 symbols is one *piece*, and a transform gives `4,097 − m` alignments. A longer one is cut
+//! into pieces of 2,048 symbols, and a transform of the text, at every 2,048th symbol, serves all pieces that meet it;
+//! spectra are multiplied and added in 32 bits, two products to an addition, reduced after at most 26 of them. As many
+//! pieces as count at most 12,288 pattern symbols share one inverse, whose values are then the counts themselves:
+//! `0 ..= 12,288` are all residues, each once. `transform` proves that nothing overflows on the way.
+//!
+//! With `K` letters, `g` groups of pieces and every text symbol one of the letters, the cost per 2,048 alignments is
+//! `K − 1 + g` transforms and `1 + ⌈m/2,048⌉·K·4,096/32` products of registers.
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use pulp::Simd;
+
+use crate::classes::{Classes, Code};
+use crate::tables::match_words;
+
+mod lanes;
+mod transform;
+
+use lanes::{Kernel, Lanes, Line, dispatch};
+use transform::{DOTS, LINES, N, P, centred, divide, fold, forward, inverse, scale};
+
+/// Symbols of the text that are transformed together.
+pub(crate) const LENGTH: usize = N;
+/// Pattern symbols that share an inverse.
+pub(crate) const TOGETHER: usize = P as usize - 1;
+/// Longest pattern that is one piece, and length of the pieces of longer ones.
+const ONE_PIECE: usize = N / 2 + 1;
+const PIECE: usize = N / 2;
+/// Lines of two spectra, word by word in turn, that make one line of a product.
+const SLICE: usize = 2;
+/// Blocks and pieces multiplied at a time.
+const TILE: usize = 4;
+/// Words of 64 match bits of a block.
+const WORDS: usize = N / 64;
+
+/// Pieces of a pattern of `m` symbols, and the alignments that one block gives.
+pub(crate) fn shape(m: usize) -> (usize, usize) {
+    if m <= ONE_PIECE { (1, N + 1 - m) } else { (m.div_ceil(PIECE), PIECE) }
+}
+
+/// Blocks worked on together: enough that the text's transforms, of which as many as there are pieces are made twice, do
+/// not cost much more than once.
+pub(crate) fn blocks(pieces: usize) -> usize {
+    if pieces <= 16 { (4 * pieces).max(8) } else { pieces.next_multiple_of(TILE).clamp(64, 256) }
+}
+
+/// Alignments that are worked on together.
+pub(crate) fn block(m: usize) -> usize {
+    let (pieces, hop) = shape(m);
+    blocks(pieces) * hop
+}
+
+/// Bytes that the spectra of a pattern take, and what a thread works on.
+pub(crate) fn bytes(letters: usize, m: usize) -> u128 {
+    letters.next_multiple_of(2) as u128 * bytes_of_letter(m) + bytes_of_products(m)
+}
+
+/// Letters that so much memory is enough for.
+pub(crate) fn most_letters(m: usize, memory: u128) -> usize {
+    (memory.saturating_sub(bytes_of_products(m)) / bytes_of_letter(m)) as usize & !1
+}
+
+fn bytes_of_letter(m: usize) -> u128 {
+    let (pieces, _) = shape(m);
+    // Of the pattern twice: with and without the letter that a covered text does not need.
+    (2 * N) as u128 * (3 * pieces + blocks(pieces)) as u128
+}
+
+/// Bytes of the products that one thread holds, an upper bound.
+pub(crate) fn bytes_of_products(m: usize) -> u128 {
+    let (pieces, _) = shape(m);
+    (2 * N) as u128 * (m.div_ceil(TOGETHER) * 2 * blocks(pieces)) as u128
+}
+
+/// Consecutive pieces that count at most `p − 1` symbols together.
+#[derive(Clone, Debug)]
+struct Group {
+    pieces: Range<usize>,
+    /// Occurrences of the letter that a covered text does not need.
+    last: i16,
+}
+
+/// The spectra of a pattern, made when a text asks for them.
+pub struct Prepared {
+    classes: Classes,
+    pieces: usize,
+    hop: usize,
+    groups: Vec<Group>,
+    /// The letter of which a text that consists of the letters is not transformed.
+    last: usize,
+    all: OnceLock<Vec<Line>>,
+    /// Of `P_c − P_last`: if `Σ_c S_c = 1`, then `Σ_c S_c ⋆ P_c = Σ_{c ≠ last} S_c ⋆ (P_c − P_last) + |P_last|`.
+    covered: OnceLock<Vec<Line>>,
+}
+
+/// Memory that blocks share.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bits: Vec<u64>,
+    text: Vec<Line>,
+    products: Vec<Line>,
+}
+
+impl Prepared {
+    /// Groups the pieces: `O(m)`.
+    pub fn new(classes: Classes) -> Self {
+        let m = classes.pattern.len();
+        let (pieces, hop) = shape(m);
+        let counts = classes.occurrences();
+        let last = (0..classes.len()).min_by_key(|&c| counts[c]).unwrap_or(0);
+        let mut groups: Vec<Group> = Vec::new();
+        let mut room = 0;
+        for (piece, part) in classes.pattern.chunks(if pieces == 1 { m } else { PIECE }).enumerate() {
+            let counted = part.iter().flatten().count();
+            if counted > room || groups.is_empty() {
+                groups.push(Group { pieces: piece..piece, last: 0 });
+                room = TOGETHER;
+            }
+            room -= counted;
+            let group = groups.last_mut().expect("just pushed");
+            group.pieces.end += 1;
+            group.last += part.iter().flatten().filter(|&&c| c as usize == last).count() as i16;
+        }
+        Self { classes, pieces, hop, groups, last, all: OnceLock::new(), covered: OnceLock::new() }
+    }
+
+    /// Letters of which the text is transformed.
+    fn letters(&self, covered: bool) -> Vec<usize> {
+        (0..self.classes.len()).filter(|&c| !(covered && c == self.last)).collect()
+    }
+
+    /// Spectra of all pieces, `[line][pair of letters][piece]`.
+    fn spectra(&self, covered: bool) -> &[Line] {
+        let place = if covered { &self.covered } else { &self.all };
+        place.get_or_init(|| {
+            let letters = self.letters(covered);
+            let pairs = letters.len().div_ceil(2);
+            let slice = stride(pairs * self.pieces);
+            let mut out = vec![Line::ZERO; SLICE * LINES * slice];
+            let length = if self.pieces == 1 { self.classes.pattern.len() } else { PIECE };
+            for (piece, part) in self.classes.pattern.chunks(length).enumerate() {
+                for (pair, own) in letters.chunks(2).enumerate() {
+                    let spectrum = |letter: Option<&usize>| {
+                        let mut signal = [Line::ZERO; LINES];
+                        for (j, c) in part.iter().enumerate() {
+                            let at = (N - j) % N;
+                            let word = &mut signal[at / 32].0[at % 32];
+                            match c {
+                                Some(c) if Some(&(*c as usize)) == letter => *word = 1,
+                                Some(c) if covered && *c as usize == self.last && letter.is_some() => *word = -1,
+                                _ => {}
+                            }
+                        }
+                        let mut spectrum = dispatch(Signal(&signal));
+                        let words = spectrum.iter_mut().flat_map(|line| &mut line.0);
+                        words.for_each(|w| *w = centred(i64::from(*w) * scale()));
+                        spectrum
+                    };
+                    let both = [spectrum(own.first()), spectrum(own.get(1))];
+                    let to = Layout { slice, row: pair * self.pieces + piece };
+                    dispatch(Interleave { both: &both, to, out: &mut out });
+                }
+            }
+            out
+        })
+    }
+
+    /// Subtracts the matches of one block of alignments from `out` (row HAM-13); `codes` as in
+    /// [`crate::vertical::Prepared::subtract_matches`].
+    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) {
+        if self.classes.is_empty() {
+            return;
+        }
+        let most = blocks(self.pieces) * self.hop;
+        for (part, out) in out.chunks_mut(most).enumerate() {
+            let from = part * most;
+            self.some(&codes[from..from + out.len() + self.classes.pattern.len() - 1], out, scratch);
+        }
+    }
+
+    fn some<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) {
+        let Scratch { bits, text, products } = scratch;
+        let tiles = out.len().div_ceil(self.hop).div_ceil(TILE);
+        let blocks = tiles * TILE + self.pieces - 1;
+        let filled = blocks.min(codes.len().div_ceil(self.hop));
+        let (count, groups) = (self.classes.len(), self.groups.len());
+        bits.resize(filled * count * WORDS, 0);
+        let mut covered = true;
+        for (block, bits) in bits.chunks_exact_mut(count * WORDS).enumerate() {
+            let part = &codes[block * self.hop..];
+            let part = &part[..part.len().min(N)];
+            covered &= pulp::Arch::new().dispatch(Mark { classes: &self.classes, codes: part, bits });
+        }
+        let (letters, spectra) = (self.letters(covered), self.spectra(covered));
+        let pairs = letters.len().div_ceil(2);
+        let slice = stride(pairs * blocks);
+        text.resize(text.len().max(SLICE * LINES * slice), Line::ZERO);
+        for block in 0..blocks {
+            for (pair, own) in letters.chunks(2).enumerate() {
+                let to = Layout { slice, row: pair * blocks + block };
+                let bits_of = |letter: usize| {
+                    let at = (block * count + letter) * WORDS;
+                    <&[u64; WORDS]>::try_from(&bits[at..at + WORDS]).expect("a block's words")
+                };
+                let own = if block < filled { own } else { &[] };
+                let both = [own.first().map(|&c| bits_of(c)), own.get(1).map(|&c| bits_of(c))];
+                dispatch(Transform { both, to, text });
+            }
+        }
+        let apart = stride(LINES);
+        products.resize(products.len().max(tiles * TILE * groups * apart), Line::ZERO);
+        for line in 0..LINES {
+            let text = &text[SLICE * slice * line..][..SLICE * slice];
+            let own = SLICE * stride(pairs * self.pieces);
+            let spectra = &spectra[own * line..][..own];
+            for (number, group) in self.groups.iter().enumerate() {
+                for tile in 0..tiles {
+                    dispatch(Multiply {
+                        text,
+                        spectra,
+                        blocks,
+                        pieces: self.pieces,
+                        pairs,
+                        first: tile * TILE,
+                        group: group.pieces.clone(),
+                        to: std::array::from_fn(|block| ((tile * TILE + block) * groups + number) * apart + line),
+                        products,
+                    });
+                }
+            }
+        }
+        for (out, spectra) in out.chunks_mut(self.hop).zip(products.chunks_mut(groups * apart)) {
+            for (spectrum, group) in spectra.chunks_mut(apart).zip(&self.groups) {
+                let spectrum = (&mut spectrum[..LINES]).try_into().expect("a spectrum");
+                let constant = if covered { group.last } else { 0 };
+                dispatch(Finish { spectrum, constant, out });
+            }
+        }
+    }
+}
+
+/// Rows are stored so many apart: odd, so that lines of neighbouring rows do not compete for the same place in a cache.
+fn stride(rows: usize) -> usize {
+    rows | 1
+}
+
+/// Where a spectrum goes: `row` of the rows of every slice.
+#[derive(Clone, Copy)]
+struct Layout {
+    slice: usize,
+    row: usize,
+}
+
+/// Match bits of all letters of one block; true if every symbol is exactly one of them.
+struct Mark<'a, C> {
+    classes: &'a Classes,
+    codes: &'a [C],
+    bits: &'a mut [u64],
+}
+
+impl<C: Code> pulp::WithSimd for Mark<'_, C> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let (mut some, mut twice) = ([0_u64; WORDS], 0);
+        for (letter, words) in self.bits.as_chunks_mut::<WORDS>().0.iter_mut().enumerate() {
+            match_words(simd, self.classes, letter, self.codes, words);
+            for (s, w) in some.iter_mut().zip(words) {
+                twice |= *s & *w;
+                *s |= *w;
+            }
+        }
+        let full = self.codes.len() / 64;
+        let rest = (1_u64 << (self.codes.len() % 64)) - 1;
+        twice == 0 && some[..full].iter().all(|&s| s == !0) && (rest == 0 || some[full] == rest)
+    }
+}
+
+/// The spectrum of a signal.
+struct Signal<'a>(&'a [Line; LINES]);
+
+impl Kernel for Signal<'_> {
+    type Output = [Line; LINES];
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> Self::Output {
+        let mut x = [Line::ZERO; LINES];
+        forward(l, |k| l.load(&self.0[k]), &mut x);
+        x
+    }
+}
+
+#[inline(always)]
+fn interleave<L: Lanes>(l: L, both: &[[Line; LINES]; 2], to: Layout, out: &mut [Line]) {
+    let out = out.as_chunks_mut::<SLICE>().0[to.row..].iter_mut().step_by(to.slice);
+    for ((a, b), out) in both[0].iter().zip(&both[1]).zip(out) {
+        let (low, high) = l.interleave(l.load(a), l.load(b));
+        l.store(low, &mut out[0]);
+        l.store(high, &mut out[1]);
+    }
+}
+
+struct Interleave<'a> {
+    both: &'a [[Line; LINES]; 2],
+    to: Layout,
+    out: &'a mut [Line],
+}
+
+impl Kernel for Interleave<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        interleave(l, self.both, self.to, self.out);
+    }
+}
+
+/// The spectra of two letters of a block of the text, or of none.
+struct Transform<'a> {
+    both: [Option<&'a [u64; WORDS]>; 2],
+    to: Layout,
+    text: &'a mut [Line],
+}
+
+impl Kernel for Transform<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let mut both = [[Line::ZERO; LINES]; 2];
+        for (spectrum, bits) in both.iter_mut().zip(self.both) {
+            if let Some(bits) = bits {
+                forward(l, |k| l.expand((bits[k / 2] >> (32 * (k % 2))) as u32), spectrum);
+            }
+        }
+        interleave(l, &both, self.to, self.text);
+    }
+}
+
+/// One line of the products of four blocks with one group of pieces.
+struct Multiply<'a> {
+    text: &'a [Line],
+    spectra: &'a [Line],
+    blocks: usize,
+    pieces: usize,
+    pairs: usize,
+    first: usize,
+    group: Range<usize>,
+    to: [usize; TILE],
+    products: &'a mut [Line],
+}
+
+/// Both lines of a slice.
+type Two<L> = (<L as Lanes>::V, <L as Lanes>::V);
+
+#[inline(always)]
+fn load<L: Lanes>(l: L, slice: &[Line; SLICE]) -> Two<L> {
+    (l.load(&slice[0]), l.load(&slice[1]))
+}
+
+/// `sum + a·b`.
+#[inline(always)]
+fn dot<L: Lanes>(l: L, sum: Two<L>, a: Two<L>, b: Two<L>) -> Two<L> {
+    (l.add_32(sum.0, l.dot(a.0, b.0)), l.add_32(sum.1, l.dot(a.1, b.1)))
+}
+
+#[inline(always)]
+fn fold_both<L: Lanes>(l: L, sum: Two<L>) -> Two<L> {
+    (fold(l, sum.0), fold(l, sum.1))
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    /// Sums are variables and not an array, so that they stay in registers.
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let zero = (l.splat(0), l.splat(0));
+        let (mut p, mut q, mut r, mut s) = (zero, zero, zero, zero);
+        let mut dots = 0;
+        for pair in 0..self.pairs {
+            let text = &self.text.as_chunks::<SLICE>().0[pair * self.blocks + self.first + self.group.start..];
+            let spectra = &self.spectra.as_chunks::<SLICE>().0[pair * self.pieces..][self.group.clone()];
+            let (fours, rest) = spectra.as_chunks::<TILE>();
+            for (pieces, text) in fours.iter().zip(text.windows(2 * TILE - 1).step_by(TILE)) {
+                if dots + TILE > DOTS {
+                    (p, q, r, s) = (fold_both(l, p), fold_both(l, q), fold_both(l, r), fold_both(l, s));
+                    dots = 0;
+                }
+                dots += TILE;
+                let own = load(l, &pieces[0]);
+                let (b, c, d) = (load(l, &text[1]), load(l, &text[2]), load(l, &text[3]));
+                p = dot(l, p, load(l, &text[0]), own);
+                q = dot(l, q, b, own);
+                r = dot(l, r, c, own);
+                s = dot(l, s, d, own);
+                let (own, e) = (load(l, &pieces[1]), load(l, &text[4]));
+                p = dot(l, p, b, own);
+                q = dot(l, q, c, own);
+                r = dot(l, r, d, own);
+                s = dot(l, s, e, own);
+                let (own, f) = (load(l, &pieces[2]), load(l, &text[5]));
+                p = dot(l, p, c, own);
+                q = dot(l, q, d, own);
+                r = dot(l, r, e, own);
+                s = dot(l, s, f, own);
+                let own = load(l, &pieces[3]);
+                p = dot(l, p, d, own);
+                q = dot(l, q, e, own);
+                r = dot(l, r, f, own);
+                s = dot(l, s, load(l, &text[6]), own);
+            }
+            for (piece, text) in rest.iter().zip(text[TILE * fours.len()..].windows(TILE)) {
+                if dots == DOTS {
+                    (p, q, r, s) = (fold_both(l, p), fold_both(l, q), fold_both(l, r), fold_both(l, s));
+                    dots = 0;
+                }
+                dots += 1;
+                let own = load(l, piece);
+                p = dot(l, p, load(l, &text[0]), own);
+                q = dot(l, q, load(l, &text[1]), own);
+                r = dot(l, r, load(l, &text[2]), own);
+                s = dot(l, s, load(l, &text[3]), own);
+            }
+        }
+        l.store(divide(l, fold_both(l, p)), &mut self.products[self.to[0]]);
+        l.store(divide(l, fold_both(l, q)), &mut self.products[self.to[1]]);
+        l.store(divide(l, fold_both(l, r)), &mut self.products[self.to[2]]);
+        l.store(divide(l, fold_both(l, s)), &mut self.products[self.to[3]]);
+    }
+}
+
+/// The counts of one block and one group.
+struct Finish<'a> {
+    spectrum: &'a mut [Line; LINES],
+    constant: i16,
+    out: &'a mut [u32],
+}
+
+impl Kernel for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let out = self.out;
+        inverse(l, self.spectrum, self.constant, |k, v| {
+            let from = (32 * k).min(out.len());
+            let to = (32 * (k + 1)).min(out.len());
+            l.subtract_from(v, &mut out[from..to]);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classes::Rule;
+
+    /// HAM-13 at the bounds: patterns and texts of one letter, so that every count is the largest there is, where a
+    /// group is full (12,288 symbols), and one more or less; where a pattern is one piece, and no longer; and texts that
+    /// end at the end of a block.
+    #[test]
+    fn counts_are_exact_where_they_touch_the_modulus() {
+        for m in [1, 2_048, 2_049, 2_050, 4_096, 12_287, 12_288, 12_289, 24_576, 24_577] {
+            let classes = Classes {
+                pattern: vec![Some(0); m],
+                codes: vec![7],
+                rule: Rule::Equal { wildcard: None },
+                code_count: 256,
+            };
+            let prepared = Prepared::new(classes);
+            let (pieces, hop) = shape(m);
+            assert_eq!(prepared.groups.len(), m.div_ceil(TOGETHER), "{m}");
+            for alignments in [1, hop - 1, hop, hop + 1, blocks(pieces) * hop + 1] {
+                let mut text = vec![7_u8; alignments + m - 1];
+                let mut scratch = Scratch::default();
+                let mut out = vec![m as u32 + 1; alignments];
+                prepared.subtract_matches(&text, &mut out, &mut scratch);
+                assert!(out.iter().all(|&d| d == 1), "{m} {alignments}");
+                // No match anywhere but at one symbol.
+                text.fill(8);
+                text[m / 2] = 7;
+                prepared.subtract_matches(&text, &mut out, &mut scratch);
+                for (i, &d) in out.iter().enumerate() {
+                    assert_eq!(d, 1_u32.wrapping_sub(u32::from(i <= m / 2)), "{m} {alignments} {i}");
+                }
+            }
+        }
+    }
+
+    /// 64 letters, whose products are reduced on the way, each with its largest count; and a text that has others too.
+    #[test]
+    fn many_letters_add_up_exactly() {
+        let m = 30_000;
+        let pattern: Vec<Option<u32>> =
+            (0..m).map(|j| (j % 7 != 3).then_some((j / 1_000 * 2 + j % 3) as u32)).collect();
+        let codes: Vec<u32> = (0..62).collect();
+        for wildcard in [None, Some(80)] {
+            let classes = Classes {
+                pattern: pattern.clone(),
+                codes: codes.clone(),
+                rule: Rule::Equal { wildcard },
+                code_count: 256,
+            };
+            let mut text: Vec<u8> = classes.pattern.iter().map(|c| c.map_or(90, |c| c as u8)).collect();
+            text.extend((0..40_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 25) as u8));
+            let mut want = vec![30_000; 40_001];
+            let checked = (0..40_001).step_by(613).chain([1, 2_047, 2_048, 40_000]);
+            let mut got = want.clone();
+            Prepared::new(classes.clone()).subtract_matches(&text, &mut got, &mut Scratch::default());
+            for i in checked {
+                crate::definition::subtract_matches(&classes, &text[i..i + m], &mut want[i..=i]);
+                assert_eq!(got[i], want[i], "{i}");
+            }
+        }
+    }
+}
