@@ -10,7 +10,7 @@ use crate::fft::Certificate;
 use crate::pairs::Lists;
 use crate::plan::Engine;
 use crate::pool::Pool;
-use crate::{bitsliced, definition, fft, ntt, pairs, vertical};
+use crate::{bitsliced, definition, fft, ntt, pairs, sumset, vertical};
 
 /// Alignments between two looks at the observer on one thread: few enough that what one engine wrote is in the cache for
 /// the next, and for who takes it.
@@ -86,6 +86,7 @@ enum Kernel {
     Fft(Box<fft::Prepared>, Pool<fft::Scratch>),
     Ntt(ntt::Prepared, Pool<ntt::Scratch>),
     Pairs(Lists),
+    Sumset(sumset::Prepared),
 }
 
 impl Kernel {
@@ -97,6 +98,7 @@ impl Kernel {
             Engine::Fft => Kernel::Fft(Box::new(fft::Prepared::new(letters)), Pool::default()),
             Engine::Ntt => Kernel::Ntt(ntt::Prepared::new(letters), Pool::default()),
             Engine::Pairs => Kernel::Pairs(Lists::new(&letters)),
+            Engine::Sumset => Kernel::Sumset(sumset::Prepared::new(letters)),
         }
     }
 
@@ -108,6 +110,7 @@ impl Kernel {
             Kernel::Fft(prepared, _) => prepared.shape().block(),
             Kernel::Ntt(..) => ntt::block(m),
             Kernel::Pairs(_) => pairs::BLOCK.max(m),
+            Kernel::Sumset(_) => sumset::block(m),
         }
     }
 
@@ -136,6 +139,9 @@ impl Kernel {
                 }
                 Kernel::Ntt(prepared, pool) => {
                     pool.with(|scratch| prepared.subtract_matches(text, part, scratch));
+                }
+                Kernel::Sumset(prepared) => {
+                    prepared.subtract_matches(text, part);
                 }
                 Kernel::Pairs(lists) => {
                     lists.subtract_matches(text, part);

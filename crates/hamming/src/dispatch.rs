@@ -209,6 +209,8 @@ impl Work {
                 };
                 (Box::new(cost), costs.ntt_fixed + inverse)
             }
+            // Nothing that was measured; more than any other.
+            Engine::Sumset => (Box::new(|a, _| 10.0 * a), 100.0),
             Engine::Pairs => {
                 let block = n.min(crate::pairs::BLOCK as f64);
                 (Box::new(move |a, f| a * f * costs.pairs), costs.pairs_fixed * (block + m) / block)

@@ -13,7 +13,9 @@
 //! | engine: compare and count bytes, pattern symbol by pattern symbol | [`vertical`] | HAM-2 |
 //! | engine: match bit vectors, carry-save counters | [`bitsliced`] | HAM-3 |
 //! | engine: one real FFT per class, certified exact | [`fft`] | HAM-4 |
+//! | engine: counts in 16-bit words, modulo a prime | [`ntt`] | HAM-13 |
 //! | engine: pairs of equal rare letters | [`pairs`] | HAM-7 |
+//! | engine: sumsets, the paper's lemma | [`sumset`] | HAM-14 |
 //! | choice of engine for each letter | [`dispatch`] | HAM-6 |
 //! | plan and answers, whole texts and streams | [`plan`], [`answer`], [`stream`] | HAM-6 |
 //! | many patterns with few mismatches | [`search`] | HAM-8 |
@@ -49,6 +51,7 @@ mod pool;
 pub mod relation;
 pub mod search;
 pub mod stream;
+pub mod sumset;
 mod tables;
 pub mod vertical;
 

@@ -28,11 +28,13 @@ pub enum Engine {
     Ntt,
     /// [`crate::pairs`].
     Pairs,
+    /// [`crate::sumset`]; never chosen.
+    Sumset,
 }
 
 impl Engine {
     /// All of them.
-    pub const ALL: [Engine; 7] = [
+    pub const ALL: [Engine; 8] = [
         Engine::Auto,
         Engine::Definition,
         Engine::Vertical,
@@ -40,6 +42,7 @@ impl Engine {
         Engine::Fft,
         Engine::Ntt,
         Engine::Pairs,
+        Engine::Sumset,
     ];
 
     /// Its name on the command line.
@@ -52,6 +55,7 @@ impl Engine {
             Engine::Fft => "fft",
             Engine::Ntt => "ntt",
             Engine::Pairs => "pairs",
+            Engine::Sumset => "sumset",
         }
     }
 }

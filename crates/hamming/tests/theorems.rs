@@ -11,8 +11,8 @@ use samplewise_linalg::random::{Streams, uniform};
 use samplewise_testkit::rate::assert_rate_at_most;
 use samplewise_testkit::{generate, strategies};
 
-const ENGINES: [Engine; 6] =
-    [Engine::Auto, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Ntt, Engine::Pairs];
+const ENGINES: [Engine; 7] =
+    [Engine::Auto, Engine::Vertical, Engine::Bitsliced, Engine::Fft, Engine::Ntt, Engine::Pairs, Engine::Sumset];
 
 /// The definition written once more, from nothing but the sentence.
 fn oracle(pattern: &[u8], text: &[u8], matches: impl Fn(u8, u8) -> bool) -> Vec<u32> {

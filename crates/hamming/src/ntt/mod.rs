@@ -18,7 +18,7 @@ use pulp::Simd;
 use crate::classes::{Classes, Code};
 use crate::tables::match_words;
 
-mod lanes;
+pub(crate) mod lanes;
 mod transform;
 
 use lanes::{Kernel, Lanes, Line, dispatch};
