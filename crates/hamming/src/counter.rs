@@ -94,7 +94,9 @@ impl Kernel {
         match engine {
             Engine::Definition => Kernel::Definition(letters),
             Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters), Pool::default()),
-            Engine::Bitsliced | Engine::Auto => Kernel::Bitsliced(bitsliced::Prepared::new(letters), Pool::default()),
+            Engine::Bitsliced | Engine::Periodic | Engine::Auto => {
+                Kernel::Bitsliced(bitsliced::Prepared::new(letters), Pool::default())
+            }
             Engine::Fft => Kernel::Fft(Box::new(fft::Prepared::new(letters)), Pool::default()),
             Engine::Ntt => Kernel::Ntt(ntt::Prepared::new(letters), Pool::default()),
             Engine::Pairs => Kernel::Pairs(Lists::new(&letters)),

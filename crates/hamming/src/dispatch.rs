@@ -38,6 +38,12 @@ pub struct Costs {
     pub ntt_outside: f64,
     /// NTT: per alignment.
     pub ntt_fixed: f64,
+    /// Search without early exit: per pattern symbol and alignment.
+    pub bounded: f64,
+    /// Periodic search: per text symbol.
+    pub periodic: f64,
+    /// Periodic search: per symbol of stretches that are periodic.
+    pub periodic_stretch: f64,
     /// Pairs: per pair.
     pub pairs: f64,
     /// Pairs: per text symbol.
@@ -62,16 +68,20 @@ const AVX512: Costs = Costs {
     ntt_product: 0.013,
     ntt_outside: 1600.0,
     ntt_fixed: 0.25,
+    bounded: 0.003,
+    periodic: 3.0,
+    periodic_stretch: 8.0,
     pairs: 0.6,
     pairs_fixed: 4.0,
 };
 
 /// With AVX2, on the same machine.
 #[cfg(target_arch = "x86_64")]
-const AVX2: Costs = Costs { bitsliced: 0.0017, ntt_transform: 1600.0, ntt_product: 0.022, ..AVX512 };
+const AVX2: Costs = Costs { bounded: 0.0045, bitsliced: 0.0017, ntt_transform: 1600.0, ntt_product: 0.022, ..AVX512 };
 
 /// With neither, on the same machine.
 const PLAIN: Costs = Costs {
+    bounded: 0.01,
     vertical: 0.0085,
     bitsliced: 0.0036,
     bitsliced_letter: 0.02,
@@ -171,7 +181,7 @@ impl Work {
                 let letter = costs.vertical_letter * overlap(vertical::BLOCK, m);
                 (Box::new(move |a, _| a * costs.vertical + letter), costs.vertical_fixed)
             }
-            Engine::Bitsliced | Engine::Auto => {
+            Engine::Bitsliced | Engine::Periodic | Engine::Auto => {
                 // Tables of a letter are made for every piece where it occurs, counts written once for 64 letters.
                 let overlap = overlap(bitsliced::BLOCK, bitsliced::PIECE as f64);
                 let cost = move |a: f64, _| {

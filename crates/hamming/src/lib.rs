@@ -46,6 +46,7 @@ mod kernel;
 pub mod ntt;
 pub mod overhang;
 pub mod pairs;
+pub mod periodic;
 pub mod plan;
 mod pool;
 pub mod relation;

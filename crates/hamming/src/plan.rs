@@ -30,11 +30,13 @@ pub enum Engine {
     Pairs,
     /// [`crate::sumset`]; never chosen.
     Sumset,
+    /// [`crate::periodic`], which only searches; never chosen to count.
+    Periodic,
 }
 
 impl Engine {
     /// All of them.
-    pub const ALL: [Engine; 8] = [
+    pub const ALL: [Engine; 9] = [
         Engine::Auto,
         Engine::Definition,
         Engine::Vertical,
@@ -43,6 +45,7 @@ impl Engine {
         Engine::Ntt,
         Engine::Pairs,
         Engine::Sumset,
+        Engine::Periodic,
     ];
 
     /// Its name on the command line.
@@ -56,6 +59,7 @@ impl Engine {
             Engine::Ntt => "ntt",
             Engine::Pairs => "pairs",
             Engine::Sumset => "sumset",
+            Engine::Periodic => "periodic",
         }
     }
 }
@@ -109,6 +113,10 @@ impl<S: Symbol> Plan<S> {
     }
 
     fn checked(relation: Relation<S>, engine: Engine) -> Result<Self, HammingError> {
+        if engine == Engine::Periodic {
+            let reason = "it finds alignments within few mismatches, and counts no others";
+            return Err(HammingError::EngineUnsuitable { engine: engine.name(), reason });
+        }
         check_spectra(engine, relation.classes.len(), relation.classes.pattern.len())?;
         Ok(Self { relation, engine })
     }

@@ -10,6 +10,7 @@ use crate::bounded::{self, Found, Part};
 use crate::classes::{Classes, Code};
 use crate::counter::Counter;
 use crate::dispatch::{Work, shares};
+use crate::periodic;
 use crate::plan::{Engine, Options, check_len, check_spectra};
 use crate::pool::Pool;
 use crate::relation::{Codes, Relation, Symbol, WildcardMeaning, complement_dna};
@@ -56,7 +57,8 @@ pub struct Hit {
 pub struct Hits {
     /// By position, then query, forward strand first.
     pub hits: Vec<Hit>,
-    /// `"bounded"`, or `"counting"` where early exit would not pay (very many letters, or very many mismatches).
+    /// `"bounded"`; `"periodic"` for periodic patterns in periodic texts, where early exit never comes; or `"counting"` where
+    /// it would not pay (very many letters, or very many mismatches).
     pub path: &'static str,
     /// Text positions where patterns were tried: all, unless the observer stopped the call.
     pub searched: usize,
@@ -93,6 +95,10 @@ struct Needle {
     absent: u32,
     required: Vec<bool>,
 }
+
+/// Patterns below this length are never worth a look at their periods: early exit costs less. *Tuned*, bench `hamming`,
+/// table `periodic`.
+const SHORTEST_PERIODIC: usize = 2048;
 
 /// Positions between two looks at the observer, for each thread.
 const STRIDE: usize = 1 << 20;
@@ -178,7 +184,13 @@ impl<S: Symbol> Search<S> {
         let needles: Vec<&Needle> =
             self.needles.iter().filter(|n| n.absent <= n.max_distance.min(n.place.len() as u32)).collect();
         let bounded = match self.engine {
-            Engine::Auto => self.bounded_pays(&needles, &share, text.len()),
+            Engine::Auto | Engine::Periodic => match self.periodic(text, &needles, &share) {
+                Some(Choice::Periodic(all)) => {
+                    return Scan { search: self, needles, work: Method::Periodic(all) };
+                }
+                Some(Choice::Counting) => false,
+                None => self.bounded_pays(&needles, &share, text.len()),
+            },
             engine => engine == Engine::Bitsliced && classes.len() <= bounded::LETTERS,
         };
         let work = if bounded {
@@ -213,6 +225,36 @@ impl<S: Symbol> Search<S> {
         (own.restrict(&keep), share)
     }
 
+    /// What to do with a periodic text, where all patterns are periodic too, and this is asked for or early exit would be
+    /// slower; in nanoseconds of the cost model.
+    fn periodic(&self, text: &[S], needles: &[&Needle], share: &[f64]) -> Option<Choice> {
+        let costs = crate::dispatch::costs();
+        let asked = self.engine == Engine::Periodic;
+        let short = |n: &&Needle| n.place.len() < SHORTEST_PERIODIC;
+        let other = |n: &&Needle| n.absent > 0 || n.required.contains(&true);
+        if needles.iter().any(other) || (!asked && needles.iter().any(short)) {
+            return None;
+        }
+        let samples: Vec<Vec<u32>> = Work::samples(text).map(|part| self.relation.encode_full(part)).collect();
+        let mut prepared = Vec::new();
+        let (mut periodic, mut early, mut counting) = (0.0, 0.0, 0.0);
+        for n in needles {
+            let (own, share) = self.own(n, share);
+            let one = periodic::Prepared::new(&own, n.max_distance.min(n.place.len() as u32))?;
+            // Early exit fails in the periodic part of the text, and counting costs the same everywhere.
+            let part = samples.iter().filter(|s| one.suits(s)).count() as f64 / samples.len() as f64;
+            periodic += costs.periodic + part * costs.periodic_stretch;
+            early += part * costs.bounded * n.place.len() as f64;
+            counting += Work::of_shares(&own, &share, text.len()).choose().iter().map(|p| p.predicted).sum::<f64>();
+            prepared.push(one);
+        }
+        if asked || periodic < early.min(counting) {
+            Some(Choice::Periodic(prepared))
+        } else {
+            (counting < early).then_some(Choice::Counting)
+        }
+    }
+
     /// Early exit against counting, in nanoseconds of the cost model.
     fn bounded_pays(&self, needles: &[&Needle], share: &[f64], len: usize) -> bool {
         if self.relation.classes.len() > bounded::LETTERS {
@@ -233,6 +275,12 @@ impl<S: Symbol> Search<S> {
     }
 }
 
+/// Ways through a periodic text.
+enum Choice {
+    Periodic(Vec<periodic::Prepared>),
+    Counting,
+}
+
 /// A search at work on a text.
 pub(crate) struct Scan<'p, S: Symbol> {
     search: &'p Search<S>,
@@ -242,6 +290,7 @@ pub(crate) struct Scan<'p, S: Symbol> {
 
 enum Method {
     Bounded(bounded::Prepared, Pool<bounded::Scratch>),
+    Periodic(Vec<periodic::Prepared>),
     Counting(Vec<(Counter, Classes)>),
 }
 
@@ -249,6 +298,7 @@ impl<S: Symbol> Scan<'_, S> {
     pub fn path(&self) -> &'static str {
         match self.work {
             Method::Bounded(..) => "bounded",
+            Method::Periodic(_) => "periodic",
             Method::Counting(_) => "counting",
         }
     }
@@ -257,6 +307,10 @@ impl<S: Symbol> Scan<'_, S> {
     pub fn stride(&self) -> usize {
         match &self.work {
             Method::Bounded(..) => (STRIDE * rayon::current_num_threads()).max(self.search.longest()),
+            // Each piece looks at a pattern's length more.
+            Method::Periodic(_) => {
+                (STRIDE * rayon::current_num_threads()).max(4 * self.search.longest() * rayon::current_num_threads())
+            }
             Method::Counting(counters) => counters.iter().map(|c| c.0.stride()).max().unwrap_or(STRIDE),
         }
     }
@@ -296,6 +350,22 @@ impl<S: Symbol> Scan<'_, S> {
                 };
                 hits.extend(blocks.into_iter().flatten().map(|found| hit(&self.needles, found)));
             }
+            Method::Periodic(all) => {
+                let from = hits.len();
+                let block = (2 * longest).max(1 << 16);
+                let tasks: Vec<(usize, usize)> =
+                    (0..span.div_ceil(block)).flat_map(|b| (0..all.len()).map(move |n| (b * block, n))).collect();
+                let find = |&(first, needle): &(usize, usize)| {
+                    let span = block.min(span - first);
+                    let part = &codes[first..(first + span + longest - 1).min(codes.len())];
+                    let (found, _) = all[needle].find(part, span);
+                    let place = |(position, distance)| Found { position: first + position, needle, distance };
+                    found.into_iter().map(place).collect()
+                };
+                let found: Vec<Vec<Found>> = tasks.par_iter().map(find).collect();
+                hits.extend(found.into_iter().flatten().map(|found| hit(&self.needles, found)));
+                hits[from..].sort_unstable();
+            }
             Method::Counting(counters) => {
                 let from = hits.len();
                 for (needle, (counter, own)) in counters.iter_mut().enumerate() {
@@ -309,8 +379,9 @@ impl<S: Symbol> Scan<'_, S> {
                     counter.count(&codes[..alignments + m - 1], &mut distances);
                     let matches =
                         |i: usize, j: usize| own.pattern[j].is_none_or(|l| own.matches(l, codes[i + j].index()));
+                    let required: Vec<usize> = (0..m).filter(|&j| n.required[j]).collect();
                     for (i, &d) in distances.iter().enumerate().filter(|&(_, &d)| d <= n.max_distance) {
-                        if n.required.iter().enumerate().all(|(j, &r)| !r || matches(i, j)) {
+                        if required.iter().all(|&j| matches(i, j)) {
                             hits.push(hit(&self.needles, Found { position: i, needle, distance: d - n.absent }));
                         }
                     }

@@ -113,7 +113,7 @@ proptest! {
         let queries: Vec<Query<'_>> = cuts.iter().zip(&patterns).map(|(&(_, _, k, r), p)| {
             Query::new(p, k).requiring(r.min(p.len())..(r + 2).min(p.len()))
         }).collect();
-        for engine in [Engine::Auto, Engine::Bitsliced, Engine::Pairs, Engine::Definition] {
+        for engine in [Engine::Auto, Engine::Bitsliced, Engine::Pairs, Engine::Definition, Engine::Periodic] {
             let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine };
             let mut want = Vec::new();
             for (query, q) in queries.iter().enumerate() {
@@ -372,6 +372,34 @@ fn one_sided_distances_are_bounds_from_below() {
     assert!(matches!(bad, Err(HammingError::OptionOutOfRange { option: "epsilon", .. })));
 }
 
+/// HAM-15: in a periodic text a periodic pattern is searched for by its breaks, unasked, in pieces as in one; the hits are
+/// those of the other engines.
+#[test]
+fn periodic_texts_are_searched_by_their_breaks() {
+    let text = generate::adversarial_periodic_text(1_200_000, 171, 0.0002, 6);
+    let pattern = &text[100_000..500_000];
+    let queries = [Query::new(pattern, 500)];
+    let find = |engine| {
+        let search = Search::new(&queries, &Options { engine, ..Options::default() }).unwrap();
+        let found = search.find(&text);
+        let (mut streamed, mut stream) = (Vec::new(), SearchStream::new(&search));
+        text.chunks(177_777).for_each(|piece| stream.push(piece, |hit| streamed.push(hit)));
+        stream.finish(|hit| streamed.push(hit));
+        assert!(streamed == found.hits, "{engine:?}");
+        found
+    };
+    let (auto, counted) = (find(Engine::Auto), find(Engine::Ntt));
+    assert_eq!((auto.path, counted.path), ("periodic", "counting"));
+    assert!(auto.hits == counted.hits && auto.hits.len() > 1_000, "{}", auto.hits.len());
+    // Of shorter patterns counting every distance costs less, and early exit more than either.
+    let search = Search::new(&[Query::new(&pattern[..20_000], 150)], &Options::default()).unwrap();
+    assert_eq!(search.find(&text).path, "counting");
+    // Nothing of the kind in a text that is not periodic.
+    let random = generate::random_text(100_000, b"ACGT", 1);
+    let search = Search::new(&[Query::new(&random[..20_000], 150)], &Options::default()).unwrap();
+    assert_eq!(search.find(&random).path, "bounded");
+}
+
 /// HAM-6 and HAM-8 past every block edge: a text of several strides in pieces, hits across them.
 #[test]
 fn long_texts_are_one_piece() {
@@ -492,10 +520,12 @@ fn bad_input_is_an_error_and_answers_agree_with_each_other() {
     // A pattern of wildcards alone, and one that can never match, with the largest distance there is.
     let wild =
         |wildcard_meaning, engine| Options { wildcard: Some(b'N'), wildcard_meaning, engine, ..Options::default() };
-    for engine in Engine::ALL {
+    for engine in Engine::ALL.into_iter().filter(|&e| e != Engine::Periodic) {
         let all = Plan::new(b"NNN", &wild(WildcardMeaning::Match, engine)).unwrap().distances(&[b'A'; 9_000]).unwrap();
         assert!(all.distances == vec![0; 8_998], "{engine:?}");
     }
+    let counting = Plan::new(b"NNN", &Options { engine: Engine::Periodic, ..Options::default() }).unwrap_err();
+    assert!(matches!(counting, HammingError::EngineUnsuitable { engine: "periodic", .. }));
     let query = |required| [Query::new(b"ANT".as_slice(), u32::MAX).requiring(required)];
     let find = |required, meaning| {
         Search::new(&query(required), &wild(meaning, Engine::Auto)).unwrap().find(b"ACGTACG").hits.len()

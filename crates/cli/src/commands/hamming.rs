@@ -58,7 +58,7 @@ pub struct Arguments {
     /// Report the best positions.
     #[arg(long, conflicts_with = "max_distance")]
     best: Option<usize>,
-    /// auto, definition, vertical, bitsliced, fft or pairs.
+    /// auto, definition, vertical, bitsliced, fft, ntt, pairs, sumset or, with --max-distance, periodic.
     #[arg(long, default_value = "auto")]
     engine: String,
     /// Show the alignments of so many hits. Default 3 on a terminal, else 0.
@@ -82,10 +82,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         "excluded" => WildcardMeaning::Excluded,
         other => return Err(usage(format!("--wildcard-meaning is {other}, allowed is match, mismatch or excluded"))),
     };
-    let engine = Engine::ALL
-        .into_iter()
-        .find(|e| e.name() == a.engine)
-        .ok_or_else(|| usage(format!("--engine {} is not available in this version", a.engine)))?;
+    let engine = Engine::ALL.into_iter().find(|e| e.name() == a.engine).ok_or_else(|| {
+        let names = Engine::ALL.map(Engine::name).join(", ");
+        usage(format!("--engine is {}, allowed is one of {names}", a.engine))
+    })?;
     for (name, value) in [("--epsilon", a.epsilon), ("--delta", a.delta)] {
         if let Some(v) = value.filter(|v| !(*v > 0.0 && *v < 1.0)) {
             return Err(usage(format!("{name} is {v}, allowed is above 0 and below 1")));
