@@ -9,8 +9,8 @@
 //! factor `1 − ε` or more with probability at most `1/(Bε)` (Markov). The largest of `ln(n/δ)/ln(Bε)` repetitions is at
 //! most `D`, and at least `(1 − ε)D` at all alignments with probability `1 − δ`.
 //!
-//! The exponent `−0.93` of the paper's `(1 + ε)` algorithm rests on fast rectangular matrix multiplication and is not
-//! here.
+//! The exponent `−0.93` of the paper's `(1 + ε)` algorithm rests on fast rectangular matrix multiplication; its
+//! ingredients are a reference in [`crate::fredman`].
 use rand::Rng;
 use rayon::prelude::*;
 use samplewise_linalg::observe::{Observer, Progress};

@@ -19,8 +19,10 @@
 //! | choice of engine for each letter | [`dispatch`] | HAM-6 |
 //! | plan and answers, whole texts and streams | [`plan`], [`answer`], [`stream`] | HAM-6 |
 //! | many patterns with few mismatches | [`search`] | HAM-8 |
+//! | the same in periodic texts | [`periodic`] | HAM-15 |
 //! | overhanging ends | [`overhang`] | HAM-9 |
 //! | distances within `1 ± ε` | [`approx`] | HAM-10, HAM-11 |
+//! | the paper's approximation at small scale, a reference | [`fredman`] | HAM-16 |
 //! | histograms of differences, an equivalent problem | [`differences`] | HAM-12 |
 //!
 //! ```
@@ -42,6 +44,7 @@ pub mod differences;
 pub mod dispatch;
 pub mod error;
 pub mod fft;
+pub mod fredman;
 mod kernel;
 pub mod ntt;
 pub mod overhang;
