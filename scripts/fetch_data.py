@@ -39,6 +39,7 @@ except ModuleNotFoundError:
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = Path(__file__).resolve().with_name("data_manifest.toml")
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
+CLEAR = 256  # the LZW code that empties the word list
 HINTS = {
     "pip": " (is the network reachable?)",
     "npm": " (is the network reachable?)",
@@ -150,12 +151,55 @@ def kmers(data: bytes) -> bytes:
     return ("\n".join(["x,y", *rows]) + "\n").encode("ascii")
 
 
+def uncompress(data: bytes) -> bytes:
+    """A stream of Unix `compress` (LZW, 9 to 16 bits, with clear codes)."""
+    if data[:3] != b"\x1f\x9d\x90":
+        raise ValueError("not a compressed stream of at most 16 bits")
+    singles = [bytes([value]) for value in range(CLEAR)] + [b""]
+    words, width, last, place = singles.copy(), 9, b"", 3
+    text = []
+    while place < len(data):
+        # Codes come in groups of eight; a change of width leaves the rest of a group unused.
+        group = data[place : place + width]
+        place += len(group)
+        bits = int.from_bytes(group, "little")
+        for index in range(len(group) * 8 // width):
+            code = bits >> index * width & (1 << width) - 1
+            if code == CLEAR:
+                words, width, last = singles.copy(), 9, b""
+                break
+            if last and len(words) < 1 << 16:
+                known = words[code] if code < len(words) else last
+                words.append(last + known[:1])
+            if code >= len(words):
+                raise ValueError("a code that has no meaning yet")
+            last = words[code]
+            text.append(last)
+            if len(words) == 1 << width and width < 16:
+                width += 1
+                break
+    return b"".join(text)
+
+
+def windows(data: bytes) -> bytes:
+    """The text in a data file of the Bible Retrieval System.
+
+    It is one compressed stream that is cleared at every window, behind a header and a table of
+    where the windows start and end, which only random access needs.
+    """
+    if not data.startswith(b"EC02Compressed Data File\0"):
+        raise ValueError("unexpected header of the text file")
+    count = int.from_bytes(data[88:92], "big")
+    return uncompress(data[92 + 4 * (count + 1) :])
+
+
 CONVERSIONS: dict[str, Callable[[bytes], bytes]] = {
     "none": as_is,
     "gunzip": gzip.decompress,
     "unzip": unzip,
     "ratings": ratings,
     "kmers": kmers,
+    "windows": windows,
 }
 
 

@@ -110,7 +110,7 @@ impl Kernel {
             Kernel::Definition(_) | Kernel::Vertical(..) => vertical::BLOCK,
             Kernel::Bitsliced(..) => bitsliced::BLOCK,
             Kernel::Fft(prepared, _) => prepared.shape().block(),
-            Kernel::Ntt(..) => ntt::block(m),
+            Kernel::Ntt(prepared, _) => prepared.block(),
             Kernel::Pairs(_) => pairs::BLOCK.max(m),
             Kernel::Sumset(_) => sumset::block(m),
         }

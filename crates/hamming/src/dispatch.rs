@@ -204,20 +204,10 @@ impl Work {
                 (Box::new(move |_, _| costs.fft_letter * scale * transforms + products), fixed)
             }
             Engine::Ntt => {
-                let (pieces, hop) = ntt::shape(self.pattern_len);
-                let (p, blocks) = (pieces as f64, (n / hop as f64).ceil());
-                // The blocks of a short text that are transformed, the text's that are transformed twice, and those of
-                // the pattern.
-                let together = blocks.min(ntt::blocks(pieces) as f64);
-                let transforms = blocks * (together + p - 1.0) / together + 2.0 * p;
-                let products = blocks * p * ntt::LENGTH as f64 * costs.ntt_product / n;
-                // Products wait for memory where they are too many for the caches.
-                let outside = ntt::bytes_of_products(self.pattern_len) > CACHED;
-                let inverse = blocks * (costs.ntt_transform + if outside { costs.ntt_outside } else { 0.0 }) / n;
-                let cost = move |a: f64, _| {
-                    transforms * costs.ntt_transform / n + products + a / ntt::TOGETHER as f64 * inverse
-                };
-                (Box::new(cost), costs.ntt_fixed + inverse)
+                let shared = ntt_costs(self.pattern_len, self.alignments);
+                let cost =
+                    move |a: f64, _| shared.transforms + shared.products + a / ntt::TOGETHER as f64 * shared.inverse;
+                (Box::new(cost), costs.ntt_fixed + shared.inverse)
             }
             // Nothing that was measured; more than any other.
             Engine::Sumset => (Box::new(|a, _| 10.0 * a), 100.0),
@@ -302,6 +292,34 @@ impl Work {
             }
         }
         best
+    }
+}
+
+/// Nanoseconds per alignment of the NTT.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NttCosts {
+    /// Of the transforms for one letter.
+    pub transforms: f64,
+    /// Of its products.
+    pub products: f64,
+    /// Of one inverse.
+    pub inverse: f64,
+}
+
+/// For a pattern of `m` symbols and so many alignments.
+pub(crate) fn ntt_costs(m: usize, alignments: usize) -> NttCosts {
+    let (costs, n) = (costs(), alignments.max(1) as f64);
+    let (pieces, hop) = ntt::shape(m);
+    let (p, blocks) = (pieces as f64, (n / hop as f64).ceil());
+    // The blocks of a short text that are transformed, the text's that are transformed twice, and those of the pattern.
+    let together = blocks.min(ntt::blocks(pieces) as f64);
+    let transforms = blocks * (together + p - 1.0) / together + 2.0 * p;
+    // Products wait for memory where they are too many for the caches.
+    let outside = ntt::bytes_of_products(m) > CACHED;
+    NttCosts {
+        transforms: transforms * costs.ntt_transform / n,
+        products: blocks * p * ntt::LENGTH as f64 * costs.ntt_product / n,
+        inverse: blocks * (costs.ntt_transform + if outside { costs.ntt_outside } else { 0.0 }) / n,
     }
 }
 

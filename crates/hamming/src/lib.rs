@@ -20,6 +20,7 @@
 //! | plan and answers, whole texts and streams | [`plan`], [`answer`], [`stream`] | HAM-6 |
 //! | many patterns with few mismatches | [`search`] | HAM-8 |
 //! | the same in periodic texts | [`periodic`] | HAM-15 |
+//! | many patterns at once | [`batch`] | HAM-17 |
 //! | overhanging ends | [`overhang`] | HAM-9 |
 //! | distances within `1 ± ε` | [`approx`] | HAM-10, HAM-11 |
 //! | the paper's approximation at small scale, a reference | [`fredman`] | HAM-16 |
@@ -35,6 +36,7 @@
 
 pub mod answer;
 pub mod approx;
+pub mod batch;
 pub mod bitsliced;
 mod bounded;
 pub mod classes;
@@ -61,6 +63,7 @@ pub mod vertical;
 
 pub use answer::{Answer, Block, EngineCost, Report, count_distances};
 pub use approx::{Approximate, Approximation, Method};
+pub use batch::Batch;
 pub use error::HammingError;
 pub use plan::{Engine, Options, Plan};
 pub use relation::{Alphabet, Symbol, WildcardMeaning, complement_dna, reverse_complement};

@@ -182,6 +182,31 @@ proptest! {
         prop_assert_eq!(blocks, into);
     }
 
+    /// HAM-17: patterns of a batch, of any lengths, get the distances that each gets alone, by every engine and meaning.
+    #[test]
+    fn a_batch_counts_what_its_patterns_count_alone(
+        text in strategies::text(5, 9000), cuts in prop::collection::vec((0_usize..9000, 1_usize..4000), 1..5),
+        meaning in 0_usize..3, iupac in any::<bool>(),
+    ) {
+        prop_assume!(!text.is_empty());
+        let text: Vec<u8> = text.iter().map(|c| b"ACGTN"[(c - b'A') as usize]).collect();
+        let meaning = [WildcardMeaning::Match, WildcardMeaning::Mismatch, WildcardMeaning::Excluded][meaning];
+        let alphabet = if iupac { Alphabet::Iupac } else { Alphabet::Bytes };
+        let patterns: Vec<&[u8]> = cuts.iter().map(|&(at, m)| {
+            let at = at % text.len();
+            &text[at..(at + m).min(text.len())]
+        }).collect();
+        for engine in [Engine::Auto, Engine::Ntt, Engine::Pairs] {
+            let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine };
+            let answers = samplewise_hamming::Batch::new(&patterns, &options).unwrap().distances(&text).unwrap();
+            for (pattern, answer) in patterns.iter().zip(answers) {
+                let alone = Plan::new(pattern, &options).unwrap().distances(&text).unwrap();
+                prop_assert!(answer.distances == alone.distances && answer.valid == alone.valid, "{:?}", engine);
+                prop_assert!(answer.report.complete);
+            }
+        }
+    }
+
     /// HAM-5: IUPAC codes match when they share a nucleotide, for every pair of the 16 letters.
     #[test]
     fn iupac_codes_match_when_they_share_a_nucleotide(
@@ -370,6 +395,30 @@ fn one_sided_distances_are_bounds_from_below() {
     assert!(same.path == "exact" && same.distances.iter().zip(&distances).all(|(&x, &d)| x == f64::from(d)));
     let bad = plan.approximate(&words, &Approximate { epsilon: 1.0, ..Approximate::default() }, &mut rng);
     assert!(matches!(bad, Err(HammingError::OptionOutOfRange { option: "epsilon", .. })));
+}
+
+/// HAM-17: many patterns share the transforms of a text of several strides, unasked, with the same result for every number
+/// of threads; texts too short and batches of nothing are refused.
+#[test]
+fn a_batch_shares_the_transforms_of_the_text() {
+    let text = generate::random_text(700_000, b"ACGT", 8);
+    let patterns: Vec<&[u8]> = (0..12).map(|p| &text[5_000 * p..5_000 * p + 900 + 60 * p]).collect();
+    let batch = samplewise_hamming::Batch::new(&patterns, &Options::default()).unwrap();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| batch.distances(&text).unwrap())
+    };
+    let (one, three) = (run(1), run(3));
+    for ((pattern, x), y) in patterns.iter().zip(&one).zip(&three) {
+        assert_eq!(x.report.path(), "ntt");
+        assert!(x.distances == y.distances);
+        assert!(x.distances == Plan::new(pattern, &Options::default()).unwrap().distances(&text).unwrap().distances);
+    }
+    let none: [&[u8]; 0] = [];
+    let refused = |patterns: &[&[u8]]| samplewise_hamming::Batch::new(patterns, &Options::default()).unwrap_err();
+    assert_eq!(refused(&none), HammingError::NoQueries);
+    assert_eq!(refused(&[b"A", b""]), HammingError::EmptyPattern);
+    assert!(matches!(batch.distances(&text[..1_000]), Err(HammingError::PatternLongerThanText { text: 1_000, .. })));
 }
 
 /// HAM-15: in a periodic text a periodic pattern is searched for by its breaks, unasked, in pieces as in one; the hits are

@@ -43,16 +43,15 @@ pub(crate) fn shape(m: usize) -> (usize, usize) {
     if m <= ONE_PIECE { (1, N + 1 - m) } else { (m.div_ceil(PIECE), PIECE) }
 }
 
+/// Symbols of each piece.
+fn piece_len(pieces: usize) -> usize {
+    if pieces == 1 { ONE_PIECE } else { PIECE }
+}
+
 /// Blocks worked on together: enough that the text's transforms, of which as many as there are pieces are made twice, do
 /// not cost much more than once.
 pub(crate) fn blocks(pieces: usize) -> usize {
     if pieces <= 16 { (4 * pieces).max(8) } else { pieces.next_multiple_of(TILE).clamp(64, 256) }
-}
-
-/// Alignments that are worked on together.
-pub(crate) fn block(m: usize) -> usize {
-    let (pieces, hop) = shape(m);
-    blocks(pieces) * hop
 }
 
 /// Bytes that the spectra of a pattern take, and what a thread works on.
@@ -85,14 +84,22 @@ struct Group {
     last: i16,
 }
 
-/// The spectra of a pattern, made when a text asks for them.
+/// Patterns over one set of letters, which share the transforms of the text.
 pub struct Prepared {
     classes: Classes,
+    /// Of the longest pattern.
     pieces: usize,
     hop: usize,
-    groups: Vec<Group>,
     /// The letter of which a text that consists of the letters is not transformed.
     last: usize,
+    patterns: Vec<Pattern>,
+}
+
+/// One pattern, and its spectra, made when a text asks for them.
+struct Pattern {
+    symbols: Range<usize>,
+    pieces: usize,
+    groups: Vec<Group>,
     all: OnceLock<Vec<Line>>,
     /// Of `P_c − P_last`: if `Σ_c S_c = 1`, then `Σ_c S_c ⋆ P_c = Σ_{c ≠ last} S_c ⋆ (P_c − P_last) + |P_last|`.
     covered: OnceLock<Vec<Line>>,
@@ -107,26 +114,43 @@ pub struct Scratch {
 }
 
 impl Prepared {
-    /// Groups the pieces: `O(m)`.
+    /// Groups the pieces of one pattern: `O(m)`.
     pub fn new(classes: Classes) -> Self {
-        let m = classes.pattern.len();
-        let (pieces, hop) = shape(m);
+        let whole = 0..classes.pattern.len();
+        Self::of_parts(classes, &[whole])
+    }
+
+    /// The same for several patterns, which are stretches of one.
+    pub fn of_parts(classes: Classes, parts: &[Range<usize>]) -> Self {
+        let (pieces, hop) = shape(parts.iter().map(ExactSizeIterator::len).max().unwrap_or(1));
         let counts = classes.occurrences();
         let last = (0..classes.len()).min_by_key(|&c| counts[c]).unwrap_or(0);
-        let mut groups: Vec<Group> = Vec::new();
-        let mut room = 0;
-        for (piece, part) in classes.pattern.chunks(if pieces == 1 { m } else { PIECE }).enumerate() {
-            let counted = part.iter().flatten().count();
-            if counted > room || groups.is_empty() {
-                groups.push(Group { pieces: piece..piece, last: 0 });
-                room = TOGETHER;
-            }
-            room -= counted;
-            let group = groups.last_mut().expect("just pushed");
-            group.pieces.end += 1;
-            group.last += part.iter().flatten().filter(|&&c| c as usize == last).count() as i16;
-        }
-        Self { classes, pieces, hop, groups, last, all: OnceLock::new(), covered: OnceLock::new() }
+        let patterns = parts
+            .iter()
+            .map(|symbols| {
+                let mut groups: Vec<Group> = Vec::new();
+                let mut room = 0;
+                for (piece, part) in classes.pattern[symbols.clone()].chunks(piece_len(pieces)).enumerate() {
+                    let counted = part.iter().flatten().count();
+                    if counted > room || groups.is_empty() {
+                        groups.push(Group { pieces: piece..piece, last: 0 });
+                        room = TOGETHER;
+                    }
+                    room -= counted;
+                    let group = groups.last_mut().expect("just pushed");
+                    group.pieces.end += 1;
+                    group.last += part.iter().flatten().filter(|&&c| c as usize == last).count() as i16;
+                }
+                let pieces = symbols.len().div_ceil(piece_len(pieces));
+                Pattern { symbols: symbols.clone(), pieces, groups, all: OnceLock::new(), covered: OnceLock::new() }
+            })
+            .collect();
+        Self { classes, pieces, hop, last, patterns }
+    }
+
+    /// Alignments that are worked on together.
+    pub(crate) fn block(&self) -> usize {
+        blocks(self.pieces) * self.hop
     }
 
     /// Letters of which the text is transformed.
@@ -134,16 +158,16 @@ impl Prepared {
         (0..self.classes.len()).filter(|&c| !(covered && c == self.last)).collect()
     }
 
-    /// Spectra of all pieces, `[line][pair of letters][piece]`.
-    fn spectra(&self, covered: bool) -> &[Line] {
-        let place = if covered { &self.covered } else { &self.all };
+    /// Spectra of all pieces of a pattern, `[line][pair of letters][piece]`.
+    fn spectra<'p>(&self, pattern: &'p Pattern, covered: bool) -> &'p [Line] {
+        let place = if covered { &pattern.covered } else { &pattern.all };
         place.get_or_init(|| {
             let letters = self.letters(covered);
             let pairs = letters.len().div_ceil(2);
-            let slice = stride(pairs * self.pieces);
+            let slice = stride(pairs * pattern.pieces);
             let mut out = vec![Line::ZERO; SLICE * LINES * slice];
-            let length = if self.pieces == 1 { self.classes.pattern.len() } else { PIECE };
-            for (piece, part) in self.classes.pattern.chunks(length).enumerate() {
+            let symbols = &self.classes.pattern[pattern.symbols.clone()];
+            for (piece, part) in symbols.chunks(piece_len(self.pieces)).enumerate() {
                 for (pair, own) in letters.chunks(2).enumerate() {
                     let spectrum = |letter: Option<&usize>| {
                         let mut signal = [Line::ZERO; LINES];
@@ -162,7 +186,7 @@ impl Prepared {
                         spectrum
                     };
                     let both = [spectrum(own.first()), spectrum(own.get(1))];
-                    let to = Layout { slice, row: pair * self.pieces + piece };
+                    let to = Layout { slice, row: pair * pattern.pieces + piece };
                     dispatch(Interleave { both: &both, to, out: &mut out });
                 }
             }
@@ -173,22 +197,38 @@ impl Prepared {
     /// Subtracts the matches of one block of alignments from `out` (row HAM-13); `codes` as in
     /// [`crate::vertical::Prepared::subtract_matches`].
     pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) {
+        self.subtract_all(codes, &mut [out], scratch);
+    }
+
+    /// The same for several patterns; of each as many alignments from the first on as its memory is long.
+    pub fn subtract_all<C: Code>(&self, codes: &[C], outs: &mut [&mut [u32]], scratch: &mut Scratch) {
+        let longest = outs.iter().map(|out| out.len()).max().unwrap_or(0);
         if self.classes.is_empty() {
             return;
         }
-        let most = blocks(self.pieces) * self.hop;
-        for (part, out) in out.chunks_mut(most).enumerate() {
-            let from = part * most;
-            self.some(&codes[from..from + out.len() + self.classes.pattern.len() - 1], out, scratch);
+        for from in (0..longest).step_by(self.block()) {
+            let to = (from + self.block()).min(longest);
+            let mut parts: Vec<&mut [u32]> =
+                outs.iter_mut().map(|out| out.get_mut(from..).unwrap_or_default()).collect();
+            for part in &mut parts {
+                let len = part.len().min(to - from);
+                *part = &mut std::mem::take(part)[..len];
+            }
+            self.some(&codes[from..], &mut parts, scratch);
         }
     }
 
-    fn some<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) {
+    fn some<C: Code>(&self, codes: &[C], outs: &mut [&mut [u32]], scratch: &mut Scratch) {
         let Scratch { bits, text, products } = scratch;
-        let tiles = out.len().div_ceil(self.hop).div_ceil(TILE);
+        let longest = outs.iter().map(|out| out.len()).max().unwrap_or(0);
+        // What the alignments meet, and no more.
+        let met = outs.iter().zip(&self.patterns).filter(|(out, _)| !out.is_empty());
+        let met = met.map(|(out, pattern)| out.len() + pattern.symbols.len() - 1).max().unwrap_or(0);
+        let codes = &codes[..met];
+        let tiles = longest.div_ceil(self.hop).div_ceil(TILE);
         let blocks = tiles * TILE + self.pieces - 1;
         let filled = blocks.min(codes.len().div_ceil(self.hop));
-        let (count, groups) = (self.classes.len(), self.groups.len());
+        let count = self.classes.len();
         bits.resize(filled * count * WORDS, 0);
         let mut covered = true;
         for (block, bits) in bits.chunks_exact_mut(count * WORDS).enumerate() {
@@ -196,7 +236,7 @@ impl Prepared {
             let part = &part[..part.len().min(N)];
             covered &= pulp::Arch::new().dispatch(Mark { classes: &self.classes, codes: part, bits });
         }
-        let (letters, spectra) = (self.letters(covered), self.spectra(covered));
+        let letters = self.letters(covered);
         let pairs = letters.len().div_ceil(2);
         let slice = stride(pairs * blocks);
         text.resize(text.len().max(SLICE * LINES * slice), Line::ZERO);
@@ -213,32 +253,36 @@ impl Prepared {
             }
         }
         let apart = stride(LINES);
-        products.resize(products.len().max(tiles * TILE * groups * apart), Line::ZERO);
-        for line in 0..LINES {
-            let text = &text[SLICE * slice * line..][..SLICE * slice];
-            let own = SLICE * stride(pairs * self.pieces);
-            let spectra = &spectra[own * line..][..own];
-            for (number, group) in self.groups.iter().enumerate() {
-                for tile in 0..tiles {
-                    dispatch(Multiply {
-                        text,
-                        spectra,
-                        blocks,
-                        pieces: self.pieces,
-                        pairs,
-                        first: tile * TILE,
-                        group: group.pieces.clone(),
-                        to: std::array::from_fn(|block| ((tile * TILE + block) * groups + number) * apart + line),
-                        products,
-                    });
+        for (pattern, out) in self.patterns.iter().zip(outs) {
+            let (spectra, groups) = (self.spectra(pattern, covered), pattern.groups.len());
+            let tiles = out.len().div_ceil(self.hop).div_ceil(TILE);
+            products.resize(products.len().max(tiles * TILE * groups * apart), Line::ZERO);
+            for line in 0..LINES {
+                let text = &text[SLICE * slice * line..][..SLICE * slice];
+                let own = SLICE * stride(pairs * pattern.pieces);
+                let spectra = &spectra[own * line..][..own];
+                for (number, group) in pattern.groups.iter().enumerate() {
+                    for tile in 0..tiles {
+                        dispatch(Multiply {
+                            text,
+                            spectra,
+                            blocks,
+                            pieces: pattern.pieces,
+                            pairs,
+                            first: tile * TILE,
+                            group: group.pieces.clone(),
+                            to: std::array::from_fn(|block| ((tile * TILE + block) * groups + number) * apart + line),
+                            products,
+                        });
+                    }
                 }
             }
-        }
-        for (out, spectra) in out.chunks_mut(self.hop).zip(products.chunks_mut(groups * apart)) {
-            for (spectrum, group) in spectra.chunks_mut(apart).zip(&self.groups) {
-                let spectrum = (&mut spectrum[..LINES]).try_into().expect("a spectrum");
-                let constant = if covered { group.last } else { 0 };
-                dispatch(Finish { spectrum, constant, out });
+            for (out, spectra) in out.chunks_mut(self.hop).zip(products.chunks_mut(groups * apart)) {
+                for (spectrum, group) in spectra.chunks_mut(apart).zip(&pattern.groups) {
+                    let spectrum = (&mut spectrum[..LINES]).try_into().expect("a spectrum");
+                    let constant = if covered { group.last } else { 0 };
+                    dispatch(Finish { spectrum, constant, out });
+                }
             }
         }
     }
@@ -476,7 +520,7 @@ mod tests {
             };
             let prepared = Prepared::new(classes);
             let (pieces, hop) = shape(m);
-            assert_eq!(prepared.groups.len(), m.div_ceil(TOGETHER), "{m}");
+            assert_eq!(prepared.patterns[0].groups.len(), m.div_ceil(TOGETHER), "{m}");
             for alignments in [1, hop - 1, hop, hop + 1, blocks(pieces) * hop + 1] {
                 let mut text = vec![7_u8; alignments + m - 1];
                 let mut scratch = Scratch::default();
