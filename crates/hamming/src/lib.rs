@@ -17,7 +17,7 @@
 //! | engine: pairs of equal rare letters | [`pairs`] | HAM-7 |
 //! | engine: sumsets, the paper's lemma | [`sumset`] | HAM-14 |
 //! | choice of engine for each letter | [`dispatch`] | HAM-6 |
-//! | plan and answers, whole texts and streams | [`plan`], [`answer`], [`stream`] | HAM-6 |
+//! | plan and answers, whole texts, streams and packed DNA | [`plan`], [`answer`], [`stream`], [`packed_dna`] | HAM-6 |
 //! | many patterns with few mismatches | [`search`] | HAM-8 |
 //! | the same in periodic texts | [`periodic`] | HAM-15 |
 //! | many patterns at once | [`batch`] | HAM-17 |
@@ -50,6 +50,7 @@ pub mod fredman;
 mod kernel;
 pub mod ntt;
 pub mod overhang;
+pub mod packed_dna;
 pub mod pairs;
 pub mod periodic;
 pub mod plan;
@@ -65,6 +66,7 @@ pub use answer::{Answer, Block, EngineCost, Report, count_distances};
 pub use approx::{Approximate, Approximation, Method};
 pub use batch::Batch;
 pub use error::HammingError;
+pub use packed_dna::PackedDna;
 pub use plan::{Engine, Options, Plan};
 pub use relation::{Alphabet, Symbol, WildcardMeaning, complement_dna, reverse_complement};
 pub use search::{Hit, Hits, Query, Search};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use samplewise_hamming::differences::{Counting, histogram};
 use samplewise_hamming::{
-    Alphabet, Approximate, Engine, HammingError, Hit, Method, Options, Plan, Query, Search, SearchStream, Stream,
-    WildcardMeaning, reverse_complement,
+    Alphabet, Approximate, Engine, HammingError, Hit, Method, Options, PackedDna, Plan, Query, Search, SearchStream,
+    Stream, WildcardMeaning, reverse_complement,
 };
 use samplewise_linalg::random::{Streams, uniform};
 use samplewise_testkit::rate::assert_rate_at_most;
@@ -419,6 +419,29 @@ fn a_batch_shares_the_transforms_of_the_text() {
     assert_eq!(refused(&none), HammingError::NoQueries);
     assert_eq!(refused(&[b"A", b""]), HammingError::EmptyPattern);
     assert!(matches!(batch.distances(&text[..1_000]), Err(HammingError::PatternLongerThanText { text: 1_000, .. })));
+}
+
+/// HAM-6: DNA in two bits a letter is what its letters are, for lengths that fill no byte, past every piece.
+#[test]
+fn packed_dna_is_what_its_letters_are() {
+    let text = generate::random_text(600_003, b"ACGT", 9);
+    let packed = PackedDna::from_letters(&text).unwrap();
+    assert_eq!(packed.as_bytes().len(), 150_001);
+    assert!(packed.to_letters() == text && packed.get(600_003).is_none() && packed.get(262_145) == Some(text[262_145]));
+    assert_eq!(PackedDna::from_bytes(packed.as_bytes().to_vec(), 600_003).unwrap(), packed);
+    for m in [1, 30, 3_000] {
+        let plan = Plan::new(&text[300_000..300_000 + m], &Options::default()).unwrap();
+        assert!(plan.distances_packed(&packed).unwrap().distances == plan.distances(&text).unwrap().distances);
+    }
+    let search = Search::both_strands(&[Query::new(&text[262_130..262_160], 3)], &Options::default()).unwrap();
+    assert_eq!(search.find_packed(&packed), search.find(&text).hits);
+    let bad = PackedDna::from_letters(b"acgN").unwrap_err();
+    assert!(matches!(bad, HammingError::UnknownSymbol { symbol: 'N', position: 3, .. }));
+    assert!(matches!(PackedDna::from_bytes(vec![0], 5), Err(HammingError::OptionOutOfRange { option: "len", .. })));
+    let long = Plan::new(b"ACGT", &Options::default()).unwrap();
+    let short = PackedDna::from_letters(b"ACG").unwrap();
+    assert!(matches!(long.distances_packed(&short), Err(HammingError::PatternLongerThanText { .. })));
+    assert!(search.find_packed(&PackedDna::from_letters(b"").unwrap()).is_empty());
 }
 
 /// HAM-15: in a periodic text a periodic pattern is searched for by its breaks, unasked, in pieces as in one; the hits are
