@@ -1,15 +1,17 @@
-//! Hamming distances beside the nearest Rust crate, plain loops and the textbook FFT, on the genome of E. coli where
-//! `scripts/fetch_data.py fetch ecoli` has put it, else on random letters. Answers are compared before anything is timed;
+//! Hamming distances beside the nearest Rust crate, plain loops and the textbook FFT, on the genome of E. coli, a proteome
+//! and the King James Bible where `scripts/fetch_data.py fetch ecoli proteome english` has put them, else on random letters. Answers are compared before anything is timed;
 //! contestants take turns, medians are printed. `cargo bench --bench hamming -- WORD` runs the tables whose name has WORD.
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
 
 use samplewise::hamming::differences::{Counting, histogram};
-use samplewise::hamming::{Alphabet, Approximate, Block, Engine, Options, Plan, Query, Search};
+use samplewise::hamming::sumset::{First, Settings, sumset};
+use samplewise::hamming::{Alphabet, Approximate, Batch, Block, Engine, Options, Plan, Query, Search};
 use samplewise::linalg::fft::{Complex, FftReal};
 use samplewise::linalg::random::{Streams, below, uniform};
-use samplewise_testkit::{fixtures, generate::random_text};
+use samplewise_testkit::fixtures;
+use samplewise_testkit::generate::{adversarial_periodic_text, random_text};
 use triple_accel::SearchType;
 use triple_accel::hamming::hamming_search_simd_with_opts;
 
@@ -43,13 +45,32 @@ fn race(work: &str, rounds: usize, mut runners: Vec<Runner<'_>>) {
     println!();
 }
 
-fn genome() -> (String, Vec<u8>) {
-    let Some(path) = fixtures::full_data("ecoli/ecoli_MG1655.fa") else {
-        return ("random DNA".into(), random_text(4_639_675, b"ACGT", 1));
-    };
-    let text = std::fs::read_to_string(path).expect("readable FASTA");
+fn fasta(file: &str) -> Option<Vec<u8>> {
+    let text = std::fs::read_to_string(fixtures::full_data(file)?).expect("readable FASTA");
     let letters = text.lines().filter(|l| !l.starts_with('>')).flat_map(str::bytes).map(|b| b.to_ascii_uppercase());
-    ("E. coli".into(), letters.collect())
+    Some(letters.collect())
+}
+
+fn genome() -> (String, Vec<u8>) {
+    fasta("ecoli/ecoli_MG1655.fa")
+        .map_or_else(|| ("random DNA".into(), random_text(4_639_675, b"ACGT", 1)), |text| ("E. coli".into(), text))
+}
+
+fn proteome() -> (String, Vec<u8>) {
+    match fasta("proteome/tursiops.fa") {
+        Some(mut text) => {
+            text.truncate(2_000_000);
+            ("proteome".into(), text)
+        }
+        None => ("22 random letters".into(), random_text(2_000_000, b"ACDEFGHIKLMNPQRSTVWYBX", 2)),
+    }
+}
+
+/// Verses without their references.
+fn english() -> Option<String> {
+    let text = std::fs::read_to_string(fixtures::full_data("english/kjv.txt")?).expect("readable text");
+    let verses: Vec<&str> = text.lines().skip(1).filter_map(|l| Some(l.split_once(' ')?.1)).collect();
+    Some(verses.join("\n"))
 }
 
 /// A stretch of the text with every tenth letter replaced by the first.
@@ -154,13 +175,16 @@ fn long_patterns((name, text): &(String, Vec<u8>)) {
         let pattern = pattern(text, m);
         compare_long(name, text, &pattern, if m > 10_000 { 100_000 } else { 400_000 });
     }
-    let proteins = random_text(2_000_000, b"ACDEFGHIKLMNPQRSTVWYBX", 2);
+    let (kind, proteins) = proteome();
     for m in [1_000, 10_000] {
-        compare_long("22 letters", &proteins, &pattern(&proteins, m), 400_000);
+        compare_long(&kind, &proteins, &pattern(&proteins, m), 400_000);
     }
-    // Letters as frequent as in English text, upper case and punctuation among the rare ones.
+    // Else letters about as frequent as in English text, upper case and punctuation among the rare ones.
     let mut rng = Streams::new(3).stream(0);
-    let english: Vec<u8> = (0..3_000_000).map(|_| b' ' + (70.0 * uniform(&mut rng).powi(3)) as u8).collect();
+    let (kind, english) = english().map_or_else(
+        || ("70 letters", (0..3_000_000).map(|_| b' ' + (70.0 * uniform(&mut rng).powi(3)) as u8).collect()),
+        |text| ("English", text.into_bytes()),
+    );
     for m in [100_000, 1_000_000] {
         let pattern = pattern(&english, m);
         let run = |engine| {
@@ -173,10 +197,12 @@ fn long_patterns((name, text): &(String, Vec<u8>)) {
             ("each letter its engine", Box::new(|| drop(run(Engine::Auto)))),
             ("bit-sliced alone", Box::new(|| drop(run(Engine::Bitsliced)))),
         ];
-        if run(Engine::Fft).is_some() {
-            runners.push(("FFT alone", Box::new(|| drop(run(Engine::Fft)))));
+        for (name, engine) in [("FFT alone", Engine::Fft), ("NTT alone", Engine::Ntt)] {
+            if run(engine).is_some_and(|answer| answer.distances == auto.distances) {
+                runners.push((name, Box::new(move || drop(run(engine)))));
+            }
         }
-        race(&format!("70 letters of unequal frequency, m = {m} ({})", auto.report.path()), 1, runners);
+        race(&format!("{kind}, m = {m} ({})", auto.report.path()), 1, runners);
     }
 }
 
@@ -218,11 +244,29 @@ fn compare_long(name: &str, text: &[u8], pattern: &[u8], some: usize) {
 fn words() {
     // Word frequencies of a language: the r-th word has a share of about 1/r.
     let mut rng = Streams::new(4).stream(0);
-    let text: Vec<u32> = (0..3_000_000).map(|_| (uniform(&mut rng) * 14_000_f64.ln()).exp() as u32).collect();
-    for m in [10_000, 100_000, 1_000_000] {
+    let made: Vec<u32> = (0..3_000_000).map(|_| (uniform(&mut rng) * 14_000_f64.ln()).exp() as u32).collect();
+    let real: Vec<u32> = english().map_or_else(Vec::new, |text| {
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let words = text.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty());
+        let mut number = |w: &str| {
+            let next = numbers.len() as u32;
+            *numbers.entry(w.into()).or_insert(next)
+        };
+        words.map(&mut number).collect()
+    });
+    for (kind, text, m) in [
+        ("English words", &real, 10_000),
+        ("English words", &real, 100_000),
+        ("word ids", &made, 10_000),
+        ("word ids", &made, 100_000),
+        ("word ids", &made, 1_000_000),
+    ] {
+        if text.is_empty() {
+            continue;
+        }
         let pattern = &text[20_000..20_000 + m];
         let plan = Plan::of_symbols(pattern, None, Engine::Auto).expect("a valid pattern");
-        let exact = plan.distances(&text).expect("a longer text");
+        let exact = plan.distances(text).expect("a longer text");
         let by_map = || {
             let mut places: HashMap<u32, Vec<u32>> = HashMap::new();
             pattern.iter().enumerate().for_each(|(j, w)| places.entry(*w).or_default().push(j as u32));
@@ -240,10 +284,10 @@ fn words() {
         if m < 1_000_000 {
             assert!(by_map() == exact.distances);
             race(
-                &format!("word ids, m = {m} ({path})"),
+                &format!("{kind}, m = {m} ({path})"),
                 1,
                 vec![
-                    ("distances", Box::new(|| drop(plan.distances(&text)))),
+                    ("distances", Box::new(|| drop(plan.distances(text)))),
                     ("hash map of pairs", Box::new(|| drop(by_map()))),
                 ],
             );
@@ -259,18 +303,18 @@ fn words() {
             );
         } else {
             let options = Approximate::default();
-            let within = plan.approximate(&text, &options, &mut Streams::new(0).stream(0)).expect("valid options");
+            let within = plan.approximate(text, &options, &mut Streams::new(0).stream(0)).expect("valid options");
             let off = |(x, &d): (&f64, &u32)| (x - f64::from(d)).abs() > options.epsilon * f64::from(d);
             assert!(!within.distances.iter().zip(&exact.distances).any(off));
             race(
-                &format!("word ids, m = {m}, within 5 % ({}, {} samples)", within.path, within.samples),
+                &format!("{kind}, m = {m}, within 5 % ({}, {} samples)", within.path, within.samples),
                 1,
                 vec![
                     (
                         "approximate",
-                        Box::new(|| drop(plan.approximate(&text, &options, &mut Streams::new(0).stream(0)))),
+                        Box::new(|| drop(plan.approximate(text, &options, &mut Streams::new(0).stream(0)))),
                     ),
-                    ("exact", Box::new(|| drop(plan.distances(&text)))),
+                    ("exact", Box::new(|| drop(plan.distances(text)))),
                 ],
             );
         }
@@ -325,6 +369,108 @@ fn few_mismatches((name, text): &(String, Vec<u8>)) {
             ),
         ],
     );
+}
+
+/// A text of tandem repeats, where early exit never comes: by its breaks, by early exit, and by counting everything.
+fn periodic() {
+    for (m, k, errors) in [(20_000, 150, 0.002), (100_000, 100, 0.0002), (500_000, 500, 0.0002)] {
+        let text = adversarial_periodic_text(4_000_000, 171, errors, 6);
+        let pattern = &text[100_000..100_000 + m];
+        let find = |engine| {
+            let search = Search::new(&[Query::new(pattern, k)], &Options { engine, ..Options::default() });
+            search.expect("a valid pattern").find(&text)
+        };
+        let auto = find(Engine::Auto);
+        let mut runners: Vec<Runner<'_>> = vec![("find", Box::new(|| drop(find(Engine::Auto))))];
+        for (name, engine) in [("periodic", Engine::Periodic), ("NTT", Engine::Ntt), ("FFT", Engine::Fft)] {
+            assert!(find(engine).hits == auto.hits);
+            runners.push((name, Box::new(move || drop(find(engine)))));
+        }
+        if m <= 20_000 {
+            runners.push(("early exit", Box::new(|| drop(find(Engine::Bitsliced)))));
+        }
+        let hits = auto.hits.len();
+        race(&format!("at most {k} mismatches, repeats of 171, m = {m} ({}, {hits} hits)", auto.path), 3, runners);
+    }
+}
+
+/// Many patterns and all their distances: one transform of the text for all of them.
+fn batch((name, text): &(String, Vec<u8>)) {
+    for m in [300, 1_000, 2_000] {
+        let mut rng = Streams::new(7).stream(0);
+        let patterns: Vec<&[u8]> = (0..32)
+            .map(|_| {
+                let at = below(&mut rng, text.len() - m);
+                &text[at..at + m]
+            })
+            .collect();
+        let batch = Batch::new(&patterns, &Options::default()).expect("valid patterns");
+        let plans: Vec<Plan> =
+            patterns.iter().map(|p| Plan::new(p, &Options::default()).expect("a valid pattern")).collect();
+        let together = || {
+            let mut sums = vec![0_u64; 32];
+            let add = |p: usize, b: Block<'_>| sums[p] += b.distances.iter().map(|&d| u64::from(d)).sum::<u64>();
+            batch.for_each_block(text, &mut (), add).expect("a longer text");
+            sums
+        };
+        let alone = || {
+            let sum = |plan: &Plan| {
+                let mut sum = 0;
+                let add = |b: Block<'_>| sum += b.distances.iter().map(|&d| u64::from(d)).sum::<u64>();
+                plan.for_each_block(text, &mut (), add).expect("a longer text");
+                sum
+            };
+            plans.iter().map(sum).collect::<Vec<u64>>()
+        };
+        assert_eq!(together(), alone());
+        race(
+            &format!("32 patterns, all distances, {name}, m = {m}"),
+            3,
+            vec![("one batch", Box::new(|| drop(together()))), ("a plan each", Box::new(|| drop(alone())))],
+        );
+    }
+}
+
+/// The paper's sumset lemma beside what it is to beat: where it would be used, and is not.
+fn lemma() {
+    for universe in [1 << 16, 1 << 18, 1 << 20] {
+        // A mean count of 20: beyond enumeration, and few bits.
+        let size = (20.0 * universe as f64).sqrt() as usize;
+        let mut rng = Streams::new(8).stream(0);
+        let mut set = || -> Vec<u32> { (0..size).map(|_| below(&mut rng, universe) as u32).collect() };
+        let (x, y) = (set(), set());
+        let run = |first| {
+            let settings = Settings { first, ..Settings::default() };
+            sumset(&x, &y, universe, &settings, &mut Streams::new(1).stream(0)).expect("numbers below the universe")
+        };
+        let fft = || {
+            let len = 2 * universe;
+            let plan = f64::plan(len);
+            let spectrum = |set: &[u32]| {
+                let mut signal = vec![0.0; len];
+                set.iter().for_each(|&z| signal[z as usize] += 1.0);
+                let mut spectrum = plan.zero_spectrum();
+                plan.forward(&mut signal, &mut spectrum);
+                spectrum
+            };
+            let (mut product, other) = (spectrum(&x), spectrum(&y));
+            product.iter_mut().zip(&other).for_each(|(a, b)| *a *= b);
+            let mut signal = vec![0.0; len];
+            plan.inverse(&mut product, &mut signal);
+            signal.iter().map(|v| (v / len as f64).round() as u32).collect::<Vec<u32>>()
+        };
+        let packed = run(First::Large);
+        assert!(packed.counts == run(First::Pairs).counts && packed.counts == fft());
+        race(
+            &format!("sumset, universe 2^{}, mean count 20 ({} operations)", universe.ilog2(), packed.operations.words),
+            3,
+            vec![
+                ("lemma", Box::new(|| drop(run(First::Large)))),
+                ("pairs", Box::new(|| drop(run(First::Pairs)))),
+                ("f64 FFT", Box::new(|| drop(fft()))),
+            ],
+        );
+    }
 }
 
 fn event_times() {
@@ -385,6 +531,9 @@ fn regret() {
             if letters <= 60 && m >= 1_000 {
                 singles.push(("fft", time(Engine::Fft)));
             }
+            if letters <= 60 && m >= 100 {
+                singles.push(("ntt", time(Engine::Ntt)));
+            }
             if m <= 60 * letters {
                 singles.push(("pairs", time(Engine::Pairs)));
             }
@@ -432,11 +581,14 @@ fn threads((name, text): &(String, Vec<u8>)) {
 fn main() {
     let word = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let genome = genome();
-    let tables: [(&str, &dyn Fn()); 7] = [
+    let tables: [(&str, &dyn Fn()); 10] = [
         ("short", &|| short_patterns(&genome)),
         ("bounded", &|| few_mismatches(&genome)),
         ("long", &|| long_patterns(&genome)),
         ("words", &words),
+        ("periodic", &periodic),
+        ("batch", &|| batch(&genome)),
+        ("sumset", &lemma),
         ("differences", &event_times),
         ("dispatch", &regret),
         ("threads", &|| threads(&genome)),

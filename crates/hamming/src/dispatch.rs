@@ -239,57 +239,61 @@ impl Work {
         const SPECTRA: [Engine; 2] = [Engine::Fft, Engine::Ntt];
         let mut best = self.all(Engine::Vertical);
         let mut least = best[0].predicted;
+        // Of each engine its fixed cost and that of every letter.
+        let costs: Vec<(f64, Vec<f64>, f64)> = MIXED
+            .iter()
+            .map(|&engine| {
+                let (letter, fixed) = self.costs(engine);
+                (fixed, self.letters.iter().map(|&(a, f)| letter(a, f)).collect(), letter(0.0, 0.0))
+            })
+            .collect();
         for set in 1..1_usize << MIXED.len() {
-            let engines: Vec<Engine> = (0..MIXED.len()).filter(|e| set >> e & 1 == 1).map(|e| MIXED[e]).collect();
-            let spectral = engines.iter().position(|e| SPECTRA.contains(e));
-            if SPECTRA.iter().all(|e| engines.contains(e)) {
+            let engines: Vec<usize> = (0..MIXED.len()).filter(|e| set >> e & 1 == 1).collect();
+            let spectral: Vec<usize> = engines.iter().copied().filter(|&e| SPECTRA.contains(&MIXED[e])).collect();
+            if spectral.len() > 1 {
                 continue; // one of them is better for all letters
             }
-            let costs: Vec<_> = engines.iter().map(|&e| self.costs(e)).collect();
-            let mut parts: Vec<Part> = engines
-                .iter()
-                .zip(&costs)
-                .map(|(&engine, cost)| Part { engine, letters: vec![false; self.letters.len()], predicted: cost.1 })
-                .collect();
-            // The cheapest engine of each letter, and what the cheapest other one would cost more than transforms.
-            let cheapest = |(a, f): (f64, f64), but: Option<usize>| {
-                let offers = costs.iter().enumerate().filter(|(e, _)| Some(*e) != but);
-                offers.map(|(e, cost)| (cost.0(a, f), e)).min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)))
+            let spectral = spectral.first().copied();
+            // The cheapest engine of a letter, and its cost.
+            let cheapest = |letter: usize, but: Option<usize>| {
+                let offers = engines.iter().filter(|e| Some(**e) != but).map(|&e| (costs[e].1[letter], e));
+                offers.min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)))
             };
-            let mut transformed = Vec::new();
-            for (c, &letter) in self.letters.iter().enumerate() {
-                let (cost, e) = cheapest(letter, None).expect("at least one engine");
-                if Some(e) == spectral {
-                    let other = cheapest(letter, spectral).map_or(f64::INFINITY, |o| o.0);
-                    transformed.push((other - cost, c));
-                }
-                parts[e].letters[c] = true;
-                parts[e].predicted += cost;
-            }
+            let mut choice: Vec<usize> =
+                (0..self.letters.len()).map(|c| cheapest(c, None).expect("at least one engine").1).collect();
+            let mut total: f64 = engines.iter().map(|&e| costs[e].0).sum();
+            let mut spared = 0.0;
             if let Some(by) = spectral {
                 // Spectra have a limit; what gains least by them goes elsewhere.
-                let most = self.most_spectra[usize::from(engines[by] == Engine::Ntt)];
+                let most = self.most_spectra[usize::from(MIXED[by] == Engine::Ntt)];
+                let mut transformed: Vec<usize> = (0..choice.len()).filter(|&c| choice[c] == by).collect();
                 if transformed.len() > most {
-                    transformed.sort_by(|x, y| y.0.total_cmp(&x.0).then(x.1.cmp(&y.1)));
-                    for &(gain, c) in &transformed[most..] {
-                        let Some((cost, e)) = cheapest(self.letters[c], spectral) else {
-                            parts[by].predicted = f64::INFINITY;
-                            break;
-                        };
-                        parts[by].letters[c] = false;
-                        parts[by].predicted -= cost - gain;
-                        parts[e].letters[c] = true;
-                        parts[e].predicted += cost;
+                    let gain = |c: usize| cheapest(c, spectral).map_or(f64::INFINITY, |o| o.0) - costs[by].1[c];
+                    transformed.sort_by(|&x, &y| gain(y).total_cmp(&gain(x)).then(x.cmp(&y)));
+                    for &c in &transformed[most..] {
+                        match cheapest(c, spectral) {
+                            Some((_, e)) => choice[c] = e,
+                            None => total = f64::INFINITY,
+                        }
                     }
-                } else if transformed.len() == self.letters.len() && self.covered {
-                    parts[by].predicted -= costs[by].0(0.0, 0.0);
+                } else if transformed.len() == choice.len() && self.covered {
+                    spared = costs[by].2;
                 }
             }
-            parts.retain(|p| p.letters.contains(&true));
-            let total = parts.iter().map(|p| p.predicted).sum::<f64>();
-            if total < least && !parts.is_empty() {
-                (best, least) = (parts, total);
+            total += choice.iter().enumerate().map(|(c, &e)| costs[e].1[c]).sum::<f64>() - spared;
+            if engines.iter().any(|e| !choice.contains(e)) || total >= least {
+                continue; // the set without an engine that nothing goes to is one of its own
             }
+            least = total;
+            best = engines
+                .iter()
+                .map(|&e| {
+                    let letters: Vec<bool> = choice.iter().map(|&c| c == e).collect();
+                    let own = choice.iter().enumerate().filter(|&(_, &c)| c == e).map(|(c, _)| costs[e].1[c]);
+                    let spared = if Some(e) == spectral { spared } else { 0.0 };
+                    Part { engine: MIXED[e], letters, predicted: costs[e].0 + own.sum::<f64>() - spared }
+                })
+                .collect();
         }
         best
     }

@@ -111,6 +111,7 @@ pub struct Scratch {
     bits: Vec<u64>,
     text: Vec<Line>,
     products: Vec<Line>,
+    both: Option<Box<[[Line; LINES]; 2]>>,
 }
 
 impl Prepared {
@@ -219,7 +220,8 @@ impl Prepared {
     }
 
     fn some<C: Code>(&self, codes: &[C], outs: &mut [&mut [u32]], scratch: &mut Scratch) {
-        let Scratch { bits, text, products } = scratch;
+        let Scratch { bits, text, products, both: spectra } = scratch;
+        let spectra = spectra.get_or_insert_with(|| Box::new([[Line::ZERO; LINES]; 2]));
         let longest = outs.iter().map(|out| out.len()).max().unwrap_or(0);
         // What the alignments meet, and no more.
         let met = outs.iter().zip(&self.patterns).filter(|(out, _)| !out.is_empty());
@@ -249,7 +251,7 @@ impl Prepared {
                 };
                 let own = if block < filled { own } else { &[] };
                 let both = [own.first().map(|&c| bits_of(c)), own.get(1).map(|&c| bits_of(c))];
-                dispatch(Transform { both, to, text });
+                dispatch(Transform { both, spectra, to, text });
             }
         }
         let apart = stride(LINES);
@@ -368,6 +370,8 @@ impl Kernel for Interleave<'_> {
 /// The spectra of two letters of a block of the text, or of none.
 struct Transform<'a> {
     both: [Option<&'a [u64; WORDS]>; 2],
+    /// Working memory.
+    spectra: &'a mut [[Line; LINES]; 2],
     to: Layout,
     text: &'a mut [Line],
 }
@@ -377,13 +381,13 @@ impl Kernel for Transform<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let mut both = [[Line::ZERO; LINES]; 2];
-        for (spectrum, bits) in both.iter_mut().zip(self.both) {
-            if let Some(bits) = bits {
-                forward(l, |k| l.expand((bits[k / 2] >> (32 * (k % 2))) as u32), spectrum);
+        for (spectrum, bits) in self.spectra.iter_mut().zip(self.both) {
+            match bits {
+                Some(bits) => forward(l, |k| l.expand((bits[k / 2] >> (32 * (k % 2))) as u32), spectrum),
+                None => spectrum.fill(Line::ZERO),
             }
         }
-        interleave(l, &both, self.to, self.text);
+        interleave(l, self.spectra, self.to, self.text);
     }
 }
 
