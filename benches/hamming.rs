@@ -291,7 +291,7 @@ fn words() {
                     ("hash map of pairs", Box::new(|| drop(by_map()))),
                 ],
             );
-            let (mut few, some) = (vec![0; 20_000], 20_000);
+            let (mut few, some) = (vec![0; 200_000], 200_000);
             let head = &text[..some + m - 1];
             race(
                 &format!("the same, {some} alignments"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import random
@@ -15,6 +16,8 @@ from common import (
     u32_array,
 )
 
+SASSY = "0.3.0"
+SASSY_FLAGS = 'build.rustflags=["-C", "target-cpu=native"]'
 CC_FLAGS = ("-O3", "-march=native", "-std=c11")
 PATTERN_LENGTHS = (32, 100, 1_000, 10_000)
 
@@ -81,6 +84,38 @@ def run_hamming(session: Session) -> None:
             pattern = pattern_of(text, m)
             name = f"pattern-{text_path.stem}-{m}.raw"
             compare_hamming(session, program, f"{text_name}, m={m}", text_path, name, text, pattern)
+    search = sassy_program(session)
+    for text_name, text_path in dna_texts(session):
+        for work in ("short", "guides"):
+            compare_sassy(session, search, text_name, text_path, work)
+
+
+def sassy_program(session: Session) -> Path:
+    """sassy compiles for this machine only, so it has a project of its own, with ours beside it."""
+    project = session.folder / "sassy"
+    (project / "src").mkdir(parents=True, exist_ok=True)
+    manifest = (
+        '[package]\nname = "hamming-sassy"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n'
+        f'[[bin]]\nname = "hamming-sassy"\npath = "{HERE / "hamming_sassy.rs"}"\n[dependencies]\n'
+        f'samplewise-hamming = {{ path = "{ROOT / "crates" / "hamming"}" }}\n'
+        f'sassy = {{ version = "={SASSY}", default-features = false }}\n[profile.release]\ndebug = false\n'
+    )
+    (project / "Cargo.toml").write_text(manifest, encoding="utf-8")
+    session.versions["sassy"] = f"{SASSY}, -C target-cpu=native for both"
+    say(f"building sassy {SASSY}")
+    command = ["cargo", "build", "--release", "--manifest-path", project / "Cargo.toml"]
+    call([*command, "--target-dir", session.folder / "sassy-target", "--config", SASSY_FLAGS])
+    return session.folder / "sassy-target" / "release" / "hamming-sassy"
+
+
+def compare_sassy(session: Session, program: Path, name: str, text_path: Path, work: str) -> None:
+    """Ours with the Hamming distance, sassy with the edit distance, which has more hits; each of ours is one of its."""
+    say(f"hamming: {name}, sassy, {work}")
+    rows = json.loads(call([program, str(session.repeats), text_path, work]))
+    for what, own, other, hits, other_hits in rows:
+        case = f"{name}, at most k mismatches, {what}"
+        session.rows.append(Row(case, OURS, 1, [own], {"hits": hits}))
+        session.rows.append(Row(case, "sassy (edit distance)", 1, [other], {"hits": other_hits}))
 
 
 def compare_hamming(

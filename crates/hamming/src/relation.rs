@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
 use rayon::prelude::*;
 
 use crate::HammingError;
@@ -83,7 +84,7 @@ enum Encoder<S> {
     /// Codes of bytes.
     Table(Box<[u8; 256]>),
     /// Codes of listed symbols; every other symbol has the given one.
-    Listed { codes: HashMap<S, u32>, other: u32 },
+    Listed { codes: HashMap<S, u32, RandomState>, other: u32 },
 }
 
 impl<S: Symbol> Relation<S> {
@@ -95,7 +96,7 @@ impl<S: Symbol> Relation<S> {
         if pattern.is_empty() {
             return Err(HammingError::EmptyPattern);
         }
-        let mut numbers: HashMap<S, u32> = HashMap::new();
+        let mut numbers: HashMap<S, u32, RandomState> = HashMap::default();
         let mut letters = Vec::with_capacity(pattern.len());
         for &s in pattern {
             if Some(s) == wildcard {

@@ -68,7 +68,11 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match pulp::Arch::new() {
         pulp::Arch::V4(s) => return pulp::Simd::vectorize(s, With(s, kernel)),
         pulp::Arch::V3(s) => return pulp::Simd::vectorize(s, With(s, kernel)),
-        _ => {}
+        _ => {
+            if let Some(s) = pulp::x86::V1::try_new() {
+                return kernel.run(s);
+            }
+        }
     }
     kernel.run(Plain)
 }
@@ -217,10 +221,10 @@ impl Lanes for Plain {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{__m256i, __m512i};
+    use std::arch::x86_64::{__m128i, __m256i, __m512i};
 
     use pulp::cast;
-    use pulp::x86::{V3, V4};
+    use pulp::x86::{V1, V3, V4};
 
     use super::{Lanes, Line};
 
@@ -425,6 +429,104 @@ mod x86 {
             })
         }
     }
+
+    type Four = [__m128i; 4];
+
+    #[inline(always)]
+    fn each(a: Four, b: Four, f: impl Fn(__m128i, __m128i) -> __m128i) -> Four {
+        [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
+    }
+
+    /// Every x86-64 processor has SSE2, so that nothing is dispatched here.
+    impl Lanes for V1 {
+        type V = Four;
+
+        #[inline(always)]
+        fn load(self, from: &Line) -> Four {
+            cast(from.0)
+        }
+        #[inline(always)]
+        fn store(self, v: Four, to: &mut Line) {
+            to.0 = cast(v);
+        }
+        #[inline(always)]
+        fn splat(self, pair: i32) -> Four {
+            [self.sse2._mm_set1_epi32(pair); 4]
+        }
+        #[inline(always)]
+        fn expand(self, bits: u32) -> Four {
+            let select: __m128i = cast([1_u16, 2, 4, 8, 16, 32, 64, 128]);
+            let one = |bits: u32| {
+                let v = self.sse2._mm_and_si128(self.sse2._mm_set1_epi16((bits & 0xff) as i16), select);
+                self.sse2._mm_srli_epi16::<15>(self.sse2._mm_cmpeq_epi16(v, select))
+            };
+            [one(bits), one(bits >> 8), one(bits >> 16), one(bits >> 24)]
+        }
+        #[inline(always)]
+        fn add(self, a: Four, b: Four) -> Four {
+            each(a, b, |a, b| self.sse2._mm_add_epi16(a, b))
+        }
+        #[inline(always)]
+        fn sub(self, a: Four, b: Four) -> Four {
+            each(a, b, |a, b| self.sse2._mm_sub_epi16(a, b))
+        }
+        #[inline(always)]
+        fn mul_low(self, a: Four, b: Four) -> Four {
+            each(a, b, |a, b| self.sse2._mm_mullo_epi16(a, b))
+        }
+        #[inline(always)]
+        fn mul_high(self, a: Four, b: Four) -> Four {
+            each(a, b, |a, b| self.sse2._mm_mulhi_epi16(a, b))
+        }
+        #[inline(always)]
+        fn shift_11(self, a: Four) -> Four {
+            each(a, a, |a, _| self.sse2._mm_srai_epi16::<11>(a))
+        }
+        #[inline(always)]
+        fn interleave(self, a: Four, b: Four) -> (Four, Four) {
+            (
+                each(a, b, |a, b| self.sse2._mm_unpacklo_epi16(a, b)),
+                each(a, b, |a, b| self.sse2._mm_unpackhi_epi16(a, b)),
+            )
+        }
+        #[inline(always)]
+        fn halves(self, a: Four, b: Four) -> (Four, Four) {
+            ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
+        }
+        #[inline(always)]
+        fn dot(self, a: Four, b: Four) -> Four {
+            each(a, b, |a, b| self.sse2._mm_madd_epi16(a, b))
+        }
+        #[inline(always)]
+        fn add_32(self, a: Four, b: Four) -> Four {
+            each(a, b, |a, b| self.sse2._mm_add_epi32(a, b))
+        }
+        #[inline(always)]
+        fn xor(self, a: Four, b: Four) -> Four {
+            each(a, b, |a, b| self.sse2._mm_xor_si128(a, b))
+        }
+        #[inline(always)]
+        fn high_halves(self, a: Four, b: Four) -> Four {
+            let high = |v| self.sse2._mm_srai_epi32::<16>(v);
+            each(a, b, |a, b| self.sse2._mm_packs_epi32(high(a), high(b)))
+        }
+        #[inline(always)]
+        fn low_halves(self, a: Four, b: Four) -> Four {
+            let low = |v| self.sse2._mm_srai_epi32::<16>(self.sse2._mm_slli_epi32::<16>(v));
+            each(a, b, |a, b| self.sse2._mm_packs_epi32(low(a), low(b)))
+        }
+        #[inline(always)]
+        fn subtract_from(self, v: Four, out: &mut [u32]) {
+            super::Plain.subtract_from(cast(v), out);
+        }
+        #[inline(always)]
+        fn lift(self, v: Four, p: Four) -> Four {
+            each(v, p, |v, p| {
+                let negative = self.sse2._mm_srai_epi16::<15>(v);
+                self.sse2._mm_add_epi16(v, self.sse2._mm_and_si128(negative, p))
+            })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -436,6 +538,9 @@ pub(crate) mod tests {
         let want = kernel.clone().run(Plain);
         #[cfg(target_arch = "x86_64")]
         {
+            if let Some(s) = pulp::x86::V1::try_new() {
+                assert_eq!(kernel.clone().run(s), want, "SSE2");
+            }
             if let Some(s) = pulp::x86::V3::try_new() {
                 assert_eq!(pulp::Simd::vectorize(s, With(s, kernel.clone())), want, "AVX2");
             }
