@@ -221,7 +221,7 @@ impl<S: Symbol> Batch<S> {
     fn shared(&self, text: usize, own: &[(Classes, Work)]) -> (Vec<usize>, Vec<f64>) {
         let longest = self.parts.iter().map(ExactSizeIterator::len).max().expect("patterns");
         let letters = self.relation.classes.len();
-        let NttCosts { transforms, products, inverse } = ntt_costs(longest, text + 1 - longest);
+        let NttCosts { transforms, products, inverse } = ntt_costs(longest, text + 1 - longest, letters);
         let together = |classes: &Classes| {
             let groups = 1.0 + (classes.counted() / ntt::TOGETHER) as f64;
             products * letters as f64 + groups * inverse + costs().ntt_fixed

@@ -34,6 +34,8 @@ pub struct Costs {
     pub ntt_transform: f64,
     /// NTT: per letter, piece of the pattern and text symbol that is transformed.
     pub ntt_product: f64,
+    /// NTT: so many times as much for products of spectra beyond the caches.
+    pub ntt_spectra_outside: f64,
     /// NTT: of one inverse more, beyond the caches.
     pub ntt_outside: f64,
     /// NTT: per alignment.
@@ -66,6 +68,7 @@ const AVX512: Costs = Costs {
     fft_double: 2.2,
     ntt_transform: 880.0,
     ntt_product: 0.013,
+    ntt_spectra_outside: 1.6,
     ntt_outside: 1600.0,
     ntt_fixed: 0.25,
     bounded: 0.003,
@@ -205,7 +208,7 @@ impl Work {
                 (Box::new(move |_, _| costs.fft_letter * scale * transforms + products), fixed)
             }
             Engine::Ntt => {
-                let shared = ntt_costs(self.pattern_len, self.alignments);
+                let shared = ntt_costs(self.pattern_len, self.alignments, self.letters.len());
                 let cost =
                     move |a: f64, _| shared.transforms + shared.products + a / ntt::TOGETHER as f64 * shared.inverse;
                 (Box::new(cost), costs.ntt_fixed + shared.inverse)
@@ -311,8 +314,8 @@ pub(crate) struct NttCosts {
     pub inverse: f64,
 }
 
-/// For a pattern of `m` symbols and so many alignments.
-pub(crate) fn ntt_costs(m: usize, alignments: usize) -> NttCosts {
+/// For a pattern of `m` symbols, so many alignments, and at most so many letters.
+pub(crate) fn ntt_costs(m: usize, alignments: usize, letters: usize) -> NttCosts {
     let (costs, n) = (costs(), alignments.max(1) as f64);
     let (pieces, hop) = ntt::shape(m);
     let (p, blocks) = (pieces as f64, (n / hop as f64).ceil());
@@ -321,9 +324,11 @@ pub(crate) fn ntt_costs(m: usize, alignments: usize) -> NttCosts {
     let transforms = blocks * (together + p - 1.0) / together + 2.0 * p;
     // Products wait for memory where they are too many for the caches.
     let outside = ntt::bytes_of_products(m) > CACHED;
+    // So do spectra of the text.
+    let spectra = if ntt::bytes_of_text(letters, m) > CACHED { costs.ntt_spectra_outside } else { 1.0 };
     NttCosts {
         transforms: transforms * costs.ntt_transform / n,
-        products: blocks * p * ntt::LENGTH as f64 * costs.ntt_product / n,
+        products: spectra * blocks * p * ntt::LENGTH as f64 * costs.ntt_product / n,
         inverse: blocks * (costs.ntt_transform + if outside { costs.ntt_outside } else { 0.0 }) / n,
     }
 }

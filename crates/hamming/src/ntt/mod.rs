@@ -70,6 +70,12 @@ fn bytes_of_letter(m: usize) -> u128 {
     (2 * N) as u128 * (3 * pieces + blocks(pieces)) as u128
 }
 
+/// Bytes of the spectra of the text that one thread holds.
+pub(crate) fn bytes_of_text(letters: usize, m: usize) -> u128 {
+    let (pieces, _) = shape(m);
+    (2 * N) as u128 * (letters * (blocks(pieces) + pieces)) as u128
+}
+
 /// Bytes of the products that one thread holds, an upper bound.
 pub(crate) fn bytes_of_products(m: usize) -> u128 {
     let (pieces, _) = shape(m);
