@@ -74,8 +74,8 @@ const AVX512: Costs = Costs {
     bounded: 0.003,
     periodic: 3.0,
     periodic_stretch: 8.0,
-    pairs: 0.6,
-    pairs_fixed: 4.0,
+    pairs: 1.0,
+    pairs_fixed: 6.0,
 };
 
 /// With AVX2, on the same machine.

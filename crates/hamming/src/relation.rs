@@ -16,6 +16,12 @@ pub trait Symbol: Copy + Eq + Hash + Send + Sync {
         let _ = text;
         None
     }
+
+    /// The letter as a number, different for different letters, if it has one: small ones are looked up in a table, others
+    /// by their hash.
+    fn number(self) -> Option<u64> {
+        None
+    }
 }
 
 impl Symbol for u8 {
@@ -23,12 +29,17 @@ impl Symbol for u8 {
         Some(text)
     }
 }
-impl Symbol for u16 {}
-impl Symbol for u32 {}
-impl Symbol for u64 {}
-impl Symbol for i32 {}
-impl Symbol for i64 {}
-impl Symbol for char {}
+
+macro_rules! numbers {
+    ($($t:ty)*) => {
+        $(impl Symbol for $t {
+            fn number(self) -> Option<u64> {
+                u64::try_from(self).ok()
+            }
+        })*
+    };
+}
+numbers!(u16 u32 u64 i32 i64 char);
 
 /// What the letters of a byte text mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -85,7 +96,13 @@ enum Encoder<S> {
     Table(Box<[u8; 256]>),
     /// Codes of listed symbols; every other symbol has the given one.
     Listed { codes: HashMap<S, u32, RandomState>, other: u32 },
+    /// The same for symbols that are small [numbers](Symbol::number).
+    Numbered { codes: Vec<u32>, other: u32 },
 }
+
+/// Longest table of numbered symbols, 16 MiB, and of short patterns: so many entries per pattern symbol.
+const LONGEST_TABLE: u64 = 1 << 22;
+const SPARSEST_TABLE: u64 = 64;
 
 impl<S: Symbol> Relation<S> {
     /// Equality of symbols; `wildcard`, in pattern and text, is no symbol like others.
@@ -124,7 +141,20 @@ impl<S: Symbol> Relation<S> {
         let wild = wildcard.map(|_| count as u32);
         let rule = Rule::Equal { wildcard: wild.filter(|_| meaning != WildcardMeaning::Mismatch) };
         let classes = Classes { pattern: letters, codes: (0..count as u32).collect(), rule, code_count: count + 2 };
-        Ok(Self { classes, meaning, wild, encoder: Encoder::Listed { codes: numbers, other: count as u32 + 1 } })
+        let other = count as u32 + 1;
+        let largest = numbers.keys().try_fold(0, |most, s| s.number().map(|n| n.max(most)));
+        let longest = LONGEST_TABLE.min(SPARSEST_TABLE * pattern.len() as u64);
+        let encoder = match largest {
+            Some(largest) if largest < longest => {
+                let mut codes = vec![other; largest as usize + 1];
+                for (s, &code) in &numbers {
+                    codes[s.number().expect("a number") as usize] = code;
+                }
+                Encoder::Numbered { codes, other }
+            }
+            _ => Encoder::Listed { codes: numbers, other },
+        };
+        Ok(Self { classes, meaning, wild, encoder })
     }
 
     /// What a distance is before matches are subtracted: the pattern positions that count.
@@ -173,16 +203,22 @@ impl<S: Symbol> Relation<S> {
                 let bytes = S::bytes(text).expect("a relation of bytes");
                 Codes::Narrow(bytes.par_iter().map(|&b| table[b as usize]).collect::<Vec<u8>>().into())
             }
-            Encoder::Listed { codes, other } => {
-                let code = |s: &S| codes.get(s).copied().unwrap_or(*other);
-                if self.classes.code_count <= 256 {
-                    Codes::Narrow(text.par_iter().map(|s| code(s) as u8).collect::<Vec<u8>>().into())
-                } else if self.classes.code_count <= 1 << 16 {
-                    Codes::Wide(text.par_iter().map(|s| code(s) as u16).collect())
-                } else {
-                    Codes::Full(text.par_iter().map(code).collect())
-                }
+            Encoder::Listed { codes, other } => self.number(text, |s| codes.get(s).copied().unwrap_or(*other)),
+            Encoder::Numbered { codes, other } => {
+                let code = |n: u64| codes.get(n as usize).copied().unwrap_or(*other);
+                self.number(text, |s| s.number().map_or(*other, code))
             }
+        }
+    }
+
+    /// Codes of the least width.
+    fn number(&self, text: &[S], code: impl Fn(&S) -> u32 + Sync + Send) -> Codes<'static> {
+        if self.classes.code_count <= 256 {
+            Codes::Narrow(text.par_iter().map(|s| code(s) as u8).collect::<Vec<u8>>().into())
+        } else if self.classes.code_count <= 1 << 16 {
+            Codes::Wide(text.par_iter().map(|s| code(s) as u16).collect())
+        } else {
+            Codes::Full(text.par_iter().map(code).collect())
         }
     }
 }

@@ -513,6 +513,33 @@ fn any_symbol_type_is_served() {
     }
 }
 
+/// HAM-6: symbols that are small numbers are looked up in a table, others by their hash: the same distances, with letters
+/// that the pattern lacks, beyond the table, and negative.
+#[test]
+fn small_and_large_symbols_are_alike() {
+    let small: Vec<i64> = (0..3_000_i64).map(|i| i * i % 701).collect();
+    let want = Plan::of_symbols(&small[400..900], Some((9, WildcardMeaning::Match)), Engine::Auto).unwrap();
+    let want = want.distances(&small).unwrap().distances;
+    assert_eq!(want[400], 0);
+    let check = |map: &dyn Fn(i64) -> i64| {
+        let text: Vec<i64> = small.iter().map(|&s| map(s)).collect();
+        let plan = Plan::of_symbols(&text[400..900], Some((map(9), WildcardMeaning::Match)), Engine::Auto).unwrap();
+        assert_eq!(plan.distances(&text).unwrap().distances, want);
+        // Letters that only the text has match nothing.
+        let others: Vec<i64> = (0..600).map(|i| map(701 + 1_000 * i)).collect();
+        assert!(
+            plan.distances(&others).unwrap().distances.iter().all(|&d| d == want.iter().copied().max().unwrap().max(d))
+        );
+        assert!(plan.distances(&others).unwrap().distances.windows(2).all(|w| w[0] == w[1]));
+    };
+    check(&|s| s);
+    check(&|s| -s);
+    check(&|s| s << 40);
+    let text = ['a', 'é', '語', 'a', 'é'];
+    let plan = Plan::of_symbols(&['語', 'a'], None, Engine::Auto).unwrap();
+    assert_eq!(plan.distances(&text).unwrap().distances, [2, 2, 0, 2]);
+}
+
 /// HAM-6: the dispatcher is a pure function with a choice on both sides of each crossover.
 #[test]
 fn the_dispatcher_changes_engine_with_the_pattern_length() {
