@@ -109,7 +109,7 @@ def sassy_program(session: Session) -> Path:
 
 
 def compare_sassy(session: Session, program: Path, name: str, text_path: Path, work: str) -> None:
-    """Ours with the Hamming distance, sassy with the edit distance, which has more hits; each of ours is one of its."""
+    """Ours with the Hamming distance, sassy with the edit distance, which has more hits; medians of the program's own runs."""
     say(f"hamming: {name}, sassy, {work}")
     rows = json.loads(call([program, str(session.repeats), text_path, work]))
     for what, own, other, hits, other_hits in rows:

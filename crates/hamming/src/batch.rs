@@ -13,6 +13,9 @@ use crate::pool::Pool;
 use crate::relation::{Codes, Relation, Symbol, WildcardMeaning};
 use crate::{HammingError, ntt};
 
+/// Distances of all patterns that are held at once, 16 MiB.
+const MOST_DISTANCES: usize = 1 << 22;
+
 /// Patterns of any lengths that are compared with the same texts.
 ///
 /// ```
@@ -88,7 +91,7 @@ impl<S: Symbol> Batch<S> {
             other => other,
         })?;
         let longest = parts.iter().map(ExactSizeIterator::len).max().expect("patterns");
-        check_spectra(engine, relation.classes.len(), longest)?;
+        check_spectra(engine, relation.classes.len(), longest, parts.len())?;
         Ok(Self { relation, parts, engine })
     }
 
@@ -120,7 +123,8 @@ impl<S: Symbol> Batch<S> {
     }
 
     /// Distances handed over block by block, with the number of the pattern; in ascending order for each pattern. Memory
-    /// does not grow with the text. Reports are in the order of the patterns.
+    /// does not grow with the text: at most 2^22 distances of all patterns together, or a block of each. Reports are in the
+    /// order of the patterns.
     ///
     /// # Errors
     /// As [`Batch::distances`].
@@ -172,7 +176,12 @@ impl<S: Symbol> Batch<S> {
             .parts
             .iter()
             .map(|part| {
-                let own = Classes { pattern: classes.pattern[part.clone()].to_vec(), ..classes.clone() };
+                let own = Classes {
+                    pattern: classes.pattern[part.clone()].to_vec(),
+                    codes: classes.codes.clone(),
+                    rule: classes.rule,
+                    code_count: classes.code_count,
+                };
                 let keep: Vec<bool> = own.occurrences().iter().map(|&a| a > 0).collect();
                 let share: Vec<f64> = share.iter().zip(&keep).filter(|(_, k)| **k).map(|(s, _)| *s).collect();
                 let own = own.restrict(&keep);
@@ -187,30 +196,42 @@ impl<S: Symbol> Batch<S> {
         let ntt = (!shared.is_empty()).then(|| {
             let parts: Vec<Range<usize>> = shared.iter().map(|&p| self.parts[p].clone()).collect();
             let prepared = ntt::Prepared::of_parts(classes.clone(), &parts);
-            (prepared, Pool::default(), shared.clone())
+            (prepared, Pool::default(), shared.len())
         });
+        let mut alone = vec![true; self.len()];
+        shared.iter().for_each(|&p| alone[p] = false);
         let base = |part: &Range<usize>| self.relation.base(&classes.pattern[part.clone()]);
         let counters: Vec<Option<Counter>> = own
             .iter()
             .enumerate()
             .map(|(p, (own, work))| {
                 let counter = || Counter::new(own, self.engine, base(&self.parts[p]), work);
-                (!shared.contains(&p)).then(counter)
+                alone[p].then(counter)
             })
             .collect();
+        // The text's wildcard is the one letter of all of them.
+        let mut wild = None;
         let excluded: Vec<Option<Counter>> = self
             .parts
             .iter()
             .map(|part| {
                 let excluded = self.relation.excluded(&classes.pattern[part.clone()])?;
-                let share = shares(&excluded, Work::samples(text).map(|part| self.relation.encode_full(part)));
-                let work = Work::of_shares(&excluded, &share, text.len());
+                if excluded.is_empty() {
+                    return Some(Counter::new(&excluded, self.engine, 0, &Work::of_shares(&excluded, &[], text.len())));
+                }
+                let share: &Vec<f64> = wild.get_or_insert_with(|| {
+                    shares(&excluded, Work::samples(text).map(|part| self.relation.encode_full(part)))
+                });
+                let work = Work::of_shares(&excluded, share, text.len());
                 Some(Counter::new(&excluded, self.engine, excluded.counted() as u32, &work))
             })
             .collect();
         let threads = rayon::current_num_threads();
-        let strides = counters.iter().chain(&excluded).flatten().map(Counter::stride);
-        let stride = strides.chain(ntt.iter().map(|n| 2 * threads * n.0.block())).max().unwrap_or(1);
+        // As many alignments at a time as their memory allows, but no less than a block.
+        let counters_of = || counters.iter().chain(&excluded).flatten();
+        let stride = counters_of().map(Counter::stride).chain(ntt.iter().map(|n| 2 * threads * n.0.block())).max();
+        let least = counters_of().map(Counter::block).chain(ntt.iter().map(|n| n.0.block())).max();
+        let stride = stride.unwrap_or(1).min((MOST_DISTANCES / self.len()).max(least.unwrap_or(1)));
         let lens = self.parts.iter().map(ExactSizeIterator::len).collect();
         let bases = self.parts.iter().map(base).collect();
         Run { ntt, predicted, counters, excluded, lens, bases, stride, seconds: 0.0, done: 0, letters: classes.len() }
@@ -251,7 +272,7 @@ impl<S: Symbol> Batch<S> {
 /// A batch at work on a text.
 struct Run {
     /// Patterns that share the transforms.
-    ntt: Option<(ntt::Prepared, Pool<ntt::Scratch>, Vec<usize>)>,
+    ntt: Option<(ntt::Prepared, Pool<ntt::Scratch>, usize)>,
     /// What each of them was predicted to cost.
     predicted: Vec<f64>,
     counters: Vec<Option<Counter>>,
@@ -280,12 +301,12 @@ impl Run {
                 counter.count(met, valid);
             }
         }
-        let Some((prepared, pool, shared)) = &self.ntt else { return };
+        let Some((prepared, pool, _)) = &self.ntt else { return };
         let start = std::time::Instant::now();
         let block = prepared.block();
         let mut outs: Vec<&mut [u32]> = Vec::new();
         for (p, (distances, _)) in memory.iter_mut().enumerate() {
-            if shared.contains(&p) {
+            if self.counters[p].is_none() {
                 distances.fill(self.bases[p]);
                 outs.push(distances);
             }
@@ -304,7 +325,7 @@ impl Run {
     }
 
     fn reports(&self, complete: bool) -> Vec<crate::Report> {
-        let shared = self.ntt.as_ref().map_or(0, |n| n.2.len());
+        let shared = self.ntt.as_ref().map_or(0, |n| n.2);
         let each = 1e9 * self.seconds * rayon::current_num_threads() as f64 / (self.done.max(1) * shared.max(1)) as f64;
         let of = |(p, counter): (usize, &Option<Counter>)| {
             if let Some(counter) = counter {

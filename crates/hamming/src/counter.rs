@@ -46,6 +46,11 @@ impl Counter {
         self.kernels.iter().map(|k| k.block(m)).max().map_or(stride, |block| stride.max(4 * block)).max(m)
     }
 
+    /// Alignments that engines work on together.
+    pub fn block(&self) -> usize {
+        self.kernels.iter().map(|k| k.block(self.pattern_len)).max().unwrap_or(1)
+    }
+
     /// Name of the first engine.
     pub fn name(&self) -> &'static str {
         self.parts[0].engine.name()

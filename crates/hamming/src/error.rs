@@ -8,7 +8,7 @@ pub enum HammingError {
     #[error("the pattern is empty")]
     EmptyPattern,
     /// A search without patterns.
-    #[error("there are no queries")]
+    #[error("there are no patterns")]
     NoQueries,
     /// Positions that must match lie outside the pattern.
     #[error("required of query {query} is {start}..{end}, allowed is within 0..{pattern}")]
@@ -67,6 +67,14 @@ pub enum HammingError {
         /// Largest length.
         limit: usize,
     },
+    /// The text is longer than there is room for.
+    #[error("the text has {text} symbols, allowed is up to {limit}")]
+    TextTooLong {
+        /// Text length.
+        text: usize,
+        /// Largest length.
+        limit: usize,
+    },
     /// A symbol that the alphabet does not have.
     #[error("{argument} has symbol {symbol:?} at position {position}, which the alphabet {alphabet} does not have")]
     UnknownSymbol {
@@ -78,6 +86,18 @@ pub enum HammingError {
         position: usize,
         /// Name of the alphabet.
         alphabet: &'static str,
+    },
+    /// An engine was forced whose spectra have no room.
+    #[error("engine {engine} would hold {bytes} bytes of spectra of {letters} letters, allowed is up to {limit}")]
+    SpectraTooLarge {
+        /// Name of the engine.
+        engine: &'static str,
+        /// Letters of the pattern.
+        letters: usize,
+        /// Bytes they would take.
+        bytes: u128,
+        /// Bytes allowed.
+        limit: u128,
     },
     /// An engine was forced that cannot serve this input.
     #[error("engine {engine} cannot serve this input: {reason}")]

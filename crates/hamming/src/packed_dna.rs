@@ -58,14 +58,20 @@ impl PackedDna {
         Ok(Self { bytes, len: letters.len() })
     }
 
-    /// Takes packed bytes; `len` letters are in them.
+    /// Takes packed bytes; the first `len` letters in them count, and the rest is dropped.
     ///
     /// # Errors
     /// [`HammingError::OptionOutOfRange`] when the bytes are too few.
-    pub fn from_bytes(bytes: Vec<u8>, len: usize) -> Result<Self, HammingError> {
+    pub fn from_bytes(mut bytes: Vec<u8>, len: usize) -> Result<Self, HammingError> {
         if len.div_ceil(4) > bytes.len() {
             let allowed = "up to four times the number of bytes";
             return Err(HammingError::OptionOutOfRange { option: "len", value: len as f64, allowed });
+        }
+        bytes.truncate(len.div_ceil(4));
+        if let Some(last) = bytes.last_mut()
+            && !len.is_multiple_of(4)
+        {
+            *last &= (1 << (2 * (len % 4))) - 1;
         }
         Ok(Self { bytes, len })
     }

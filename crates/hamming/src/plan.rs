@@ -30,7 +30,8 @@ pub enum Engine {
     Pairs,
     /// [`crate::sumset`]; never chosen.
     Sumset,
-    /// [`crate::periodic`], which only searches; never chosen to count.
+    /// [`crate::periodic`], which only searches, where all patterns have short periods and match by equality without required
+    /// positions; elsewhere the search is as with [`Engine::Auto`], and says so.
     Periodic,
 }
 
@@ -117,7 +118,7 @@ impl<S: Symbol> Plan<S> {
             let reason = "it finds alignments within few mismatches, and counts no others";
             return Err(HammingError::EngineUnsuitable { engine: engine.name(), reason });
         }
-        check_spectra(engine, relation.classes.len(), relation.classes.pattern.len())?;
+        check_spectra(engine, relation.classes.len(), relation.classes.pattern.len(), 1)?;
         Ok(Self { relation, engine })
     }
 
@@ -323,16 +324,21 @@ pub(crate) fn check_len(pattern: usize) -> Result<(), HammingError> {
     if pattern > limit { Err(HammingError::PatternTooLong { pattern, limit }) } else { Ok(()) }
 }
 
-/// An engine that is forced may need more memory for spectra than is allowed.
-pub(crate) fn check_spectra(engine: Engine, letters: usize, pattern: usize) -> Result<(), HammingError> {
+/// An engine that is forced may need more memory for spectra than is allowed, of so many patterns at once.
+pub(crate) fn check_spectra(
+    engine: Engine,
+    letters: usize,
+    pattern: usize,
+    patterns: usize,
+) -> Result<(), HammingError> {
     let bytes = match engine {
         Engine::Fft => fft::bytes(letters, pattern),
         Engine::Ntt => ntt::bytes(letters, pattern),
         _ => return Ok(()),
     };
-    if bytes > crate::dispatch::MAX_SPECTRA {
-        let reason = "the spectra of the pattern's letters would take more than 2 GiB";
-        return Err(HammingError::EngineUnsuitable { engine: engine.name(), reason });
+    let (bytes, limit) = (bytes * patterns as u128, crate::dispatch::MAX_SPECTRA);
+    if bytes > limit {
+        return Err(HammingError::SpectraTooLarge { engine: engine.name(), letters, bytes, limit });
     }
     Ok(())
 }

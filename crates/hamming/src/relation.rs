@@ -205,7 +205,7 @@ impl<S: Symbol> Relation<S> {
             }
             Encoder::Listed { codes, other } => self.number(text, |s| codes.get(s).copied().unwrap_or(*other)),
             Encoder::Numbered { codes, other } => {
-                let code = |n: u64| codes.get(n as usize).copied().unwrap_or(*other);
+                let code = |n: u64| usize::try_from(n).ok().and_then(|n| codes.get(n)).copied().unwrap_or(*other);
                 self.number(text, |s| s.number().map_or(*other, code))
             }
         }

@@ -237,13 +237,17 @@ impl<S: Symbol> Search<S> {
         }
         let samples: Vec<Vec<u32>> = Work::samples(text).map(|part| self.relation.encode_full(part)).collect();
         let mut prepared = Vec::new();
+        // Budgets this large leave nothing that a period could tell.
+        if !asked && needles.iter().any(|n| 16 * n.max_distance as usize > n.place.len()) {
+            return None;
+        }
         let (mut periodic, mut early, mut counting) = (0.0, 0.0, 0.0);
         for n in needles {
             let (own, share) = self.own(n, share);
             let one = periodic::Prepared::new(&own, n.max_distance.min(n.place.len() as u32))?;
             // Early exit fails in the periodic part of the text, and counting costs the same everywhere.
             let part = samples.iter().filter(|s| one.suits(s)).count() as f64 / samples.len() as f64;
-            periodic += costs.periodic + part * costs.periodic_stretch;
+            periodic += costs.periodic + part * (costs.periodic_stretch + one.pairs());
             early += part * costs.bounded * n.place.len() as f64;
             counting += Work::of_shares(&own, &share, text.len()).choose().iter().map(|p| p.predicted).sum::<f64>();
             prepared.push(one);
@@ -446,7 +450,7 @@ impl<S: Symbol> Joined<S> {
         for n in &mut self.needles {
             let letters = &relation.classes.pattern[n.place.clone()];
             let distinct: HashSet<u32> = letters.iter().flatten().copied().collect();
-            check_spectra(engine, distinct.len(), letters.len())?;
+            check_spectra(engine, distinct.len(), letters.len(), 1)?;
             let counted = letters.iter().flatten().count() as u32;
             n.absent = relation.base(letters) - counted;
             if relation.meaning == WildcardMeaning::Mismatch {

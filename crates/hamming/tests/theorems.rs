@@ -182,7 +182,8 @@ proptest! {
         prop_assert_eq!(blocks, into);
     }
 
-    /// HAM-17: patterns of a batch, of any lengths, get the distances that each gets alone, by every engine and meaning.
+    /// HAM-17: patterns of a batch, of any lengths, get the distances that each gets alone, by another engine, for every
+    /// meaning of wildcards.
     #[test]
     fn a_batch_counts_what_its_patterns_count_alone(
         text in strategies::text(5, 9000), cuts in prop::collection::vec((0_usize..9000, 1_usize..4000), 1..5),
@@ -200,7 +201,9 @@ proptest! {
             let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine };
             let answers = samplewise_hamming::Batch::new(&patterns, &options).unwrap().distances(&text).unwrap();
             for (pattern, answer) in patterns.iter().zip(answers) {
-                let alone = Plan::new(pattern, &options).unwrap().distances(&text).unwrap();
+                let other = if engine == Engine::Pairs { Engine::Bitsliced } else { Engine::Pairs };
+                let alone = Plan::new(pattern, &Options { engine: other, ..options }).unwrap();
+                let alone = alone.distances(&text).unwrap();
                 prop_assert!(answer.distances == alone.distances && answer.valid == alone.valid, "{:?}", engine);
                 prop_assert!(answer.report.complete);
             }
@@ -259,8 +262,7 @@ fn engines_agree_past_every_block_edge() {
     }
 }
 
-/// HAM-4: the certificate is used, and refuses a wrong answer: single precision cannot count 2^22 symbols exactly by
-/// its a-priori bound, so it is not trusted there.
+/// HAM-4: the certificate is used; and single precision is not tried where it is not expected to pass.
 #[test]
 fn the_certificate_names_the_precision_that_passed() {
     let text = generate::random_text(100_000, b"ACGT", 2);
@@ -273,7 +275,31 @@ fn the_certificate_names_the_precision_that_passed() {
     let answer = plan.distances(&ones).unwrap();
     assert!(answer.distances.iter().all(|&d| d == 0));
     let c = answer.report.certificate.unwrap();
-    assert!(c.f32_blocks == 0 && c.f64_blocks + c.ntt_blocks > 0, "{c:?}");
+    assert!(c.f32_blocks == 0 && c.f64_blocks > 0 && c.ntt_blocks == 0, "{c:?}");
+}
+
+/// HAM-4: patterns in pieces, of every transform length, of texts that are covered by the letters and that are not, whose
+/// last block is not full; all distances, judged by the engine that does not round.
+#[test]
+fn pieces_count_what_the_whole_pattern_counts() {
+    let mut text = generate::random_text(700_000, b"ACGT", 12);
+    for (m, foreign) in [(70_000, false), (140_000, true), (300_000, false), (300_000, true), (620_000, false)] {
+        if foreign {
+            text[333_333] = b'N';
+        }
+        let mut pattern = text[1_234..1_234 + m].to_vec();
+        pattern[m / 2] = b'N';
+        let run =
+            |engine| Plan::new(&pattern, &Options { engine, ..Options::default() }).unwrap().distances(&text).unwrap();
+        let (fft, ntt) = (run(Engine::Fft), run(Engine::Ntt));
+        assert!(fft.distances == ntt.distances, "{m} {foreign}");
+        assert_eq!(
+            ntt.distances[1_234],
+            1 - u32::from(foreign && (1_234..1_234 + m).contains(&333_333) && m / 2 == 332_099)
+        );
+        let c = fft.report.certificate.unwrap();
+        assert!(c.f32_blocks > 0 && c.f64_blocks + c.ntt_blocks == 0, "{m} {c:?}");
+    }
 }
 
 proptest! {
@@ -410,7 +436,7 @@ fn a_batch_shares_the_transforms_of_the_text() {
     };
     let (one, three) = (run(1), run(3));
     for ((pattern, x), y) in patterns.iter().zip(&one).zip(&three) {
-        assert_eq!(x.report.path(), "ntt");
+        assert!(x.report.path() == "ntt" || !cfg!(target_arch = "x86_64"), "{}", x.report.path());
         assert!(x.distances == y.distances);
         assert!(x.distances == Plan::new(pattern, &Options::default()).unwrap().distances(&text).unwrap().distances);
     }
@@ -437,6 +463,8 @@ fn packed_dna_is_what_its_letters_are() {
     assert_eq!(search.find_packed(&packed), search.find(&text).hits);
     let bad = PackedDna::from_letters(b"acgN").unwrap_err();
     assert!(matches!(bad, HammingError::UnknownSymbol { symbol: 'N', position: 3, .. }));
+    // What lies behind the last letter is none.
+    assert_eq!(PackedDna::from_bytes(vec![0b1111_1100, 7], 1), PackedDna::from_letters(b"a"));
     assert!(matches!(PackedDna::from_bytes(vec![0], 5), Err(HammingError::OptionOutOfRange { option: "len", .. })));
     let long = Plan::new(b"ACGT", &Options::default()).unwrap();
     let short = PackedDna::from_letters(b"ACG").unwrap();
@@ -550,7 +578,7 @@ fn the_dispatcher_changes_engine_with_the_pattern_length() {
     assert_eq!(path(10, 60), "definition");
     assert!(matches!(&*path(8, 200_000), "bitsliced" | "vertical"), "by instruction set");
     assert_eq!(path(500, 200_000), "bitsliced");
-    assert_eq!(path(20_000, 200_000), "ntt");
+    assert!(matches!(&*path(20_000, 200_000), "ntt" | "fft"), "by instruction set");
     assert_eq!(path(400_000, 1_000_000), "fft");
 }
 
@@ -594,7 +622,8 @@ fn bad_input_is_an_error_and_answers_agree_with_each_other() {
     let plan = |p: &[u8], alphabet| Plan::new(p, &Options { alphabet, ..Options::default() });
     let many: Vec<u32> = (0..90_000).collect();
     for engine in [Engine::Fft, Engine::Ntt] {
-        assert!(matches!(Plan::of_symbols(&many, None, engine), Err(HammingError::EngineUnsuitable { .. })));
+        let refused = Plan::of_symbols(&many, None, engine);
+        assert!(matches!(refused, Err(HammingError::SpectraTooLarge { letters: 90_000, .. })));
     }
     assert_eq!(Plan::of_symbols(&many, None, Engine::Auto).unwrap().distances(&many).unwrap().distances, [0]);
     assert_eq!(plan(b"", Alphabet::Bytes).unwrap_err(), HammingError::EmptyPattern);

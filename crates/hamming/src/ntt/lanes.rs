@@ -21,6 +21,11 @@ pub(crate) trait Lanes: Copy {
     fn expand(self, bits: u32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// [`Lanes::sub`] where `b` is only known modulo `2^16`.
+    #[inline(always)]
+    fn sub_modulo(self, a: Self::V, b: Self::V) -> Self::V {
+        self.sub(a, b)
+    }
     /// Low half of the product.
     fn mul_low(self, a: Self::V, b: Self::V) -> Self::V;
     /// High half of the signed product.
@@ -532,6 +537,72 @@ mod x86 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    /// [`Plain`], whose sums of words must not overflow.
+    #[derive(Clone, Copy)]
+    pub struct Checked;
+
+    impl Lanes for Checked {
+        type V = [i16; 32];
+
+        fn load(self, from: &Line) -> Self::V {
+            from.0
+        }
+        fn store(self, v: Self::V, to: &mut Line) {
+            to.0 = v;
+        }
+        fn splat(self, pair: i32) -> Self::V {
+            Plain.splat(pair)
+        }
+        fn expand(self, bits: u32) -> Self::V {
+            Plain.expand(bits)
+        }
+        fn add(self, a: Self::V, b: Self::V) -> Self::V {
+            map(a, b, |x, y| x.checked_add(y).expect("no overflow"))
+        }
+        fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+            map(a, b, |x, y| x.checked_sub(y).expect("no overflow"))
+        }
+        fn sub_modulo(self, a: Self::V, b: Self::V) -> Self::V {
+            Plain.sub(a, b)
+        }
+        fn mul_low(self, a: Self::V, b: Self::V) -> Self::V {
+            Plain.mul_low(a, b)
+        }
+        fn mul_high(self, a: Self::V, b: Self::V) -> Self::V {
+            Plain.mul_high(a, b)
+        }
+        fn shift_11(self, a: Self::V) -> Self::V {
+            Plain.shift_11(a)
+        }
+        fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+            Plain.interleave(a, b)
+        }
+        fn halves(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+            Plain.halves(a, b)
+        }
+        fn dot(self, a: Self::V, b: Self::V) -> Self::V {
+            Plain.dot(a, b)
+        }
+        fn add_32(self, a: Self::V, b: Self::V) -> Self::V {
+            narrow(map(wide(a), wide(b), |x, y| x.checked_add(y).expect("no overflow")))
+        }
+        fn xor(self, a: Self::V, b: Self::V) -> Self::V {
+            Plain.xor(a, b)
+        }
+        fn high_halves(self, a: Self::V, b: Self::V) -> Self::V {
+            Plain.high_halves(a, b)
+        }
+        fn low_halves(self, a: Self::V, b: Self::V) -> Self::V {
+            Plain.low_halves(a, b)
+        }
+        fn subtract_from(self, v: Self::V, out: &mut [u32]) {
+            Plain.subtract_from(v, out);
+        }
+        fn lift(self, v: Self::V, p: Self::V) -> Self::V {
+            Plain.lift(v, p)
+        }
+    }
 
     /// Runs a kernel with every instruction set that this machine has.
     pub fn with_all<K: Kernel<Output = T> + Clone, T: PartialEq + std::fmt::Debug>(kernel: &K) -> T {

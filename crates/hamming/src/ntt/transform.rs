@@ -124,7 +124,7 @@ fn modulus<L: Lanes>(l: L) -> Modulus<L::V> {
 #[inline(always)]
 fn reduce<L: Lanes>(l: L, m: Modulus<L::V>, a: L::V) -> L::V {
     let quotient = l.shift_11(l.add(l.mul_high(a, m.factor), m.half));
-    l.sub(a, l.mul_low(quotient, m.p))
+    l.sub_modulo(a, l.mul_low(quotient, m.p))
 }
 
 /// Montgomery product.
@@ -441,7 +441,8 @@ pub(crate) fn inverse<L: Lanes>(l: L, x: &mut [Line; LINES], constant: i16, mut 
 /// Sums of products of `2·c` words, `c ≤ 26` since the last [`fold`].
 pub(crate) const DOTS: usize = 26;
 
-/// The congruent sum of at most `2^15 + 4,091·2^15`, of any 32 bits: the upper half `h`, rounded, counts `2^16 ≡ 4,091`.
+/// The congruent sum of at most `2^15 + 4,091·2^15`, of any sum below `2^31 − 2^15` in magnitude: the upper half, rounded,
+/// counts `2^16 ≡ 4,091`.
 #[inline(always)]
 pub(crate) fn fold<L: Lanes>(l: L, sum: L::V) -> L::V {
     let rounded = l.xor(l.add_32(sum, l.splat(0x8000)), l.splat(0x8000));
@@ -464,7 +465,8 @@ pub(crate) fn scale() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::{Kernel, tests::with_all};
+    use super::super::lanes::Kernel;
+    use super::super::lanes::tests::{Checked, with_all};
     use super::*;
 
     /// Largest word of the input of [`forward`], and of [`inverse`].
@@ -555,10 +557,37 @@ mod tests {
         let dots = DOTS as i64 * 2 * 6_145 * 6_145;
         let mut sum = folded(i64::from(i32::MAX));
         for _ in 0..3 {
-            assert!(sum + dots <= i64::from(i32::MAX));
+            assert!(sum + dots < (1 << 31) - (1 << 15));
             sum = folded(sum + dots);
         }
         assert!((sum >> 16) + 1 + 6_145 <= i64::from(LARGEST_PRODUCT), "{sum}");
+    }
+
+    /// Words at the bounds that the functions state, through the code itself, on registers that refuse to overflow.
+    #[test]
+    fn no_register_overflows() {
+        let mut state = 3_u64;
+        let mut sign = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if state >> 63 == 0 { 1 } else { -1 }
+        };
+        for kind in 0..40 {
+            let mut lines = |largest: i32| -> [Line; LINES] {
+                std::array::from_fn(|k| {
+                    Line(std::array::from_fn(|lane| match kind {
+                        0 => largest as i16,
+                        1 => -largest as i16,
+                        // Signs by one bit of the place each, which are what one split adds up.
+                        2..14 => largest as i16 * if (32 * k + lane) >> (kind - 2) & 1 == 1 { -1 } else { 1 },
+                        _ => largest as i16 * sign(),
+                    }))
+                })
+            };
+            let (signal, mut spectrum) = (lines(LARGEST_INPUT), lines(LARGEST_PRODUCT));
+            let mut x = [Line::ZERO; LINES];
+            forward(Checked, |k| Checked.load(&signal[k]), &mut x);
+            inverse(Checked, &mut spectrum, 12_288, |_, v| assert!(v.iter().all(|w| (0..P).contains(&i32::from(*w)))));
+        }
     }
 
     #[derive(Clone)]
@@ -577,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_any_size_are_divided_exactly() {
+    fn sums_are_divided_exactly() {
         let edges =
             [0_i32, 1, -1, 32_767, 32_768, 65_535, -32_768, -32_769, 65_536, 12_289, 2_094_000_000, -2_094_000_000];
         for shift in 0..edges.len() {

@@ -33,7 +33,7 @@ pub(crate) fn convolve(x: &[u32], y: &[u32], universe: usize, operations: &mut O
         *a = (u64::from(*a) * u64::from(b) % P * scale % P) as u32;
     }
     transform(&mut product, true, operations);
-    operations.residues(2 * len, 30);
+    operations.words += 2 * len as u64;
     product.truncate(2 * universe);
     product
 }
@@ -64,5 +64,5 @@ fn transform(data: &mut [u32], inverse: bool, operations: &mut Operations) {
             }
         }
     }
-    operations.residues(data.len() / 2 * log as usize, 30);
+    operations.words += (data.len() / 2) as u64 * u64::from(log);
 }
