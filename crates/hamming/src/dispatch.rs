@@ -74,8 +74,8 @@ const AVX512: Costs = Costs {
     bounded: 0.003,
     periodic: 3.0,
     periodic_stretch: 8.0,
-    pairs: 1.0,
-    pairs_fixed: 6.0,
+    pairs: 0.7,
+    pairs_fixed: 6.5,
 };
 
 /// With AVX2, on the same machine.
@@ -143,11 +143,11 @@ pub struct Work {
 }
 
 impl Work {
-    /// Stretches of a text, at most 65,536 symbols together and a 32nd of a text that is not short, from which shares are
+    /// Stretches of a text, at most 32,768 symbols together and a 32nd of a text that is not short, from which shares are
     /// measured.
     pub fn samples<S>(text: &[S]) -> impl Iterator<Item = &[S]> {
         let step = text.len().div_ceil(16).max(1);
-        let some = (step / 32).clamp(256, 4096);
+        let some = (step / 32).clamp(256, 2048);
         text.chunks(step).map(move |part| &part[..part.len().min(some)])
     }
 
@@ -336,21 +336,25 @@ pub(crate) fn ntt_costs(m: usize, alignments: usize, letters: usize) -> NttCosts
 /// Share of the sampled text that each letter matches.
 pub(crate) fn shares<P: AsRef<[u32]>>(classes: &Classes, samples: impl IntoIterator<Item = P>) -> Vec<f64> {
     // Few codes are counted in four tables in turn: a counter waits for its last increment.
-    let mut tables = vec![vec![0_u32; classes.code_count]; if classes.code_count <= 1 << 12 { 4 } else { 1 }];
+    let few = classes.code_count <= 1 << 12;
+    let mut histogram = vec![0_u32; classes.code_count];
+    let mut others = [(); 3].map(|()| vec![0_u32; if few { classes.code_count } else { 0 }]);
     let mut seen = 0;
     for part in samples {
-        let turns = tables.len();
-        for four in part.as_ref().chunks(turns) {
-            for (table, &code) in tables.iter_mut().zip(four) {
-                table[code as usize] += 1;
-            }
+        let part = part.as_ref();
+        let (fours, rest) = if few { part.as_chunks::<4>() } else { (&[][..], part) };
+        let [second, third, fourth] = &mut others;
+        for &[a, b, c, d] in fours {
+            histogram[a as usize] += 1;
+            second[b as usize] += 1;
+            third[c as usize] += 1;
+            fourth[d as usize] += 1;
         }
-        seen += part.as_ref().len();
+        rest.iter().for_each(|&code| histogram[code as usize] += 1);
+        seen += part.len();
     }
-    let (first, others) = tables.split_at_mut(1);
-    let histogram = &mut first[0];
     for other in others {
-        histogram.iter_mut().zip(other).for_each(|(a, b)| *a += *b);
+        histogram.iter_mut().zip(other).for_each(|(a, b)| *a += b);
     }
     let count = |c: u32| f64::from(histogram[c as usize]);
     let share = |letter: usize| match classes.rule {
