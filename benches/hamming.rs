@@ -546,7 +546,10 @@ fn regret() {
             }
         }
     }
-    println!("dispatch: worst loss {:.0} % at {}", 100.0 * worst.0, worst.1);
+    match worst {
+        (_, place) if place.is_empty() => println!("dispatch: the best engine, or a mixture that beats it, everywhere"),
+        (loss, place) => println!("dispatch: worst loss {:.0} % at {place}", 100.0 * loss),
+    }
 }
 
 fn threads((name, text): &(String, Vec<u8>)) {
