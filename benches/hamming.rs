@@ -1,6 +1,7 @@
 //! Hamming distances beside the nearest Rust crate, plain loops and the textbook FFT, on the genome of E. coli, a proteome
-//! and the King James Bible where `scripts/fetch_data.py fetch ecoli proteome english` has put them, else on random letters. Answers are compared before anything is timed;
-//! contestants take turns, medians are printed. `cargo bench --bench hamming -- WORD` runs the tables whose name has WORD.
+//! and the King James Bible where `scripts/fetch_data.py fetch ecoli proteome english` has put them, else on random letters.
+//! Answers are compared before anything is timed; contestants take turns, medians are printed.
+//! `cargo bench --bench hamming -- WORD` runs the tables whose name has WORD.
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;

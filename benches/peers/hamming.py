@@ -44,12 +44,17 @@ def pattern_of(text: bytes, m: int) -> bytes:
     return bytes(pattern)
 
 
+def full_data(name: str) -> Path | None:
+    """A file of `scripts/fetch_data.py`, if it was fetched."""
+    path = Path(os.environ.get("SAMPLEWISE_DATA") or ROOT / "target" / "data") / name
+    return path if path.is_file() else None
+
+
 def dna_texts(session: Session) -> list[tuple[str, Path]]:
     letters = 400_000 if session.quick else 4_000_000
     texts = [(f"dna {letters:,}", generated(f"dna-{letters}.raw", lambda: dna(letters)))]
-    folder = Path(os.environ.get("SAMPLEWISE_DATA") or ROOT / "target" / "data")
-    ecoli = folder / "ecoli" / "ecoli_MG1655.fa"
-    if ecoli.is_file():
+    ecoli = full_data("ecoli/ecoli_MG1655.fa")
+    if ecoli is not None:
         genome = first_record(ecoli.read_bytes())
         genome = genome[:letters] if session.quick else genome
         digest = hashlib.sha256(genome).hexdigest()[:12]
@@ -88,6 +93,14 @@ def run_hamming(session: Session) -> None:
     for text_name, text_path in dna_texts(session):
         for work in ("short", "guides"):
             compare_sassy(session, search, text_name, text_path, work)
+    amoeba = full_data("dictyostelium/dictyostelium.fa")
+    if amoeba is None:
+        session.notes.append("Dictyostelium left out: scripts/fetch_data.py fetch dictyostelium was not run")
+    elif not session.quick:
+        lines = amoeba.read_bytes().splitlines()
+        letters = b"".join(line for line in lines if not line.startswith(b">")).upper().replace(b"N", b"")
+        path = generated(f"dictyostelium-{len(letters)}.raw", lambda: letters)
+        compare_sassy(session, search, f"Dictyostelium {len(letters):,}", path, "guides")
 
 
 def sassy_program(session: Session) -> Path:

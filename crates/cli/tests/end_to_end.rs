@@ -335,6 +335,28 @@ fn a_program_that_misbehaves_is_stopped() {
     assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }
 
+/// `--engine` acts, and changes nothing but the way.
+#[test]
+fn every_engine_prints_the_same() {
+    let text = fixture("lambda.fa.gz");
+    let call =
+        |more: &[&str]| run(&[&["hamming", &text, "GATTACAGATTACAGGTTTA", "--literal", "--show", "0"], more].concat());
+    let printed = |more: &[&str]| {
+        let done = call(more);
+        assert!(done.status.success(), "{more:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("text")
+    };
+    let (best, within) = (printed(&["--best", "3"]), printed(&["--max-distance", "9"]));
+    for engine in ["definition", "vertical", "bitsliced", "fft", "ntt", "pairs", "sumset"] {
+        assert_eq!(printed(&["--best", "3", "--engine", engine]), best, "{engine}");
+        assert_eq!(printed(&["--max-distance", "9", "--engine", engine]), within, "{engine}");
+    }
+    assert_eq!(printed(&["--max-distance", "9", "--engine", "periodic"]), within);
+    let refused = call(&["--best", "3", "--engine", "periodic"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("counts no others"));
+}
+
 /// What this version cannot do is refused with a sentence, never accepted and ignored.
 #[test]
 fn what_is_not_there_yet_is_refused() {
@@ -344,7 +366,7 @@ fn what_is_not_there_yet_is_refused() {
         &["hamming", "a", "b", "--tokens", "--both-strands"],
         &["hamming", "a", "b", "--max-distance", "2", "--required", "3..3"],
         &["hamming", "a", "b", "--wildcard", "NN"],
-        &["hamming", "a", "b", "--engine", "sumset"],
+        &["hamming", "a", "b", "--engine", "quickest"],
         &["sensitivity", "a", "--stream"],
         &["complete", "a", "--solver", "sketched"],
         &["wht", "sparse", "a", "--degree", "3"],

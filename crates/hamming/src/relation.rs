@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use crate::HammingError;
 use crate::classes::{Classes, Rule};
 
-/// A letter: bytes, integers, `char`.
+/// A letter: bytes, integers, `char`. Any other type that is copied, compared and hashed is one by an empty `impl`; types
+/// that are not, such as `String`, become numbers by an [`Interner`].
 pub trait Symbol: Copy + Eq + Hash + Send + Sync {
     /// The text as bytes, if its letters are bytes.
     fn bytes(text: &[Self]) -> Option<&[u8]> {
@@ -40,6 +41,47 @@ macro_rules! numbers {
     };
 }
 numbers!(u16 u32 u64 i32 i64 char);
+
+/// Numbers for values of any type, the same for equal values, in order of appearance.
+///
+/// ```
+/// use samplewise_hamming::{Engine, Interner, Plan};
+/// let mut words = Interner::default();
+/// let pattern = words.numbers("the quick fox".split(' '));
+/// let text = words.numbers("a quick red fox and the quick fox".split(' '));
+/// let plan = Plan::of_symbols(&pattern, None, Engine::Auto)?;
+/// assert_eq!(plan.distances(&text)?.distances, [2, 2, 3, 3, 3, 0]);
+/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Interner<T>(HashMap<T, u32, RandomState>);
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<T: Eq + Hash> Interner<T> {
+    /// The numbers of some values; new ones get the next numbers. Memory: one copy of every different value.
+    pub fn numbers(&mut self, values: impl IntoIterator<Item = T>) -> Vec<u32> {
+        let mut number = |value| {
+            let next = self.0.len() as u32;
+            *self.0.entry(value).or_insert(next)
+        };
+        values.into_iter().map(&mut number).collect()
+    }
+
+    /// How many different values there were.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True before the first value.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// What the letters of a byte text mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
