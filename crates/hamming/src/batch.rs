@@ -20,10 +20,10 @@ const MOST_DISTANCES: usize = 1 << 22;
 ///
 /// ```
 /// use samplewise_hamming::{Batch, Options};
-/// let batch = Batch::new(&[b"ACGT", b"GA"], &Options::default())?;
+/// let batch = Batch::new(&[b"ACGT".as_slice(), b"GA"], &Options::default())?;
 /// let answers = batch.distances(b"ACGAACGTT")?;
 /// assert_eq!(answers[0].distances, [1, 4, 4, 3, 0, 3]);
-/// assert_eq!(answers[1].distances, [2, 2, 0, 1, 1, 2, 1, 2]);
+/// assert_eq!(answers[1].distances, [2, 2, 0, 1, 2, 2, 1, 2]);
 /// # Ok::<(), samplewise_hamming::HammingError>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -114,9 +114,9 @@ const LARGEST: usize = 1 << 22;
 /// Counts the sums of two multisets of numbers below `universe` (row HAM-14).
 ///
 /// ```
-/// use rand::SeedableRng;
 /// use samplewise_hamming::sumset::{Settings, sumset};
-/// let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+/// use samplewise_linalg::random::Streams;
+/// let mut rng = Streams::new(1).stream(0);
 /// let sums = sumset(&[0, 1, 2], &[0, 2], 4, &Settings::default(), &mut rng)?;
 /// assert_eq!(sums.counts, [1, 1, 2, 1, 1, 0, 0, 0]);
 /// # Ok::<(), samplewise_hamming::HammingError>(())
