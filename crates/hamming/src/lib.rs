@@ -48,6 +48,7 @@ pub mod error;
 pub mod fft;
 pub mod fredman;
 mod kernel;
+mod modular;
 pub mod ntt;
 pub mod overhang;
 pub mod packed_dna;

@@ -17,6 +17,7 @@
 use samplewise_linalg::random::Streams;
 
 use crate::classes::{Classes, Code, Rule};
+use crate::modular::{MERSENNE, times};
 use crate::sumset::{self, First, Operations, Settings};
 
 /// Longest period that is looked for, where `k` is less.
@@ -234,15 +235,8 @@ impl Prepared {
     }
 }
 
-const MERSENNE: u64 = (1 << 61) - 1;
 /// Any number would do: hashes decide nothing alone.
 const BASE: u64 = 0x1234_5678_9abc_def1 % MERSENNE;
-
-fn times(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    let sum = (product as u64 & MERSENNE) + (product >> 61) as u64;
-    if sum >= MERSENNE { sum - MERSENNE } else { sum }
-}
 
 /// Hashes of the prefixes of a text.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@
 use std::sync::OnceLock;
 
 use super::lanes::{Lanes, Line};
+use crate::modular::{self, twice};
 
 /// The modulus.
 pub(crate) const P: i32 = 12_289;
@@ -28,20 +29,11 @@ const GENERATOR: i64 = 11;
 
 /// The representative of `x` in `−6,144 ..= 6,144`.
 pub(crate) fn centred(x: i64) -> i16 {
-    let r = x.rem_euclid(i64::from(P)) as i32;
-    (if r > P / 2 { r - P } else { r }) as i16
+    modular::centred(x, P)
 }
 
-pub(crate) fn power(base: i64, mut exponent: u64) -> i64 {
-    let (mut result, mut square) = (1, base.rem_euclid(i64::from(P)));
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            result = result * square % i64::from(P);
-        }
-        square = square * square % i64::from(P);
-        exponent >>= 1;
-    }
-    result
+fn power(base: i64, exponent: u64) -> i64 {
+    modular::power(base as u64, exponent, P as u64) as i64
 }
 
 /// A root in Montgomery form, and the same times `p⁻¹` modulo `2^16`.
@@ -54,11 +46,6 @@ struct Root<T> {
 fn root(value: i64) -> Root<i16> {
     let root = centred(value * i64::from(R));
     Root { root, quotient: root.wrapping_mul(INVERSE) }
-}
-
-/// The same word twice.
-fn twice(word: i16) -> i32 {
-    i32::from(word as u16) | i32::from(word) << 16
 }
 
 /// The roots of all splits.

@@ -24,10 +24,14 @@ use rand::Rng;
 use samplewise_linalg::random::{Streams, below};
 
 use crate::HammingError;
-use crate::classes::{Classes, Code, Rule};
+use crate::modular::{MERSENNE, times};
 
+mod engine;
 mod packed;
 mod wide;
+
+pub use engine::Prepared;
+pub(crate) use engine::block;
 
 /// Operations on words of `w = 4·max(8, ⌈log₂ U⌉)` bits (64 for a universe of 2^16), as the word RAM has them: a step on a
 /// word that holds `⌊w/b⌋` residues of `b` bits counts once: one butterfly, one product, one look at a table, one move (of
@@ -164,7 +168,8 @@ pub(crate) fn count(x: &[u32], y: &[u32], universe: usize, settings: &Settings, 
     let mut answer =
         Sumset { counts: Vec::new(), operations, moduli: Vec::new(), repaired: 0, restarts: 0, fell_back: false };
     let first = match settings.first {
-        First::Auto => cheapest(x.len(), y.len(), universe),
+        First::Auto if pairs_are_cheaper(x.len(), y.len(), universe) => First::Pairs,
+        First::Auto => First::Large,
         first => first,
     };
     if first == First::Pairs {
@@ -197,11 +202,6 @@ pub(crate) fn count(x: &[u32], y: &[u32], universe: usize, settings: &Settings, 
     }
     let counts = wide::convolve(x, y, universe, &mut answer.operations);
     Sumset { counts, fell_back: true, ..answer }
-}
-
-/// The cheaper of pairs and of a convolution.
-fn cheapest(x: usize, y: usize, universe: usize) -> First {
-    if pairs_are_cheaper(x, y, universe) { First::Pairs } else { First::Large }
 }
 
 /// In the universe multiplied by a random factor modulo a prime.
@@ -351,14 +351,6 @@ fn random_prime(from: usize, streams: Streams, id: u64) -> usize {
     }
 }
 
-const MERSENNE: u64 = (1 << 61) - 1;
-
-fn times(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    let sum = (product as u64 & MERSENNE) + (product >> 61) as u64;
-    if sum >= MERSENNE { sum - MERSENNE } else { sum }
-}
-
 fn plus(a: u64, b: u64) -> u64 {
     (a + b) % MERSENNE
 }
@@ -387,82 +379,10 @@ fn verify(counts: &[u32], x: &[u32], y: &[u32], streams: Streams, operations: &m
     total == x.len() as u64 * y.len() as u64 && value == expected
 }
 
-/// Alignments counted together: as many as the pattern has symbols.
-pub(crate) fn block(m: usize) -> usize {
-    m.max(1 << 12)
-}
-
-/// Letters of a pattern: each is a sumset of its text positions and its pattern positions from the end on.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    classes: Classes,
-    /// `m − 1 − j` of every position `j` of each letter.
-    reversed: Vec<Vec<u32>>,
-    /// The letters that each text code matches.
-    letters: Vec<Vec<u32>>,
-}
-
-impl Prepared {
-    /// Lists the positions: `O(m)`.
-    pub fn new(classes: Classes) -> Self {
-        let m = classes.pattern.len();
-        let mut reversed = vec![Vec::new(); classes.len()];
-        for (j, letter) in classes.pattern.iter().enumerate() {
-            letter.iter().for_each(|&c| reversed[c as usize].push((m - 1 - j) as u32));
-        }
-        let mut letters = vec![Vec::new(); classes.code_count];
-        match classes.rule {
-            Rule::Equal { wildcard } => {
-                classes.codes.iter().zip(0..).for_each(|(&code, letter)| letters[code as usize].push(letter));
-                wildcard.iter().for_each(|&w| letters[w as usize] = (0..classes.len() as u32).collect());
-            }
-            Rule::Share => {
-                for (code, list) in letters.iter_mut().enumerate() {
-                    list.extend((0..classes.len() as u32).filter(|&letter| classes.matches(letter, code)));
-                }
-            }
-        }
-        Self { classes, reversed, letters }
-    }
-
-    /// Subtracts the matches of one block of alignments from `out` (row HAM-14); `codes` as in
-    /// [`crate::vertical::Prepared::subtract_matches`]. Returns the operations.
-    pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Operations {
-        let (m, universe) = (self.classes.pattern.len(), codes.len());
-        let mut operations = Operations::new(universe);
-        let streams = Streams::new(0);
-        let mut all: Vec<Vec<u32>> = vec![Vec::new(); self.reversed.len()];
-        for (i, c) in codes.iter().enumerate() {
-            for &letter in &self.letters[c.index()] {
-                all[letter as usize].push(i as u32);
-                operations.words += 1;
-            }
-        }
-        for (letter, (reversed, places)) in self.reversed.iter().zip(&all).enumerate() {
-            if pairs_are_cheaper(places.len(), reversed.len(), universe) {
-                // As `First::Auto`, without the detour.
-                for &i in places {
-                    for &j in reversed.iter().rev() {
-                        if let Some(o) = ((i + j) as usize + 1).checked_sub(m).and_then(|at| out.get_mut(at)) {
-                            *o = o.wrapping_sub(1);
-                        }
-                    }
-                }
-                operations.words += places.len() as u64 * reversed.len() as u64;
-                continue;
-            }
-            let sums = count(places, reversed, universe, &Settings::default(), streams.child(letter as u64));
-            out.iter_mut().zip(&sums.counts[m - 1..]).for_each(|(o, c)| *o = o.wrapping_sub(*c));
-            operations.words += sums.operations.words + out.len() as u64;
-        }
-        operations.words += codes.len() as u64;
-        operations
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classes::{Classes, Rule};
 
     fn brute(x: &[u32], y: &[u32], universe: usize) -> Vec<u32> {
         let mut counts = vec![0; 2 * universe];

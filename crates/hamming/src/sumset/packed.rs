@@ -6,6 +6,7 @@
 //! though not of the length of the whole. Axes other than the last move whole registers; the array is transposed for the
 //! last.
 use super::Operations;
+use crate::modular::{centred, power, twice};
 use crate::ntt::lanes::{Kernel, Lanes, Line, dispatch};
 
 /// A prime with roots of unity of order `2^order`, below `2^15`.
@@ -27,22 +28,12 @@ impl Field {
         32 - self.p.leading_zeros()
     }
 
-    fn power(self, base: i64, mut exponent: u64) -> i64 {
-        let p = i64::from(self.p);
-        let (mut result, mut square) = (1, base.rem_euclid(p));
-        while exponent > 0 {
-            if exponent & 1 == 1 {
-                result = result * square % p;
-            }
-            square = square * square % p;
-            exponent >>= 1;
-        }
-        result
+    fn power(self, base: i64, exponent: u64) -> i64 {
+        power(base as u64, exponent, self.p as u64) as i64
     }
 
     fn centred(self, x: i64) -> i16 {
-        let r = x.rem_euclid(i64::from(self.p)) as i32;
-        (if r > self.p / 2 { r - self.p } else { r }) as i16
+        centred(x, self.p)
     }
 
     /// `p⁻¹` modulo `2^16`.
@@ -57,11 +48,6 @@ impl Field {
         let root = self.centred(value * (1 << 16));
         [root, root.wrapping_mul(self.inverse())].map(twice)
     }
-}
-
-/// The same word twice.
-fn twice(word: i16) -> i32 {
-    i32::from(word as u16) | i32::from(word) << 16
 }
 
 /// Axes of the array: base-2 logarithms of their lengths, twice the digits' ranges, from the outermost on.

@@ -1,21 +1,10 @@
 //! Convolutions modulo 998,244,353 = 119·2²³ + 1, a word to a residue: what the packed ones are compared with, the last
 //! step of the ladder of moduli, and the way out when luck fails.
 use super::Operations;
+use crate::modular::power;
 
 /// Larger than any count: patterns have at most 2^28 symbols.
 pub(crate) const P: u64 = 998_244_353;
-
-fn power(mut base: u64, mut exponent: u64) -> u64 {
-    let mut result = 1;
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            result = result * base % P;
-        }
-        base = base * base % P;
-        exponent >>= 1;
-    }
-    result
-}
 
 /// `#{(x, y) : x + y = z} mod p` for `z < 2·universe`; `x` and `y` are below `universe`, at most 2^22.
 pub(crate) fn convolve(x: &[u32], y: &[u32], universe: usize, operations: &mut Operations) -> Vec<u32> {
@@ -28,7 +17,7 @@ pub(crate) fn convolve(x: &[u32], y: &[u32], universe: usize, operations: &mut O
         data
     };
     let (mut product, other) = (spectrum(x), spectrum(y));
-    let scale = power(len as u64, P - 2);
+    let scale = power(len as u64, P - 2, P);
     for (a, b) in product.iter_mut().zip(other) {
         *a = (u64::from(*a) * u64::from(b) % P * scale % P) as u32;
     }
@@ -40,12 +29,12 @@ pub(crate) fn convolve(x: &[u32], y: &[u32], universe: usize, operations: &mut O
 
 fn transform(data: &mut [u32], inverse: bool, operations: &mut Operations) {
     let log = data.len().trailing_zeros();
-    let omega = power(3, (P - 1) >> log);
-    let omega = if inverse { power(omega, P - 2) } else { omega };
+    let omega = power(3, (P - 1) >> log, P);
+    let omega = if inverse { power(omega, P - 2, P) } else { omega };
     let mut roots = vec![0_u32; data.len() / 2];
     for level in 0..log {
         let half = if inverse { 1 << level } else { data.len() >> (level + 1) };
-        let step = power(omega, (data.len() / (2 * half)) as u64);
+        let step = power(omega, (data.len() / (2 * half)) as u64, P);
         let mut root = 1;
         for r in &mut roots[..half] {
             *r = root as u32;
