@@ -53,6 +53,91 @@ pub fn random_spectrum(variables: usize, sparsity: usize, gaussian: bool, seed: 
     out.into_iter().collect()
 }
 
+/// A spectrum of `sparsity` distinct interactions of 1 to `degree` of the `variables`, degree uniform; values ±1. Index
+/// ascending.
+pub fn low_degree_spectrum(variables: usize, sparsity: usize, degree: usize, seed: u64) -> Vec<(u64, f64)> {
+    let mut rng = Streams::new(seed).stream(7);
+    let mut out = std::collections::BTreeMap::new();
+    while out.len() < sparsity {
+        let size = 1 + below(&mut rng, degree);
+        let mut k = 0_u64;
+        while (k.count_ones() as usize) < size {
+            k |= 1 << below(&mut rng, variables);
+        }
+        out.entry(k).or_insert(if rng.next_u64() >> 63 == 0 { 1.0 } else { -1.0 });
+    }
+    out.into_iter().collect()
+}
+
+/// Supports that are hard for hashing, values ±1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HardSupport {
+    /// All of an affine space of this dimension.
+    Coset(usize),
+    /// So many consecutive numbers.
+    Run(usize),
+    /// All singles and pairs of the first so many variables.
+    Pairs(usize),
+    /// All indices, `±1` everywhere: white noise.
+    Full,
+    /// Nothing.
+    Zero,
+}
+
+/// A spectrum of `variables` with a hard support. Index ascending.
+pub fn hard_spectrum(variables: usize, support: HardSupport, seed: u64) -> Vec<(u64, f64)> {
+    let mut rng = Streams::new(seed).stream(8);
+    let draw = |rng: &mut samplewise_linalg::random::StreamRng| rng.next_u64() >> (64 - variables);
+    let indices: std::collections::BTreeSet<u64> = match support {
+        HardSupport::Coset(dimension) => {
+            let start = draw(&mut rng);
+            let mut all = std::collections::BTreeSet::from([start]);
+            while all.len() < 1 << dimension {
+                let direction = draw(&mut rng);
+                let moved: Vec<u64> = all.iter().map(|k| k ^ direction).collect();
+                all.extend(moved);
+            }
+            all
+        }
+        HardSupport::Run(length) => {
+            let start = draw(&mut rng);
+            (0..length as u64).map(|i| start.wrapping_add(i) & (u64::MAX >> (64 - variables))).collect()
+        }
+        HardSupport::Pairs(count) => (0..count).flat_map(|i| (i..count).map(move |j| 1 << i | 1 << j)).collect(),
+        HardSupport::Full => (0..1 << variables).collect(),
+        HardSupport::Zero => std::collections::BTreeSet::new(),
+    };
+    indices.into_iter().map(|k| (k, if rng.next_u64() >> 63 == 0 { 1.0 } else { -1.0 })).collect()
+}
+
+/// The spectrum of a sum of complete decision trees over random variables, leaves standard normal: every interaction has
+/// a parent. Index ascending.
+pub fn tree_spectrum(variables: usize, trees: usize, depth: usize, seed: u64) -> Vec<(u64, f64)> {
+    let mut rng = Streams::new(seed).stream(9);
+    let mut out = std::collections::BTreeMap::new();
+    for _ in 0..trees {
+        // A node tests a variable that its path has not tested; it is the product of (1 ± χ)/2 along its path.
+        let mut nodes: Vec<(u64, Vec<(u64, f64)>)> = vec![(0, vec![(0, 1.0)])];
+        for _ in 0..depth.min(variables) {
+            let mut below_them = Vec::new();
+            for (tested, path) in nodes {
+                let free: Vec<usize> = (0..variables).filter(|v| tested >> v & 1 == 0).collect();
+                let bit = 1_u64 << free[below(&mut rng, free.len())];
+                for side in [0.5, -0.5] {
+                    let both = path.iter().flat_map(|&(k, v)| [(k, 0.5 * v), (k ^ bit, side * v)]).collect();
+                    below_them.push((tested | bit, both));
+                }
+            }
+            nodes = below_them;
+        }
+        for (_, path) in nodes {
+            let leaf = normal(&mut rng);
+            path.into_iter().for_each(|(k, v)| *out.entry(k).or_insert(0.0) += leaf * v);
+        }
+    }
+    out.into_iter().collect()
+}
+
 /// Uniformly random letters of `alphabet`.
 pub fn random_text(len: usize, alphabet: &[u8], seed: u64) -> Vec<u8> {
     let mut rng = Streams::new(seed).stream(4);

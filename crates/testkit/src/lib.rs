@@ -4,5 +4,6 @@ pub mod fixtures;
 pub mod generate;
 pub mod rate;
 pub mod strategies;
+pub mod trees;
 
 pub use rate::assert_rate_at_most;

@@ -1,12 +1,13 @@
 //! Stage 2, bin detection: is a bin empty, a single coefficient, two of them, or more?
+use crate::bits::Bits;
 
 /// What a bin holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Content {
+pub enum Content<I = u64> {
     /// Nothing above the tolerance.
     ZeroTon,
     /// Coefficients `(u, value)`: one or two.
-    Resolved(Vec<(u64, f64)>),
+    Resolved(Vec<(I, f64)>),
     /// More than can be told apart.
     MultiTon,
 }
@@ -16,7 +17,7 @@ pub enum Content {
 /// A single-ton has the same magnitude everywhere. A two-ton `(a, b)` with `|a| ≠ |b|` shows exactly two magnitudes,
 /// `|a + b|` where its bits agree and `|a − b|` where they differ, from which all bits follow. Entries differ by
 /// rounding up to `tolerance`.
-pub fn from_sign_bits(y: &[f64], tolerance: f64) -> Content {
+pub fn from_sign_bits<I: Bits>(y: &[f64], tolerance: f64) -> Content<I> {
     let first = y[0];
     if y.iter().all(|v| v.abs() <= tolerance) {
         return Content::ZeroTon;
@@ -49,24 +50,24 @@ pub fn from_sign_bits(y: &[f64], tolerance: f64) -> Content {
 /// is left has the energy of noise.
 ///
 /// `sign(p, u)` is `(−1)^⟨e_p,u⟩` and `noise` the variance of one entry.
-pub fn from_paired_offsets(y: &[f64], free: usize, noise: f64, sign: impl Fn(usize, u64) -> f64) -> Content {
+pub fn from_paired_offsets<I: Bits>(y: &[f64], free: usize, noise: f64, sign: impl Fn(usize, I) -> f64) -> Content<I> {
     let count = y.len() as f64;
     // Four standard deviations of the mean of P squared normals.
     let limit = noise * (1.0 + 4.0 * (2.0 / count).sqrt());
     if y.iter().map(|v| v * v).sum::<f64>() / count <= limit {
         return Content::ZeroTon;
     }
-    let u = (0..free).fold(0_u64, |u, i| {
+    let u = (0..free).fold(I::zero(), |u, i| {
         let agreement: f64 = y.chunks_exact(1 + free).map(|block| block[0] * block[1 + i]).sum();
-        if agreement < 0.0 { u | 1 << i } else { u }
+        if agreement < 0.0 { u | I::unit(i) } else { u }
     });
     let value = y.iter().enumerate().map(|(p, v)| v * sign(p, u)).sum::<f64>() / count;
     let rest = y.iter().enumerate().map(|(p, v)| (v - value * sign(p, u)).powi(2)).sum::<f64>() / count;
     if rest <= limit { Content::Resolved(vec![(u, value)]) } else { Content::MultiTon }
 }
 
-fn bits(y: &[f64], bit: impl Fn(f64) -> bool) -> u64 {
-    y.iter().enumerate().fold(0, |u, (i, &v)| if bit(v) { u | 1 << i } else { u })
+fn bits<I: Bits>(y: &[f64], bit: impl Fn(f64) -> bool) -> I {
+    I::from_positions(y.iter().enumerate().filter(|(_, v)| bit(**v)).map(|(i, _)| i))
 }
 
 #[cfg(test)]
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     fn bin(content: &[(u64, f64)], free: usize) -> Vec<f64> {
-        crate::subsample::sign_bit_offsets(free).iter().map(|&e| crate::dense::evaluate(content, e)).collect()
+        crate::subsample::sign_bit_offsets::<u64>(free).iter().map(|&e| crate::dense::evaluate(content, e)).collect()
     }
 
     /// WHT-3: every pair of different magnitudes is resolved, for all bit patterns of four bits.
@@ -98,8 +99,8 @@ mod tests {
 
     #[test]
     fn empty_and_crowded_bins_are_told_apart() {
-        assert_eq!(from_sign_bits(&[0.0; 5], 1e-12), Content::ZeroTon);
-        assert_eq!(from_sign_bits(&bin(&[(1, 1.0), (2, 1.0)], 4), 1e-12), Content::MultiTon);
-        assert_eq!(from_sign_bits(&bin(&[(1, 1.0), (2, 2.0), (4, 4.5)], 4), 1e-12), Content::MultiTon);
+        assert_eq!(from_sign_bits::<u64>(&[0.0; 5], 1e-12), Content::ZeroTon);
+        assert_eq!(from_sign_bits::<u64>(&bin(&[(1, 1.0), (2, 1.0)], 4), 1e-12), Content::MultiTon);
+        assert_eq!(from_sign_bits::<u64>(&bin(&[(1, 1.0), (2, 2.0), (4, 4.5)], 4), 1e-12), Content::MultiTon);
     }
 }

@@ -2,10 +2,11 @@
 use samplewise_linalg::fwht;
 
 use crate::WhtError;
+use crate::bits::Bits;
 
 /// `x[m] = Σ_k (−1)^⟨m,k⟩ X[k]` by its definition, for a sparse spectrum. Cost one term per coefficient.
-pub fn evaluate(spectrum: &[(u64, f64)], m: u64) -> f64 {
-    spectrum.iter().map(|&(k, v)| if (m & k).count_ones().is_multiple_of(2) { v } else { -v }).sum()
+pub fn evaluate<I: Bits>(spectrum: &[(I, f64)], m: I) -> f64 {
+    spectrum.iter().map(|&(k, v)| if m.parity(k) { -v } else { v }).sum()
 }
 
 /// The unnormalised transform `y[k] = Σ_m (−1)^⟨m,k⟩ x[m]` in place (row WHT-1); divide by the length for `X`.

@@ -7,15 +7,16 @@
 //! the bins (row WHT-3).
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bits::Bits;
 use crate::gf2::System;
 use crate::subsample::Group;
 
 /// What one bin tells about a member of its pair.
-struct Clue {
+struct Clue<I> {
     group: usize,
     bin: usize,
     value: f64,
-    system: System,
+    system: System<I>,
 }
 
 /// Pairs of bins compared per call: beyond it the stall is too deep for pairs to be the cause.
@@ -24,14 +25,14 @@ const MAX_PAIRS: usize = 1 << 18;
 const MAX_FREE: usize = 3;
 
 /// Members `(k, value)` of equal pairs that two groups agree on, each the only one proposed for its bins.
-pub fn resolve(groups: &[Group], bins: &[Vec<f64>], tolerance: f64) -> Vec<(u64, f64)> {
-    let clues: Vec<Vec<Clue>> = (0..groups.len()).map(|c| clues(groups, c, &bins[c], tolerance)).collect();
-    let nonzero = |c: usize, k: u64| {
+pub fn resolve<I: Bits>(groups: &[Group<I>], bins: &[Vec<f64>], tolerance: f64) -> Vec<(I, f64)> {
+    let clues: Vec<Vec<Clue<I>>> = (0..groups.len()).map(|c| clues(groups, c, &bins[c], tolerance)).collect();
+    let nonzero = |c: usize, k: I| {
         let (j, _) = groups[c].locate(k);
         let count = groups[c].offsets.len();
         bins[c][j * count..(j + 1) * count].iter().any(|v| v.abs() > tolerance)
     };
-    let mut proposals: Vec<Proposal> = Vec::new();
+    let mut proposals: Vec<Proposal<I>> = Vec::new();
     let mut compared = 0;
     for first in 0..groups.len() {
         for second in first + 1..groups.len() {
@@ -59,23 +60,23 @@ pub fn resolve(groups: &[Group], bins: &[Vec<f64>], tolerance: f64) -> Vec<(u64,
     unanimous(&proposals)
 }
 
-struct Proposal {
-    k: u64,
+struct Proposal<I> {
+    k: I,
     value: f64,
     places: [(usize, usize); 2],
 }
 
 /// Of each bin at most two indices are members: a proposal is taken when its bins have no rivals, and then nothing
 /// else from these bins until they were looked at again.
-fn unanimous(proposals: &[Proposal]) -> Vec<(u64, f64)> {
-    let mut by_bin: BTreeMap<(usize, usize), BTreeSet<u64>> = BTreeMap::new();
+fn unanimous<I: Bits>(proposals: &[Proposal<I>]) -> Vec<(I, f64)> {
+    let mut by_bin: BTreeMap<(usize, usize), BTreeSet<I>> = BTreeMap::new();
     for p in proposals {
         for place in p.places {
             by_bin.entry(place).or_default().insert(p.k);
         }
     }
     let mut used = BTreeSet::new();
-    let mut out: Vec<(u64, f64)> = Vec::new();
+    let mut out: Vec<(I, f64)> = Vec::new();
     for p in proposals {
         if p.places.iter().all(|place| by_bin[place].len() <= 2 && !used.contains(place)) {
             used.extend(p.places);
@@ -87,18 +88,18 @@ fn unanimous(proposals: &[Proposal]) -> Vec<(u64, f64)> {
     out
 }
 
-fn clues(groups: &[Group], c: usize, bins: &[f64], tolerance: f64) -> Vec<Clue> {
+fn clues<I: Bits>(groups: &[Group<I>], c: usize, bins: &[f64], tolerance: f64) -> Vec<Clue<I>> {
     let group = &groups[c];
     let count = group.offsets.len();
     let mut out = Vec::new();
     for (j, y) in bins.chunks_exact(count).enumerate() {
-        for (value, known, bits) in members(y, tolerance) {
+        for (value, known, bits) in members::<I>(y, tolerance) {
             let mut system = System::new(group.bits + count - 1);
             for i in 0..group.bits {
                 system.require(group.functional(i), j >> i & 1 == 1);
             }
-            for i in (0..count - 1).filter(|i| known >> i & 1 == 1) {
-                system.require(group.functional(group.bits + i), bits >> i & 1 == 1);
+            for i in (0..count - 1).filter(|&i| known.bit(i)) {
+                system.require(group.functional(group.bits + i), bits.bit(i));
             }
             out.push(Clue { group: c, bin: j, value, system });
         }
@@ -110,21 +111,21 @@ fn clues(groups: &[Group], c: usize, bins: &[f64], tolerance: f64) -> Vec<Clue> 
 /// cannot.
 ///
 /// `(a, a)`: `y₀ = 2a`, and `y_i = ±2a` where the bits agree. `(a, −a)`: `y₀ = 0`, and `y_i = ±2a` where they differ.
-fn members(y: &[f64], tolerance: f64) -> Vec<(f64, u64, u64)> {
+fn members<I: Bits>(y: &[f64], tolerance: f64) -> Vec<(f64, I, I)> {
     let level = y.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     let full = |v: f64| level - v.abs() <= tolerance;
     if level <= tolerance || !y.iter().all(|&v| full(v) || v.abs() <= tolerance) || y.iter().all(|&v| full(v)) {
         return Vec::new();
     }
     let mask = |keep: &dyn Fn(f64) -> bool| {
-        y[1..].iter().enumerate().fold(0_u64, |m, (i, &v)| if keep(v) { m | 1 << i } else { m })
+        I::from_positions(y[1..].iter().enumerate().filter(|(_, v)| keep(**v)).map(|(i, _)| i))
     };
     let known = mask(&|v| full(v));
     if full(y[0]) {
         vec![(y[0] / 2.0, known, mask(&|v| full(v) && (v < 0.0) != (y[0] < 0.0)))]
     } else {
         let negative = mask(&|v| full(v) && v < 0.0);
-        vec![(level / 2.0, known, negative), (-level / 2.0, known, known & !negative)]
+        vec![(level / 2.0, known, negative), (-level / 2.0, known, known ^ negative)]
     }
 }
 
@@ -139,11 +140,11 @@ mod tests {
             for w in (0..16).filter(|&w| w != u) {
                 for (a, b) in [(1.5, 1.5), (1.5, -1.5), (-1.5, -1.5)] {
                     let content = [(u, a), (w, b)];
-                    let y: Vec<f64> = crate::subsample::sign_bit_offsets(4)
+                    let y: Vec<f64> = crate::subsample::sign_bit_offsets::<u64>(4)
                         .iter()
                         .map(|&e| crate::dense::evaluate(&content, e))
                         .collect();
-                    let found = members(&y, 1e-12);
+                    let found = members::<u64>(&y, 1e-12);
                     assert_eq!(found.len(), if a == b { 1 } else { 2 });
                     for (k, v) in content {
                         assert!(

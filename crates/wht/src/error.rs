@@ -10,11 +10,13 @@ pub enum WhtError {
         /// Length given.
         len: usize,
     },
-    /// The number of variables is outside `1..=63`.
-    #[error("variables is {variables}, allowed is 1 to 63")]
+    /// The number of variables is zero or does not fit the index type.
+    #[error("variables is {variables}, allowed is 1 to {most}")]
     Variables {
         /// Number given.
         variables: usize,
+        /// Bits of the index type.
+        most: usize,
     },
     /// The sparsity is zero or above `2ⁿ`.
     #[error("sparsity is {sparsity}, allowed is 1 to 2^{variables}")]
@@ -33,6 +35,24 @@ pub enum WhtError {
         value: f64,
         /// Allowed range in words.
         allowed: &'static str,
+    },
+    /// The decoder cannot serve what was asked of it.
+    #[error("decoder {decoder:?} needs {needs}")]
+    DecoderNeeds {
+        /// The decoder.
+        decoder: crate::Decoder,
+        /// What it needs, in words.
+        needs: &'static str,
+    },
+    /// A set of [`crate::Support::Within`] names a variable that does not exist, or there is no set.
+    #[error("support set {set} names variable {variable}, allowed is 0 to {largest}")]
+    SupportSet {
+        /// Number of the set.
+        set: usize,
+        /// The variable it names.
+        variable: usize,
+        /// The largest allowed.
+        largest: usize,
     },
     /// The plan asked for another number of values than were given.
     #[error("the plan asked {asked} queries, and {given} answers were given")]

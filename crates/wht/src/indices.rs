@@ -5,34 +5,31 @@
 //! WHT-9): no further value of `x` is needed.
 use std::collections::BTreeMap;
 
+use crate::bits::Bits;
 use crate::{Spectrum, WhtError};
 
 /// Terms that a Möbius transform may have.
 const MAX_TERMS: u128 = 1 << 24;
 
-impl Spectrum {
+impl<I: Bits> Spectrum<I> {
     /// Coefficients `μ(S)` of `x[m] = Σ_{S ⊆ m} μ(S)`, set ascending as bits, zeros left out (row WHT-7):
     /// `μ(S) = (−2)^{|S|} Σ_{k ⊇ S} X[k]`. Cost `Σ_k 2^{|k|}` additions.
     ///
     /// # Errors
     /// [`WhtError::TooLarge`] beyond `2²⁴` terms, which one coefficient of 25 variables has.
-    pub fn to_moebius(&self) -> Result<Vec<(u64, f64)>, WhtError> {
-        let terms: u128 = self.coefficients.iter().map(|c| 1_u128 << c.index.count_ones()).sum();
+    pub fn to_moebius(&self) -> Result<Vec<(I, f64)>, WhtError> {
+        let terms = |c: &crate::Coefficient<I>| 1_u128.checked_shl(c.index.weight() as u32).unwrap_or(u128::MAX);
+        let terms = self.coefficients.iter().map(terms).fold(0, u128::saturating_add);
         if terms > MAX_TERMS {
             return Err(WhtError::TooLarge { samples: terms });
         }
-        let mut sums: BTreeMap<u64, f64> = BTreeMap::new();
+        let mut sums: BTreeMap<I, f64> = BTreeMap::new();
         for c in &self.coefficients {
-            // All subsets of k, from k itself down to the empty set.
-            let mut subset = c.index;
-            loop {
-                let scale = f64::from(subset.count_ones()).exp2();
-                let sign = if subset.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
-                *sums.entry(subset).or_insert(0.0) += sign * scale * c.value;
-                if subset == 0 {
-                    break;
-                }
-                subset = (subset - 1) & c.index;
+            let members = c.index.positions();
+            for choice in 0..1_usize << members.len() {
+                let chosen = members.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1).map(|(_, &i)| i);
+                *sums.entry(I::from_positions(chosen)).or_insert(0.0) +=
+                    power_of_minus_two(choice.count_ones()) * c.value;
             }
         }
         Ok(sums.into_iter().filter(|s| s.1 != 0.0).collect())
@@ -42,8 +39,8 @@ impl Spectrum {
     /// `x[1…1] − x[0…0]`.
     pub fn shapley(&self) -> Vec<f64> {
         let mut out = vec![0.0; self.variables];
-        for c in self.coefficients.iter().filter(|c| c.index.count_ones() % 2 == 1) {
-            let share = -2.0 * c.value / f64::from(c.index.count_ones());
+        for c in self.coefficients.iter().filter(|c| c.index.weight() % 2 == 1) {
+            let share = -2.0 * c.value / c.index.weight() as f64;
             c.variables().into_iter().for_each(|i| out[i] += share);
         }
         out
@@ -52,22 +49,24 @@ impl Spectrum {
     /// Banzhaf values (row WHT-8): the mean of `x[m with i] − x[m without i]` over all `m`, `−2 X[{i}]`.
     pub fn banzhaf(&self) -> Vec<f64> {
         let mut out = vec![0.0; self.variables];
-        for c in self.coefficients.iter().filter(|c| c.index.is_power_of_two()) {
-            out[c.index.trailing_zeros() as usize] = -2.0 * c.value;
+        for c in &self.coefficients {
+            if let [only] = c.variables()[..] {
+                out[only] = -2.0 * c.value;
+            }
         }
         out
     }
 
     /// Banzhaf interaction of a set of variables, given as bits (row WHT-8): `(−2)^{|S|} X[S]`.
-    pub fn banzhaf_interaction(&self, set: u64) -> f64 {
+    pub fn banzhaf_interaction(&self, set: I) -> f64 {
         let value =
             self.coefficients.binary_search_by_key(&set, |c| c.index).map_or(0.0, |at| self.coefficients[at].value);
-        (0..set.count_ones()).fold(value, |v, _| -2.0 * v)
+        power_of_minus_two(set.weight() as u32) * value
     }
 
     /// Variance of `x` over uniformly random `m`: the energy outside the constant.
     pub fn variance(&self) -> f64 {
-        self.coefficients.iter().filter(|c| c.index != 0).map(|c| c.value * c.value).sum()
+        self.coefficients.iter().filter(|c| !c.index.is_zero()).map(|c| c.value * c.value).sum()
     }
 
     /// Sobol indices `(first order, total)` of the variables (row WHT-9): the share of the variance that variable `i`
@@ -87,4 +86,9 @@ impl Spectrum {
         }
         (first, total)
     }
+}
+
+fn power_of_minus_two(exponent: u32) -> f64 {
+    let magnitude = f64::from(exponent).exp2();
+    if exponent.is_multiple_of(2) { magnitude } else { -magnitude }
 }

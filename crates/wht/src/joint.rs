@@ -1,23 +1,28 @@
 //! Joint list peeling: few crowded bins, many offsets, every bin only *proposes* coefficients, one joint likelihood over
 //! all groups disposes (row WHT-5).
 //!
-//! A list comes from ordered-statistics decoding of the signs of one bin. A candidate's gain is the log-likelihood it
-//! adds in all its bins together, where each bin's interference variance is taken from its own energy: a crowded bin
-//! speaks softly without being asked. Accepted coefficients are cancelled, refitted by least squares, and dropped again
-//! when the others explain them. Waiting for clean single-tons, the classical rule, succeeds on none of the cases where
-//! this succeeds on all (1,920 samples for 102 coefficients of 20 variables at 10 dB).
-use std::collections::{BTreeMap, BTreeSet};
+//! A candidate's gain is the log-likelihood it adds in all its bins together, where each bin's interference variance is
+//! taken from its own energy: a crowded bin speaks softly without being asked. Accepted coefficients are cancelled,
+//! refitted by least squares, and dropped again when the others explain them. Waiting for clean single-tons, the
+//! classical rule, succeeds on none of the cases where this succeeds on all (1,920 samples for 102 coefficients of 20
+//! variables at 10 dB).
+//!
+//! Where the candidates come from is the business of [`crate::lists`].
+use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
 use rayon::prelude::*;
+use samplewise_linalg::{Observer, Progress};
 
-use crate::gf2::{self, parity};
+use crate::bits::Bits;
+use crate::lists::Lists;
 use crate::subsample::Group;
 
 /// Settings of one decode.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Number of variables.
-    pub variables: usize,
+    /// Natural logarithm of the number of candidates: `n ln 2` without further knowledge.
+    pub ln_candidates: f64,
     /// Largest number of coefficients to report, if known.
     pub sparsity: Option<usize>,
     /// `σ²` of one sample, or `None` when unknown.
@@ -28,107 +33,84 @@ pub struct Setting {
 
 /// What the decoder found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decoded {
+pub struct Decoded<I = u64> {
     /// `(index, value)`, index ascending.
-    pub coefficients: Vec<(u64, f64)>,
+    pub coefficients: Vec<(I, f64)>,
     /// Residual variance per sample.
     pub variance: f64,
     /// Rounds of listing and accepting.
     pub rounds: usize,
     /// Lists made.
     pub lists: usize,
-}
-
-struct Bins<'a> {
-    groups: &'a [Group],
-    residual: Vec<Vec<f64>>,
-    energy: Vec<Vec<f64>>,
-    noise: Vec<f64>,
-}
-
-/// Every candidate ever listed, located once.
-type Pool = BTreeMap<u64, Member>;
-
-#[derive(Clone)]
-struct Member {
-    index: u64,
-    value: f64,
-    bins: Vec<usize>,
-    signs: Vec<Vec<f64>>,
+    /// The observer ended it.
+    pub stopped: bool,
 }
 
 /// Largest number of rounds: never met in the measured range, a bound all the same.
 const MAX_ROUNDS: usize = 200;
-/// *Tuned* (notes, ablation at n = 20): first list effort and list length.
-const FIRST_ORDER: usize = 2;
+/// *Tuned* (notes, ablation at n = 20): list length.
+const LIST: usize = 4;
 /// Below these, waking other threads costs more than it saves; estimates.
 const PARALLEL_CANDIDATES: usize = 1024;
 const PARALLEL_LISTS: usize = 64;
-const LIST: usize = 4;
 
-/// Decodes the bins of all groups. Cost: per list `m²` hypotheses of `P/8` table look-ups (`m = n − b + 1`).
-pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decoded {
-    let n_ln2 = setting.variables as f64 * std::f64::consts::LN_2;
-    // Expected null coefficients above a gain g among 2^n: exp(n ln 2 − g) / √(πg).
-    let first_gain = n_ln2 - 0.9;
+/// Decodes the bins of all groups.
+pub fn decode<I: Bits>(
+    groups: &[Group<I>],
+    bins: Vec<Vec<f64>>,
+    lists: &dyn Lists<I>,
+    setting: Setting,
+    observer: &mut dyn Observer,
+) -> Decoded<I> {
+    // Expected null coefficients above a gain g among N: exp(ln N − g) / √(πg).
+    let first_gain = setting.ln_candidates - 0.9;
     let least_gain = (first_gain - if setting.sparsity.is_some() { 6.0 } else { 4.0 }).max(5.0);
-    let final_gain = n_ln2 + 2.5;
-    let max_order = if setting.variables <= 24 { 3 } else { 2 };
     let limit = setting.sparsity.unwrap_or(usize::MAX);
-    let samples: f64 = groups.iter().map(|g| (g.bins() * g.offsets.len()) as f64).sum();
 
-    let mut state = Bins::new(groups, bins, setting);
-    let mut support: Vec<Member> = Vec::new();
-    let mut pool = Pool::new();
-    let mut listed: Vec<Vec<f64>> = groups.iter().map(|g| vec![f64::NAN; g.bins()]).collect();
-    let (mut order, mut gain) = (FIRST_ORDER, first_gain);
-    let (mut rounds, mut lists) = (0, 0);
+    let mut state = State::new(groups, bins, lists, setting);
+    let (mut effort, mut gain) = (0, first_gain);
+    let (mut rounds, mut stopped) = (0, false);
     while rounds < MAX_ROUNDS {
         rounds += 1;
-        lists += state.list_changed(&mut listed, &mut pool, order, LIST);
-        let known: BTreeSet<u64> = support.iter().map(|m| m.index).collect();
-        let candidates: Vec<&Member> = pool.values().filter(|m| !known.contains(&m.index)).collect();
-        let rate = |m: &&Member| (state.score(m).0, m.index);
-        let mut scored: Vec<(f64, u64)> = if candidates.len() < PARALLEL_CANDIDATES {
-            candidates.iter().map(rate).collect()
-        } else {
-            candidates.par_iter().map(rate).collect()
-        };
+        let value = Some((state.squares() / state.samples).sqrt());
+        if observer.step(Progress { stage: "joint lists", step: rounds, total: None, value }).is_break() {
+            stopped = true;
+            break;
+        }
+        state.list_changed(effort, LIST);
+        let mut scored: Vec<(f64, I, usize)> = state.rate();
         scored.retain(|s| s.0 >= gain);
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let cap = if gain >= first_gain { usize::MAX } else { 1 + support.len() / 60 };
+        scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let cap = if gain >= first_gain { usize::MAX } else { 1 + state.support.len() / 60 };
         let mut accepted = 0;
-        for (_, k) in scored {
-            if accepted >= cap || support.len() >= limit.saturating_add(limit / 8 + 2) {
+        for (_, _, at) in scored {
+            if accepted >= cap || state.support.len() >= limit.saturating_add(limit / 8 + 2) {
                 break;
             }
-            let mut member = pool[&k].clone();
-            let (now, value) = state.score(&member);
+            let (now, value) = state.score(at);
             if now >= gain {
-                member.value = value;
-                state.subtract(&member, value);
-                support.push(member);
+                state.admit(at, value);
                 accepted += 1;
             }
         }
         if accepted > 0 {
-            state.refit(&mut support, 3);
-            state.prune(&mut support, least_gain - 2.0);
+            state.refit(3);
+            state.prune(least_gain - 2.0);
             if gain < first_gain {
                 gain = (gain + 1.0).min(first_gain);
             }
             continue;
         }
         let clean = setting.variance.is_some_and(|v| {
-            let freedom = (samples - support.len() as f64).max(1.0);
+            let freedom = (state.samples - state.support.len() as f64).max(1.0);
             state.squares() <= v * (freedom + 3.0 * (2.0 * freedom).sqrt())
         });
-        if support.len() == limit || (clean && gain <= least_gain + 4.0) {
+        if state.support.len() == limit || (clean && gain <= least_gain + 4.0) {
             break;
         }
-        if order < max_order {
-            order += 1;
-            listed.iter_mut().for_each(|l| l.fill(f64::NAN));
+        if effort < lists.most_effort() {
+            effort += 1;
+            state.forget_lists();
             continue;
         }
         gain -= 2.0;
@@ -136,93 +118,78 @@ pub fn decode(groups: &[Group], bins: Vec<Vec<f64>>, setting: Setting) -> Decode
             break;
         }
     }
-    lists += finish(&mut state, &mut support, &mut pool, setting, final_gain, samples);
-    let variance = state.squares() / (samples - support.len() as f64).max(1.0);
-    let mut coefficients: Vec<(u64, f64)> = support.iter().map(|m| (m.index, m.value)).collect();
-    coefficients.sort_by_key(|c| c.0);
-    Decoded { coefficients, variance, rounds, lists }
-}
-
-/// The last word is Gaussian: `gain = a² M / (2σ²)` with all interference gone.
-fn finish(
-    state: &mut Bins<'_>,
-    support: &mut Vec<Member>,
-    pool: &mut Pool,
-    setting: Setting,
-    final_gain: f64,
-    samples: f64,
-) -> usize {
-    let limit = setting.sparsity.unwrap_or(usize::MAX);
-    let mut lists = 0;
-    state.refit(support, 8);
-    let variance = |state: &Bins<'_>, count: usize| {
-        let measured = state.squares() / (samples - count as f64).max(1.0);
-        setting.variance.unwrap_or(measured).max(setting.rounding * setting.rounding).max(f64::MIN_POSITIVE)
-    };
-    for _ in 0..2 {
-        // When most of a known sparsity stands out, the prior odds of the others are K/N, and that is the threshold; a
-        // sparsity that the signal does not have must not be filled up with noise.
-        let v = variance(state, support.len());
-        let strong = support.iter().filter(|m| m.value * m.value * samples / (2.0 * v) >= final_gain).count();
-        let least_final = match setting.sparsity {
-            Some(k) if 2 * strong >= k => {
-                (setting.variables as f64 * std::f64::consts::LN_2 - (k as f64).ln() + 1.0).min(final_gain)
-            }
-            _ => final_gain,
-        };
-        let mut listed: Vec<Vec<f64>> = state.groups.iter().map(|g| vec![f64::NAN; g.bins()]).collect();
-        lists += state.list_changed(&mut listed, pool, FIRST_ORDER + 1, 8 * LIST);
-        let v = variance(state, support.len());
-        let known: BTreeSet<u64> = support.iter().map(|m| m.index).collect();
-        let mut fresh: Vec<(f64, u64)> = pool
-            .values()
-            .filter(|m| !known.contains(&m.index))
-            .map(|m| {
-                let a = state.correlation(m);
-                (a * a * samples / (2.0 * v), m.index)
-            })
-            .filter(|(g, _)| *g > least_final - 1.0)
-            .collect();
-        fresh.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        for (_, k) in fresh {
-            let mut member = pool[&k].clone();
-            let a = state.correlation(&member);
-            if a * a * samples / (2.0 * v) > least_final - 1.0 {
-                member.value = a;
-                state.subtract(&member, a);
-                support.push(member);
-            }
-        }
-        state.refit(support, 6);
-        loop {
-            let v = variance(state, support.len());
-            let weakest = support
-                .iter()
-                .enumerate()
-                .map(|(i, m)| (m.value * m.value * samples / (2.0 * v), i))
-                .min_by(|a, b| a.0.total_cmp(&b.0));
-            match weakest {
-                Some((g, i)) if support.len() > limit || g < least_final => {
-                    let gone = support.remove(i);
-                    state.subtract(&gone, -gone.value);
-                    state.refit(support, 1);
-                }
-                _ => break,
-            }
-        }
-        state.refit(support, 4);
+    if stopped {
+        state.refit(8);
+    } else {
+        state.finish(setting);
     }
-    lists
+    let variance = state.squares() / (state.samples - state.support.len() as f64).max(1.0);
+    let mut coefficients: Vec<(I, f64)> =
+        state.support.iter().map(|&at| (state.pool[at].index, state.pool[at].value)).collect();
+    coefficients.sort_by_key(|c| c.0);
+    Decoded { coefficients, variance, rounds, lists: state.lists_made, stopped }
 }
 
-impl<'a> Bins<'a> {
-    fn new(groups: &'a [Group], residual: Vec<Vec<f64>>, setting: Setting) -> Self {
+/// A candidate, located once.
+struct Member<I> {
+    index: I,
+    /// Its amplitude while in the support, else zero.
+    value: f64,
+    inside: bool,
+    /// Its bin in each group.
+    bins: Vec<u32>,
+    /// Its signs under the offsets of all groups, one after the other.
+    signs: Vec<f64>,
+    /// Gain when its bins were last looked at, and the sum of their changes by then.
+    gain: f64,
+    seen: u64,
+}
+
+struct State<'a, I> {
+    groups: &'a [Group<I>],
+    lists: &'a dyn Lists<I>,
+    residual: Vec<Vec<f64>>,
+    energy: Vec<Vec<f64>>,
+    /// How often each bin was changed.
+    changes: Vec<Vec<u64>>,
+    /// Energy of each bin when it was last listed.
+    listed: Vec<Vec<f64>>,
+    noise: Vec<f64>,
+    /// Entries and the start of each group's signs in a member.
+    starts: Vec<usize>,
+    samples: f64,
+    /// Every candidate ever listed.
+    pool: Vec<Member<I>>,
+    places: HashMap<I, usize, FixedState>,
+    support: Vec<usize>,
+    lists_made: usize,
+}
+
+impl<'a, I: Bits> State<'a, I> {
+    fn new(groups: &'a [Group<I>], residual: Vec<Vec<f64>>, lists: &'a dyn Lists<I>, setting: Setting) -> Self {
         let variance = setting.variance.unwrap_or(0.0).max(setting.rounding * setting.rounding);
-        let noise = groups.iter().map(|g| variance / g.bins() as f64).collect();
-        let mut out = Self { groups, residual, energy: groups.iter().map(|g| vec![0.0; g.bins()]).collect(), noise };
+        let per_bin = |value: f64| groups.iter().map(|g| vec![value; g.bins()]).collect::<Vec<_>>();
+        let mut starts = vec![0];
+        groups.iter().for_each(|g| starts.push(starts[starts.len() - 1] + g.offsets.len()));
+        let mut out = Self {
+            groups,
+            lists,
+            residual,
+            energy: per_bin(0.0),
+            changes: groups.iter().map(|g| vec![0; g.bins()]).collect(),
+            listed: per_bin(f64::NAN),
+            noise: groups.iter().map(|g| variance / g.bins() as f64).collect(),
+            starts,
+            samples: groups.iter().map(|g| (g.bins() * g.offsets.len()) as f64).sum(),
+            pool: Vec::new(),
+            places: HashMap::default(),
+            support: Vec::new(),
+            lists_made: 0,
+        };
         for c in 0..groups.len() {
             for j in 0..groups[c].bins() {
-                out.measure(c, j);
+                let y = out.bin(c, j);
+                out.energy[c][j] = energy(y);
             }
         }
         out
@@ -233,281 +200,258 @@ impl<'a> Bins<'a> {
         &self.residual[c][j * count..(j + 1) * count]
     }
 
-    fn measure(&mut self, c: usize, j: usize) {
-        let y = self.bin(c, j);
-        self.energy[c][j] = y.iter().map(|v| v * v).sum::<f64>() / y.len() as f64;
-    }
-
-    fn locate(&self, k: u64) -> Member {
+    fn locate(&self, k: I) -> Member<I> {
         let mut bins = Vec::with_capacity(self.groups.len());
-        let mut signs = Vec::with_capacity(self.groups.len());
+        let mut signs = Vec::with_capacity(self.starts[self.groups.len()]);
         for g in self.groups {
             let (j, u) = g.locate(k);
-            bins.push(j);
-            signs.push((0..g.offsets.len()).map(|p| g.sign(p, u)).collect());
+            bins.push(j as u32);
+            signs.extend(g.offsets.iter().map(|e| if e.parity(u) { -1.0 } else { 1.0 }));
         }
-        Member { index: k, value: 0.0, bins, signs }
+        Member { index: k, value: 0.0, inside: false, bins, signs, gain: 0.0, seen: u64::MAX }
+    }
+
+    fn changes_of(&self, m: &Member<I>) -> u64 {
+        m.bins.iter().zip(&self.changes).map(|(&j, changes)| changes[j as usize]).sum()
     }
 
     /// Mean correlation of a candidate with the residual of its bin of group `c`.
-    fn match_in(&self, m: &Member, c: usize) -> f64 {
-        let y = self.bin(c, m.bins[c]);
-        y.iter().zip(&m.signs[c]).map(|(y, s)| y * s).sum::<f64>() / y.len() as f64
+    fn match_in(&self, m: &Member<I>, c: usize) -> f64 {
+        let y = self.bin(c, m.bins[c] as usize);
+        dot(y, &m.signs[self.starts[c]..self.starts[c + 1]]) / y.len() as f64
     }
 
     /// Joint gain in nats and the amplitude that attains it.
-    fn score(&self, m: &Member) -> (f64, f64) {
+    fn score(&self, at: usize) -> (f64, f64) {
+        self.score_of(&self.pool[at])
+    }
+
+    fn score_of(&self, m: &Member<I>) -> (f64, f64) {
+        const MOST: usize = 16;
         let floor = |c: usize, e: f64| e.max(self.noise[c]).max(f64::MIN_POSITIVE);
-        let seen: Vec<(f64, f64, f64)> = (0..self.groups.len())
-            .map(|c| (self.match_in(m, c), self.energy[c][m.bins[c]], self.groups[c].offsets.len() as f64))
-            .collect();
-        let mut after: Vec<f64> = seen.iter().map(|s| s.1).collect();
+        let groups = self.groups.len();
+        let (mut matches, mut before, mut after) = ([0.0; MOST], [0.0; MOST], [0.0; MOST]);
+        for c in 0..groups {
+            matches[c] = self.match_in(m, c);
+            before[c] = self.energy[c][m.bins[c] as usize];
+            after[c] = before[c];
+        }
         let mut a = 0.0;
         for _ in 0..4 {
             let (mut top, mut bottom) = (0.0, 0.0);
-            for (c, &(s, _, count)) in seen.iter().enumerate() {
-                let w = count / floor(c, after[c]);
-                top += w * s;
+            for c in 0..groups {
+                let w = self.groups[c].offsets.len() as f64 / floor(c, after[c]);
+                top += w * matches[c];
                 bottom += w;
             }
             a = top / bottom;
-            for (c, &(s, e, _)) in seen.iter().enumerate() {
+            for c in 0..groups {
                 // The mean square left is at least the variance of a mean over P entries could hide: never negative.
-                after[c] = (e - 2.0 * a * s + a * a).max(e * 1e-12);
+                after[c] = (before[c] - 2.0 * a * matches[c] + a * a).max(before[c] * 1e-12);
             }
         }
-        let phi = |c: usize, e: f64| {
-            let v = floor(c, e);
-            v.ln() + e / v
-        };
-        let gain =
-            seen.iter().enumerate().map(|(c, &(_, e, count))| count / 2.0 * (phi(c, e) - phi(c, after[c]))).sum();
+        let phi = |v: f64, e: f64| v.ln() + e / v;
+        let gain = (0..groups)
+            .map(|c| {
+                let count = self.groups[c].offsets.len() as f64;
+                count / 2.0 * (phi(floor(c, before[c]), before[c]) - phi(floor(c, after[c]), after[c]))
+            })
+            .sum();
         (gain, a)
     }
 
-    /// Least-squares amplitude against the residual of all samples: a sample counts once, so groups weigh `B·P`.
-    fn correlation(&self, m: &Member) -> f64 {
-        let (mut top, mut bottom) = (0.0, 0.0);
-        for (c, g) in self.groups.iter().enumerate() {
-            let weight = (g.bins() * g.offsets.len()) as f64;
-            top += weight * self.match_in(m, c);
-            bottom += weight;
+    /// Gains of all candidates outside the support; only those whose bins changed are computed.
+    fn rate(&mut self) -> Vec<(f64, I, usize)> {
+        let mut pool = std::mem::take(&mut self.pool);
+        let update = |m: &mut Member<I>| {
+            let now = self.changes_of(m);
+            if !m.inside && m.seen != now {
+                m.seen = now;
+                m.gain = self.score_of(m).0;
+            }
+        };
+        if pool.len() < PARALLEL_CANDIDATES {
+            pool.iter_mut().for_each(update);
+        } else {
+            pool.par_iter_mut().for_each(update);
         }
-        top / bottom
+        self.pool = pool;
+        self.pool.iter().enumerate().filter(|(_, m)| !m.inside).map(|(at, m)| (m.gain, m.index, at)).collect()
     }
 
-    fn subtract(&mut self, m: &Member, value: f64) {
+    /// Least-squares amplitude against the residual of all samples: a sample counts once, so groups weigh `B·P`.
+    fn correlation(&self, at: usize) -> f64 {
+        let m = &self.pool[at];
+        let sum: f64 = (0..self.groups.len())
+            .map(|c| (self.groups[c].bins() * self.groups[c].offsets.len()) as f64 * self.match_in(m, c))
+            .sum();
+        sum / self.samples
+    }
+
+    fn admit(&mut self, at: usize, value: f64) {
+        self.subtract(at, value);
+        (self.pool[at].value, self.pool[at].inside) = (value, true);
+        self.support.push(at);
+    }
+
+    fn dismiss(&mut self, position: usize) {
+        let at = self.support.swap_remove(position);
+        self.subtract(at, -self.pool[at].value);
+        (self.pool[at].value, self.pool[at].inside) = (0.0, false);
+    }
+
+    fn subtract(&mut self, at: usize, value: f64) {
+        let m = &self.pool[at];
         for c in 0..self.groups.len() {
-            let (j, count) = (m.bins[c], self.groups[c].offsets.len());
-            for (y, s) in self.residual[c][j * count..(j + 1) * count].iter_mut().zip(&m.signs[c]) {
+            let (j, count) = (m.bins[c] as usize, self.groups[c].offsets.len());
+            let y = &mut self.residual[c][j * count..(j + 1) * count];
+            for (y, s) in y.iter_mut().zip(&m.signs[self.starts[c]..self.starts[c + 1]]) {
                 *y -= value * s;
             }
-            self.measure(c, j);
+            self.energy[c][j] = energy(y);
+            self.changes[c][j] += 1;
         }
     }
 
     /// Gauss–Seidel sweeps of least squares over the support.
-    fn refit(&mut self, support: &mut [Member], sweeps: usize) {
+    fn refit(&mut self, sweeps: usize) {
         for _ in 0..sweeps {
-            for m in support.iter_mut() {
-                let change = self.correlation(m);
-                m.value += change;
-                self.subtract(m, change);
+            for i in 0..self.support.len() {
+                let at = self.support[i];
+                let change = self.correlation(at);
+                self.pool[at].value += change;
+                self.subtract(at, change);
             }
         }
     }
 
     /// Drops members whose gain, with themselves added back, is below `least`.
-    fn prune(&mut self, support: &mut Vec<Member>, least: f64) {
+    fn prune(&mut self, least: f64) {
         let mut i = 0;
-        while i < support.len() {
-            let value = support[i].value;
-            self.subtract(&support[i], -value);
-            if self.score(&support[i]).0 < least {
-                support.swap_remove(i);
+        while i < self.support.len() {
+            let at = self.support[i];
+            let value = self.pool[at].value;
+            self.subtract(at, -value);
+            if self.score(at).0 < least {
+                self.support.swap_remove(i);
+                (self.pool[at].value, self.pool[at].inside) = (0.0, false);
             } else {
-                self.subtract(&support[i], value);
+                self.subtract(at, value);
                 i += 1;
             }
         }
-        support.sort_by_key(|m| m.index);
+        let pool = &self.pool;
+        self.support.sort_unstable_by_key(|&at| pool[at].index);
     }
 
     /// Residual sum of squares in the units of samples: each entry of a bin averages `B` of them.
     fn squares(&self) -> f64 {
-        self.groups
-            .iter()
-            .zip(&self.residual)
-            .map(|(g, r)| g.bins() as f64 * r.iter().map(|v| v * v).sum::<f64>())
-            .sum()
+        let in_group = |(g, e): (&Group<I>, &Vec<f64>)| (g.bins() * g.offsets.len()) as f64 * e.iter().sum::<f64>();
+        self.groups.iter().zip(&self.energy).map(in_group).sum()
     }
 
-    /// Lists every bin whose energy changed since it was listed and is above noise; returns the number of lists.
-    fn list_changed(&self, listed: &mut [Vec<f64>], pool: &mut Pool, order: usize, length: usize) -> usize {
+    fn forget_lists(&mut self) {
+        self.listed.iter_mut().for_each(|l| l.fill(f64::NAN));
+    }
+
+    /// Lists every bin whose energy changed since it was listed and is above noise.
+    fn list_changed(&mut self, effort: usize, length: usize) {
         let mut wanted = Vec::new();
         for (c, g) in self.groups.iter().enumerate() {
             let excess = 1.0 + 1.5 * (2.0 / g.offsets.len() as f64).sqrt();
             for j in 0..g.bins() {
-                let e = self.energy[c][j];
-                let changed = listed[c][j].is_nan() || (e - listed[c][j]).abs() > 1e-3 * e.max(listed[c][j]);
+                let (e, before) = (self.energy[c][j], &mut self.listed[c][j]);
+                let changed = before.is_nan() || (e - *before).abs() > 1e-3 * e.max(*before);
                 if changed && e > self.noise[c] * excess {
-                    listed[c][j] = e;
+                    *before = e;
                     wanted.push((c, j));
                 }
             }
         }
-        let candidates = |&(c, j): &(usize, usize)| -> Vec<u64> {
-            let g = &self.groups[c];
-            let found = list(&g.offsets, self.bin(c, j), self.free_bits(c), order, length);
-            found.into_iter().map(|u| g.index(j, u)).collect()
-        };
-        let found: Vec<Vec<u64>> = if wanted.len() < PARALLEL_LISTS {
+        let candidates = |&(c, j): &(usize, usize)| self.lists.list(c, j, self.bin(c, j), effort, length);
+        let found: Vec<Vec<I>> = if wanted.len() < PARALLEL_LISTS {
             wanted.iter().map(candidates).collect()
         } else {
             wanted.par_iter().map(candidates).collect()
         };
         for k in found.into_iter().flatten() {
-            pool.entry(k).or_insert_with(|| self.locate(k));
-        }
-        wanted.len()
-    }
-
-    fn free_bits(&self, c: usize) -> usize {
-        let used = self.groups[c].offsets.iter().fold(0, |a, e| a | e);
-        64 - used.leading_zeros() as usize
-    }
-}
-
-/// Ordered-statistics list decoding of one bin: the `length` best `u` whose signs fit `y`.
-///
-/// The unknowns are the `free` bits of `u` and the sign of the coefficient. The most reliable independent entries fix
-/// a solution; all patterns of up to `order` flips among them are tried; each is scored on all entries by byte tables.
-/// Returns nothing when the offsets do not determine `u`.
-pub fn list(offsets: &[u64], y: &[f64], free: usize, order: usize, length: usize) -> Vec<u64> {
-    let m = free + 1;
-    let count = y.len();
-    assert!(count <= 128 && m <= 64, "{count} offsets and {free} free bits; allowed are 128 and 63");
-    let rows: Vec<u64> = offsets.iter().map(|e| e | 1 << free).collect();
-    let mut by_reliability: Vec<usize> = (0..count).collect();
-    by_reliability.sort_by(|&a, &b| y[b].abs().total_cmp(&y[a].abs()).then(a.cmp(&b)));
-    // Independent rows, most reliable first.
-    let mut echelon: Vec<u64> = Vec::with_capacity(m);
-    let mut basis: Vec<usize> = Vec::with_capacity(m);
-    for &p in &by_reliability {
-        let reduced = echelon.iter().fold(rows[p], |r, &e| r.min(r ^ e));
-        if reduced != 0 {
-            echelon.push(reduced);
-            basis.push(p);
-            if basis.len() == m {
-                break;
+            if !self.places.contains_key(&k) {
+                self.places.insert(k, self.pool.len());
+                let member = self.locate(k);
+                self.pool.push(member);
             }
         }
+        self.lists_made += wanted.len();
     }
-    if basis.len() < m {
-        return Vec::new();
-    }
-    // With the basis rows as columns of Aᵀ: v solves ⟨row_i, v⟩ = bit_i, and dual[i] changes when bit i flips.
-    let columns: Vec<u64> =
-        (0..m).map(|t| basis.iter().enumerate().fold(0, |c, (i, &p)| c | (rows[p] >> t & 1) << i)).collect();
-    let dual = gf2::invert(&columns).expect("independent rows");
-    let hard = mask(count, |p| y[p] < 0.0);
-    let start = basis.iter().enumerate().fold(0, |v, (i, &p)| if y[p] < 0.0 { v ^ dual[i] } else { v });
-    let word = |v: u64| mask(count, |p| parity(rows[p], v));
-    let words: Vec<u128> = dual.iter().map(|&q| word(q)).collect();
-    let tables = Tables::new(y);
-    let base = word(start) ^ hard;
 
-    let mut best: Vec<(f64, u64)> = Vec::with_capacity(length + 1);
-    let mut offer = |cost: f64, v: u64| {
-        let u = v & gf2::low_bits(free);
-        if best.len() == length && cost >= best[length - 1].0 {
-            return;
-        }
-        if let Some(at) = best.iter().position(|b| b.1 == u) {
-            if best[at].0 <= cost {
-                return;
+    /// The last word is Gaussian: `gain = a² M / (2σ²)` with all interference gone.
+    fn finish(&mut self, setting: Setting) {
+        let final_gain = setting.ln_candidates + 2.5;
+        let limit = setting.sparsity.unwrap_or(usize::MAX);
+        self.refit(8);
+        let variance = |state: &Self| {
+            let measured = state.squares() / (state.samples - state.support.len() as f64).max(1.0);
+            setting.variance.unwrap_or(measured).max(setting.rounding * setting.rounding).max(f64::MIN_POSITIVE)
+        };
+        for _ in 0..2 {
+            // When most of a known sparsity stands out, the prior odds of the others are K/N, and that is the threshold;
+            // a sparsity that the signal does not have must not be filled up with noise.
+            let samples = self.samples;
+            let gain = |a: f64, v: f64| a * a * samples / (2.0 * v);
+            let v = variance(self);
+            let strong = self.support.iter().filter(|&&at| gain(self.pool[at].value, v) >= final_gain).count();
+            let least = match setting.sparsity {
+                Some(k) if 2 * strong >= k => (setting.ln_candidates - (k as f64).ln() + 1.0).min(final_gain),
+                _ => final_gain,
+            };
+            self.forget_lists();
+            self.list_changed(1, 8 * LIST);
+            let mut fresh: Vec<(f64, I, usize)> = (0..self.pool.len())
+                .filter(|&at| !self.pool[at].inside)
+                .map(|at| (gain(self.correlation(at), v), self.pool[at].index, at))
+                .filter(|f| f.0 > least - 1.0)
+                .collect();
+            fresh.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            for (_, _, at) in fresh {
+                let a = self.correlation(at);
+                if gain(a, v) > least - 1.0 {
+                    self.admit(at, a);
+                }
             }
-            best.remove(at);
-        }
-        let at = best.partition_point(|b| (b.0, b.1) < (cost, u));
-        best.insert(at, (cost, u));
-        best.truncate(length);
-    };
-    let mut flip = |pattern: &[usize]| {
-        let (w, v) = pattern.iter().fold((base, start), |(w, v), &i| (w ^ words[i], v ^ dual[i]));
-        offer(tables.cost(w), v);
-    };
-    flip(&[]);
-    for i in 0..m {
-        flip(&[i]);
-        for j in 0..if order >= 2 { i } else { 0 } {
-            flip(&[i, j]);
-            for k in 0..if order >= 3 { j } else { 0 } {
-                flip(&[i, j, k]);
-            }
-        }
-    }
-    best.into_iter().map(|b| b.1).collect()
-}
-
-fn mask(count: usize, bit: impl Fn(usize) -> bool) -> u128 {
-    (0..count).fold(0, |w, p| if bit(p) { w | 1 << p } else { w })
-}
-
-/// Sums of `|y_p|` over a bit mask, a byte at a time.
-struct Tables(Vec<[f64; 256]>);
-
-impl Tables {
-    fn new(y: &[f64]) -> Self {
-        Self(
-            y.chunks(8)
-                .map(|part| {
-                    let mut table = [0.0; 256];
-                    for byte in 1..256_usize {
-                        let low = byte.trailing_zeros() as usize;
-                        table[byte] = table[byte & (byte - 1)] + part.get(low).map_or(0.0, |v| v.abs());
+            self.refit(6);
+            loop {
+                let v = variance(self);
+                let weakest = (0..self.support.len())
+                    .map(|i| (gain(self.pool[self.support[i]].value, v), self.pool[self.support[i]].index, i))
+                    .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                match weakest {
+                    Some((g, _, i)) if self.support.len() > limit || g < least => {
+                        self.dismiss(i);
+                        self.refit(1);
                     }
-                    table
-                })
-                .collect(),
-        )
-    }
-
-    #[inline]
-    fn cost(&self, mut word: u128) -> f64 {
-        let mut sum = 0.0;
-        for table in &self.0 {
-            sum += table[(word & 255) as usize];
-            word >>= 8;
+                    _ => break,
+                }
+            }
+            self.refit(4);
         }
-        sum
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dense::evaluate;
-    use crate::subsample::distinct_offsets;
-    use samplewise_linalg::random::{Streams, normal};
+/// Mean square. Eight lanes, so that the compiler may use registers of that width; the order is fixed.
+fn energy(y: &[f64]) -> f64 {
+    dot(y, y) / y.len() as f64
+}
 
-    /// Two coefficients of one size in one bin, with noise: both are on the list of four.
-    #[test]
-    fn both_members_of_a_crowded_bin_are_listed() {
-        let mut found = 0;
-        for seed in 0..100 {
-            let mut rng = Streams::new(seed).stream(0);
-            let offsets = distinct_offsets(16, 48, &mut rng);
-            let content = [(0x1234, 1.0), (0xbeef, -1.0)];
-            let y: Vec<f64> = offsets.iter().map(|&e| evaluate(&content, e) + 0.2 * normal(&mut rng)).collect();
-            let out = list(&offsets, &y, 16, 2, 4);
-            found += usize::from(content.iter().all(|c| out.contains(&c.0)));
+#[inline]
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in a8.zip(b8) {
+        for i in 0..8 {
+            lanes[i] += x[i] * y[i];
         }
-        assert!(found >= 97, "{found} of 100"); // measured 100; three misses allowed
     }
-
-    #[test]
-    fn offsets_that_do_not_determine_the_index_give_no_list() {
-        assert!(list(&[1, 2, 3], &[1.0, 1.0, 1.0], 4, 2, 4).is_empty());
-    }
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = lanes;
+    ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)) + rest
 }

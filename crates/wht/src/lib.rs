@@ -8,12 +8,20 @@
 //! | stage | module | row |
 //! |---|---|---|
 //! | the definition, and the dense transform | [`dense`] | WHT-1 |
+//! | vectors over F₂, of one word or many | [`bits`], [`gf2`] | |
 //! | subsample: aliasing of the spectrum into bins | [`subsample`] | WHT-2 |
 //! | detect: zero-, single- and two-tons of a bin | [`bin_detect`] | WHT-3 |
 //! | pairs of equal magnitude, told apart by two groups | [`equal_pairs`] | WHT-3 |
-//! | peel: noiseless decoding ([`Decoder::SignBits`]) and with noise ([`Decoder::Spright`]) | [`peel`] | WHT-3, WHT-4 |
-//! | lists and one joint likelihood: the decoder of choice with noise ([`Decoder::JointList`]) | [`joint`] | WHT-5 |
-//! | plan → queries → decode, verification | [`plan`] | WHT-6 |
+//! | peel: noiseless decoding and the paper's with noise | [`peel`] | WHT-3, WHT-4 |
+//! | lists: what may be in a bin, with or without a bound on the degree | [`lists`] | WHT-13 |
+//! | one joint likelihood over all groups: the decoder of choice with noise | [`joint`] | WHT-5 |
+//! | interactions with parents, from random points | [`heredity`] | WHT-11 |
+//! | the decoders behind one trait | [`decoder`] | |
+//! | least squares and standard errors | [`refit`] | WHT-5 |
+//! | plan → queries → decode | [`plan`] | WHT-6 |
+//! | ask more until it is verified | [`recovery`] | WHT-10 |
+//! | all values in memory: sparse or dense | [`memory`] | WHT-14 |
+//! | what fresh samples prove | [`verify`] | WHT-12 |
 //! | the answer | [`spectrum`] | |
 //! | Möbius, Shapley, Banzhaf and Sobol from a spectrum | [`indices`] | WHT-7, WHT-8, WHT-9 |
 //!
@@ -35,19 +43,31 @@
 //! ```
 
 pub mod bin_detect;
+pub mod bits;
+pub mod decoder;
 pub mod dense;
 pub mod equal_pairs;
 pub mod error;
 pub mod gf2;
+pub mod heredity;
 pub mod indices;
 pub mod joint;
+pub mod lists;
+pub mod memory;
 pub mod options;
 pub mod peel;
 pub mod plan;
+pub mod recovery;
+pub mod refit;
+mod sizes;
 pub mod spectrum;
 pub mod subsample;
+pub mod verify;
 
+pub use bits::{Bits, Wide};
 pub use error::WhtError;
-pub use options::{Decoder, Noise, Options};
-pub use plan::{Plan, PlanSpec, Stage, recover, recover_unknown_sparsity};
-pub use spectrum::{Coefficient, Report, Spectrum, Status};
+pub use memory::recover_in_memory;
+pub use options::{Decoder, Errors, Noise, Options, Sparsity, Support};
+pub use plan::{Plan, PlanSpec};
+pub use recovery::{Recovery, recover, recover_observed};
+pub use spectrum::{Choice, Coefficient, Report, Spectrum, Status};

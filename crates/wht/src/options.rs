@@ -1,4 +1,5 @@
 //! Settings of a plan.
+pub use crate::refit::Errors;
 
 /// What is known about the noise on one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -9,16 +10,69 @@ pub enum Noise {
     None,
     /// Gaussian with this standard deviation, in the units of `x`; finite and positive.
     Std(f64),
-    /// Present, of unknown size (only [`Decoder::JointList`]).
+    /// Present, of unknown size.
     Unknown,
+}
+
+/// What is known about the number of nonzero coefficients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sparsity {
+    /// No more than this, at least 1; with noise no more are reported.
+    Known(usize),
+    /// Unknown, and not above `max`: a plan is made for `max`, an adaptive recovery stops there.
+    Unknown {
+        /// Largest number worth the samples.
+        max: usize,
+    },
+}
+
+impl From<usize> for Sparsity {
+    fn from(sparsity: usize) -> Self {
+        Self::Known(sparsity)
+    }
+}
+
+impl Sparsity {
+    /// The number to plan for.
+    pub fn planned(self) -> usize {
+        match self {
+            Self::Known(k) => k,
+            Self::Unknown { max } => max,
+        }
+    }
+}
+
+/// What is known about where the nonzero coefficients are.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Support {
+    /// Nothing.
+    #[default]
+    Any,
+    /// No interaction of more variables than this.
+    MaxDegree(usize),
+    /// An interaction has a parent: some coefficient with one variable less. Holds for sums of decision trees; the decoder
+    /// gives it up when held-out samples say so.
+    Hereditary {
+        /// Most variables of an interaction.
+        max_degree: usize,
+    },
+    /// Only these interactions, each a set of variables.
+    Within(Vec<Vec<usize>>),
 }
 
 /// Which decoder runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Decoder {
-    /// [`Decoder::Dense`] when the sparse plan would ask for every value anyway, else [`Decoder::SignBits`] without
-    /// and [`Decoder::JointList`] with noise.
+    /// What the support and the noise call for, and [`Decoder::Dense`] when that would ask for every value anyway.
+    ///
+    /// | support | noise | decoder |
+    /// |---|---|---|
+    /// | any | none | [`Decoder::SignBits`] |
+    /// | any | yes | [`Decoder::JointList`]; beyond 118 variables [`Decoder::Spright`] |
+    /// | degree bound, or listed | either | [`Decoder::ExhaustiveLists`]; beyond 2·10⁷ candidates [`Decoder::BchLists`] |
+    /// | hereditary | either | [`Decoder::Heredity`] |
     #[default]
     Auto,
     /// Every value is asked and transformed; coefficients below the noise floor are dropped.
@@ -27,8 +81,14 @@ pub enum Decoder {
     SignBits,
     /// The paper's noisy decoder: single-tons by pairs of random offsets (NSO), peeled.
     Spright,
-    /// Lists from every bin, accepted by one joint likelihood over all groups.
+    /// Ordered-statistics lists from every bin, accepted by one joint likelihood over all groups.
     JointList,
+    /// The same with lists from all candidates of a bin: the fewest samples under a degree bound.
+    ExhaustiveLists,
+    /// The same with lists from BCH syndromes: the fastest under a degree bound.
+    BchLists,
+    /// Pursuit among interactions whose parents were found, from random points.
+    Heredity,
 }
 
 /// Settings of [`crate::Plan::new`]; the default is the noiseless case.
@@ -38,20 +98,36 @@ pub struct Options {
     pub seed: u64,
     /// Noise on one sample. Default [`Noise::None`].
     pub noise: Noise,
+    /// Where coefficients may be. Default [`Support::Any`].
+    pub support: Support,
     /// Decoder. Default [`Decoder::Auto`].
     pub decoder: Decoder,
     /// Samples to spend on decoding (verification not counted), or `None` for the decoder's rule. More samples lower
     /// the failure rate and, with noise, reach smaller coefficients. The plan comes as close from
     /// below as its bins allow, and never goes below the least its decoder can work with; the dense transform always
-    /// asks all `2ⁿ`.
+    /// asks all `2ⁿ`. An adaptive recovery spends no more.
     pub samples: Option<usize>,
     /// Fresh samples that no decoder stage sees. Default 64, range `0..=1_000_000`. They give the held-out residual
     /// and R² of the report; at 0 nothing but a dense transform is called verified.
     pub verification: usize,
+    /// Probability with which the status may claim too much. Default 0.01, between 0 and 1. A smaller one makes the
+    /// claim weaker, not the answer better; [`crate::verify`] says how many fresh samples a claim of exactness takes.
+    pub delta: f64,
+    /// How standard errors are computed. Default [`Errors::Model`].
+    pub errors: Errors,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, noise: Noise::None, decoder: Decoder::Auto, samples: None, verification: 64 }
+        Self {
+            seed: 0,
+            noise: Noise::None,
+            support: Support::Any,
+            decoder: Decoder::Auto,
+            samples: None,
+            verification: 64,
+            delta: 0.01,
+            errors: Errors::Model,
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Stage 3, peeling: what one group resolves is subtracted from the bins of all groups, which resolves more.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use samplewise_linalg::{Observer, Progress};
+
 use crate::bin_detect::{self, Content};
+use crate::bits::Bits;
 use crate::equal_pairs;
 use crate::subsample::Group;
 
@@ -22,14 +25,17 @@ pub enum Rule {
 
 /// What peeling found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Peeled {
+pub struct Peeled<I = u64> {
     /// Coefficients by index.
-    pub coefficients: BTreeMap<u64, f64>,
+    pub coefficients: BTreeMap<I, f64>,
     /// Bins left unresolved.
     pub multi_tons: usize,
     /// Bins looked at.
     pub visits: usize,
 }
+
+/// Bins looked at between two looks at the observer.
+const LOOK: usize = 4096;
 
 /// Peels until no bin resolves (rows WHT-3 and WHT-4).
 ///
@@ -40,8 +46,14 @@ pub struct Peeled {
 /// if the other groups hold it likelier than not; the others wait until nothing better is left, and go best first.
 /// Equal pairs that no bin can tell apart are then told apart by two groups together ([`equal_pairs`]). With both, `±1`
 /// amplitudes need little more than the bins that the peeling threshold asks for (bench `wht`, "default plans").
-pub fn peel(groups: &[Group], bins: Vec<Vec<f64>>, free_bits: impl Fn(usize) -> usize, rule: Rule) -> Peeled {
-    let total: usize = groups.iter().map(Group::bins).sum();
+pub fn peel<I: Bits>(
+    groups: &[Group<I>],
+    bins: Vec<Vec<f64>>,
+    free_bits: impl Fn(usize) -> usize,
+    rule: Rule,
+    observer: &mut dyn Observer,
+) -> Peeled<I> {
+    let total: usize = groups.iter().map(Group::<I>::bins).sum();
     let free_bits = (0..groups.len()).map(free_bits).collect();
     let queued: Vec<Vec<bool>> = groups.iter().map(|g| vec![true; g.bins()]).collect();
     let queue: VecDeque<Place> =
@@ -51,6 +63,13 @@ pub fn peel(groups: &[Group], bins: Vec<Vec<f64>>, free_bits: impl Fn(usize) -> 
     let limit = 64 * total + 64;
     let mut visits = 0;
     while visits < limit {
+        if visits % LOOK == 0 {
+            let step =
+                Progress { stage: "peeling", step: visits, total: None, value: Some(state.coefficients.len() as f64) };
+            if observer.step(step).is_break() {
+                break;
+            }
+        }
         if let Some(place) = state.queue.pop_front() {
             state.queued[place.0][place.1] = false;
             visits += 1;
@@ -103,18 +122,18 @@ pub fn peel(groups: &[Group], bins: Vec<Vec<f64>>, free_bits: impl Fn(usize) -> 
 /// A bin of a group.
 type Place = (usize, usize);
 
-struct State<'a> {
-    groups: &'a [Group],
+struct State<'a, I> {
+    groups: &'a [Group<I>],
     bins: Vec<Vec<f64>>,
     free_bits: Vec<usize>,
     rule: Rule,
     queue: VecDeque<Place>,
     queued: Vec<Vec<bool>>,
-    coefficients: BTreeMap<u64, f64>,
+    coefficients: BTreeMap<I, f64>,
 }
 
-impl State<'_> {
-    fn content(&self, (c, j): Place) -> Content {
+impl<I: Bits> State<'_, I> {
+    fn content(&self, (c, j): Place) -> Content<I> {
         let group = &self.groups[c];
         let count = group.offsets.len();
         let y = &self.bins[c][j * count..(j + 1) * count];
@@ -128,7 +147,7 @@ impl State<'_> {
     }
 
     /// Coefficients `(k, value)` that the bin resolves into; none when it is empty or crowded.
-    fn look(&self, place: Place) -> Vec<(u64, f64)> {
+    fn look(&self, place: Place) -> Vec<(I, f64)> {
         match self.content(place) {
             Content::Resolved(found) => {
                 found.into_iter().map(|(u, value)| (self.groups[place.0].index(place.1, u), value)).collect()
@@ -139,7 +158,7 @@ impl State<'_> {
 
     /// What the other groups say: the log of the factor by which taking the finds away shrinks the energy of their
     /// bins, summed. Positive for members more often than not, negative for strangers.
-    fn support(&self, place: Place, found: &[(u64, f64)]) -> f64 {
+    fn support(&self, place: Place, found: &[(I, f64)]) -> f64 {
         let mut gain = 0.0;
         for &(k, value) in found {
             for (c, group) in self.groups.iter().enumerate().filter(|&(c, _)| c != place.0) {
@@ -162,7 +181,7 @@ impl State<'_> {
     }
 
     /// Takes coefficients away from the bins of all groups and queues these bins.
-    fn take(&mut self, found: &[(u64, f64)]) {
+    fn take(&mut self, found: &[(I, f64)]) {
         for &(k, value) in found {
             *self.coefficients.entry(k).or_insert(0.0) += value;
             for (c, group) in self.groups.iter().enumerate() {

@@ -1,16 +1,19 @@
 //! Plan → queries → decode: what to ask is known before anything is asked, so the values can come from anywhere.
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
-use samplewise_linalg::fwht;
-use samplewise_linalg::random::Streams;
+use foldhash::fast::FixedState;
+use samplewise_linalg::Observer;
+use samplewise_linalg::random::{Streams, shuffle};
 
-use crate::gf2::low_bits;
-use crate::joint::{self, Setting};
-use crate::options::{Decoder, Noise, Options};
-use crate::peel::{self, Rule};
-use crate::spectrum::{Coefficient, Report, Spectrum, Status};
+use crate::bits::Bits;
+use crate::decoder::{self, Decode, ExhaustiveLists, Found, Observed};
+use crate::gf2::Invertible;
+use crate::options::{Decoder, Errors, Noise, Options, Sparsity, Support};
+use crate::spectrum::{Coefficient, Report, Spectrum};
 use crate::subsample::{self, Group};
-use crate::{WhtError, dense};
+use crate::verify::{Case, Fresh};
+use crate::{WhtError, dense, lists, refit, sizes};
 
 /// Everything a plan is made from; equal specifications give equal plans on every machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,10 +23,12 @@ pub struct PlanSpec {
     pub variables: usize,
     /// Sparsity planned for.
     pub sparsity: usize,
-    /// True when `sparsity` was given, not tried: then [`Decoder::JointList`] reports no more than that.
+    /// True when `sparsity` was given, not tried: then no more are reported with noise.
     pub sparsity_known: bool,
     /// Noise.
     pub noise: Noise,
+    /// Where coefficients may be.
+    pub support: Support,
     /// Decoder, resolved: never [`Decoder::Auto`].
     pub decoder: Decoder,
     /// Seed.
@@ -32,44 +37,72 @@ pub struct PlanSpec {
     pub group_bits: Vec<usize>,
     /// Offsets of each group.
     pub group_offsets: Vec<usize>,
+    /// Anchors of nested offsets, or 0 for offsets of this plan alone.
+    pub anchors: usize,
+    /// Random points besides the groups.
+    pub points: usize,
     /// Verification samples.
     pub verification: usize,
+    /// Probability with which the status may claim too much.
+    pub delta: f64,
+    /// How standard errors are computed.
+    pub errors: Errors,
+}
+
+impl PlanSpec {
+    /// Most variables of an interaction that the support allows.
+    pub(crate) fn degree(&self) -> usize {
+        match &self.support {
+            Support::Any => self.variables,
+            Support::MaxDegree(t) | Support::Hereditary { max_degree: t } => (*t).min(self.variables),
+            Support::Within(sets) => sets.iter().map(Vec::len).max().unwrap_or(0),
+        }
+    }
 }
 
 /// A prepared transform: what to ask, and how to decode.
+///
+/// `Plan` is `Plan<u64>`, for up to 64 variables; for more, `Plan::<Wide<4>>::for_bits(…)` (256) or `Wide<16>` (1,024).
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Plan<I: Bits = u64> {
     spec: PlanSpec,
-    groups: Vec<Group>,
-    queries: Vec<u64>,
+    groups: Vec<Group<I>>,
+    /// Made at the first use.
+    asked: OnceLock<Asked<I>>,
+    exhaustive: ExhaustiveLists<I>,
+}
+
+/// Queries without repetition.
+#[derive(Clone, Debug)]
+struct Asked<I> {
+    /// Those of the decoder first, then the fresh ones.
+    queries: Vec<I>,
     /// For each group, where the answer to each of its queries stands.
     positions: Vec<Vec<u32>>,
-    verification: Vec<u32>,
+    verification: usize,
 }
 
-/// Progress of [`recover_unknown_sparsity`], for whoever pays for the samples.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stage {
-    /// Sparsity tried.
-    pub sparsity: usize,
-    /// Samples asked so far.
-    pub samples: usize,
-}
-
-/// Queries that a plan may hold: 2 GiB of them.
+/// Queries that a plan may hold: 2 GiB of 64-bit indices.
 const MAX_QUERIES: u128 = 1 << 28;
 
+/// Name of the streams beside those of the groups.
+const OFFSETS: u64 = 1;
+const POINTS: u64 = u64::MAX - 1;
+const FRESH: u64 = u64::MAX;
+
 impl Plan {
-    /// Plans the recovery of up to `sparsity` coefficients of a function of `variables` variables (row WHT-6).
+    /// Plans the recovery of up to `sparsity` coefficients of a function of `variables ≤ 64` variables (row WHT-6).
     ///
-    /// - **Samples**: without noise about `(1.35·K + 4√K + 6)·(n − log₂K + 2)`, rounded up by at most a third; with noise `2·B·P`, `B ≈ K/4`, `P ≈ 48`; never more
-    ///   than `2ⁿ`, where the plan turns into the dense transform.
+    /// - **Samples**: without noise about `(1.35·K + 4√K + 6)·(n − log₂K + 2)`, rounded up by at most a third; with noise
+    ///   `2·B·P`, `B ≈ K/4`, `P ≈ 48`; with a degree bound `n` becomes the logarithm of the number of candidates; never
+    ///   more than `2ⁿ`, where the plan turns into the dense transform.
     /// - **Randomness**: all from `options.seed`.
     ///
     /// # Errors
-    /// [`WhtError::Variables`], [`WhtError::Sparsity`], [`WhtError::OptionOutOfRange`], [`WhtError::TooLarge`].
-    pub fn new(variables: usize, sparsity: usize, options: &Options) -> Result<Self, WhtError> {
-        Self::from_spec(specify(variables, sparsity, true, options)?)
+    /// [`WhtError::Variables`], [`WhtError::Sparsity`], [`WhtError::OptionOutOfRange`], [`WhtError::SupportSet`],
+    /// [`WhtError::DecoderNeeds`], [`WhtError::TooLarge`].
+    pub fn new(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
+        Self::for_bits(variables, sparsity, options)
     }
 
     /// The same plan again, from its specification.
@@ -77,53 +110,68 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`], for specifications that were not made by it.
     pub fn from_spec(spec: PlanSpec) -> Result<Self, WhtError> {
-        check_spec(&spec)?;
+        Self::for_bits_from_spec(spec)
+    }
+}
+
+impl<I: Bits> Plan<I> {
+    /// [`Plan::new`] for an index type of any width.
+    ///
+    /// ```
+    /// use samplewise_wht::{Bits, Options, Plan, Support, Wide};
+    /// // Three interactions of at most three of 1,000 variables, from 1,700 values.
+    /// let truth: Vec<_> = [(vec![], 4.0), (vec![17, 981], -2.0), (vec![3, 400, 999], 1.0)].into_iter()
+    ///     .map(|(set, v)| (Wide::<16>::from_positions(set), v)).collect();
+    /// let options = Options { support: Support::MaxDegree(3), ..Options::default() };
+    /// let plan = Plan::<Wide<16>>::for_bits(1000, 3, &options)?;
+    /// let found = plan.decode(&plan.answers_of(&truth))?;
+    /// assert!(plan.queries().len() < 1_700);
+    /// assert_eq!(found.coefficients.len(), 3);
+    /// assert!(found.coefficients.iter().all(|c| truth.iter().any(|t| t.0 == c.index && (t.1 - c.value).abs() < 1e-9)));
+    /// # Ok::<(), samplewise_wht::WhtError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn for_bits(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
+        Self::for_bits_from_spec(specify::<I>(variables, sparsity.into(), options)?)
+    }
+
+    /// [`Plan::from_spec`] for an index type of any width.
+    ///
+    /// # Errors
+    /// As [`Plan::from_spec`].
+    pub fn for_bits_from_spec(spec: PlanSpec) -> Result<Self, WhtError> {
+        check_spec::<I>(&spec)?;
         let n = spec.variables;
         let streams = Streams::new(spec.seed);
-        let groups: Vec<Group> = spec
-            .group_bits
-            .iter()
-            .zip(&spec.group_offsets)
-            .enumerate()
+        let shapes = spec.group_bits.iter().zip(&spec.group_offsets).enumerate();
+        let groups = shapes
             .map(|(c, (&bits, &count))| {
+                // The hash first, and from a stream of its own: it is the same for all numbers of bins and offsets.
                 let mut rng = streams.stream(c as u64);
+                if spec.decoder == Decoder::BchLists {
+                    return lists::bch_group(n, spec.degree(), bits, &mut rng);
+                }
+                let map = Invertible::random(n, &mut rng);
+                let mut rng = streams.child(OFFSETS).stream(c as u64);
                 let free = n - bits;
                 let offsets = match spec.decoder {
                     Decoder::Spright => subsample::paired_offsets(free, count / (free + 1), &mut rng),
-                    Decoder::JointList => subsample::distinct_offsets(free, count, &mut rng),
+                    Decoder::JointList | Decoder::ExhaustiveLists if spec.anchors > 0 => {
+                        let depth = deepest(n, spec.anchors);
+                        let tops = subsample::distinct_offsets::<I, _>(n - depth, spec.anchors, &mut rng);
+                        let anchors: Vec<I> =
+                            tops.into_iter().map(|top| top.up(depth) | I::random(depth, &mut rng)).collect();
+                        subsample::nested_offsets(&anchors, bits, count)
+                    }
+                    Decoder::JointList | Decoder::ExhaustiveLists => subsample::distinct_offsets(free, count, &mut rng),
                     _ => subsample::sign_bit_offsets(free),
                 };
-                Group::new(n, bits, offsets, &mut rng)
+                Group::with_map(map, bits, offsets)
             })
             .collect();
-        let mut queries: Vec<u64> = Vec::new();
-        let mut known: HashMap<u64, u32> = HashMap::new();
-        let mut ask = |m: u64| {
-            *known.entry(m).or_insert_with(|| {
-                queries.push(m);
-                queries.len() as u32 - 1
-            })
-        };
-        let positions: Vec<Vec<u32>> = groups.iter().map(|g| g.queries().map(&mut ask).collect()).collect();
-        if spec.decoder == Decoder::Dense {
-            queries = (0..1_u64 << n).collect();
-        }
-        let mut rng = streams.stream(u64::MAX);
-        let mut verification = Vec::with_capacity(spec.verification);
-        let free_points = (1_u128 << n).saturating_sub(known.len() as u128);
-        // Fresh means: not seen by the decoder. Sampling with rejection needs a share of such points.
-        if spec.decoder != Decoder::Dense && free_points * 8 >= 1_u128 << n {
-            let mut seen = known;
-            while verification.len() < spec.verification.min((free_points / 2) as usize) {
-                let m = rand::Rng::next_u64(&mut rng) & low_bits(n);
-                if let std::collections::hash_map::Entry::Vacant(slot) = seen.entry(m) {
-                    slot.insert(0);
-                    verification.push(queries.len() as u32);
-                    queries.push(m);
-                }
-            }
-        }
-        Ok(Self { spec, groups, queries, positions, verification })
+        Ok(Self { spec, groups, asked: OnceLock::new(), exhaustive: ExhaustiveLists::default() })
     }
 
     /// What the plan was made from.
@@ -131,22 +179,79 @@ impl Plan {
         &self.spec
     }
 
-    /// The points `m` to evaluate, each once, in the order in which [`Plan::decode`] wants the answers.
-    pub fn queries(&self) -> &[u64] {
-        &self.queries
+    fn asked(&self) -> &Asked<I> {
+        self.asked.get_or_init(|| {
+            let n = self.spec.variables;
+            let streams = Streams::new(self.spec.seed);
+            let mut queries: Vec<I> = Vec::new();
+            let mut known: HashMap<I, u32, FixedState> = HashMap::default();
+            let mut ask = |m: I| {
+                *known.entry(m).or_insert_with(|| {
+                    queries.push(m);
+                    queries.len() as u32 - 1
+                })
+            };
+            let positions: Vec<Vec<u32>> = self.groups.iter().map(|g| g.queries().map(&mut ask).collect()).collect();
+            if self.spec.decoder == Decoder::Dense {
+                queries = (0..1_u64 << n).map(I::from_low).collect();
+                return Asked { queries, positions, verification: 0 };
+            }
+            // Fresh means: not seen by the decoder. They and the random points are drawn without replacement.
+            let mut draw = |wanted: usize, stream: u64| {
+                let mut rng = streams.stream(stream);
+                let all = sizes::points(n);
+                let left = all.saturating_sub(queries.len() as u128);
+                let mut drawn = 0;
+                if (left as f64) < 0.5 * all as f64 || wanted as f64 > 0.5 * left as f64 {
+                    // Few points are left, so there are few points: shuffle them.
+                    let mut rest: Vec<I> =
+                        (0..all as u64).map(I::from_low).filter(|m| !known.contains_key(m)).collect();
+                    shuffle(&mut rng, &mut rest);
+                    for m in rest.into_iter().take(wanted) {
+                        known.insert(m, 0);
+                        queries.push(m);
+                        drawn += 1;
+                    }
+                    return drawn;
+                }
+                while drawn < wanted {
+                    let m = I::random(n, &mut rng);
+                    if let std::collections::hash_map::Entry::Vacant(slot) = known.entry(m) {
+                        slot.insert(0);
+                        queries.push(m);
+                        drawn += 1;
+                    }
+                }
+                drawn
+            };
+            draw(self.spec.points, POINTS);
+            let verification = draw(self.spec.verification, FRESH);
+            Asked { queries, positions, verification }
+        })
+    }
+
+    /// The points `m` to evaluate, each once, in the order in which [`Plan::decode`] wants the answers. They are made at
+    /// the first call; `chunks` makes batches of them.
+    pub fn queries(&self) -> &[I] {
+        &self.asked().queries
+    }
+
+    /// The last so many queries are fresh samples, kept from the decoder.
+    pub fn verification(&self) -> usize {
+        self.asked().verification
     }
 
     /// The answers `x[m]` to all queries when the spectrum of `x` is known: for simulations and tests at sizes where a sum
     /// of `K` terms per query is out of reach. Exact up to rounding.
-    pub fn answers_of(&self, spectrum: &[(u64, f64)]) -> Vec<f64> {
-        let mut out = vec![f64::NAN; self.queries.len()];
-        for (group, positions) in self.groups.iter().zip(&self.positions) {
+    pub fn answers_of(&self, spectrum: &[(I, f64)]) -> Vec<f64> {
+        let mut out = vec![f64::NAN; self.queries().len()];
+        for (group, positions) in self.groups.iter().zip(&self.asked().positions) {
             for (&at, value) in positions.iter().zip(group.answers(spectrum)) {
                 out[at as usize] = value;
             }
         }
-        // Fresh samples belong to no group, and the dense plan has none.
-        for (value, &m) in out.iter_mut().zip(&self.queries).filter(|(v, _)| v.is_nan()) {
+        // Fresh and random points belong to no group, and the dense plan has none.
+        for (value, &m) in out.iter_mut().zip(self.queries()).filter(|(v, _)| v.is_nan()) {
             *value = dense::evaluate(spectrum, m);
         }
         out
@@ -157,202 +262,259 @@ impl Plan {
     /// # Errors
     /// [`WhtError::AnswersMismatch`], [`WhtError::AnswerNotFinite`]. A decode that stalls is not an error: the status
     /// says so and the coefficients found so far are returned.
-    pub fn decode(&self, answers: &[f64]) -> Result<Spectrum, WhtError> {
-        if answers.len() != self.queries.len() {
-            return Err(WhtError::AnswersMismatch { asked: self.queries.len(), given: answers.len() });
+    pub fn decode(&self, answers: &[f64]) -> Result<Spectrum<I>, WhtError> {
+        self.decode_observed(answers, &mut ())
+    }
+
+    /// [`Plan::decode`] under the eyes of an observer; when it stops the decoder, what was found by then is judged.
+    ///
+    /// # Errors
+    /// As [`Plan::decode`].
+    pub fn decode_observed(&self, answers: &[f64], observer: &mut dyn Observer) -> Result<Spectrum<I>, WhtError> {
+        if self.spec.decoder == Decoder::ExhaustiveLists {
+            self.decode_with(answers, &self.exhaustive, observer)
+        } else {
+            self.decode_with(answers, &*decoder::of::<I>(&self.spec), observer)
         }
-        if let Some(position) = answers.iter().position(|v| !v.is_finite()) {
-            return Err(WhtError::AnswerNotFinite { position, value: answers[position] });
+    }
+
+    /// [`Plan::decode`] with a decoder of your own.
+    ///
+    /// # Errors
+    /// As [`Plan::decode`].
+    pub fn decode_with(
+        &self,
+        answers: &[f64],
+        decoder: &dyn Decode<I>,
+        observer: &mut dyn Observer,
+    ) -> Result<Spectrum<I>, WhtError> {
+        let Asked { queries, positions, verification } = self.asked();
+        if answers.len() != queries.len() {
+            return Err(WhtError::AnswersMismatch { asked: queries.len(), given: answers.len() });
         }
+        check_finite(answers)?;
         let bins: Vec<Vec<f64>> = self
             .groups
             .iter()
-            .zip(&self.positions)
+            .zip(positions)
             .map(|(g, at)| g.observe(&at.iter().map(|&i| answers[i as usize]).collect::<Vec<_>>()))
             .collect();
-        let known_std = match self.spec.noise {
-            Noise::Std(s) => Some(s),
-            _ => None,
-        };
+        let used = queries.len() - verification;
         let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let (mut found, multi_tons, noise_std) = match self.spec.decoder {
-            Decoder::Dense => {
-                let (found, std) = self.decode_dense(answers);
-                (found, 0, std)
-            }
-            Decoder::JointList => {
-                let d = joint::decode(
-                    &self.groups,
-                    bins,
-                    Setting {
-                        variables: self.spec.variables,
-                        sparsity: self.spec.sparsity_known.then_some(self.spec.sparsity),
-                        variance: known_std.map(|s| s * s),
-                        rounding: 1e-12 * largest,
-                    },
-                );
-                (d.coefficients, 0, d.variance.sqrt())
-            }
-            decoder => {
-                let rule = if decoder == Decoder::Spright {
-                    Rule::Paired { variance: known_std.unwrap_or(0.0).powi(2) }
-                } else {
-                    Rule::SignBits { tolerance: 1e-9 * largest }
-                };
-                let bits = &self.spec.group_bits;
-                let peeled = peel::peel(&self.groups, bins, |c| self.spec.variables - bits[c], rule);
-                (peeled.coefficients.into_iter().collect(), peeled.multi_tons, known_std.unwrap_or(0.0))
-            }
+        let seen = Observed {
+            spec: &self.spec,
+            groups: &self.groups,
+            bins,
+            points: &queries[..used],
+            values: &answers[..used],
+            largest,
         };
-        found.retain(|c| c.1 != 0.0);
-        Ok(self.judge(answers, found, multi_tons, noise_std))
+        let found = decoder.decode(seen, observer);
+        Ok(self.judge(answers, (queries, *verification), found, decoder.name()))
     }
 
-    /// All values are there: transform, and keep what stands above the noise (or above rounding).
-    fn decode_dense(&self, answers: &[f64]) -> (Vec<(u64, f64)>, f64) {
-        let mut x = answers.to_vec();
-        fwht::fwht_in_place(&mut x);
-        let scale = 1.0 / x.len() as f64;
-        x.iter_mut().for_each(|v| *v *= scale);
-        let largest = x.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let count = x.len() as f64;
-        let std = match self.spec.noise {
-            Noise::None => 0.0,
-            Noise::Std(s) => s,
-            Noise::Unknown => {
-                // Most coefficients are noise: their median magnitude is 0.6745 standard deviations.
-                let mut all: Vec<f64> = x.iter().map(|v| v.abs()).collect();
-                let middle = (all.len() - 1) / 2;
-                *all.select_nth_unstable_by(middle, f64::total_cmp).1 / 0.6745 * count.sqrt()
-            }
-        };
-        let floor = (1e-12 * largest).max(std * scale.sqrt() * ((2.0 * count.ln()).sqrt() + 1.0));
-        let found = x.iter().enumerate().filter(|(_, v)| v.abs() > floor).map(|(k, &v)| (k as u64, v)).collect();
-        (found, std)
+    /// [`Plan::decode_with`] for a plan of all values, which need not be listed as queries.
+    pub(crate) fn decode_dense_values(
+        &self,
+        values: &[f64],
+        decoder: &dyn Decode<I>,
+        observer: &mut dyn Observer,
+    ) -> Result<Spectrum<I>, WhtError> {
+        check_finite(values)?;
+        let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let seen = Observed { spec: &self.spec, groups: &[], bins: Vec::new(), points: &[], values, largest };
+        let found = decoder.decode(seen, observer);
+        Ok(self.judge(values, (&[], 0), found, decoder.name()))
     }
 
-    fn judge(&self, answers: &[f64], found: Vec<(u64, f64)>, multi_tons: usize, noise_std: f64) -> Spectrum {
-        let used = self.queries.len() - self.verification.len();
-        let noisy = self.spec.noise != Noise::None;
-        let fresh: Vec<(f64, f64)> = self
-            .verification
-            .iter()
-            .map(|&i| (answers[i as usize], dense::evaluate(&found, self.queries[i as usize])))
-            .collect();
-        let count = fresh.len() as f64;
-        let squares: f64 = fresh.iter().map(|(x, y)| (x - y).powi(2)).sum();
-        let mean = fresh.iter().map(|f| f.0).sum::<f64>() / count.max(1.0);
-        let spread: f64 = fresh.iter().map(|f| (f.0 - mean).powi(2)).sum();
-        let r2 = (spread > 0.0).then(|| 1.0 - squares / spread);
-        let residual_std = (!fresh.is_empty()).then(|| (squares / count).sqrt());
+    /// Least squares on the decoder's samples, errors, and what the fresh samples say.
+    fn judge(
+        &self,
+        answers: &[f64],
+        (queries, verification): (&[I], usize),
+        mut found: Found<I>,
+        decoder: &'static str,
+    ) -> Spectrum<I> {
+        let spec = &self.spec;
+        let samples = answers.len();
+        let used = samples - verification;
+        let noisy = spec.noise != Noise::None;
         let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let allowed = if noisy {
-            let expected = match self.spec.noise {
-                Noise::Std(s) => s,
-                _ => noise_std,
-            };
-            expected * (1.0 + 3.0 / (2.0 * count.max(1.0)).sqrt())
-        } else {
-            1e-8 * largest
-        };
-        // With unknown noise the decoder calls noise whatever it did not find: then the spectrum must also explain a
-        // quarter of what was seen, or nothing was shown.
-        let unknown = self.spec.noise == Noise::Unknown;
-        let status = if multi_tons > 0 {
-            Status::Stalled { multi_tons }
-        } else if self.spec.decoder == Decoder::Dense {
-            let energy: f64 = answers.iter().map(|v| v * v).sum::<f64>() / answers.len() as f64;
-            let explained: f64 = found.iter().map(|c| c.1 * c.1).sum();
-            if unknown && explained < 0.25 * energy { Status::Unverified } else { Status::Verified }
-        } else {
-            match residual_std {
-                None => Status::Unverified,
-                Some(_) if unknown && fresh.len() < 8 => Status::Unverified,
-                Some(r) if r <= 1e-8 * largest => Status::Verified,
-                Some(r) if r <= allowed && (!unknown || r2.is_some_and(|r2| r2 >= 0.25)) => Status::Verified,
-                Some(_) => Status::Stalled { multi_tons: 0 },
+        let mut own_residual = None;
+        let mut std_errors = None;
+        found.coefficients.retain(|c| c.1 != 0.0);
+        if let Some(ridge) = found.ridge {
+            let support: Vec<I> = found.coefficients.iter().map(|c| c.0).collect();
+            let fit = refit::least_squares(&queries[..used], &answers[..used], &support, ridge, spec.errors);
+            if let Some(fit) = fit {
+                found.coefficients.iter_mut().zip(&fit.values).for_each(|(c, v)| c.1 = *v);
+                found.noise_std = if noisy { fit.variance.sqrt() } else { 0.0 };
+                if let Noise::Std(s) = spec.noise {
+                    own_residual = Some((fit.variance / (s * s), used - support.len()));
+                }
+                std_errors = Some(fit.std_errors);
             }
-        };
+        }
+        let fresh = Fresh::new(
+            (used..samples).map(|i| (answers[i], dense::evaluate(&found.coefficients, queries[i]))).collect(),
+        );
+        let noise_std = if noisy { found.noise_std } else { 0.0 };
         let per_coefficient = noise_std / (used.max(1) as f64).sqrt();
+        let ln_candidates = (sizes::candidates(spec.variables, &spec.support).max(2) as f64).ln();
+        let ln_candidates = ln_candidates.min(spec.variables as f64 * std::f64::consts::LN_2);
+        let detection_limit = (((2.0 * ln_candidates).sqrt() + 3.0) * per_coefficient).max(1e-8 * largest);
+        let case = Case {
+            noise: spec.noise,
+            support: &spec.support,
+            planned: spec.sparsity,
+            found: found.coefficients.len(),
+            multi_tons: found.multi_tons,
+            delta: spec.delta,
+            largest,
+            noise_std,
+            detection_limit,
+            own_residual,
+        };
+        let status = if spec.decoder == Decoder::Dense {
+            case.judge_dense(answers, &found.coefficients)
+        } else {
+            case.judge(&fresh)
+        };
         let coefficients = found
+            .coefficients
             .into_iter()
-            .map(|(index, value)| Coefficient { index, value, std_error: noisy.then_some(per_coefficient) })
+            .enumerate()
+            .map(|(i, (index, value))| {
+                let std_error = noisy.then(|| std_errors.as_ref().map_or(per_coefficient, |e| e[i]));
+                Coefficient { index, value, std_error }
+            })
             .collect();
-        let ln_n = self.spec.variables as f64 * std::f64::consts::LN_2;
         Spectrum {
-            variables: self.spec.variables,
+            variables: spec.variables,
             coefficients,
             status,
             report: Report {
-                decoder: match self.spec.decoder {
-                    Decoder::Dense => "dense",
-                    Decoder::Spright => "spright (paired random offsets)",
-                    Decoder::JointList => "joint list peeling",
-                    Decoder::SignBits | Decoder::Auto => "sign bits",
-                },
-                samples: self.queries.len(),
-                verification: self.verification.len(),
-                residual_std,
-                r2,
+                decoder,
+                samples,
+                verification,
+                residual_std: fresh.residual_std(),
+                r2: fresh.r2(),
                 noise_std,
-                detection_limit: (((2.0 * ln_n).sqrt() + 3.0) * per_coefficient).max(1e-8 * largest),
-                stages: 1,
+                detection_limit,
+                stages: vec![samples],
+                choice: None,
             },
         }
     }
 }
 
-fn check_spec(spec: &PlanSpec) -> Result<(), WhtError> {
+pub(crate) fn check_finite(answers: &[f64]) -> Result<(), WhtError> {
+    answers
+        .iter()
+        .position(|v| !v.is_finite())
+        .map_or(Ok(()), |position| Err(WhtError::AnswerNotFinite { position, value: answers[position] }))
+}
+
+/// Low bits in which the anchors of nested offsets may agree: above them they are distinct, with room to draw.
+fn deepest(variables: usize, anchors: usize) -> usize {
+    let needed = usize::BITS as usize - (anchors.max(1) - 1).leading_zeros() as usize + 1;
+    variables.saturating_sub(needed)
+}
+
+/// Most bin bits of a nested plan.
+pub(crate) fn deepest_bins(variables: usize, anchors: usize) -> usize {
+    deepest(variables, anchors).saturating_sub(1)
+}
+
+/// Everything but the shape of the groups.
+fn check_prior<I: Bits>(spec: &PlanSpec) -> Result<(), WhtError> {
     let n = spec.variables;
-    if n == 0 || n > 63 {
-        return Err(WhtError::Variables { variables: n });
+    if n == 0 || n > I::WIDTH {
+        return Err(WhtError::Variables { variables: n, most: I::WIDTH });
     }
-    if spec.sparsity == 0 || spec.sparsity as u128 > 1 << n {
+    if spec.sparsity == 0 || spec.sparsity as u128 > sizes::points(n) {
         return Err(WhtError::Sparsity { sparsity: spec.sparsity, variables: n });
     }
+    let range = |option, value, allowed| Err(WhtError::OptionOutOfRange { option, value, allowed });
     if let Noise::Std(s) = spec.noise
         && !(s.is_finite() && s > 0.0)
     {
-        return Err(WhtError::OptionOutOfRange { option: "noise", value: s, allowed: "finite and positive" });
+        return range("noise", s, "finite and positive");
     }
     if spec.verification > 1_000_000 {
-        let value = spec.verification as f64;
-        return Err(WhtError::OptionOutOfRange { option: "verification", value, allowed: "0 to 1000000" });
+        return range("verification", spec.verification as f64, "0 to 1000000");
     }
-    let offsets_fit = |bits: usize, count: usize| match spec.decoder {
-        Decoder::JointList => count <= 128,
+    if !(spec.delta > 0.0 && spec.delta < 1.0) {
+        return range("delta", spec.delta, "above 0 and below 1");
+    }
+    match &spec.support {
+        Support::MaxDegree(t) | Support::Hereditary { max_degree: t } if *t == 0 || *t > n => {
+            return range("support", *t as f64, "a degree from 1 to the number of variables");
+        }
+        Support::Within(sets) => {
+            if sets.is_empty() {
+                return range("support", 0.0, "at least one set");
+            }
+            for (set, members) in sets.iter().enumerate() {
+                if let Some(&variable) = members.iter().find(|&&v| v >= n) {
+                    return Err(WhtError::SupportSet { set, variable, largest: n - 1 });
+                }
+            }
+        }
+        _ => {}
+    }
+    let needs = |needs| Err(WhtError::DecoderNeeds { decoder: spec.decoder, needs });
+    match spec.decoder {
+        Decoder::SignBits if spec.noise != Noise::None => needs("values without noise"),
+        Decoder::Spright if !matches!(spec.noise, Noise::Std(_)) => {
+            needs("noise of known standard deviation; beyond 118 variables a bound on the degree helps")
+        }
+        Decoder::ExhaustiveLists if sizes::candidates(n, &spec.support) > lists::MAX_CANDIDATES => {
+            needs("at most 20,000,000 candidates: a lower degree, or fewer sets")
+        }
+        Decoder::BchLists
+            if !matches!(spec.support, Support::MaxDegree(_))
+                || lists::bch_rank::<I>(n, spec.degree()).is_none_or(|r| r < 3 || r > n.min(64)) =>
+        {
+            needs("Support::MaxDegree, and degree × log₂(variables + 1) at most 64 and below the number of variables")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_spec<I: Bits>(spec: &PlanSpec) -> Result<(), WhtError> {
+    check_prior::<I>(spec)?;
+    let n = spec.variables;
+    let rank = if spec.decoder == Decoder::BchLists { lists::bch_rank::<I>(n, spec.degree()).unwrap_or(0) } else { n };
+    let shape_fits = |bits: usize, count: usize| match spec.decoder {
+        Decoder::JointList | Decoder::ExhaustiveLists => {
+            let most = sizes::most_offsets(spec.decoder == Decoder::ExhaustiveLists);
+            bits > 0
+                && count <= most
+                && (spec.anchors == 0 || (bits <= deepest_bins(n, spec.anchors) && count <= 2 * spec.anchors))
+        }
         Decoder::Spright => count.is_multiple_of(n - bits + 1),
         Decoder::SignBits => count == n - bits + 1,
-        Decoder::Dense | Decoder::Auto => true,
+        Decoder::BchLists => bits < rank && count == rank - bits + 1,
+        Decoder::Dense | Decoder::Heredity | Decoder::Auto => true,
     };
+    let grouped = !matches!(spec.decoder, Decoder::Dense | Decoder::Heredity);
     let groups_fit = spec.group_bits.len() == spec.group_offsets.len()
         && spec.group_bits.len() <= 16
-        && spec.group_bits.iter().all(|&b| b <= n && b < 40)
+        && spec.group_bits.iter().all(|&b| b <= n && b <= 40)
         && spec.group_offsets.iter().all(|&p| p > 0)
-        && (spec.decoder == Decoder::Dense || !spec.group_bits.is_empty())
-        && spec.group_bits.iter().zip(&spec.group_offsets).all(|(&b, &p)| offsets_fit(b, p));
+        && grouped != spec.group_bits.is_empty()
+        && (spec.decoder == Decoder::Heredity || spec.points == 0)
+        && spec.anchors <= 64
+        && spec.group_bits.iter().zip(&spec.group_offsets).all(|(&b, &p)| shape_fits(b, p));
     if !groups_fit || spec.decoder == Decoder::Auto {
         let value = spec.group_bits.len() as f64;
         return Err(WhtError::OptionOutOfRange { option: "groups", value, allowed: "those of a plan" });
     }
-    if spec.decoder == Decoder::SignBits && spec.noise != Noise::None {
-        return Err(WhtError::OptionOutOfRange {
-            option: "noise",
-            value: if let Noise::Std(s) = spec.noise { s } else { f64::NAN },
-            allowed: "none with the decoder SignBits",
-        });
-    }
-    if spec.decoder == Decoder::Spright && !matches!(spec.noise, Noise::Std(_)) {
-        return Err(WhtError::OptionOutOfRange {
-            option: "noise",
-            value: f64::NAN,
-            allowed: "a known standard deviation with the decoder Spright",
-        });
-    }
-    let asked: u128 = if spec.decoder == Decoder::Dense {
-        1 << n
-    } else {
-        spec.group_bits.iter().zip(&spec.group_offsets).map(|(&b, &p)| (p as u128) << b).sum()
+    let asked = match spec.decoder {
+        Decoder::Dense => sizes::points(n),
+        Decoder::Heredity => spec.points as u128,
+        _ => sizes::asked(&spec.group_bits, &spec.group_offsets),
     };
     if asked > MAX_QUERIES {
         return Err(WhtError::TooLarge { samples: asked });
@@ -360,185 +522,74 @@ fn check_spec(spec: &PlanSpec) -> Result<(), WhtError> {
     Ok(())
 }
 
-/// Chooses bins and offsets.
-fn specify(variables: usize, sparsity: usize, known: bool, options: &Options) -> Result<PlanSpec, WhtError> {
-    let n = variables;
+/// A specification without groups: the decoder is resolved, everything that was given is checked.
+pub(crate) fn resolve<I: Bits>(variables: usize, sparsity: Sparsity, options: &Options) -> Result<PlanSpec, WhtError> {
     let mut spec = PlanSpec {
         variables,
-        sparsity,
-        sparsity_known: known,
+        sparsity: sparsity.planned(),
+        sparsity_known: matches!(sparsity, Sparsity::Known(_)),
         noise: options.noise,
-        decoder: Decoder::Dense,
+        support: options.support.clone(),
+        decoder: options.decoder,
         seed: options.seed,
         group_bits: Vec::new(),
         group_offsets: Vec::new(),
+        anchors: 0,
+        points: 0,
         verification: options.verification,
+        delta: options.delta,
+        errors: options.errors,
     };
-    check_spec(&PlanSpec { variables: n.clamp(1, 20), ..spec.clone() }).or_else(|e| match e {
-        WhtError::Sparsity { .. } => Ok(()), // judged below against the true number of variables
-        other => Err(other),
-    })?;
-    if n == 0 || n > 63 {
-        return Err(WhtError::Variables { variables });
+    check_prior::<I>(&spec)?;
+    if spec.sparsity as u128 > MAX_QUERIES {
+        return Err(WhtError::TooLarge { samples: spec.sparsity as u128 });
     }
-    if sparsity == 0 || sparsity as u128 > 1 << n {
-        return Err(WhtError::Sparsity { sparsity, variables });
-    }
-    if sparsity as u128 > MAX_QUERIES {
-        return Err(WhtError::TooLarge { samples: sparsity as u128 });
-    }
-    let wanted = match options.decoder {
-        Decoder::Auto if options.noise == Noise::None => Decoder::SignBits,
-        Decoder::Auto => Decoder::JointList,
-        d => d,
-    };
-    if wanted == Decoder::Dense {
-        return Ok(spec);
-    }
-    spec.decoder = wanted;
-    let log_k = usize::BITS as usize - (sparsity - 1).leading_zeros() as usize; // ⌈log₂ K⌉
-    (spec.group_bits, spec.group_offsets) = match wanted {
-        Decoder::JointList => joint_groups(n, sparsity, options.samples),
-        Decoder::Spright => spright_groups(n, log_k, options.samples),
-        _ => sign_groups(n, sparsity, options.samples),
-    };
-    let asked: u128 = spec.group_bits.iter().zip(&spec.group_offsets).map(|(&b, &p)| (p as u128) << b).sum();
-    if options.decoder == Decoder::Auto && n < 40 && asked >= 1 << n {
-        spec.decoder = Decoder::Dense;
-        spec.group_bits.clear();
-        spec.group_offsets.clear();
+    if spec.decoder == Decoder::Auto {
+        let few = sizes::candidates(variables, &spec.support) <= lists::MAX_CANDIDATES;
+        spec.decoder = match &spec.support {
+            Support::Hereditary { .. } => Decoder::Heredity,
+            Support::MaxDegree(_) if !few => Decoder::BchLists,
+            Support::MaxDegree(_) | Support::Within(_) => Decoder::ExhaustiveLists,
+            Support::Any if spec.noise == Noise::None => Decoder::SignBits,
+            Support::Any if sizes::least_offsets(variables, 3, false) > sizes::most_offsets(false) => Decoder::Spright,
+            Support::Any => Decoder::JointList,
+        };
+        check_prior::<I>(&spec)?;
     }
     Ok(spec)
 }
 
-/// Three groups with `1.35 K + 4√K + 6` bins together, in powers of two that differ by one at most.
-///
-/// *Tuned* on `±1` amplitudes, `K` from 2 to 4,000, `n = 20`; the bench `wht` prints the successes ("default plans").
-/// Unequal amplitudes need half of it, because two-tons resolve. `samples` buys or saves bins.
-fn sign_groups(n: usize, sparsity: usize, samples: Option<usize>) -> (Vec<usize>, Vec<usize>) {
-    let shapes = (1..n).flat_map(|b| [[b, b, b], [b + 1, b, b], [b + 1, b + 1, b]]).chain([[n; 3]]);
-    let cost = |bits: &[usize; 3]| bits.iter().map(|&b| ((n - b + 1) as u128) << b).sum::<u128>();
-    let chosen = if let Some(limit) = samples {
-        shapes.take_while(|bits| cost(bits) <= limit as u128).last().unwrap_or([1; 3])
-    } else {
-        let k = sparsity as f64;
-        let wanted = (1.35 * k + 4.0 * k.sqrt() + 6.0).ceil() as u128;
-        let bins = |bits: &[usize; 3]| bits.iter().map(|&b| 1_u128 << b).sum::<u128>();
-        shapes.into_iter().find(|bits| bins(bits) >= wanted).unwrap_or([n; 3])
+/// Chooses bins and offsets.
+fn specify<I: Bits>(variables: usize, sparsity: Sparsity, options: &Options) -> Result<PlanSpec, WhtError> {
+    let mut spec = resolve::<I>(variables, sparsity, options)?;
+    let (n, k) = (variables, spec.sparsity);
+    let candidates = sizes::candidates(n, &spec.support);
+    (spec.group_bits, spec.group_offsets) = match spec.decoder {
+        Decoder::Dense | Decoder::Auto => return Ok(spec),
+        Decoder::SignBits => sizes::sign_bits(n, k, options.samples),
+        Decoder::Spright => sizes::spright(n, k, options.samples),
+        Decoder::JointList => sizes::joint(n, candidates, k, options.samples, false),
+        Decoder::ExhaustiveLists => sizes::joint(n, candidates, k, options.samples, true),
+        Decoder::BchLists => {
+            let rank = lists::bch_rank::<I>(n, spec.degree()).unwrap_or(2);
+            sizes::bch(rank, k, options.samples)
+        }
+        Decoder::Heredity => {
+            spec.points = sizes::heredity(n, k, options.samples);
+            (Vec::new(), Vec::new())
+        }
     };
-    (chosen.to_vec(), chosen.iter().map(|b| n - b + 1).collect())
-}
-
-/// Three groups of 2–4 K bins each, nine pairs of offsets unless samples are given.
-fn spright_groups(n: usize, log_k: usize, samples: Option<usize>) -> (Vec<usize>, Vec<usize>) {
-    let bits = (log_k + 1).clamp(1, n);
-    let block = n - bits + 1;
-    let pairs = samples.map_or(9, |s| s / ((3 * block) << bits)).max(1);
-    (vec![bits; 3], vec![pairs * block; 3])
-}
-
-/// Two groups with 2.5 to 5 tons per bin (three beyond 25 free bits, where near-twins slip through two).
-///
-/// *Tuned* in the design's measurements: at `τ = K/B` tons per bin a bin needs about `(2 + τ/5)(n − b)` offsets, so few
-/// samples want few bins with many offsets (at 2,048 samples, `n = 20`, `K = 102`, 16 bins with 64 offsets succeed where
-/// 32 with 32 fail) and many samples, for much noise, as many bins as that leaves. The default is the fastest to decode.
-fn joint_groups(n: usize, sparsity: usize, samples: Option<usize>) -> (Vec<usize>, Vec<usize>) {
-    let count = |bits: usize| if n - bits > 25 { 3 } else { 2 };
-    let largest = n.saturating_sub(1).max(1);
-    let least = |bits: usize| (n - bits + 13).max(24);
-    let (bits, offsets) = if let Some(limit) = samples {
-        let given = |bits: usize| limit / (count(bits) << bits);
-        let needed = |bits: usize| {
-            let tons = sparsity as f64 / (1_u64 << bits) as f64;
-            ((2.0 + tons / 5.0) * (n - bits) as f64).ceil() as usize
-        };
-        let fits = |&bits: &usize| given(bits) >= needed(bits).max(24);
-        let bits = (1..=largest.min(30)).rev().find(fits).unwrap_or(3).max(3).min(largest);
-        (bits, given(bits).clamp(least(bits), 128))
-    } else {
-        let mut bits = 1_usize;
-        while 5 << bits < sparsity {
-            bits += 1;
-        }
-        let bits = bits.max(3).min(largest);
-        (bits, 48.max(2 * (n - bits)).clamp(least(bits), 128))
-    };
-    let available = 1_u128 << (n - bits);
-    let offsets = offsets.min(available.min(128) as usize);
-    (vec![bits; count(bits)], vec![offsets; count(bits)])
-}
-
-/// Plans, asks `sample` for every query, and decodes.
-///
-/// # Errors
-/// As [`Plan::new`] and [`Plan::decode`].
-pub fn recover(
-    variables: usize,
-    sparsity: usize,
-    mut sample: impl FnMut(u64) -> f64,
-    options: &Options,
-) -> Result<Spectrum, WhtError> {
-    let plan = Plan::new(variables, sparsity, options)?;
-    let answers: Vec<f64> = plan.queries().iter().map(|&m| sample(m)).collect();
-    plan.decode(&answers)
-}
-
-/// Recovers a spectrum whose sparsity is unknown: plans for 16, 64, 256, … coefficients until a decode is verified on
-/// fresh samples or the plan has become the dense transform. Every stage asks anew; the report counts all of them.
-///
-/// `observe` is told before each stage and may stop it by returning false; the last stage's answer is then returned, as
-/// it is when the next stage would be too large or would exceed `options.samples`, here the budget of all stages.
-///
-/// # Errors
-/// As [`recover`]; [`WhtError::Stopped`] when stopped before the first stage; [`WhtError::OptionOutOfRange`] when
-/// `options.verification` is 0, as nothing could tell when to stop.
-pub fn recover_unknown_sparsity(
-    variables: usize,
-    mut sample: impl FnMut(u64) -> f64,
-    options: &Options,
-    mut observe: impl FnMut(Stage) -> bool,
-) -> Result<Spectrum, WhtError> {
-    if options.verification == 0 {
-        return Err(WhtError::OptionOutOfRange {
-            option: "verification",
-            value: 0.0,
-            allowed: "at least 1 when the sparsity is unknown",
-        });
+    let asked = sizes::asked(&spec.group_bits, &spec.group_offsets) + spec.points as u128;
+    if options.decoder == Decoder::Auto && n < 40 && asked >= sizes::points(n) {
+        into_dense(&mut spec);
     }
-    let (mut sparsity, mut asked, mut stages) = (16_usize, 0, 0);
-    let mut last: Option<Spectrum> = None;
-    loop {
-        let largest = if variables < 40 { 1_usize << variables } else { usize::MAX };
-        let seed = Streams::new(options.seed).child(stages as u64).seed();
-        // The first stage may be cut to the budget; the others take what they need or do not take place.
-        let stage = Options { seed, samples: options.samples.filter(|_| stages == 0), ..options.clone() };
-        let plan = specify(variables, sparsity.min(largest), false, &stage).and_then(Plan::from_spec);
-        let plan = match (plan, last) {
-            (Err(_), Some(spectrum)) => return Ok(spectrum),
-            (Ok(plan), Some(spectrum))
-                if options.samples.is_some_and(|budget| asked + plan.queries().len() > budget) =>
-            {
-                return Ok(spectrum);
-            }
-            (plan, before) => {
-                last = before;
-                plan?
-            }
-        };
-        if !observe(Stage { sparsity: sparsity.min(largest), samples: asked }) {
-            return last.ok_or(WhtError::Stopped);
-        }
-        let answers: Vec<f64> = plan.queries().iter().map(|&m| sample(m)).collect();
-        asked += answers.len();
-        stages += 1;
-        let mut spectrum = plan.decode(&answers)?;
-        spectrum.report.samples = asked;
-        spectrum.report.stages = stages;
-        let done = spectrum.status == Status::Verified || plan.spec().decoder == Decoder::Dense || sparsity >= largest;
-        if done {
-            return Ok(spectrum);
-        }
-        last = Some(spectrum);
-        sparsity = sparsity.saturating_mul(4);
-    }
+    Ok(spec)
+}
+
+/// Turns a specification into that of the dense transform.
+pub(crate) fn into_dense(spec: &mut PlanSpec) {
+    spec.decoder = Decoder::Dense;
+    spec.group_bits.clear();
+    spec.group_offsets.clear();
+    (spec.anchors, spec.points) = (0, 0);
 }

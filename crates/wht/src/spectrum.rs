@@ -1,43 +1,64 @@
 //! The answer and its evidence.
+use crate::bits::Bits;
 
 /// One nonzero coefficient.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Coefficient {
+pub struct Coefficient<I = u64> {
     /// Index `k`: bit `i` is variable `i`.
-    pub index: u64,
+    pub index: I,
     /// `X[k]`, in the units of `x`.
     pub value: f64,
     /// Standard error from the residual noise, `None` without noise.
     pub std_error: Option<f64>,
 }
 
-impl Coefficient {
+impl<I: Bits> Coefficient<I> {
     /// The variables of the interaction, ascending.
     pub fn variables(&self) -> Vec<usize> {
-        (0..64).filter(|i| self.index >> i & 1 == 1).collect()
+        self.index.positions()
     }
 
     /// The index as `n` characters, variable 0 first.
     pub fn index_string(&self, n: usize) -> String {
-        (0..n).map(|i| if self.index >> i & 1 == 1 { '1' } else { '0' }).collect()
+        (0..n).map(|i| if self.index.bit(i) { '1' } else { '0' }).collect()
     }
 }
 
-/// What can be said of the answer.
+/// What can be said of the answer; [`crate::verify`] says why.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Status {
-    /// No bin was left unexplained and the fresh samples agree with the answer: to `1e-8` of the largest value without
-    /// noise, within three standard errors of the noise otherwise (when the noise is unknown, at least eight fresh
-    /// samples, a quarter of whose spread is explained). Coefficients below [`Report::detection_limit`] may be missing:
-    /// nothing certifies an exact support. The dense transform sees every value and needs no fresh samples.
-    Verified,
+    /// Without noise: all fresh samples agree, and if the answer were wrong they would do so with probability at most
+    /// `delta`. It is zero for the dense transform, which sees every value.
+    Exact {
+        /// Probability of being wrong.
+        delta: f64,
+    },
+    /// No bin was left unexplained and the fresh samples agree with the answer up to the noise. Nothing certifies an exact
+    /// support.
+    Verified {
+        /// R² on further points is at least this, up to `delta`; `x` with its noise counts as the truth.
+        r2_at_least: f64,
+        /// Coefficients below it are likely to be missed: `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the largest value.
+        detection_limit: f64,
+        /// Probability with which the bound of R² claims too much.
+        delta: f64,
+    },
     /// Decoding ended with bins it could not explain, or fresh samples disagree. The coefficients are the best guess.
     Stalled {
         /// Bins left unexplained.
         multi_tons: usize,
     },
-    /// Decoded, but no fresh samples were asked, so nothing is claimed.
+    /// An adaptive recovery spent its samples before the fresh ones agreed. The coefficients are the best guess.
+    BudgetSpent,
+    /// Decoded, but too few fresh samples were asked for a claim.
     Unverified,
+}
+
+impl Status {
+    /// True for [`Status::Exact`] and [`Status::Verified`].
+    pub fn is_verified(self) -> bool {
+        matches!(self, Self::Exact { .. } | Self::Verified { .. })
+    }
 }
 
 /// Evidence of a decode.
@@ -57,35 +78,43 @@ pub struct Report {
     pub noise_std: f64,
     /// `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the largest value: coefficients below it are likely to be missed.
     pub detection_limit: f64,
-    /// Plans made (more than one when the sparsity was unknown).
-    pub stages: usize,
+    /// Samples asked by the end of each stage: one, or as many as an adaptive recovery took.
+    pub stages: Vec<usize>,
+    /// What was expected of the dense and of the sparse way, where there was a choice ([`crate::recover_in_memory`]).
+    pub choice: Option<Choice>,
+}
+
+/// Predicted seconds of two ways to the same answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// Transforming all values.
+    pub dense_seconds: f64,
+    /// Sampling and decoding.
+    pub sparse_seconds: f64,
 }
 
 /// The nonzero coefficients found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spectrum {
+pub struct Spectrum<I = u64> {
     /// Number of variables `n`.
     pub variables: usize,
     /// Coefficients, index ascending.
-    pub coefficients: Vec<Coefficient>,
+    pub coefficients: Vec<Coefficient<I>>,
     /// What can be said of them.
     pub status: Status,
     /// The evidence.
     pub report: Report,
 }
 
-impl Spectrum {
+impl<I: Bits> Spectrum<I> {
     /// `x̂[m]` of the spectrum found.
-    pub fn evaluate(&self, m: u64) -> f64 {
-        self.coefficients
-            .iter()
-            .map(|c| if (m & c.index).count_ones().is_multiple_of(2) { c.value } else { -c.value })
-            .sum()
+    pub fn evaluate(&self, m: I) -> f64 {
+        self.coefficients.iter().map(|c| if m.parity(c.index) { -c.value } else { c.value }).sum()
     }
 
     /// The `k` coefficients of largest magnitude, largest first, ties by index.
-    pub fn top(&self, k: usize) -> Vec<&Coefficient> {
-        let mut all: Vec<&Coefficient> = self.coefficients.iter().collect();
+    pub fn top(&self, k: usize) -> Vec<&Coefficient<I>> {
+        let mut all: Vec<&Coefficient<I>> = self.coefficients.iter().collect();
         all.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()).then(a.index.cmp(&b.index)));
         all.truncate(k);
         all
@@ -95,7 +124,7 @@ impl Spectrum {
     pub fn energy_by_degree(&self) -> Vec<f64> {
         let mut out = vec![0.0; self.variables + 1];
         for c in &self.coefficients {
-            out[c.index.count_ones() as usize] += c.value * c.value;
+            out[c.index.weight()] += c.value * c.value;
         }
         out
     }

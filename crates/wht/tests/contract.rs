@@ -1,11 +1,15 @@
 //! Each bad input and its error; each edge and its answer.
-use samplewise_wht::{Decoder, Noise, Options, Plan, Status, WhtError, dense, recover, recover_unknown_sparsity};
+use samplewise_linalg::observe::FromFn;
+use samplewise_wht::{
+    Decoder, Noise, Options, Plan, Recovery, Sparsity, Status, Support, WhtError, dense, recover, recover_observed,
+};
+use std::ops::ControlFlow;
 
 #[test]
 fn bad_arguments_name_themselves() {
     let ok = Options::default();
-    assert_eq!(Plan::new(0, 1, &ok).unwrap_err(), WhtError::Variables { variables: 0 });
-    assert_eq!(Plan::new(64, 1, &ok).unwrap_err(), WhtError::Variables { variables: 64 });
+    assert_eq!(Plan::new(0, 1, &ok).unwrap_err(), WhtError::Variables { variables: 0, most: 64 });
+    assert_eq!(Plan::new(65, 1, &ok).unwrap_err(), WhtError::Variables { variables: 65, most: 64 });
     assert_eq!(Plan::new(5, 0, &ok).unwrap_err(), WhtError::Sparsity { sparsity: 0, variables: 5 });
     assert_eq!(Plan::new(5, 33, &ok).unwrap_err(), WhtError::Sparsity { sparsity: 33, variables: 5 });
     for std in [0.0, -1.0, f64::NAN, f64::INFINITY] {
@@ -13,16 +17,33 @@ fn bad_arguments_name_themselves() {
         assert!(matches!(Plan::new(10, 3, &options), Err(WhtError::OptionOutOfRange { option: "noise", .. })));
     }
     let unknown = Options { noise: Noise::Unknown, decoder: Decoder::Spright, ..Options::default() };
-    assert!(matches!(Plan::new(10, 3, &unknown), Err(WhtError::OptionOutOfRange { option: "noise", .. })));
+    assert!(matches!(Plan::new(10, 3, &unknown), Err(WhtError::DecoderNeeds { .. })));
     for noise in [Noise::Unknown, Noise::Std(1.0)] {
         let exact = Options { noise, decoder: Decoder::SignBits, ..Options::default() };
-        assert!(matches!(Plan::new(10, 3, &exact), Err(WhtError::OptionOutOfRange { option: "noise", .. })));
+        assert!(matches!(Plan::new(10, 3, &exact), Err(WhtError::DecoderNeeds { .. })));
     }
     let huge = Options { decoder: Decoder::Dense, ..Options::default() };
     assert!(matches!(Plan::new(60, 3, &huge), Err(WhtError::TooLarge { .. })));
     assert_eq!(dense::spectrum(&[1.0; 3]).unwrap_err(), WhtError::LengthNotPowerOfTwo { len: 3 });
     let blind = Options { verification: 0, ..Options::default() };
-    assert!(recover_unknown_sparsity(10, |_| 0.0, &blind, |_| true).is_err());
+    assert!(Recovery::new(10, Sparsity::Unknown { max: 8 }, &blind).is_err());
+    for delta in [0.0, 1.0, f64::NAN] {
+        let options = Options { delta, ..Options::default() };
+        assert!(matches!(Plan::new(10, 3, &options), Err(WhtError::OptionOutOfRange { option: "delta", .. })));
+    }
+    for (support, decoder) in [
+        (Support::MaxDegree(0), Decoder::Auto),
+        (Support::MaxDegree(11), Decoder::Auto),
+        (Support::Hereditary { max_degree: 0 }, Decoder::Auto),
+        (Support::Within(vec![]), Decoder::Auto),
+        (Support::Within(vec![vec![0, 10]]), Decoder::Auto),
+        (Support::Any, Decoder::BchLists),
+    ] {
+        let options = Options { support: support.clone(), decoder, ..Options::default() };
+        assert!(Plan::new(10, 3, &options).is_err(), "{support:?}");
+    }
+    let wide = Options { support: Support::MaxDegree(20), ..Options::default() };
+    assert!(matches!(Plan::new(60, 3, &wide), Err(WhtError::DecoderNeeds { decoder: Decoder::BchLists, .. })));
 }
 
 #[test]
@@ -52,7 +73,7 @@ fn the_zero_and_the_constant_function_are_recovered() {
 
 #[test]
 fn every_size_up_to_the_largest_is_planned() {
-    for n in 1..=63 {
+    for n in 1..=64 {
         for noise in [Noise::None, Noise::Std(0.1), Noise::Unknown] {
             let x = |m: u64| if m & 1 == 0 { 1.0 } else { -1.0 };
             let found = recover(n, 1, x, &Options { noise, ..Options::default() }).unwrap();
@@ -86,13 +107,13 @@ fn noise_alone_is_not_called_verified() {
             let mut rng = samplewise_linalg::random::Streams::new(seed).stream(0);
             let options = Options { seed, noise: Noise::Unknown, verification, ..Options::default() };
             let found = recover(n, 30, |_| samplewise_linalg::random::normal(&mut rng), &options).unwrap();
-            assert_ne!(found.status, Status::Verified, "n {n} seed {seed}: {:?}", found.report);
+            assert!(!found.status.is_verified(), "n {n} seed {seed}: {:?}", found.report);
         }
     }
     // All coefficients equal, so that the median calls them noise.
     let spike =
         recover(4, 16, |m| if m == 0 { 16.0 } else { 0.0 }, &Options { noise: Noise::Unknown, ..Options::default() });
-    assert_ne!(spike.unwrap().status, Status::Verified);
+    assert!(!spike.unwrap().status.is_verified());
 }
 
 /// A plan for fewer coefficients than there are, small enough to be dense, still finds all of them.
@@ -129,22 +150,36 @@ fn a_generous_sparsity_adds_no_noise() {
 #[test]
 fn unknown_sparsity_keeps_what_was_asked() {
     let dense_function = |m: u64| ((m.wrapping_mul(2_654_435_761)) % 251) as f64;
-    let options = Options::default();
-    assert_eq!(recover_unknown_sparsity(20, dense_function, &options, |_| false).unwrap_err(), WhtError::Stopped);
-    let mut asked = 0;
-    let budget = Options { samples: Some(5_000), ..Options::default() };
-    let found = recover_unknown_sparsity(
-        30,
-        |m| {
-            asked += 1;
+    let unknown = Sparsity::Unknown { max: 10_000 };
+    let mut stop = FromFn(|_| ControlFlow::Break(()));
+    let stopped = recover_observed(20, unknown, dense_function, &Options::default(), &mut stop);
+    assert_eq!(stopped.unwrap_err(), WhtError::Stopped);
+    for noise in [Noise::None, Noise::Unknown, Noise::Std(1.0)] {
+        let mut asked = std::collections::HashSet::new();
+        let budget = Options { samples: Some(3_000), noise, ..Options::default() };
+        let sample = |m| {
+            assert!(asked.insert(m), "asked twice");
             dense_function(m)
-        },
-        &budget,
-        |_| true,
-    )
-    .unwrap();
-    assert!(asked <= 5_000 + 64 && found.report.samples == asked, "{asked}");
-    assert!(matches!(found.status, Status::Stalled { .. }));
+        };
+        let found = recover(30, unknown, sample, &budget).unwrap();
+        assert!(asked.len() <= 3_000 && found.report.samples == asked.len(), "{}", asked.len());
+        assert_eq!(found.status, Status::BudgetSpent);
+    }
+}
+
+/// Answers that are refused leave an adaptive recovery as it was.
+#[test]
+fn a_recovery_survives_bad_answers() {
+    let mut recovery = Recovery::new(20, Sparsity::Unknown { max: 100 }, &Options::default()).unwrap();
+    let asked = recovery.queries().to_vec();
+    let mut answers = vec![1.0; asked.len()];
+    assert!(matches!(recovery.tell(&answers[1..], &mut ()), Err(WhtError::AnswersMismatch { .. })));
+    answers[2] = f64::INFINITY;
+    assert!(matches!(recovery.tell(&answers, &mut ()), Err(WhtError::AnswerNotFinite { position: 2, .. })));
+    assert_eq!(recovery.queries(), asked);
+    answers[2] = 1.0;
+    recovery.tell(&answers, &mut ()).unwrap();
+    assert!(recovery.queries().is_empty() && recovery.spectrum().unwrap().status.is_verified());
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! Questions to a program: lines to its standard input, numbers from its standard output.
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use samplewise_wht::{Bits, Options, Plan, Recovery, Sparsity, Spectrum};
+use serde_json::{Value, json};
+
+use super::show::digits;
+use crate::session::{Failure, Session, bad};
+
+pub struct Program<'a> {
+    command: &'a [String],
+    variables: usize,
+    /// Starts in a row that may end without an answer.
+    patience: usize,
+    log: Option<(std::fs::File, &'a Path)>,
+    known: HashMap<String, f64>,
+    from_log: usize,
+    starts: usize,
+    session: &'a Session,
+}
+
+impl<'a> Program<'a> {
+    /// Opens the log and takes what it holds; a line that was cut off by a crash at the end of the file is dropped.
+    pub fn new(
+        command: &'a [String],
+        variables: usize,
+        patience: usize,
+        log: Option<&'a Path>,
+        session: &'a Session,
+    ) -> Result<Self, Failure> {
+        let mut known = HashMap::new();
+        let mut file = None;
+        if let Some(path) = log {
+            let fail = |e: std::io::Error| bad(format!("{}: {e}", path.display()));
+            let text = match std::fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+                Err(e) => return Err(fail(e)),
+            };
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            for (at, line) in text[..whole].lines().enumerate() {
+                let wrong = || bad(format!("{}:{}: {line:?} is not a query and its answer", path.display(), at + 1));
+                let (query, value) = line.split_once(' ').ok_or_else(wrong)?;
+                let value: f64 = value.trim().parse().map_err(|_| wrong())?;
+                if query.len() != variables || query.bytes().any(|b| b != b'0' && b != b'1') || !value.is_finite() {
+                    return Err(wrong());
+                }
+                known.insert(query.to_owned(), value);
+            }
+            let opened =
+                std::fs::OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(fail)?;
+            opened.set_len(whole as u64).map_err(fail)?;
+            let mut opened = opened;
+            std::io::Seek::seek(&mut opened, std::io::SeekFrom::End(0)).map_err(fail)?;
+            file = Some((opened, path));
+        }
+        let from_log = known.len();
+        Ok(Self { command, variables, patience, log: file, known, from_log, starts: 0, session })
+    }
+
+    pub fn report(&self) -> Value {
+        json!({"asked": self.known.len() - self.from_log, "from_log": self.from_log, "starts": self.starts})
+    }
+
+    /// Answers to all queries, in their order. Answers that came before the program died are kept, and it is started
+    /// again for the others.
+    pub fn ask<I: Bits>(&mut self, queries: &[I]) -> Result<Vec<f64>, Failure> {
+        let lines: Vec<String> = queries.iter().map(|&q| digits(q, self.variables)).collect();
+        let mut idle = 0;
+        loop {
+            let open: Vec<&str> = lines.iter().map(String::as_str).filter(|l| !self.known.contains_key(*l)).collect();
+            if open.is_empty() {
+                return Ok(lines.iter().map(|l| self.known[l.as_str()]).collect());
+            }
+            let before = self.known.len();
+            let ended = self.run(&open)?;
+            let given = self.known.len() - before;
+            if given >= open.len() {
+                continue;
+            }
+            idle = if given == 0 { idle + 1 } else { 0 };
+            let name = &self.command[0];
+            if idle > self.patience || self.session.interrupted() {
+                let kept = self.known.len();
+                let saved =
+                    self.log.as_ref().map_or(String::new(), |l| format!("; {kept} answers are in {}", l.1.display()));
+                let why = if self.session.interrupted() { "interrupted".to_owned() } else { ended };
+                return Err(bad(format!("{name}: gave {given} answers to {} queries and {why}{saved}", open.len())));
+            }
+            eprintln!(
+                "samplewise wht: warning: {name} {ended} with {} queries open; starting it again",
+                open.len() - given
+            );
+        }
+    }
+
+    /// Starts the program once. Queries are written from a thread of their own, so that neither pipe can fill and block.
+    fn run(&mut self, open: &[&str]) -> Result<String, Failure> {
+        let name = &self.command[0];
+        let fail = |e: std::io::Error| bad(format!("{name}: {e}"));
+        let mut child = Command::new(name)
+            .args(&self.command[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(fail)?;
+        self.starts += 1;
+        let mut stdin = child.stdin.take().expect("piped");
+        let stdout = child.stdout.take().expect("piped");
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut buffer = std::io::BufWriter::new(&mut stdin);
+                // A program that stops reading is reported by its missing answers.
+                let _ = open.iter().try_for_each(|q| writeln!(buffer, "{q}"));
+                let _ = buffer.flush();
+            });
+            let mut outcome = Ok(());
+            for (i, (line, query)) in BufReader::new(stdout).lines().zip(open).enumerate() {
+                let value = line.map_err(fail).and_then(|line| match line.trim().parse::<f64>() {
+                    Ok(v) if v.is_finite() => Ok(v),
+                    _ => Err(bad(format!("{name}: answer {} to {query}: {line:?} is not a finite number", i + 1))),
+                });
+                let noted = value.and_then(|v| {
+                    self.known.insert((*query).to_owned(), v);
+                    match &mut self.log {
+                        Some((file, path)) => {
+                            writeln!(file, "{query} {v}").map_err(|e| bad(format!("{}: {e}", path.display())))
+                        }
+                        None => Ok(()),
+                    }
+                });
+                if noted.is_err() || self.session.interrupted() {
+                    outcome = noted;
+                    // Otherwise the writer would wait for a program that no longer reads.
+                    let _ = child.kill();
+                    break;
+                }
+            }
+            if outcome.is_err() {
+                let _ = child.wait();
+            }
+            outcome
+        });
+        outcome?;
+        // It has answered everything, or closed its output: nothing more is expected of it.
+        let status = child.wait().map_err(fail)?;
+        Ok(format!("ended with {status}"))
+    }
+}
+
+/// Asks what a recovery wants to know until it is satisfied.
+pub fn recover<I: Bits>(
+    variables: usize,
+    sparsity: Sparsity,
+    options: &Options,
+    program: &mut Program<'_>,
+    session: &Session,
+) -> Result<Spectrum<I>, Failure> {
+    if let Sparsity::Known(_) = sparsity {
+        let plan = Plan::<I>::for_bits(variables, sparsity, options).map_err(bad)?;
+        let values = session.stage("query", || program.ask(plan.queries()))?;
+        return session.stage("compute", || plan.decode_observed(&values, &mut &*session).map_err(bad));
+    }
+    let mut recovery = Recovery::<I>::for_bits(variables, sparsity, options).map_err(bad)?;
+    while !recovery.queries().is_empty() && !session.interrupted() {
+        let values = session.stage("query", || program.ask(recovery.queries()));
+        match values {
+            Ok(values) => session.stage("compute", || recovery.tell(&values, &mut &*session).map_err(bad))?,
+            // The answer of the stage before is worth more than nothing.
+            Err(_) if session.interrupted() && recovery.spectrum().is_some() => break,
+            Err(e) => return Err(e),
+        }
+    }
+    recovery.into_spectrum().ok_or_else(|| bad("interrupted"))
+}

@@ -1,0 +1,105 @@
+//! A spectrum for people and for programs.
+use samplewise_wht::{Bits, Spectrum, Status};
+use serde_json::{Value, json};
+
+use super::Derived;
+use crate::session::{Answer, Failure, bad};
+
+/// An index or a query as `n` characters. Text has the most significant variable first: variable 0 of the text is bit
+/// `n − 1`.
+pub fn digits<I: Bits>(k: I, n: usize) -> String {
+    (0..n).rev().map(|i| if k.bit(i) { '1' } else { '0' }).collect()
+}
+
+/// Variables of the text, ascending.
+fn set<I: Bits>(k: I, n: usize) -> Vec<usize> {
+    let mut out: Vec<usize> = k.positions().into_iter().map(|i| n - 1 - i).collect();
+    out.reverse();
+    out
+}
+
+/// Coefficients printed to people.
+const SHOWN: usize = 20;
+
+pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) -> Result<Answer, Failure> {
+    let n = s.variables;
+    let coefficients: Vec<_> = s
+        .top(s.coefficients.len())
+        .iter()
+        .map(|c| json!({"index": digits(c.index, n), "set": set(c.index, n), "value": c.value, "std_error": c.std_error}))
+        .collect();
+    let r = &s.report;
+    let complete = !matches!(s.status, Status::Stalled { .. } | Status::BudgetSpent);
+    let (status, r2_at_least, delta) = match s.status {
+        Status::Exact { delta } => ("exact", None, Some(delta)),
+        Status::Verified { r2_at_least, delta, .. } => ("verified", Some(r2_at_least), Some(delta)),
+        Status::Stalled { .. } => ("stalled", None, None),
+        Status::BudgetSpent => ("budget_spent", None, None),
+        Status::Unverified => ("unverified", None, None),
+    };
+    let asked = if n < 64 { format!("2^{n} = {}", 1_u64 << n) } else { format!("2^{n}") };
+    let mut table = format!("{} coefficients from {} samples of {asked}\n", s.coefficients.len(), r.samples);
+    for c in s.top(SHOWN) {
+        let variables = set(c.index, n).iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+        let error = c.std_error.map_or(String::new(), |e| format!(" +- {e:.6}"));
+        table += &format!("{:+.6}{error}  {{{variables}}}\n", c.value);
+    }
+    if s.coefficients.len() > SHOWN {
+        table += &format!("... and {} smaller\n", s.coefficients.len() - SHOWN);
+    }
+    table += &match s.status {
+        Status::Exact { delta } => format!("exact, up to a probability of {delta:.1e}\n"),
+        Status::Verified { r2_at_least, detection_limit, delta } => format!(
+            "verified: R2 on fresh points at least {r2_at_least:.3}, up to a probability of {delta}; coefficients below \
+             {detection_limit:.3e} may be missing\n"
+        ),
+        Status::Stalled { multi_tons } => {
+            format!("stalled with {multi_tons} bins unexplained: more samples may help\n")
+        }
+        Status::BudgetSpent => "the samples were spent before fresh ones agreed\n".to_owned(),
+        Status::Unverified => "not verified: too few fresh samples\n".to_owned(),
+    };
+    let mut result = json!({
+        "variables": n, "samples": r.samples, "coefficients": coefficients, "complete": complete, "status": status,
+        "verified": {
+            "holdout_samples": r.verification, "residual_std": r.residual_std, "r2": r.r2,
+            "r2_at_least": r2_at_least, "delta": delta,
+        },
+    });
+    if derived.moebius {
+        let moebius = s.to_moebius().map_err(|e| bad(format!("--moebius: {e}")))?;
+        result["moebius"] = moebius.iter().map(|&(k, v)| json!({"set": set(k, n), "value": v})).collect();
+        table += "Moebius coefficients, largest first:\n";
+        let mut largest = moebius;
+        largest.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
+        for (k, v) in largest.iter().take(SHOWN) {
+            let variables = set(*k, n).iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+            table += &format!("{v:+.6}  {{{variables}}}\n");
+        }
+    }
+    if derived.indices {
+        let turned = |mut values: Vec<f64>| {
+            values.reverse();
+            values
+        };
+        let (first, total) = s.sobol();
+        let (shapley, banzhaf) = (turned(s.shapley()), turned(s.banzhaf()));
+        let (first, total) = (turned(first), turned(total));
+        let mut energy = s.energy_by_degree();
+        energy.truncate(1 + energy.iter().rposition(|e| *e > 0.0).unwrap_or(0));
+        table += "variable    Shapley    Banzhaf  Sobol first  Sobol total\n";
+        for i in (0..n).filter(|&i| total[i] > 0.0) {
+            table += &format!("{i:8} {:+10.4} {:+10.4} {:12.4} {:12.4}\n", shapley[i], banzhaf[i], first[i], total[i]);
+        }
+        result["indices"] = json!({
+            "shapley": shapley, "banzhaf": banzhaf, "sobol_first": first, "sobol_total": total,
+            "energy_by_degree": energy,
+        });
+    }
+    let report = json!({
+        "path": r.decoder, "status": format!("{:?}", s.status), "noise_std": r.noise_std,
+        "detection_limit": r.detection_limit, "samples_by_stage": r.stages,
+        "predicted_seconds": r.choice.map(|c| json!({"dense": c.dense_seconds, "sparse": c.sparse_seconds})),
+    });
+    Ok(Answer { parameters, result, report: crate::commands::map(report), table })
+}

@@ -1,0 +1,249 @@
+//! The decoders, behind one trait: from the values of a plan to coefficients.
+use std::sync::{Arc, OnceLock};
+
+use samplewise_linalg::{Observer, fwht};
+
+use crate::bits::Bits;
+use crate::heredity;
+use crate::joint::{self, Setting};
+use crate::lists::{Bch, Exhaustive, Lists, OrderedStatistics};
+use crate::options::{Decoder, Noise, Support};
+use crate::peel::{self, Rule};
+use crate::plan::PlanSpec;
+use crate::sizes;
+use crate::subsample::Group;
+
+/// What a decoder sees. Samples kept for verification are not in it.
+#[derive(Debug)]
+pub struct Observed<'a, I> {
+    /// The plan.
+    pub spec: &'a PlanSpec,
+    /// Its groups; none for the dense transform and for random points.
+    pub groups: &'a [Group<I>],
+    /// The bins of each group, as [`Group::observe`] makes them.
+    pub bins: Vec<Vec<f64>>,
+    /// The points asked, each once, and the values there.
+    pub points: &'a [I],
+    /// Values `x[m]`.
+    pub values: &'a [f64],
+    /// Largest magnitude of a value.
+    pub largest: f64,
+}
+
+/// What a decoder found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<I> {
+    /// `(index, value)`, index ascending.
+    pub coefficients: Vec<(I, f64)>,
+    /// Bins left unexplained, where the decoder knows.
+    pub multi_tons: usize,
+    /// Standard deviation of the noise as the decoder saw it.
+    pub noise_std: f64,
+    /// Ridge of its fit, in samples; the last least squares keep it. `None` when the values are final.
+    pub ridge: Option<f64>,
+}
+
+/// A way from observations to coefficients. [`crate::Plan::decode_with`] takes any.
+///
+/// ```
+/// use samplewise_wht::decoder::{Decode, Found, Observed};
+/// use samplewise_wht::{Options, Plan};
+/// /// The best constant.
+/// struct Constant;
+/// impl Decode<u64> for Constant {
+///     fn name(&self) -> &'static str { "constant" }
+///     fn decode(&self, seen: Observed<'_, u64>, _: &mut dyn samplewise_linalg::Observer) -> Found<u64> {
+///         let mean = seen.values.iter().sum::<f64>() / seen.values.len() as f64;
+///         Found { coefficients: vec![(0, mean)], multi_tons: 0, noise_std: 0.0, ridge: None }
+///     }
+/// }
+/// let plan = Plan::new(12, 2, &Options::default())?;
+/// let found = plan.decode_with(&vec![4.0; plan.queries().len()], &Constant, &mut ())?;
+/// assert!(found.status.is_verified());
+/// # Ok::<(), samplewise_wht::WhtError>(())
+/// ```
+pub trait Decode<I: Bits>: Sync {
+    /// Name for the report.
+    fn name(&self) -> &'static str;
+
+    /// Decodes. When the observer stops it, it returns the best it has.
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I>;
+}
+
+/// Peeling without noise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignBits;
+
+/// The paper's decoder with noise of known size.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spright;
+
+/// Joint list peeling with lists from ordered statistics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JointList;
+
+/// Joint list peeling with lists from all candidates; their table is made once.
+#[derive(Clone, Debug, Default)]
+pub struct ExhaustiveLists<I>(Arc<OnceLock<Exhaustive<I>>>);
+
+/// Joint list peeling with lists from BCH syndromes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BchLists;
+
+/// Heredity pursuit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heredity;
+
+/// The dense transform.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dense;
+
+impl<I: Bits> Decode<I> for SignBits {
+    fn name(&self) -> &'static str {
+        "sign bits"
+    }
+
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+        let rule = Rule::SignBits { tolerance: 1e-9 * seen.largest };
+        peeled(seen, rule, 0.0, observer)
+    }
+}
+
+impl<I: Bits> Decode<I> for Spright {
+    fn name(&self) -> &'static str {
+        "spright (paired random offsets)"
+    }
+
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+        let std = if let Noise::Std(s) = seen.spec.noise { s } else { 0.0 };
+        peeled(seen, Rule::Paired { variance: std * std }, std, observer)
+    }
+}
+
+fn peeled<I: Bits>(seen: Observed<'_, I>, rule: Rule, noise_std: f64, observer: &mut dyn Observer) -> Found<I> {
+    let n = seen.spec.variables;
+    let free = |c: usize| n - seen.groups[c].bits;
+    let peeled = peel::peel(seen.groups, seen.bins, free, rule, observer);
+    let ridge = (noise_std > 0.0).then_some(0.0);
+    let coefficients = peeled.coefficients.into_iter().collect();
+    Found { coefficients, multi_tons: peeled.multi_tons, noise_std, ridge }
+}
+
+impl<I: Bits> Decode<I> for JointList {
+    fn name(&self) -> &'static str {
+        "joint lists (ordered statistics)"
+    }
+
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+        let lists = OrderedStatistics::new(seen.groups, seen.spec.variables);
+        listed(seen, &lists, observer)
+    }
+}
+
+impl<I: Bits> Decode<I> for ExhaustiveLists<I> {
+    fn name(&self) -> &'static str {
+        "joint lists (exhaustive)"
+    }
+
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+        let lists = self.0.get_or_init(|| match &seen.spec.support {
+            Support::Within(sets) => {
+                let sets: Vec<I> = sets.iter().map(|s| I::from_positions(s.iter().copied())).collect();
+                Exhaustive::of_sets(seen.groups, &sets)
+            }
+            Support::MaxDegree(t) | Support::Hereditary { max_degree: t } => {
+                Exhaustive::up_to_degree(seen.groups, seen.spec.variables, *t)
+            }
+            Support::Any => Exhaustive::up_to_degree(seen.groups, seen.spec.variables, seen.spec.variables),
+        });
+        listed(seen, lists, observer)
+    }
+}
+
+impl<I: Bits> Decode<I> for BchLists {
+    fn name(&self) -> &'static str {
+        "joint lists (BCH)"
+    }
+
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+        let lists = Bch::new(seen.groups, seen.spec.variables, seen.spec.degree());
+        listed(seen, &lists, observer)
+    }
+}
+
+fn listed<I: Bits>(seen: Observed<'_, I>, lists: &dyn Lists<I>, observer: &mut dyn Observer) -> Found<I> {
+    let spec = seen.spec;
+    let candidates = sizes::candidates(spec.variables, &spec.support);
+    let ln_candidates = if candidates == u128::MAX {
+        spec.variables as f64 * std::f64::consts::LN_2
+    } else {
+        (candidates.max(2) as f64).ln()
+    };
+    let setting = Setting {
+        ln_candidates,
+        sparsity: spec.sparsity_known.then_some(spec.sparsity),
+        variance: if let Noise::Std(s) = spec.noise { Some(s * s) } else { None },
+        rounding: 1e-12 * seen.largest,
+    };
+    let d = joint::decode(seen.groups, seen.bins, lists, setting, observer);
+    Found { coefficients: d.coefficients, multi_tons: 0, noise_std: d.variance.sqrt(), ridge: Some(0.0) }
+}
+
+impl<I: Bits> Decode<I> for Heredity {
+    fn name(&self) -> &'static str {
+        "heredity pursuit"
+    }
+
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+        let setting = heredity::Setting {
+            variables: seen.spec.variables,
+            max_degree: seen.spec.degree(),
+            most: if seen.spec.sparsity_known { seen.spec.sparsity } else { usize::MAX },
+            rounding: 1e-12 * seen.largest,
+        };
+        let d = heredity::pursue(seen.points, seen.values, setting, observer);
+        let ridge = d.ridge * seen.points.len() as f64 * heredity::RIDGE_KEPT;
+        Found { coefficients: d.coefficients, multi_tons: 0, noise_std: d.variance.sqrt(), ridge: Some(ridge) }
+    }
+}
+
+impl<I: Bits> Decode<I> for Dense {
+    fn name(&self) -> &'static str {
+        "dense"
+    }
+
+    /// All values are there: transform, and keep what stands above the noise (or above rounding).
+    fn decode(&self, seen: Observed<'_, I>, _: &mut dyn Observer) -> Found<I> {
+        let mut x = seen.values.to_vec();
+        fwht::fwht_in_place(&mut x);
+        let count = x.len() as f64;
+        x.iter_mut().for_each(|v| *v /= count);
+        let largest = x.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let std = match seen.spec.noise {
+            Noise::None => 0.0,
+            Noise::Std(s) => s,
+            Noise::Unknown => {
+                // Most coefficients are noise: their median magnitude is 0.6745 standard deviations.
+                let mut all: Vec<f64> = x.iter().map(|v| v.abs()).collect();
+                let middle = (all.len() - 1) / 2;
+                *all.select_nth_unstable_by(middle, f64::total_cmp).1 / 0.6745 * count.sqrt()
+            }
+        };
+        let floor = (1e-12 * largest).max(std / count.sqrt() * ((2.0 * count.ln()).sqrt() + 1.0));
+        let found = x.iter().enumerate().filter(|(_, v)| v.abs() > floor).map(|(k, &v)| (I::from_low(k as u64), v));
+        Found { coefficients: found.collect(), multi_tons: 0, noise_std: std, ridge: None }
+    }
+}
+
+/// The decoder of a plan.
+pub(crate) fn of<I: Bits>(spec: &PlanSpec) -> Box<dyn Decode<I> + Send> {
+    match spec.decoder {
+        Decoder::Dense => Box::new(Dense),
+        Decoder::SignBits | Decoder::Auto => Box::new(SignBits),
+        Decoder::Spright => Box::new(Spright),
+        Decoder::JointList => Box::new(JointList),
+        Decoder::ExhaustiveLists => Box::new(ExhaustiveLists::default()),
+        Decoder::BchLists => Box::new(BchLists),
+        Decoder::Heredity => Box::new(Heredity),
+    }
+}

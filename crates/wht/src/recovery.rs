@@ -1,0 +1,343 @@
+//! Adaptive recovery: ask a little, decode, ask more where it stalled, stop when fresh samples agree (row WHT-10).
+//!
+//! The stages are nested: the samples of one are samples of every later one, so that stopping late costs no more than having
+//! known when to stop. Without noise the groups double their bins one after the other. With noise `(b, P)` runs through
+//! `P = A, A + 4, …, 2A − 4` for each number of bin bits, and `(b, 2A)` is `(b + 1, A)`. Random points just become more.
+//!
+//! It stops when the answer is verified, every coefficient stands clear of the noise, and (with noise) the same support
+//! came out twice in a row: fresh samples alone cannot see one missed coefficient among many.
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+use samplewise_linalg::Observer;
+
+use crate::bits::Bits;
+use crate::options::{Decoder, Noise, Options, Sparsity};
+use crate::plan::{self, Plan, PlanSpec};
+use crate::spectrum::{Spectrum, Status};
+use crate::{WhtError, lists, sizes};
+
+/// An adaptive recovery under way: ask [`Recovery::queries`], [`Recovery::tell`] the answers, until there are no more
+/// queries.
+///
+/// ```
+/// use samplewise_wht::{Noise, Options, Recovery, Sparsity};
+/// let x = |m: u64| { let s = |k: u64| if (m & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+///     1.0 + 2.0 * s(0b110) + 0.5 * s(1 << 29) };
+/// let mut recovery = Recovery::new(30, Sparsity::Unknown { max: 1_000 }, &Options::default())?;
+/// while !recovery.queries().is_empty() {
+///     let answers: Vec<f64> = recovery.queries().iter().map(|&m| x(m)).collect();
+///     recovery.tell(&answers, &mut ())?;
+/// }
+/// let found = recovery.into_spectrum().expect("at least one stage was told");
+/// assert_eq!(found.coefficients.len(), 3);
+/// assert!(found.report.samples < 700);
+/// # Ok::<(), samplewise_wht::WhtError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Recovery<I: Bits = u64> {
+    base: PlanSpec,
+    samples: Option<usize>,
+    /// Shapes still to come, next first.
+    shapes: Vec<Shape>,
+    plan: Plan<I>,
+    known: HashMap<I, f64, FixedState>,
+    pending: Vec<I>,
+    told: usize,
+    stages: Vec<usize>,
+    best: Option<Spectrum<I>>,
+    previous: Option<Vec<I>>,
+}
+
+/// Bins and offsets of the groups, or random points.
+#[derive(Clone, Debug, PartialEq)]
+struct Shape {
+    bits: Vec<usize>,
+    offsets: Vec<usize>,
+    points: usize,
+}
+
+/// Offsets added from stage to stage.
+const STEP: usize = 4;
+/// Where a coefficient is clear of the noise: `|X| √M / σ`. *Taken* from the design's measurements.
+const CLEAR: f64 = 8.7;
+/// Random points grow by this factor.
+const GROWTH: f64 = 1.3;
+
+impl Recovery {
+    /// Plans the first stage of a recovery of a function of `variables ≤ 64` variables.
+    ///
+    /// # Errors
+    /// As [`Plan::new`]; [`WhtError::OptionOutOfRange`] when fewer than 8 fresh samples could tell when to stop.
+    pub fn new(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
+        Self::for_bits(variables, sparsity, options)
+    }
+}
+
+impl<I: Bits> Recovery<I> {
+    /// [`Recovery::new`] for an index type of any width.
+    ///
+    /// # Errors
+    /// As [`Recovery::new`].
+    pub fn for_bits(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
+        if options.verification < 8 {
+            return Err(WhtError::OptionOutOfRange {
+                option: "verification",
+                value: options.verification as f64,
+                allowed: "at least 8 in an adaptive recovery",
+            });
+        }
+        let base = plan::resolve::<I>(variables, sparsity.into(), options)?;
+        let mut shapes = shapes::<I>(&base);
+        shapes.reverse();
+        let first = shapes.pop();
+        let mut out = Self {
+            plan: Plan::for_bits_from_spec(stage_spec(&base, first))?,
+            base,
+            samples: options.samples,
+            shapes,
+            known: HashMap::default(),
+            pending: Vec::new(),
+            told: 0,
+            stages: Vec::new(),
+            best: None,
+            previous: None,
+        };
+        out.pending = out.plan.queries().to_vec();
+        Ok(out)
+    }
+
+    /// What to ask now, each point once in the whole recovery; empty when it is finished.
+    pub fn queries(&self) -> &[I] {
+        &self.pending
+    }
+
+    /// Takes the answers to [`Recovery::queries`], decodes, and plans the next stage if there is a need.
+    ///
+    /// # Errors
+    /// [`WhtError::AnswersMismatch`], [`WhtError::AnswerNotFinite`]; the recovery is then as it was.
+    pub fn tell(&mut self, answers: &[f64], observer: &mut dyn Observer) -> Result<(), WhtError> {
+        if answers.len() != self.pending.len() {
+            return Err(WhtError::AnswersMismatch { asked: self.pending.len(), given: answers.len() });
+        }
+        plan::check_finite(answers)?;
+        self.known.extend(std::mem::take(&mut self.pending).into_iter().zip(answers.iter().copied()));
+        self.told = self.known.len();
+        self.stages.push(self.told);
+        let values: Vec<f64> = self.plan.queries().iter().map(|m| self.known[m]).collect();
+        let mut spectrum = self.plan.decode_observed(&values, observer)?;
+        spectrum.report.samples = self.told;
+        spectrum.report.stages.clone_from(&self.stages);
+        let support: Vec<I> = spectrum.coefficients.iter().map(|c| c.index).collect();
+        let done = self.plan.spec().decoder == Decoder::Dense || self.satisfied(&spectrum, &support);
+        self.previous = Some(support);
+        self.best = Some(spectrum);
+        if !done {
+            self.plan_next();
+        }
+        Ok(())
+    }
+
+    /// The answer so far; `None` before the first answers.
+    pub fn spectrum(&self) -> Option<&Spectrum<I>> {
+        self.best.as_ref()
+    }
+
+    /// The answer.
+    pub fn into_spectrum(self) -> Option<Spectrum<I>> {
+        self.best
+    }
+
+    /// Values told so far.
+    pub fn samples(&self) -> usize {
+        self.told
+    }
+
+    fn satisfied(&self, spectrum: &Spectrum<I>, support: &[I]) -> bool {
+        if !spectrum.status.is_verified() {
+            return false;
+        }
+        if self.base.noise == Noise::None {
+            return true;
+        }
+        if self.previous.as_deref() != Some(support) {
+            return false;
+        }
+        let mut sizes: Vec<f64> = spectrum.coefficients.iter().map(|c| c.value.abs()).collect();
+        if sizes.is_empty() {
+            return self.base.noise != Noise::Unknown;
+        }
+        let used = (self.plan.queries().len() - self.plan.verification()) as f64;
+        let middle = sizes.len() / 2;
+        let median = *sizes.select_nth_unstable_by(middle, f64::total_cmp).1;
+        let clear = median * used.sqrt() >= CLEAR * spectrum.report.noise_std;
+        // With unknown noise a fit of an eighth of the samples proves nothing: noise would be fitted as well.
+        clear && (self.base.noise != Noise::Unknown || 8.0 * support.len() as f64 <= used)
+    }
+
+    /// The next stage that asks anything new; none when the budget or the schedule ends.
+    fn plan_next(&mut self) {
+        loop {
+            let shape = self.shapes.pop();
+            let last = shape.is_none();
+            // The schedule ends in the dense transform where there is one.
+            let dense_fits = self.base.variables < 28 && self.plan.spec().decoder != Decoder::Dense;
+            if last && !dense_fits {
+                return self.end();
+            }
+            let Ok(plan) = Plan::for_bits_from_spec(stage_spec(&self.base, shape)) else { return self.end() };
+            let pending: Vec<I> = plan.queries().iter().copied().filter(|m| !self.known.contains_key(m)).collect();
+            if self.samples.is_some_and(|most| self.told + pending.len() > most) {
+                return self.end();
+            }
+            self.plan = plan;
+            self.pending = pending;
+            if !self.pending.is_empty() {
+                return;
+            }
+            if last {
+                return self.end();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(best) = &mut self.best
+            && !best.status.is_verified()
+        {
+            best.status = Status::BudgetSpent;
+        }
+    }
+}
+
+/// The plan of a stage; the dense transform when there is no shape or the shape would ask for everything.
+fn stage_spec(base: &PlanSpec, shape: Option<Shape>) -> PlanSpec {
+    let mut spec = base.clone();
+    let Some(shape) = shape else {
+        plan::into_dense(&mut spec);
+        return spec;
+    };
+    if matches!(spec.decoder, Decoder::JointList | Decoder::ExhaustiveLists) {
+        spec.anchors = anchors(base);
+    }
+    (spec.group_bits, spec.group_offsets, spec.points) = (shape.bits, shape.offsets, shape.points);
+    let asked = sizes::asked(&spec.group_bits, &spec.group_offsets) + spec.points as u128;
+    if spec.variables < 28 && asked >= sizes::points(spec.variables) {
+        plan::into_dense(&mut spec);
+    }
+    spec
+}
+
+/// Anchors of nested offsets: enough to determine a candidate at the first stage, where one word of partners allows it.
+fn anchors(base: &PlanSpec) -> usize {
+    let exhaustive = base.decoder == Decoder::ExhaustiveLists;
+    let least = sizes::least_offsets(base.variables, FIRST_BITS, exhaustive);
+    (least.next_multiple_of(STEP)).clamp(32, sizes::most_offsets(exhaustive) / 2)
+}
+
+const FIRST_BITS: usize = 3;
+
+/// All stages, first to last.
+fn shapes<I: Bits>(base: &PlanSpec) -> Vec<Shape> {
+    let (n, k) = (base.variables, base.sparsity);
+    let known = base.sparsity_known;
+    let from_pair = |(bits, offsets): sizes::Groups| Shape { bits, offsets, points: 0 };
+    // Bins beyond what the largest sparsity needs, twice over, would not help.
+    let most_bits = |factor: usize| (usize::BITS - (factor * k).leading_zeros()) as usize + 1;
+    match base.decoder {
+        Decoder::Dense | Decoder::Auto => Vec::new(),
+        Decoder::SignBits => {
+            let start = if known { (k / 4).max(1).ilog2() as usize } else { 2 };
+            let largest = n.min(most_bits(1)).min(30);
+            sizes::staircase(start.clamp(1, largest), largest)
+                .map(|bits| from_pair((bits.to_vec(), bits.iter().map(|b| n - b + 1).collect())))
+                .collect()
+        }
+        Decoder::BchLists => {
+            let rank = lists::bch_rank::<I>(n, base.degree()).unwrap_or(2);
+            let start = if known { (k / 8).max(1).ilog2() as usize } else { 2 };
+            let largest = (rank - 1).min(most_bits(1)).min(30);
+            sizes::staircase(start.clamp(1, largest), largest)
+                .map(|bits| from_pair((bits.to_vec(), bits.iter().map(|b| rank - b + 1).collect())))
+                .collect()
+        }
+        Decoder::Spright => {
+            let (bits, offsets) = sizes::spright(n, k, None);
+            let block = n - bits[0] + 1;
+            (1..=4).map(|f| from_pair((bits.clone(), vec![offsets[0] / block * block * f; 3]))).collect()
+        }
+        Decoder::JointList | Decoder::ExhaustiveLists => {
+            let exhaustive = base.decoder == Decoder::ExhaustiveLists;
+            let anchors = anchors(base);
+            let largest = plan::deepest_bins(n, anchors).min(most_bits(4)).min(24);
+            if largest < FIRST_BITS {
+                return Vec::new();
+            }
+            let groups = sizes::joint_count(n, FIRST_BITS, exhaustive);
+            let start = if known { (k / 8).max(1).ilog2() as usize } else { FIRST_BITS };
+            (start.clamp(FIRST_BITS, largest)..=largest)
+                .flat_map(|b| (anchors..2 * anchors).step_by(STEP).map(move |p| (b, p)))
+                .filter(|&(b, p)| p >= sizes::least_offsets(n, b, exhaustive).min(2 * anchors - STEP))
+                .map(|(b, p)| from_pair((vec![b; groups], vec![p; groups])))
+                .collect()
+        }
+        Decoder::Heredity => {
+            let all = sizes::points(n);
+            let mut at = if known { (2 * k + 2 * n).max(64) as f64 } else { (4 * n).max(64) as f64 };
+            let most = (sizes::heredity(n, k, None) as f64) * 8.0;
+            let mut out = Vec::new();
+            while at < most && (at as u128) < all {
+                out.push(Shape { bits: Vec::new(), offsets: Vec::new(), points: at as usize });
+                at *= GROWTH;
+            }
+            out
+        }
+    }
+}
+
+/// Plans, asks `sample` for every query, and decodes; with an unknown sparsity adaptively, see [`Recovery`].
+///
+/// # Errors
+/// As [`Plan::new`] and [`Plan::decode`], or as [`Recovery::new`].
+pub fn recover(
+    variables: usize,
+    sparsity: impl Into<Sparsity>,
+    sample: impl FnMut(u64) -> f64,
+    options: &Options,
+) -> Result<Spectrum, WhtError> {
+    recover_observed(variables, sparsity, sample, options, &mut ())
+}
+
+/// [`recover`] for an index type of any width and under the eyes of an observer.
+///
+/// # Errors
+/// As [`recover`]; [`WhtError::Stopped`] when the observer stops it before anything was decoded.
+pub fn recover_observed<I: Bits>(
+    variables: usize,
+    sparsity: impl Into<Sparsity>,
+    mut sample: impl FnMut(I) -> f64,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Spectrum<I>, WhtError> {
+    let sparsity = sparsity.into();
+    if let Sparsity::Known(_) = sparsity {
+        let plan = Plan::for_bits(variables, sparsity, options)?;
+        let answers: Vec<f64> = plan.queries().iter().map(|&m| sample(m)).collect();
+        return plan.decode_observed(&answers, observer);
+    }
+    let mut recovery = Recovery::for_bits(variables, sparsity, options)?;
+    while !recovery.queries().is_empty() {
+        let step = samplewise_linalg::Progress {
+            stage: "samples",
+            step: recovery.samples(),
+            total: options.samples,
+            value: recovery.spectrum().and_then(|s| s.report.r2),
+        };
+        if observer.step(step).is_break() {
+            return recovery.into_spectrum().ok_or(WhtError::Stopped);
+        }
+        let answers: Vec<f64> = recovery.queries().iter().map(|&m| sample(m)).collect();
+        recovery.tell(&answers, observer)?;
+    }
+    recovery.into_spectrum().ok_or(WhtError::Stopped)
+}

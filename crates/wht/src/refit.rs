@@ -1,0 +1,185 @@
+//! Least squares of a known support on all samples, and the errors that come with it.
+//!
+//! Columns are ±1, so they are kept as bits: their Gram matrix is population counts, and products with a real vector are
+//! sums over byte tables.
+use samplewise_linalg::Matrix;
+use samplewise_linalg::factor::Cholesky;
+
+use crate::bits::Bits;
+
+/// `(−1)^⟨m,k⟩` over the points `m`, one bit each: set where the sign is negative.
+pub(crate) fn column<I: Bits>(points: &[I], k: I) -> Vec<u64> {
+    let pack = |part: &[I]| part.iter().enumerate().fold(0, |w, (i, m)| w | u64::from(m.parity(k)) << i);
+    points.chunks(64).map(pack).collect()
+}
+
+/// Products of many bit columns with one vector.
+pub(crate) struct SignedSums {
+    tables: Vec<[f64; 256]>,
+    total: f64,
+}
+
+impl SignedSums {
+    pub(crate) fn new(values: &[f64]) -> Self {
+        let table = |part: &[f64]| {
+            let mut table = [0.0; 256];
+            for (bit, v) in part.iter().enumerate() {
+                let (known, new) = table.split_at_mut(1 << bit);
+                new.iter_mut().zip(known).for_each(|(n, k)| *n = *k + v);
+            }
+            table
+        };
+        Self { tables: values.chunks(8).map(table).collect(), total: values.iter().sum() }
+    }
+
+    /// `Σ_i ±values[i]`, negative where the bit is set.
+    #[inline]
+    pub(crate) fn product(&self, column: &[u64]) -> f64 {
+        let mut sums = [0.0; 8];
+        for (&word, tables) in column.iter().zip(self.tables.chunks(8)) {
+            for (i, table) in tables.iter().enumerate() {
+                sums[i] += table[(word >> (8 * i) & 255) as usize];
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = sums;
+        self.total - 2.0 * (((a + b) + (c + d)) + ((e + f) + (g + h)))
+    }
+}
+
+/// How standard errors are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Errors {
+    /// From the residual variance and the inverse Gram matrix: right when what is left is noise of one size.
+    #[default]
+    Model,
+    /// From each sample's own residual (HC1): right when the noise depends on the point or the model is incomplete too.
+    Sandwich,
+}
+
+/// A fit of a support.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    /// Coefficients, in the order of the support.
+    pub values: Vec<f64>,
+    /// Their standard errors.
+    pub std_errors: Vec<f64>,
+    /// Residual variance per sample, `RSS/(M − K)`.
+    pub variance: f64,
+}
+
+/// Beyond this the fit costs more than the decode it follows: the Gram matrix alone takes `K²M/128` counts.
+const MAX_WORK: f64 = 4e9;
+
+/// Least squares of `values` on the signs of `support` at `points`, with a ridge on all but the index 0. `None` when there
+/// are not more points than coefficients, the columns are dependent, or the work would be out of proportion.
+pub fn least_squares<I: Bits>(points: &[I], values: &[f64], support: &[I], ridge: f64, errors: Errors) -> Option<Fit> {
+    let (rows, size) = (points.len(), support.len());
+    if rows <= size || size == 0 || (size as f64).powi(2) * rows as f64 > MAX_WORK {
+        return None;
+    }
+    let columns: Vec<Vec<u64>> = support.iter().map(|&k| column(points, k)).collect();
+    let plain = gram(&columns, rows);
+    let mut matrix = plain.clone();
+    for (i, k) in support.iter().enumerate() {
+        if !k.is_zero() {
+            matrix.row_mut(i)[i] += ridge;
+        }
+    }
+    let factor = Cholesky::new(&matrix, 0.0).ok()?;
+    if factor.condition_at_least() > 1e10 {
+        return None;
+    }
+    let sums = SignedSums::new(values);
+    let mut found: Vec<f64> = columns.iter().map(|c| sums.product(c)).collect();
+    factor.solve_in_place(&mut found);
+    let residual = residual(values, &columns, &found);
+    let freedom = (rows - size) as f64;
+    let variance = residual.iter().map(|r| r * r).sum::<f64>() / freedom;
+    let mut inverse = Matrix::zeros(size, size);
+    for i in 0..size {
+        inverse.row_mut(i)[i] = 1.0;
+        factor.solve_in_place(inverse.row_mut(i));
+    }
+    let std_errors = match errors {
+        Errors::Model => (0..size).map(|i| (variance * inverse.row(i)[i]).max(0.0).sqrt()).collect(),
+        Errors::Sandwich => {
+            // Σ_i e_i² (G⁻¹a_i)_k², a row of signs at a time.
+            let mut meat = vec![0.0; size];
+            let mut sum = vec![0.0; size];
+            for (i, e) in residual.iter().enumerate() {
+                sum.fill(0.0);
+                for (j, c) in columns.iter().enumerate() {
+                    let sign = if c[i / 64] >> (i % 64) & 1 == 1 { -1.0 } else { 1.0 };
+                    sum.iter_mut().zip(inverse.row(j)).for_each(|(s, v)| *s += sign * v);
+                }
+                meat.iter_mut().zip(&sum).for_each(|(m, s)| *m += e * e * s * s);
+            }
+            meat.iter().map(|m| (m * rows as f64 / freedom).sqrt()).collect()
+        }
+    };
+    Some(Fit { values: found, std_errors, variance })
+}
+
+fn gram(columns: &[Vec<u64>], rows: usize) -> Matrix {
+    let size = columns.len();
+    let mut out = Matrix::zeros(size, size);
+    for i in 0..size {
+        for j in 0..=i {
+            let differ: u32 = columns[i].iter().zip(&columns[j]).map(|(a, b)| (a ^ b).count_ones()).sum();
+            let value = rows as f64 - 2.0 * f64::from(differ);
+            out.row_mut(i)[j] = value;
+            out.row_mut(j)[i] = value;
+        }
+    }
+    out
+}
+
+/// `values − Σ_k found_k · column_k`.
+fn residual(values: &[f64], columns: &[Vec<u64>], found: &[f64]) -> Vec<f64> {
+    let mut out = values.to_vec();
+    for (column, &v) in columns.iter().zip(found) {
+        for (part, word) in out.chunks_mut(64).zip(column) {
+            for (i, r) in part.iter_mut().enumerate() {
+                *r -= if word >> i & 1 == 1 { -v } else { v };
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samplewise_linalg::random::{Streams, normal};
+
+    /// The fit is the one of the normal equations, and both errors are near the truth for noise of one size.
+    #[test]
+    fn the_fit_is_least_squares() {
+        let mut rng = Streams::new(2).stream(0);
+        let points: Vec<u64> = (0..500).map(|_| u64::random(16, &mut rng)).collect();
+        let truth = [(0_u64, 3.0), (5, -1.0), (77, 0.5), (40_000, 2.0)];
+        let values: Vec<f64> =
+            points.iter().map(|&m| crate::dense::evaluate(&truth, m) + 0.3 * normal(&mut rng)).collect();
+        let support: Vec<u64> = truth.iter().map(|t| t.0).collect();
+        for errors in [Errors::Model, Errors::Sandwich] {
+            let fit = least_squares(&points, &values, &support, 0.0, errors).unwrap();
+            for (k, v) in support.iter().zip(&fit.values) {
+                let left: f64 = points
+                    .iter()
+                    .zip(&values)
+                    .map(|(&m, x)| {
+                        let all: Vec<(u64, f64)> = support.iter().copied().zip(fit.values.iter().copied()).collect();
+                        (x - crate::dense::evaluate(&all, m)) * if m.parity(*k) { -1.0 } else { 1.0 }
+                    })
+                    .sum();
+                assert!(left.abs() < 1e-9, "{v}: the residual is orthogonal to its column");
+            }
+            assert!((fit.variance.sqrt() - 0.3).abs() < 0.03);
+            let expected = 0.3 / 500_f64.sqrt();
+            assert!(fit.std_errors.iter().all(|s| (s / expected - 1.0).abs() < 0.15), "{:?}", fit.std_errors);
+        }
+        assert_eq!(least_squares(&points[..3], &values[..3], &support, 0.0, Errors::Model), None);
+        assert_eq!(least_squares(&points, &values, &[5, 5], 0.0, Errors::Model), None);
+    }
+}
