@@ -17,12 +17,15 @@ from collections.abc import Callable
 from common import CLI, Failure, Session, call, git_state, save, say, table
 from hamming import run_hamming
 from linalg import run_linalg
-from wht import run_wht
+from wht import run_spex, run_wht
+from wht_curves import run_curves
 
 # None: nobody has written the comparison yet.
 CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "completion": ("low-rank completion", None),
-    "wht": ("sparse Walsh-Hadamard transform: sparse-transform", run_wht),
+    "wht": ("sparse Walsh-Hadamard transform: sparse-transform, SparseFHT", run_wht),
+    "wht-spex": ("boosted trees explained by a sparse transform: SPEX of shapiq", run_spex),
+    "wht-curves": ("success against samples in noise: sparse-transform", run_curves),
     "hamming": ("all Hamming distances: C loops", run_hamming),
     "sensitivity": ("row sensitivities and coresets", None),
     "lasso": ("lasso and elastic net", None),

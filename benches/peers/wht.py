@@ -1,4 +1,4 @@
-"""`samplewise wht` beside sparse-transform."""
+"""`samplewise wht` beside sparse-transform and SparseFHT, and beside SPEX on games made of boosted trees."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import json
 import math
 import random
 import statistics
+import tempfile
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from operator import add, sub
 from pathlib import Path
 from typing import Any
 
 from common import (
-    HERE, OURS, THREADS, Disagreement, Row, Session, call, compute_seconds, environment, generated,
-    npy_bytes, ours, relative, say,
+    DATA, HERE, OURS, ROOT, THREADS, Disagreement, Failure, Row, Session, call, compute_seconds,
+    environment, generated, npy_bytes, ours, relative, say,
 )
+from wht_sparsefht import FhtSetting, ask_sparsefht, sparsefht_program
 
 # Smaller values are what rounding leaves of a coefficient that was found and taken back.
 NOTHING = 1e-6
@@ -42,15 +44,17 @@ class WhtCase:
 
     The peer has no rule for its own sizes. Its settings are tuned on 60 seeds that are not used
     here: the fewest samples with a success rate of at least 0.95 (table in README.md). With noise
-    there are two, one for each meaning of success.
+    there are two, one for each meaning of success. `amplitudes`: unit ±1, spread ±[0.5, 1.5], gauss.
     """
 
     name: str
     variables: int
     sparsity: int
     snr: float | None
-    spread: bool
+    amplitudes: str
     peers: tuple[PeerSetting, ...]
+    fht: tuple[FhtSetting, ...] = ()
+    seeds: int = 20
 
 
 SOFT, SINGLE, EXACT = "nso-soft", "nso-soft-single", "identity-single"
@@ -60,7 +64,7 @@ WHT_CASES = (
         14,
         26,
         10.0,
-        False,
+        "unit",
         (PeerSetting(SOFT, 3, 5, 1), PeerSetting(SINGLE, 4, 4, 4)),
     ),
     WhtCase(
@@ -68,11 +72,31 @@ WHT_CASES = (
         18,
         64,
         10.0,
-        False,
+        "unit",
         (PeerSetting(SOFT, 3, 6, 1), PeerSetting(SINGLE, 3, 6, 2)),
     ),
-    WhtCase("n=16 K=64 exact, unit", 16, 64, None, False, (PeerSetting(EXACT, 4, 5, 1),)),
-    WhtCase("n=16 K=64 exact, spread", 16, 64, None, True, (PeerSetting(EXACT, 4, 5, 1),)),
+    WhtCase("n=16 K=64 exact, unit", 16, 64, None, "unit", (PeerSetting(EXACT, 4, 5, 1),)),
+    WhtCase("n=16 K=64 exact, spread", 16, 64, None, "spread", (PeerSetting(EXACT, 4, 5, 1),)),
+    WhtCase(
+        "n=20 K=1024 exact, gauss",
+        20,
+        1024,
+        None,
+        "gauss",
+        (),
+        (FhtSetting("optimized", 3, 9), FhtSetting("random", 3, 9)),
+        50,
+    ),
+    WhtCase(
+        "n=20 K=1024 exact, unit",
+        20,
+        1024,
+        None,
+        "unit",
+        (),
+        (FhtSetting("optimized", 2, 15), FhtSetting("random", 2, 15)),
+        50,
+    ),
 )
 
 
@@ -94,12 +118,14 @@ def walsh_hadamard(values: list[float]) -> list[float]:
 
 def make_signal(case: WhtCase, seed: int) -> Signal:
     n, sparsity = case.variables, case.sparsity
-    kind = "spread" if case.spread else "unit"
-    stem = f"wht-n{n}-k{sparsity}-snr{case.snr}-{kind}-{seed}"
+    stem = f"wht-n{n}-k{sparsity}-snr{case.snr}-{case.amplitudes}-{seed}"
     rng = random.Random(stem)
     support = rng.sample(range(1 << n), sparsity)
-    low, high = (0.5, 1.5) if case.spread else (1.0, 1.0)
-    truth = {k: rng.uniform(low, high) * rng.choice((-1.0, 1.0)) for k in support}
+    low, high = (0.5, 1.5) if case.amplitudes == "spread" else (1.0, 1.0)
+    if case.amplitudes == "gauss":
+        truth = {k: rng.gauss(0.0, 1.0) for k in support}
+    else:
+        truth = {k: rng.uniform(low, high) * rng.choice((-1.0, 1.0)) for k in support}
     energy = sum(v * v for v in truth.values())
     noise_std = math.sqrt(energy / case.snr) if case.snr else 0.0
 
@@ -157,9 +183,11 @@ class Score:
 
 def run_wht(session: Session) -> None:
     python = environment(session)
-    seeds = range(5 if session.quick else 20)
+    fht = sparsefht_program(session)
     session.notes += [
         "SNR is sum of X[k]^2 over sigma^2; amplitudes are +-1, in 'spread' +-[0.5, 1.5]",
+        "SparseFHT: one call of its function with the values in memory, sparsity known; whole_s: with the"
+        " file mapped anew",
         "samplewise: all of compute (plan, reading, decoding, held-out samples, which count);"
         " sparse-transform: its own run time (transforms and peeling), whole_s adds its queries",
         "exact: the returned support is the true one; exact_above_half: coefficients below half"
@@ -167,7 +195,8 @@ def run_wht(session: Session) -> None:
     ]
     for case in WHT_CASES:
         say(f"wht: {case.name}")
-        compare_wht(session, python, case, [make_signal(case, seed) for seed in seeds])
+        seeds = range(5 if session.quick else case.seeds)
+        compare_wht(session, python, fht, case, [make_signal(case, seed) for seed in seeds])
 
 
 def our_wht(case: WhtCase, signal: Signal, threads: int) -> dict[str, Any]:
@@ -176,7 +205,9 @@ def our_wht(case: WhtCase, signal: Signal, threads: int) -> dict[str, Any]:
     return ours(["wht", "sparse", signal.path, *known, *noise], threads)
 
 
-def compare_wht(session: Session, python: Path, case: WhtCase, signals: list[Signal]) -> None:
+def compare_wht(
+    session: Session, python: Path, fht: Path | None, case: WhtCase, signals: list[Signal]
+) -> None:
     n = case.variables
     least = 0.5 * min(abs(v) for s in signals for v in s.truth.values())
     score = Score(least)
@@ -217,6 +248,8 @@ def compare_wht(session: Session, python: Path, case: WhtCase, signals: list[Sig
             whole += reply["whole_s"]
         row.extras["whole_s"] = statistics.median(whole) if whole else None
         theirs.append(row)
+    if fht is not None:
+        theirs += [sparsefht_row(session, fht, case, sizes, signals, least) for sizes in case.fht]
     for _ in range(session.repeats):
         for signal in signals:
             for row in mine:
@@ -224,6 +257,33 @@ def compare_wht(session: Session, python: Path, case: WhtCase, signals: list[Sig
     for row in mine:
         row.extras["whole_s"] = row.median()
     session.rows += mine + theirs
+
+
+def sparsefht_row(
+    session: Session,
+    program: Path,
+    case: WhtCase,
+    setting: FhtSetting,
+    signals: list[Signal],
+    least: float,
+) -> Row:
+    n = case.variables
+    score, failures = Score(least), []
+    whole: list[float] = []
+    row = Row(case.name, f"SparseFHT {setting}", 1, [])
+    files = [(signal.seed, signal.path) for signal in signals]
+    replies = ask_sparsefht(program, setting, n, case.sparsity, session.repeats, files)
+    for signal, reply in zip(signals, replies):
+        found = {int(k): float(v) for k, v in reply["coefficients"]}
+        score.count(signal, found, setting.samples(n))
+        wrong = first_wrong(signal, found, n)
+        if wrong:
+            failures.append(wrong)
+            say(f"  failure of {row.tool}: {wrong}")
+        row.seconds += reply["decode_s"]
+        whole += reply["whole_s"]
+    row.extras = score.extras() | {"failures": failures, "whole_s": statistics.median(whole)}
+    return row
 
 
 def ask_peer(
@@ -249,3 +309,103 @@ def ask_peer(
     session.versions |= reply["versions"]
     answers: list[dict[str, Any]] = reply["signals"]
     return answers
+
+
+# --- boosted trees, SPEX -------------------------------------------------------------------------
+
+SPEX_MODELS = ("breast_cancer", "diabetes", "wine", "digits", "breast_cancer_binary")
+SPEX_BUDGETS = (312, 600, 1200)
+SPEX_DEGREE = 5
+
+
+def run_spex(session: Session) -> None:
+    python = environment(session)
+    session.notes += [
+        "r2: share of the variance explained on 4000 fresh masks, over the instances (10, quick 2);"
+        " K: nonzero coefficients of the exact spectrum, mean over the instances",
+        "time: from answers to coefficients; whole_s adds making the queries, and of SPEX the"
+        " conversion into interactions; evaluating the model is never in it",
+    ]
+    for model in SPEX_MODELS:
+        say(f"wht-spex: {model}")
+        instances = 1 if model.endswith("_binary") else 2 if session.quick else 10
+        request = {
+            "model": str(ROOT / "examples" / "data" / f"trees_{model}.json.gz"),
+            "instances": list(range(instances)),
+            "held_out": 4_000,
+        }
+
+        def ask(task: str, common: dict[str, Any] = request, **more: Any) -> dict[str, Any]:
+            words = json.dumps(common | {"task": task} | more)
+            reply: dict[str, Any] = json.loads(call([python, HERE / "wht_spex.py"], 1, words))
+            return reply
+
+        theirs = ask("spex", budgets=SPEX_BUDGETS, runs=session.repeats, folder=str(DATA))
+        session.versions |= theirs["versions"]
+        n = theirs["variables"]
+        size = statistics.mean(game["coefficients"] for game in theirs["games"])
+        for budget in SPEX_BUDGETS:
+            case = f"{model} n={n}, {budget} samples"
+            rows = our_spex(session, case, n, budget, ask)
+            runs = [run for run in theirs["runs"] if run["budget"] == budget]
+            row = Row(case, "SPEX", 1, [t for run in runs for t in run["decode_s"]])
+            row.extras = fidelity([run["r2"] for run in runs])
+            row.extras["evaluations"] = runs[0]["evaluations"]
+            whole = [t for run in runs for t in run["whole_s"]]
+            row.extras["whole_s"] = statistics.median(whole) if whole else None
+            row.extras["failures"] = [relative(run["error"]) for run in runs if run["error"]]
+            for failure in dict.fromkeys(row.extras["failures"]):
+                say(f"  failure of SPEX: {case}: {failure}")
+            rows.append(row)
+            for each in rows:
+                each.extras["K"] = size
+            session.rows += rows
+
+
+def our_spex(
+    session: Session, case: str, n: int, budget: int, ask: Callable[..., dict[str, Any]]
+) -> list[Row]:
+    """Plan, answers from the model, decoding of every instance; the judge is that of SPEX."""
+    with tempfile.TemporaryDirectory() as name:
+        plan, queries, answers = (Path(name, part) for part in ("plan.json", "queries", "answers"))
+        try:
+            prior = ["--degree", str(SPEX_DEGREE), "--hereditary", "--noise-std", "auto"]
+            size = ["--variables", str(n), "--samples", str(budget)]
+            files = ["--out", str(plan), "--queries", str(queries)]
+            planned = compute_seconds(ours(["wht", "plan", *size, *prior, *files], 1))
+        except Failure as failure:
+            if budget == max(SPEX_BUDGETS):
+                raise  # fewer samples may be too few for a plan, these never are
+            say(f"  failure: {case}: {failure}")
+            extras = fidelity([]) | {"evaluations": None, "whole_s": None}
+            extras["failures"] = [str(failure)]
+            return [Row(case, OURS, threads, [], dict(extras)) for threads in THREADS]
+        evaluations = len(queries.read_text().split())
+        rows = [Row(case, OURS, threads, []) for threads in THREADS]
+        found = []
+        for values in ask("answers", queries=str(queries))["answers"]:
+            answers.write_text("".join(f"{value!r}\n" for value in values))
+            results = []
+            for row in rows:
+                # The first run is the answer that is judged, and is not timed.
+                for run in range(session.repeats + 1):
+                    reply = ours(["wht", "decode", plan, "--answers", answers], row.threads)
+                    stages = reply["report"]["stages"]
+                    if run:
+                        row.seconds.append(float(stages.get("decode", stages.get("compute"))))
+                results.append(reply["result"])
+            if any(result != results[0] for result in results):
+                raise Disagreement(f"{case}: {OURS} depends on its threads")
+            found.append([[c["index"], c["value"]] for c in results[0]["coefficients"]])
+    extras = fidelity(ask("judge", found=found)["r2"])
+    for row in rows:
+        whole = planned + statistics.median(row.seconds)
+        row.extras = extras | {"evaluations": evaluations, "whole_s": whole, "failures": []}
+    return rows
+
+
+def fidelity(shares: list[float | None]) -> dict[str, Any]:
+    """Over the instances whose game is not constant."""
+    known = [share for share in shares if share is not None]
+    mean = statistics.mean(known) if known else None
+    return {"r2_mean": mean, "r2_min": min(known, default=None)}

@@ -6,10 +6,23 @@ use crate::bits::Bits;
 pub enum Content<I = u64> {
     /// Nothing above the tolerance.
     ZeroTon,
-    /// Coefficients `(u, value)`: one or two.
-    Resolved(Vec<(I, f64)>),
+    /// One coefficient `(u, value)`.
+    SingleTon([(I, f64); 1]),
+    /// Two of them.
+    TwoTon([(I, f64); 2]),
     /// More than can be told apart.
     MultiTon,
+}
+
+impl<I> Content<I> {
+    /// The coefficients that the bin resolves into; none when it is empty or crowded.
+    pub fn resolved(&self) -> &[(I, f64)] {
+        match self {
+            Self::SingleTon(one) => one,
+            Self::TwoTon(two) => two,
+            Self::ZeroTon | Self::MultiTon => &[],
+        }
+    }
 }
 
 /// Noiseless detection from sign bits (row WHT-3): `y[0]` under offset zero, `y[1 + i]` under the `i`-th unit vector.
@@ -25,7 +38,7 @@ pub fn from_sign_bits<I: Bits>(y: &[f64], tolerance: f64) -> Content<I> {
     let same = |v: f64, level: f64| (v.abs() - level).abs() <= tolerance;
     let Some(other) = y[1..].iter().copied().find(|&v| !same(v, first.abs())) else {
         let u = bits(&y[1..], |v| (v < 0.0) != (first < 0.0));
-        return Content::Resolved(vec![(u, first)]);
+        return Content::SingleTon([(u, first)]);
     };
     let other = other.abs();
     // |a| = |b| makes one magnitude vanish, and then which bit belongs to which coefficient cannot be told.
@@ -42,7 +55,7 @@ pub fn from_sign_bits<I: Bits>(y: &[f64], tolerance: f64) -> Content<I> {
     let equal_bit = |v: f64| (v < 0.0) != (first < 0.0);
     let u_a = bits(&y[1..], |v| if same(v, first.abs()) { equal_bit(v) } else { v < 0.0 });
     let u_b = bits(&y[1..], |v| if same(v, first.abs()) { equal_bit(v) } else { v > 0.0 });
-    Content::Resolved(vec![(u_a, a), (u_b, b)])
+    Content::TwoTon([(u_a, a), (u_b, b)])
 }
 
 /// Noisy detection from paired random offsets (row WHT-4): blocks of `1 + free` entries, the first under `d`, the
@@ -63,11 +76,16 @@ pub fn from_paired_offsets<I: Bits>(y: &[f64], free: usize, noise: f64, sign: im
     });
     let value = y.iter().enumerate().map(|(p, v)| v * sign(p, u)).sum::<f64>() / count;
     let rest = y.iter().enumerate().map(|(p, v)| (v - value * sign(p, u)).powi(2)).sum::<f64>() / count;
-    if rest <= limit { Content::Resolved(vec![(u, value)]) } else { Content::MultiTon }
+    if rest <= limit { Content::SingleTon([(u, value)]) } else { Content::MultiTon }
 }
 
 fn bits<I: Bits>(y: &[f64], bit: impl Fn(f64) -> bool) -> I {
-    I::from_positions(y.iter().enumerate().filter(|(_, v)| bit(**v)).map(|(i, _)| i))
+    let mut out = I::zero();
+    for (i, part) in y.chunks(64).enumerate() {
+        let word = part.iter().enumerate().fold(0_u64, |w, (i, &v)| w | u64::from(bit(v)) << i);
+        out |= I::from_word_at(word, i);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -82,14 +100,14 @@ mod tests {
     #[test]
     fn one_and_two_coefficients_of_different_magnitude_are_always_resolved() {
         for u in 0..16 {
-            assert_eq!(from_sign_bits(&bin(&[(u, -2.5)], 4), 1e-12), Content::Resolved(vec![(u, -2.5)]));
+            assert_eq!(from_sign_bits(&bin(&[(u, -2.5)], 4), 1e-12), Content::SingleTon([(u, -2.5)]));
             for w in (0..16).filter(|&w| w != u) {
                 for (a, b) in [(3.0, 1.0), (-3.0, 1.0), (1.0, -3.0), (-1.0, -3.0)] {
-                    let Content::Resolved(mut found) = from_sign_bits(&bin(&[(u, a), (w, b)], 4), 1e-12) else {
+                    let Content::TwoTon(mut found) = from_sign_bits(&bin(&[(u, a), (w, b)], 4), 1e-12) else {
                         panic!("{a} at {u:b} and {b} at {w:b} not resolved")
                     };
                     found.sort_by(|x, y| x.1.total_cmp(&y.1));
-                    let mut want = vec![(u, a), (w, b)];
+                    let mut want = [(u, a), (w, b)];
                     want.sort_by(|x, y| x.1.total_cmp(&y.1));
                     assert_eq!(found, want);
                 }

@@ -52,6 +52,10 @@ pub trait Bits:
     /// Number of bits set.
     fn weight(self) -> usize;
 
+    /// Itself, or zero; without a branch.
+    #[must_use]
+    fn when(self, on: bool) -> Self;
+
     /// No bit set.
     #[inline]
     fn zero() -> Self {
@@ -169,6 +173,11 @@ impl Bits for u64 {
     fn weight(self) -> usize {
         self.count_ones() as usize
     }
+
+    #[inline]
+    fn when(self, on: bool) -> Self {
+        self & u64::from(on).wrapping_neg()
+    }
 }
 
 /// A vector of `64·W` bits.
@@ -224,6 +233,12 @@ impl<const W: usize> Bits for Wide<W> {
     #[inline]
     fn weight(self) -> usize {
         self.0.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    #[inline]
+    fn when(mut self, on: bool) -> Self {
+        self.0.iter_mut().for_each(|w| *w = w.when(on));
+        self
     }
 }
 

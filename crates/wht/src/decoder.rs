@@ -39,7 +39,9 @@ pub struct Found<I> {
     pub multi_tons: usize,
     /// Standard deviation of the noise as the decoder saw it.
     pub noise_std: f64,
-    /// Ridge of its fit, in samples; the last least squares keep it. `None` when the values are final.
+    /// Standard errors, in the order of the coefficients, when the values are those of least squares already.
+    pub std_errors: Option<Vec<f64>>,
+    /// Ridge of the least squares that follow, in samples. `None` when the values are final.
     pub ridge: Option<f64>,
 }
 
@@ -54,7 +56,7 @@ pub struct Found<I> {
 ///     fn name(&self) -> &'static str { "constant" }
 ///     fn decode(&self, seen: Observed<'_, u64>, _: &mut dyn samplewise_linalg::Observer) -> Found<u64> {
 ///         let mean = seen.values.iter().sum::<f64>() / seen.values.len() as f64;
-///         Found { coefficients: vec![(0, mean)], multi_tons: 0, noise_std: 0.0, ridge: None }
+///         Found { coefficients: vec![(0, mean)], multi_tons: 0, noise_std: 0.0, std_errors: None, ridge: None }
 ///     }
 /// }
 /// let plan = Plan::new(12, 2, &Options::default())?;
@@ -125,8 +127,7 @@ fn peeled<I: Bits>(seen: Observed<'_, I>, rule: Rule, noise_std: f64, observer: 
     let free = |c: usize| n - seen.groups[c].bits;
     let peeled = peel::peel(seen.groups, seen.bins, free, rule, observer);
     let ridge = (noise_std > 0.0).then_some(0.0);
-    let coefficients = peeled.coefficients.into_iter().collect();
-    Found { coefficients, multi_tons: peeled.multi_tons, noise_std, ridge }
+    Found { coefficients: peeled.coefficients, multi_tons: peeled.multi_tons, noise_std, std_errors: None, ridge }
 }
 
 impl<I: Bits> Decode<I> for JointList {
@@ -186,7 +187,13 @@ fn listed<I: Bits>(seen: Observed<'_, I>, lists: &dyn Lists<I>, observer: &mut d
         rounding: 1e-12 * seen.largest,
     };
     let d = joint::decode(seen.groups, seen.bins, lists, setting, observer);
-    Found { coefficients: d.coefficients, multi_tons: 0, noise_std: d.variance.sqrt(), ridge: Some(0.0) }
+    Found {
+        coefficients: d.coefficients,
+        multi_tons: 0,
+        noise_std: d.variance.sqrt(),
+        std_errors: Some(d.std_errors),
+        ridge: Some(0.0),
+    }
 }
 
 impl<I: Bits> Decode<I> for Heredity {
@@ -203,7 +210,13 @@ impl<I: Bits> Decode<I> for Heredity {
         };
         let d = heredity::pursue(seen.points, seen.values, setting, observer);
         let ridge = d.ridge * seen.points.len() as f64 * heredity::RIDGE_KEPT;
-        Found { coefficients: d.coefficients, multi_tons: 0, noise_std: d.variance.sqrt(), ridge: Some(ridge) }
+        Found {
+            coefficients: d.coefficients,
+            multi_tons: 0,
+            noise_std: d.variance.sqrt(),
+            std_errors: None,
+            ridge: Some(ridge),
+        }
     }
 }
 
@@ -231,7 +244,7 @@ impl<I: Bits> Decode<I> for Dense {
         };
         let floor = (1e-12 * largest).max(std / count.sqrt() * ((2.0 * count.ln()).sqrt() + 1.0));
         let found = x.iter().enumerate().filter(|(_, v)| v.abs() > floor).map(|(k, &v)| (I::from_low(k as u64), v));
-        Found { coefficients: found.collect(), multi_tons: 0, noise_std: std, ridge: None }
+        Found { coefficients: found.collect(), multi_tons: 0, noise_std: std, std_errors: None, ridge: None }
     }
 }
 

@@ -193,11 +193,10 @@ pub fn invert<I: Bits>(columns: &[I]) -> Option<Vec<I>> {
         a.swap(bit, pivot);
         inverse.swap(bit, pivot);
         let (value, image) = (a[bit], inverse[bit]);
-        for j in 0..n {
-            if j != bit && a[j].bit(bit) {
-                a[j] ^= value;
-                inverse[j] ^= image;
-            }
+        for (j, (a, inverse)) in a.iter_mut().zip(&mut inverse).enumerate() {
+            let on = a.bit(bit) && j != bit;
+            *a ^= value.when(on);
+            *inverse ^= image.when(on);
         }
     }
     Some(inverse)

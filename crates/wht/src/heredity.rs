@@ -164,10 +164,11 @@ impl<I: Bits> Path<I> {
             known: HashSet::default(),
             taken: Vec::new(),
         };
+        let by_variable = refit::Columns::new(train_points, setting.variables);
         for k in seeds {
-            pool.add(k, refit::column(train_points, k).into_iter());
+            pool.add(k, by_variable.of(k).into_iter());
         }
-        let singles: Vec<Vec<u64>> = (0..setting.variables).map(|i| refit::column(train_points, I::unit(i))).collect();
+        let singles: Vec<Vec<u64>> = (0..setting.variables).map(|i| by_variable.of(I::unit(i))).collect();
         let mean = data.values.iter().sum::<f64>() / rows as f64;
         let spread = |part: &[f64]| part.iter().map(|v| (v - mean).powi(2)).sum::<f64>().max(f64::MIN_POSITIVE);
         let most = setting.most.min((0.6 * training as f64) as usize).max(1);

@@ -12,10 +12,12 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
-use samplewise_linalg::{Observer, Progress};
+use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::{Matrix, Observer, Progress};
 
 use crate::bits::Bits;
 use crate::lists::Lists;
+use crate::refit;
 use crate::subsample::Group;
 
 /// Settings of one decode.
@@ -36,6 +38,8 @@ pub struct Setting {
 pub struct Decoded<I = u64> {
     /// `(index, value)`, index ascending.
     pub coefficients: Vec<(I, f64)>,
+    /// Standard errors, in the same order.
+    pub std_errors: Vec<f64>,
     /// Residual variance per sample.
     pub variance: f64,
     /// Rounds of listing and accepting.
@@ -50,6 +54,14 @@ pub struct Decoded<I = u64> {
 const MAX_ROUNDS: usize = 200;
 /// *Tuned* (notes, ablation at n = 20): list length.
 const LIST: usize = 4;
+/// Nats above the final threshold from which on the weakest coefficient says that none is hidden.
+const CLEAR_BY: f64 = 10.0;
+/// Relative change of a bin's energy that makes it worth listing again.
+const LIST_AGAIN: f64 = 1e-3;
+/// Largest support whose normal equations are solved directly: a sweep at a time beyond.
+const MAX_SOLVED: usize = 2_000;
+/// Share of the squared standard error of a coefficient at which a sweep's largest change ends the sweeps.
+const SETTLED: f64 = 1e-3;
 /// Below these, waking other threads costs more than it saves; estimates.
 const PARALLEL_CANDIDATES: usize = 1024;
 const PARALLEL_LISTS: usize = 64;
@@ -77,7 +89,7 @@ pub fn decode<I: Bits>(
             stopped = true;
             break;
         }
-        state.list_changed(effort, LIST);
+        state.list_changed(effort, LIST, false);
         let mut scored: Vec<(f64, I, usize)> = state.rate();
         scored.retain(|s| s.0 >= gain);
         scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -123,11 +135,18 @@ pub fn decode<I: Bits>(
     } else {
         state.finish(setting);
     }
+    let pool = &state.pool;
+    state.support.sort_unstable_by_key(|&at| pool[at].index);
+    let spread = state.solve();
     let variance = state.squares() / (state.samples - state.support.len() as f64).max(1.0);
-    let mut coefficients: Vec<(I, f64)> =
-        state.support.iter().map(|&at| (state.pool[at].index, state.pool[at].value)).collect();
-    coefficients.sort_by_key(|c| c.0);
-    Decoded { coefficients, variance, rounds, lists: state.lists_made, stopped }
+    Decoded {
+        coefficients: state.support.iter().map(|&at| (state.pool[at].index, state.pool[at].value)).collect(),
+        std_errors: spread.iter().map(|d| (variance * d).sqrt()).collect(),
+        variance,
+        rounds,
+        lists: state.lists_made,
+        stopped,
+    }
 }
 
 /// A candidate, located once.
@@ -147,7 +166,10 @@ struct Member<I> {
 
 struct State<'a, I> {
     groups: &'a [Group<I>],
+    /// Bin and signs of each variable, by group: both are linear.
+    units: Vec<Vec<(u64, u128)>>,
     lists: &'a dyn Lists<I>,
+    arch: pulp::Arch,
     residual: Vec<Vec<f64>>,
     energy: Vec<Vec<f64>>,
     /// How often each bin was changed.
@@ -173,7 +195,9 @@ impl<'a, I: Bits> State<'a, I> {
         groups.iter().for_each(|g| starts.push(starts[starts.len() - 1] + g.offsets.len()));
         let mut out = Self {
             groups,
+            units: groups.iter().map(Group::unit_words).collect(),
             lists,
+            arch: pulp::Arch::new(),
             residual,
             energy: per_bin(0.0),
             changes: groups.iter().map(|g| vec![0; g.bins()]).collect(),
@@ -189,12 +213,13 @@ impl<'a, I: Bits> State<'a, I> {
         for c in 0..groups.len() {
             for j in 0..groups[c].bins() {
                 let y = out.bin(c, j);
-                out.energy[c][j] = energy(y);
+                out.energy[c][j] = dot(y, y) / y.len() as f64;
             }
         }
         out
     }
 
+    #[inline(always)]
     fn bin(&self, c: usize, j: usize) -> &[f64] {
         let count = self.groups[c].offsets.len();
         &self.residual[c][j * count..(j + 1) * count]
@@ -203,19 +228,27 @@ impl<'a, I: Bits> State<'a, I> {
     fn locate(&self, k: I) -> Member<I> {
         let mut bins = Vec::with_capacity(self.groups.len());
         let mut signs = Vec::with_capacity(self.starts[self.groups.len()]);
-        for g in self.groups {
-            let (j, u) = g.locate(k);
-            bins.push(j as u32);
-            signs.extend(g.offsets.iter().map(|e| if e.parity(u) { -1.0 } else { 1.0 }));
+        for (g, units) in self.groups.iter().zip(&self.units) {
+            let (mut bin, mut word) = (0, 0);
+            k.for_each_one(|i| (bin, word) = (bin ^ units[i].0, word ^ units[i].1));
+            bins.push(bin as u32);
+            // The bit is the sign of ±1.
+            let one = 1_f64.to_bits();
+            let (low, high) = (word as u64, (word >> 64) as u64);
+            let count = g.offsets.len();
+            signs.extend((0..count.min(64)).map(|p| f64::from_bits(one | (low >> p) << 63)));
+            signs.extend((64..count).map(|p| f64::from_bits(one | (high >> (p - 64)) << 63)));
         }
         Member { index: k, value: 0.0, inside: false, bins, signs, gain: 0.0, seen: u64::MAX }
     }
 
+    #[inline(always)]
     fn changes_of(&self, m: &Member<I>) -> u64 {
         m.bins.iter().zip(&self.changes).map(|(&j, changes)| changes[j as usize]).sum()
     }
 
     /// Mean correlation of a candidate with the residual of its bin of group `c`.
+    #[inline(always)]
     fn match_in(&self, m: &Member<I>, c: usize) -> f64 {
         let y = self.bin(c, m.bins[c] as usize);
         dot(y, &m.signs[self.starts[c]..self.starts[c + 1]]) / y.len() as f64
@@ -226,14 +259,22 @@ impl<'a, I: Bits> State<'a, I> {
         self.score_of(&self.pool[at])
     }
 
+    #[inline(always)]
     fn score_of(&self, m: &Member<I>) -> (f64, f64) {
+        self.gain_with(m, 0.0)
+    }
+
+    /// The same as if `back` of the candidate were given back to its bins first.
+    #[inline(always)]
+    fn gain_with(&self, m: &Member<I>, back: f64) -> (f64, f64) {
         const MOST: usize = 16;
         let floor = |c: usize, e: f64| e.max(self.noise[c]).max(f64::MIN_POSITIVE);
         let groups = self.groups.len();
         let (mut matches, mut before, mut after) = ([0.0; MOST], [0.0; MOST], [0.0; MOST]);
         for c in 0..groups {
-            matches[c] = self.match_in(m, c);
-            before[c] = self.energy[c][m.bins[c] as usize];
+            let seen = self.match_in(m, c);
+            matches[c] = seen + back;
+            before[c] = self.energy[c][m.bins[c] as usize] + back * (2.0 * seen + back);
             after[c] = before[c];
         }
         let mut a = 0.0;
@@ -263,23 +304,18 @@ impl<'a, I: Bits> State<'a, I> {
     /// Gains of all candidates outside the support; only those whose bins changed are computed.
     fn rate(&mut self) -> Vec<(f64, I, usize)> {
         let mut pool = std::mem::take(&mut self.pool);
-        let update = |m: &mut Member<I>| {
-            let now = self.changes_of(m);
-            if !m.inside && m.seen != now {
-                m.seen = now;
-                m.gain = self.score_of(m).0;
-            }
-        };
+        let rate = |part: &mut [Member<I>]| self.arch.dispatch(Rate { state: self, part });
         if pool.len() < PARALLEL_CANDIDATES {
-            pool.iter_mut().for_each(update);
+            rate(&mut pool);
         } else {
-            pool.par_iter_mut().for_each(update);
+            pool.par_chunks_mut(PARALLEL_CANDIDATES / 8).for_each(rate);
         }
         self.pool = pool;
         self.pool.iter().enumerate().filter(|(_, m)| !m.inside).map(|(at, m)| (m.gain, m.index, at)).collect()
     }
 
     /// Least-squares amplitude against the residual of all samples: a sample counts once, so groups weigh `B·P`.
+    #[inline(always)]
     fn correlation(&self, at: usize) -> f64 {
         let m = &self.pool[at];
         let sum: f64 = (0..self.groups.len())
@@ -300,43 +336,82 @@ impl<'a, I: Bits> State<'a, I> {
         (self.pool[at].value, self.pool[at].inside) = (0.0, false);
     }
 
+    #[inline(always)]
     fn subtract(&mut self, at: usize, value: f64) {
         let m = &self.pool[at];
         for c in 0..self.groups.len() {
             let (j, count) = (m.bins[c] as usize, self.groups[c].offsets.len());
             let y = &mut self.residual[c][j * count..(j + 1) * count];
-            for (y, s) in y.iter_mut().zip(&m.signs[self.starts[c]..self.starts[c + 1]]) {
-                *y -= value * s;
-            }
-            self.energy[c][j] = energy(y);
+            let squares = take_away(y, value, &m.signs[self.starts[c]..self.starts[c + 1]]);
+            self.energy[c][j] = squares / count as f64;
             self.changes[c][j] += 1;
         }
     }
 
     /// Gauss–Seidel sweeps of least squares over the support.
     fn refit(&mut self, sweeps: usize) {
-        for _ in 0..sweeps {
-            for i in 0..self.support.len() {
+        let arch = self.arch;
+        arch.dispatch(Sweeps { state: self, most: sweeps });
+    }
+
+    /// The least squares of the support exactly; returns the diagonal of the inverse Gram matrix.
+    ///
+    /// Members of different bins are orthogonal within a group, so the Gram matrix is made of the pairs that share a bin.
+    /// A sample that belongs to two groups counts twice.
+    fn solve(&mut self) -> Vec<f64> {
+        let size = self.support.len();
+        if size == 0 {
+            return Vec::new();
+        }
+        let factor = if size <= MAX_SOLVED { Cholesky::new(&self.gram(), 0.0).ok() } else { None };
+        let Some(factor) = factor.filter(|f| f.condition_at_least() < 1e8) else {
+            self.refit(20);
+            return vec![1.0 / self.samples; size];
+        };
+        // Twice: the second step takes what rounding left of the first.
+        for _ in 0..2 {
+            let mut step: Vec<f64> = (0..size).map(|i| self.samples * self.correlation(self.support[i])).collect();
+            factor.solve_in_place(&mut step);
+            for (i, change) in step.into_iter().enumerate() {
                 let at = self.support[i];
-                let change = self.correlation(at);
                 self.pool[at].value += change;
                 self.subtract(at, change);
             }
         }
+        refit::inverse_diagonal(factor.lower())
+    }
+
+    fn gram(&self) -> Matrix {
+        let size = self.support.len();
+        let mut out = Matrix::zeros(size, size);
+        for i in 0..size {
+            out.row_mut(i)[i] = self.samples;
+        }
+        for (c, g) in self.groups.iter().enumerate() {
+            let mut by_bin: Vec<(u32, usize)> =
+                self.support.iter().enumerate().map(|(i, &at)| (self.pool[at].bins[c], i)).collect();
+            by_bin.sort_unstable();
+            let signs = |i: usize| &self.pool[self.support[i]].signs[self.starts[c]..self.starts[c + 1]];
+            for together in by_bin.chunk_by(|a, b| a.0 == b.0) {
+                for (first, &(_, i)) in together.iter().enumerate() {
+                    for &(_, j) in &together[..first] {
+                        let product = g.bins() as f64 * dot(signs(i), signs(j));
+                        out.row_mut(i)[j] += product;
+                        out.row_mut(j)[i] += product;
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// Drops members whose gain, with themselves added back, is below `least`.
     fn prune(&mut self, least: f64) {
         let mut i = 0;
         while i < self.support.len() {
-            let at = self.support[i];
-            let value = self.pool[at].value;
-            self.subtract(at, -value);
-            if self.score(at).0 < least {
-                self.support.swap_remove(i);
-                (self.pool[at].value, self.pool[at].inside) = (0.0, false);
+            if self.gain_with(&self.pool[self.support[i]], self.pool[self.support[i]].value).0 < least {
+                self.dismiss(i);
             } else {
-                self.subtract(at, value);
                 i += 1;
             }
         }
@@ -355,14 +430,14 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     /// Lists every bin whose energy changed since it was listed and is above noise.
-    fn list_changed(&mut self, effort: usize, length: usize) {
+    fn list_changed(&mut self, effort: usize, length: usize, everywhere: bool) {
         let mut wanted = Vec::new();
         for (c, g) in self.groups.iter().enumerate() {
             let excess = 1.0 + 1.5 * (2.0 / g.offsets.len() as f64).sqrt();
             for j in 0..g.bins() {
                 let (e, before) = (self.energy[c][j], &mut self.listed[c][j]);
-                let changed = before.is_nan() || (e - *before).abs() > 1e-3 * e.max(*before);
-                if changed && e > self.noise[c] * excess {
+                let changed = before.is_nan() || (e - *before).abs() > LIST_AGAIN * e.max(*before);
+                if changed && (everywhere || e > self.noise[c] * excess) {
                     *before = e;
                     wanted.push((c, j));
                 }
@@ -398,14 +473,17 @@ impl<'a, I: Bits> State<'a, I> {
             // a sparsity that the signal does not have must not be filled up with noise.
             let samples = self.samples;
             let gain = |a: f64, v: f64| a * a * samples / (2.0 * v);
+            let mut changed = false;
             let v = variance(self);
             let strong = self.support.iter().filter(|&&at| gain(self.pool[at].value, v) >= final_gain).count();
             let least = match setting.sparsity {
                 Some(k) if 2 * strong >= k => (setting.ln_candidates - (k as f64).ln() + 1.0).min(final_gain),
                 _ => final_gain,
             };
+            // Where some stand out hardly, others may hide in bins that look like noise.
+            let weakest = self.support.iter().map(|&at| gain(self.pool[at].value, v)).fold(f64::INFINITY, f64::min);
             self.forget_lists();
-            self.list_changed(1, 8 * LIST);
+            self.list_changed(1, 8 * LIST, weakest < final_gain + CLEAR_BY);
             let mut fresh: Vec<(f64, I, usize)> = (0..self.pool.len())
                 .filter(|&at| !self.pool[at].inside)
                 .map(|at| (gain(self.correlation(at), v), self.pool[at].index, at))
@@ -415,10 +493,13 @@ impl<'a, I: Bits> State<'a, I> {
             for (_, _, at) in fresh {
                 let a = self.correlation(at);
                 if gain(a, v) > least - 1.0 {
+                    changed = true;
                     self.admit(at, a);
                 }
             }
-            self.refit(6);
+            if changed {
+                self.refit(6);
+            }
             loop {
                 let v = variance(self);
                 let weakest = (0..self.support.len())
@@ -426,32 +507,108 @@ impl<'a, I: Bits> State<'a, I> {
                     .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 match weakest {
                     Some((g, _, i)) if self.support.len() > limit || g < least => {
+                        changed = true;
                         self.dismiss(i);
                         self.refit(1);
                     }
                     _ => break,
                 }
             }
+            if !changed {
+                break;
+            }
             self.refit(4);
         }
     }
 }
 
-/// Mean square. Eight lanes, so that the compiler may use registers of that width; the order is fixed.
-fn energy(y: &[f64]) -> f64 {
-    dot(y, y) / y.len() as f64
-}
-
-#[inline]
+/// `Σ a_i b_i` in eight lanes, so that the compiler may use registers of that width; the order is fixed.
+#[inline(always)]
 fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a8, a_rest) = a.as_chunks::<8>();
+    let (b8, b_rest) = b.as_chunks::<8>();
     let mut lanes = [0.0; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a8.zip(b8) {
+    for (x, y) in a8.iter().zip(b8) {
         for i in 0..8 {
             lanes[i] += x[i] * y[i];
         }
     }
-    let [s0, s1, s2, s3, s4, s5, s6, s7] = lanes;
-    ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)) + rest
+    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
+        lanes[i] += x * y;
+    }
+    fold(lanes)
+}
+
+/// `y ← y − value·s`; returns `Σ y_i²`.
+#[inline(always)]
+fn take_away(y: &mut [f64], value: f64, s: &[f64]) -> f64 {
+    let (y8, y_rest) = y.as_chunks_mut::<8>();
+    let (s8, s_rest) = s.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for (y, s) in y8.iter_mut().zip(s8) {
+        for i in 0..8 {
+            y[i] -= value * s[i];
+            lanes[i] += y[i] * y[i];
+        }
+    }
+    for (i, (y, s)) in y_rest.iter_mut().zip(s_rest).enumerate() {
+        *y -= value * s;
+        lanes[i] += *y * *y;
+    }
+    fold(lanes)
+}
+
+#[inline(always)]
+fn fold([a, b, c, d, e, f, g, h]: [f64; 8]) -> f64 {
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
+}
+
+/// Sweeps of least squares as one kernel: its loops use the registers that the CPU has.
+struct Sweeps<'s, 'a, I> {
+    state: &'s mut State<'a, I>,
+    most: usize,
+}
+
+impl<I: Bits> pulp::WithSimd for Sweeps<'_, '_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { state, most } = self;
+        for _ in 0..most {
+            let mut largest = 0.0_f64;
+            for i in 0..state.support.len() {
+                let at = state.support[i];
+                let change = state.correlation(at);
+                state.pool[at].value += change;
+                state.subtract(at, change);
+                largest = largest.max(change.abs());
+            }
+            // Far below the error that the residual leaves to a coefficient, nothing is gained.
+            if largest * largest * state.samples <= SETTLED * state.squares() / state.samples {
+                break;
+            }
+        }
+    }
+}
+
+/// Gains of the candidates whose bins changed.
+struct Rate<'s, 'a, I> {
+    state: &'s State<'a, I>,
+    part: &'s mut [Member<I>],
+}
+
+impl<I: Bits> pulp::WithSimd for Rate<'_, '_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for m in self.part.iter_mut().filter(|m| !m.inside) {
+            let now = self.state.changes_of(m);
+            if m.seen != now {
+                m.seen = now;
+                m.gain = self.state.score_of(m).0;
+            }
+        }
+    }
 }

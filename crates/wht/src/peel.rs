@@ -1,7 +1,8 @@
 //! Stage 3, peeling: what one group resolves is subtracted from the bins of all groups, which resolves more.
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use samplewise_linalg::{Observer, Progress};
+use foldhash::fast::FixedState;
+use samplewise_linalg::{Observer, Progress, chunk};
 
 use crate::bin_detect::{self, Content};
 use crate::bits::Bits;
@@ -26,8 +27,8 @@ pub enum Rule {
 /// What peeling found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Peeled<I = u64> {
-    /// Coefficients by index.
-    pub coefficients: BTreeMap<I, f64>,
+    /// `(index, value)`, index ascending.
+    pub coefficients: Vec<(I, f64)>,
     /// Bins left unresolved.
     pub multi_tons: usize,
     /// Bins looked at.
@@ -58,7 +59,16 @@ pub fn peel<I: Bits>(
     let queued: Vec<Vec<bool>> = groups.iter().map(|g| vec![true; g.bins()]).collect();
     let queue: VecDeque<Place> =
         groups.iter().enumerate().flat_map(|(c, g)| (0..g.bins()).map(move |j| (c, j))).collect();
-    let mut state = State { groups, bins, free_bits, rule, queue, queued, coefficients: BTreeMap::new() };
+    let mut state = State {
+        groups,
+        bins,
+        free_bits,
+        rule,
+        queue,
+        queued,
+        coefficients: HashMap::with_capacity_and_hasher(total, FixedState::default()),
+        signs: Vec::new(),
+    };
     let mut doubted: BTreeSet<Place> = BTreeSet::new();
     let limit = 64 * total + 64;
     let mut visits = 0;
@@ -74,8 +84,9 @@ pub fn peel<I: Bits>(
             state.queued[place.0][place.1] = false;
             visits += 1;
             let found = state.look(place);
-            if state.support(place, &found) >= 0.0 {
-                state.take(&found);
+            let found = found.resolved();
+            if state.support(place, found) >= 1.0 {
+                state.take(found);
             } else {
                 doubted.insert(place);
             }
@@ -84,15 +95,15 @@ pub fn peel<I: Bits>(
             for place in std::mem::take(&mut doubted) {
                 let found = state.look(place);
                 visits += 1;
-                if !found.is_empty() {
-                    ranked.push((state.support(place, &found), place));
+                if !found.resolved().is_empty() {
+                    ranked.push((state.support(place, found.resolved()), place));
                 }
             }
             ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             let best = 1 + ranked.len() / 16;
             for &(_, place) in ranked.iter().take(best) {
                 let found = state.look(place);
-                state.take(&found);
+                state.take(found.resolved());
             }
             doubted.extend(ranked.iter().skip(best).map(|r| r.1));
         } else {
@@ -114,8 +125,8 @@ pub fn peel<I: Bits>(
         Rule::SignBits { tolerance } => tolerance,
         Rule::Paired { .. } => 0.0,
     };
-    let mut coefficients = state.coefficients;
-    coefficients.retain(|_, v| v.abs() > floor);
+    let mut coefficients: Vec<(I, f64)> = state.coefficients.into_iter().filter(|c| c.1.abs() > floor).collect();
+    coefficients.sort_unstable_by_key(|c| c.0);
     Peeled { coefficients, multi_tons, visits }
 }
 
@@ -129,7 +140,9 @@ struct State<'a, I> {
     rule: Rule,
     queue: VecDeque<Place>,
     queued: Vec<Vec<bool>>,
-    coefficients: BTreeMap<I, f64>,
+    coefficients: HashMap<I, f64, FixedState>,
+    /// Scratch.
+    signs: Vec<f64>,
 }
 
 impl<I: Bits> State<'_, I> {
@@ -146,54 +159,76 @@ impl<I: Bits> State<'_, I> {
         }
     }
 
-    /// Coefficients `(k, value)` that the bin resolves into; none when it is empty or crowded.
-    fn look(&self, place: Place) -> Vec<(I, f64)> {
+    /// What the bin resolves into, by index.
+    fn look(&self, place: Place) -> Content<I> {
+        let index = |(u, value): (I, f64)| (self.groups[place.0].index(place.1, u), value);
         match self.content(place) {
-            Content::Resolved(found) => {
-                found.into_iter().map(|(u, value)| (self.groups[place.0].index(place.1, u), value)).collect()
-            }
-            Content::ZeroTon | Content::MultiTon => Vec::new(),
+            Content::SingleTon(one) => Content::SingleTon(one.map(index)),
+            Content::TwoTon(two) => Content::TwoTon(two.map(index)),
+            other => other,
         }
     }
 
-    /// What the other groups say: the log of the factor by which taking the finds away shrinks the energy of their
-    /// bins, summed. Positive for members more often than not, negative for strangers.
-    fn support(&self, place: Place, found: &[(I, f64)]) -> f64 {
-        let mut gain = 0.0;
+    /// The signs of `u` under all offsets of a group, into `signs`. Sign-bit offsets are zero and the unit vectors.
+    fn fill_signs(&self, c: usize, u: I, signs: &mut Vec<f64>) {
+        signs.clear();
+        match self.rule {
+            Rule::SignBits { .. } => {
+                signs.push(1.0);
+                let one = 1_f64.to_bits();
+                let mut left = self.free_bits[c];
+                u.for_each_word(|word| {
+                    signs.extend((0..left.min(64)).map(|i| f64::from_bits(one | (word >> i) << 63)));
+                    left = left.saturating_sub(64);
+                });
+            }
+            Rule::Paired { .. } => signs.extend((0..self.groups[c].offsets.len()).map(|p| self.groups[c].sign(p, u))),
+        }
+    }
+
+    /// What the other groups say: the factor by which taking the finds away shrinks the energy of their bins, multiplied
+    /// up. Above one for members more often than not, below for strangers.
+    fn support(&mut self, place: Place, found: &[(I, f64)]) -> f64 {
+        let mut gain = 1.0;
+        let mut signs = std::mem::take(&mut self.signs);
         for &(k, value) in found {
             for (c, group) in self.groups.iter().enumerate().filter(|&(c, _)| c != place.0) {
                 let (bin, u) = group.locate(k);
                 let count = group.offsets.len();
-                let (mut before, mut after) = (0.0, 0.0);
-                for (p, y) in self.bins[c][bin * count..(bin + 1) * count].iter().enumerate() {
-                    before += y * y;
-                    after += (y - value * group.sign(p, u)).powi(2);
-                }
+                self.fill_signs(c, u, &mut signs);
+                let y = &self.bins[c][bin * count..(bin + 1) * count];
+                let before = chunk::dot(y, y);
+                // ‖y − value·s‖², which would cancel if it were expanded.
+                signs.iter_mut().zip(y).for_each(|(s, y)| *s = y - value * *s);
+                let after = chunk::dot(&signs, &signs);
                 let noise = match self.rule {
                     Rule::SignBits { .. } => 1e-12 * value * value,
                     Rule::Paired { variance } => variance / group.bins() as f64,
                 };
-                let floor = noise * count as f64;
-                gain += (before.max(floor) / after.max(floor)).ln();
+                let floor = (noise * count as f64).max(f64::MIN_POSITIVE);
+                gain *= before.max(floor) / after.max(floor);
             }
         }
+        self.signs = signs;
         gain
     }
 
     /// Takes coefficients away from the bins of all groups and queues these bins.
     fn take(&mut self, found: &[(I, f64)]) {
+        let mut signs = std::mem::take(&mut self.signs);
         for &(k, value) in found {
             *self.coefficients.entry(k).or_insert(0.0) += value;
-            for (c, group) in self.groups.iter().enumerate() {
-                let (bin, u) = group.locate(k);
-                let count = group.offsets.len();
-                for (p, entry) in self.bins[c][bin * count..(bin + 1) * count].iter_mut().enumerate() {
-                    *entry -= value * group.sign(p, u);
-                }
+            for c in 0..self.groups.len() {
+                let (bin, u) = self.groups[c].locate(k);
+                let count = self.groups[c].offsets.len();
+                self.fill_signs(c, u, &mut signs);
+                let y = &mut self.bins[c][bin * count..(bin + 1) * count];
+                y.iter_mut().zip(&signs).for_each(|(y, s)| *y -= value * s);
                 if !std::mem::replace(&mut self.queued[c][bin], true) {
                     self.queue.push_back((c, bin));
                 }
             }
         }
+        self.signs = signs;
     }
 }

@@ -341,9 +341,13 @@ impl<I: Bits> Plan<I> {
         let noisy = spec.noise != Noise::None;
         let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let mut own_residual = None;
-        let mut std_errors = None;
-        found.coefficients.retain(|c| c.1 != 0.0);
-        if let Some(ridge) = found.ridge {
+        let mut std_errors = found.std_errors.take().filter(|_| spec.errors == Errors::Model);
+        if std_errors.is_some() {
+            if let Noise::Std(s) = spec.noise {
+                own_residual =
+                    Some(((found.noise_std / s).powi(2), used.saturating_sub(found.coefficients.len()).max(1)));
+            }
+        } else if let Some(ridge) = found.ridge {
             let support: Vec<I> = found.coefficients.iter().map(|c| c.0).collect();
             let fit = refit::least_squares(&queries[..used], &answers[..used], &support, ridge, spec.errors);
             if let Some(fit) = fit {

@@ -7,10 +7,28 @@ use samplewise_linalg::factor::Cholesky;
 
 use crate::bits::Bits;
 
-/// `(−1)^⟨m,k⟩` over the points `m`, one bit each: set where the sign is negative.
-pub(crate) fn column<I: Bits>(points: &[I], k: I) -> Vec<u64> {
-    let pack = |part: &[I]| part.iter().enumerate().fold(0, |w, (i, m)| w | u64::from(m.parity(k)) << i);
-    points.chunks(64).map(pack).collect()
+/// The points, a row of bits for each variable.
+pub(crate) struct Columns {
+    of_variable: Vec<Vec<u64>>,
+    words: usize,
+}
+
+impl Columns {
+    pub(crate) fn new<I: Bits>(points: &[I], variables: usize) -> Self {
+        let words = points.len().div_ceil(64);
+        let mut of_variable = vec![vec![0_u64; words]; variables];
+        for (i, m) in points.iter().enumerate() {
+            m.for_each_one(|v| of_variable[v][i / 64] |= 1 << (i % 64));
+        }
+        Self { of_variable, words }
+    }
+
+    /// `(−1)^⟨m,k⟩` over the points `m`, one bit each: set where the sign is negative.
+    pub(crate) fn of<I: Bits>(&self, k: I) -> Vec<u64> {
+        let mut out = vec![0; self.words];
+        k.for_each_one(|v| out.iter_mut().zip(&self.of_variable[v]).for_each(|(o, w)| *o ^= w));
+        out
+    }
 }
 
 /// Products of many bit columns with one vector.
@@ -78,8 +96,11 @@ pub fn least_squares<I: Bits>(points: &[I], values: &[f64], support: &[I], ridge
     if rows <= size || size == 0 || (size as f64).powi(2) * rows as f64 > MAX_WORK {
         return None;
     }
-    let columns: Vec<Vec<u64>> = support.iter().map(|&k| column(points, k)).collect();
-    let plain = gram(&columns, rows);
+    let variables = support.iter().fold(I::zero(), |all, &k| all | k);
+    let variables = (0..I::WIDTH).rev().find(|&i| variables.bit(i)).map_or(0, |i| i + 1);
+    let by_variable = Columns::new(&points.iter().map(|&m| m & I::ones(variables)).collect::<Vec<_>>(), variables);
+    let columns: Vec<Vec<u64>> = support.iter().map(|&k| by_variable.of(k)).collect();
+    let plain = pulp::Arch::new().dispatch(Gram { columns: &columns, rows });
     let mut matrix = plain.clone();
     for (i, k) in support.iter().enumerate() {
         if !k.is_zero() {
@@ -91,19 +112,27 @@ pub fn least_squares<I: Bits>(points: &[I], values: &[f64], support: &[I], ridge
         return None;
     }
     let sums = SignedSums::new(values);
-    let mut found: Vec<f64> = columns.iter().map(|c| sums.product(c)).collect();
+    let products: Vec<f64> = columns.iter().map(|c| sums.product(c)).collect();
+    let mut found = products.clone();
     factor.solve_in_place(&mut found);
-    let residual = residual(values, &columns, &found);
     let freedom = (rows - size) as f64;
-    let variance = residual.iter().map(|r| r * r).sum::<f64>() / freedom;
-    let mut inverse = Matrix::zeros(size, size);
-    for i in 0..size {
-        inverse.row_mut(i)[i] = 1.0;
-        factor.solve_in_place(inverse.row_mut(i));
-    }
+    // ‖x − Ab‖² from the Gram matrix, unless that would cancel.
+    let energy: f64 = values.iter().map(|v| v * v).sum();
+    let fitted: f64 = (0..size)
+        .map(|i| found[i] * (2.0 * products[i] - plain.row(i).iter().zip(&found).map(|(g, b)| g * b).sum::<f64>()))
+        .sum();
+    let explicit = errors == Errors::Sandwich || energy - fitted < 1e-4 * energy;
+    let residual = if explicit { residual(values, &columns, &found) } else { Vec::new() };
+    let squares = if explicit { residual.iter().map(|r| r * r).sum() } else { energy - fitted };
+    let variance = squares / freedom;
     let std_errors = match errors {
-        Errors::Model => (0..size).map(|i| (variance * inverse.row(i)[i]).max(0.0).sqrt()).collect(),
+        Errors::Model => inverse_diagonal(factor.lower()).iter().map(|d| (variance * d).sqrt()).collect(),
         Errors::Sandwich => {
+            let mut inverse = Matrix::zeros(size, size);
+            for i in 0..size {
+                inverse.row_mut(i)[i] = 1.0;
+                factor.solve_in_place(inverse.row_mut(i));
+            }
             // Σ_i e_i² (G⁻¹a_i)_k², a row of signs at a time.
             let mut meat = vec![0.0; size];
             let mut sum = vec![0.0; size];
@@ -121,18 +150,48 @@ pub fn least_squares<I: Bits>(points: &[I], values: &[f64], support: &[I], ridge
     Some(Fit { values: found, std_errors, variance })
 }
 
-fn gram(columns: &[Vec<u64>], rows: usize) -> Matrix {
-    let size = columns.len();
-    let mut out = Matrix::zeros(size, size);
-    for i in 0..size {
-        for j in 0..=i {
-            let differ: u32 = columns[i].iter().zip(&columns[j]).map(|(a, b)| (a ^ b).count_ones()).sum();
-            let value = rows as f64 - 2.0 * f64::from(differ);
-            out.row_mut(i)[j] = value;
-            out.row_mut(j)[i] = value;
+/// Diagonal of `(LLᵀ)⁻¹`: the squared norms of the columns of `L⁻¹`.
+pub(crate) fn inverse_diagonal(lower: &Matrix) -> Vec<f64> {
+    let size = lower.rows();
+    let mut column = vec![0.0; size];
+    (0..size)
+        .map(|i| {
+            column[i] = 1.0 / lower.row(i)[i];
+            for j in i + 1..size {
+                column[j] = -samplewise_linalg::chunk::dot(&lower.row(j)[i..j], &column[i..j]) / lower.row(j)[j];
+            }
+            column[i..].iter().map(|v| v * v).sum()
+        })
+        .collect()
+}
+
+/// Counts of bits that differ are what the CPU's own instruction does best, where it has one.
+struct Gram<'a> {
+    columns: &'a [Vec<u64>],
+    rows: usize,
+}
+
+impl pulp::WithSimd for Gram<'_> {
+    type Output = Matrix;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Matrix {
+        let Self { columns, rows } = self;
+        let size = columns.len();
+        let mut out = Matrix::zeros(size, size);
+        for i in 0..size {
+            for j in 0..=i {
+                let mut differ = 0_u64;
+                for (a, b) in columns[i].iter().zip(&columns[j]) {
+                    differ += u64::from((a ^ b).count_ones());
+                }
+                let value = rows as f64 - 2.0 * differ as f64;
+                out.row_mut(i)[j] = value;
+                out.row_mut(j)[i] = value;
+            }
         }
+        out
     }
-    out
 }
 
 /// `values − Σ_k found_k · column_k`.

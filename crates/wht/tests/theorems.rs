@@ -531,7 +531,9 @@ fn sandwich_errors_cover_uneven_noise() {
             let mut rng = Streams::new(seed).stream(94);
             // Few points carry most of the noise, and where they are is a function of two of the variables: the
             // estimates of all coefficients whose product with it is again in the support are the worse for it.
-            let x = |m: u64| dense::evaluate(&truth, m) + normal(&mut rng) * if m.trailing_zeros() >= 2 { 2.0 } else { 0.05 };
+            let x = |m: u64| {
+                dense::evaluate(&truth, m) + normal(&mut rng) * if m.trailing_zeros() >= 2 { 2.0 } else { 0.05 }
+            };
             let options = Options { seed, noise: Noise::Unknown, errors, samples: Some(600), ..Options::default() };
             let found = recover(14, 10, x, &options).unwrap();
             for t in &truth {

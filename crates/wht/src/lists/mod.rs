@@ -30,28 +30,30 @@ pub trait Lists<I: Bits>: Sync {
 /// The best of what was offered: `length` distinct items by score, ties by item.
 pub(crate) struct Best<I> {
     length: usize,
+    limit: f64,
     kept: Vec<(f64, I)>,
 }
 
 impl<I: Copy + Ord> Best<I> {
     pub(crate) fn new(length: usize) -> Self {
-        Self { length, kept: Vec::with_capacity(length + 1) }
+        Self { length, limit: f64::INFINITY, kept: Vec::with_capacity(length + 1) }
     }
 
     /// The cost above which nothing is kept.
     #[inline]
     pub(crate) fn worst(&self) -> f64 {
-        if self.kept.len() < self.length { f64::INFINITY } else { self.kept.last().map_or(f64::INFINITY, |b| b.0) }
+        self.limit
     }
 
     /// Offers an item of the given cost; lower is better.
     #[inline]
     pub(crate) fn offer(&mut self, cost: f64, item: I) {
-        if cost <= self.worst() {
+        if cost <= self.limit {
             self.insert(cost, item);
         }
     }
 
+    #[cold]
     fn insert(&mut self, cost: f64, item: I) {
         if let Some(at) = self.kept.iter().position(|b| b.1 == item) {
             if self.kept[at].0 <= cost {
@@ -62,6 +64,9 @@ impl<I: Copy + Ord> Best<I> {
         let at = self.kept.partition_point(|b| b.0 < cost || (b.0 == cost && b.1 < item));
         self.kept.insert(at, (cost, item));
         self.kept.truncate(self.length);
+        if self.kept.len() == self.length {
+            self.limit = self.kept[self.length - 1].0;
+        }
     }
 
     pub(crate) fn into_items(self) -> Vec<I> {
@@ -78,10 +83,14 @@ impl Tables {
         Self(
             y.chunks(8)
                 .map(|part| {
+                    let mut v = [0.0_f32; 8];
+                    v.iter_mut().zip(part).for_each(|(v, y)| *v = y.abs() as f32);
+                    let (low, high) = (nibble([v[0], v[1], v[2], v[3]]), nibble([v[4], v[5], v[6], v[7]]));
                     let mut table = [0.0; 256];
-                    for (bit, v) in part.iter().enumerate() {
-                        let (known, new) = table.split_at_mut(1 << bit);
-                        new.iter_mut().zip(known).for_each(|(n, k)| *n = *k + v.abs() as f32);
+                    for (row, h) in table.as_chunks_mut::<16>().0.iter_mut().zip(high) {
+                        for i in 0..16 {
+                            row[i] = h + low[i];
+                        }
                     }
                     table
                 })
@@ -110,4 +119,15 @@ impl Tables {
         }
         sum
     }
+}
+
+/// All sums of four numbers, by the bits of their mask.
+#[inline]
+fn nibble([a, b, c, d]: [f32; 4]) -> [f32; 16] {
+    let two = [0.0, a, b, a + b];
+    let mut out = [0.0; 16];
+    for i in 0..4 {
+        (out[i], out[4 + i], out[8 + i], out[12 + i]) = (two[i], two[i] + c, two[i] + d, two[i] + c + d);
+    }
+    out
 }
