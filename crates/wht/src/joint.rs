@@ -54,6 +54,10 @@ pub struct Decoded<I = u64> {
 const MAX_ROUNDS: usize = 200;
 /// *Tuned* (notes, ablation at n = 20): list length.
 const LIST: usize = 4;
+/// Candidates that keep their signs as numbers: beyond, memory is worth more than time.
+const EXPANDED: usize = 1 << 14;
+/// Most offsets of a group: a codeword is one word.
+const MAX_OFFSETS: usize = 128;
 /// Nats above the final threshold from which on the weakest coefficient says that none is hidden.
 const CLEAR_BY: f64 = 10.0;
 /// Relative change of a bin's energy that makes it worth listing again.
@@ -157,7 +161,9 @@ struct Member<I> {
     inside: bool,
     /// Its bin in each group.
     bins: Vec<u32>,
-    /// Its signs under the offsets of all groups, one after the other.
+    /// Its signs under the offsets of each group, one bit each.
+    words: Vec<u128>,
+    /// The same as ±1, all groups one after the other; empty while the pool is large.
     signs: Vec<f64>,
     /// Gain when its bins were last looked at, and the sum of their changes by then.
     gain: f64,
@@ -227,19 +233,27 @@ impl<'a, I: Bits> State<'a, I> {
 
     fn locate(&self, k: I) -> Member<I> {
         let mut bins = Vec::with_capacity(self.groups.len());
-        let mut signs = Vec::with_capacity(self.starts[self.groups.len()]);
-        for (g, units) in self.groups.iter().zip(&self.units) {
+        let mut words = Vec::with_capacity(self.groups.len());
+        for units in &self.units {
             let (mut bin, mut word) = (0, 0);
             k.for_each_one(|i| (bin, word) = (bin ^ units[i].0, word ^ units[i].1));
             bins.push(bin as u32);
-            // The bit is the sign of ±1.
-            let one = 1_f64.to_bits();
-            let (low, high) = (word as u64, (word >> 64) as u64);
-            let count = g.offsets.len();
-            signs.extend((0..count.min(64)).map(|p| f64::from_bits(one | (low >> p) << 63)));
-            signs.extend((64..count).map(|p| f64::from_bits(one | (high >> (p - 64)) << 63)));
+            words.push(word);
         }
-        Member { index: k, value: 0.0, inside: false, bins, signs, gain: 0.0, seen: u64::MAX }
+        let mut out =
+            Member { index: k, value: 0.0, inside: false, bins, words, signs: Vec::new(), gain: 0.0, seen: u64::MAX };
+        if self.pool.len() < EXPANDED {
+            out.signs = self.expand(&out.words);
+        }
+        out
+    }
+
+    fn expand(&self, words: &[u128]) -> Vec<f64> {
+        let mut out = vec![0.0; self.starts[self.groups.len()]];
+        for (c, &word) in words.iter().enumerate() {
+            expand(word, &mut out[self.starts[c]..self.starts[c + 1]]);
+        }
+        out
     }
 
     #[inline(always)]
@@ -251,7 +265,14 @@ impl<'a, I: Bits> State<'a, I> {
     #[inline(always)]
     fn match_in(&self, m: &Member<I>, c: usize) -> f64 {
         let y = self.bin(c, m.bins[c] as usize);
-        dot(y, &m.signs[self.starts[c]..self.starts[c + 1]]) / y.len() as f64
+        let product = if m.signs.is_empty() {
+            let mut signs = [0.0; MAX_OFFSETS];
+            expand(m.words[c], &mut signs[..y.len()]);
+            dot(y, &signs[..y.len()])
+        } else {
+            dot(y, &m.signs[self.starts[c]..self.starts[c + 1]])
+        };
+        product / y.len() as f64
     }
 
     /// Joint gain in nats and the amplitude that attains it.
@@ -325,6 +346,9 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     fn admit(&mut self, at: usize, value: f64) {
+        if self.pool[at].signs.is_empty() {
+            self.pool[at].signs = self.expand(&self.pool[at].words);
+        }
         self.subtract(at, value);
         (self.pool[at].value, self.pool[at].inside) = (value, true);
         self.support.push(at);
@@ -502,17 +526,21 @@ impl<'a, I: Bits> State<'a, I> {
             }
             loop {
                 let v = variance(self);
-                let weakest = (0..self.support.len())
-                    .map(|i| (gain(self.pool[self.support[i]].value, v), self.pool[self.support[i]].index, i))
-                    .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                match weakest {
-                    Some((g, _, i)) if self.support.len() > limit || g < least => {
-                        changed = true;
-                        self.dismiss(i);
-                        self.refit(1);
-                    }
-                    _ => break,
+                let mut weak: Vec<(f64, I, usize)> =
+                    self.support.iter().map(|&at| (gain(self.pool[at].value, v), self.pool[at].index, at)).collect();
+                weak.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                let surplus = self.support.len().saturating_sub(limit);
+                let gone = weak.iter().enumerate().filter(|(i, w)| *i < surplus || w.0 < least).count();
+                if gone == 0 {
+                    break;
                 }
+                changed = true;
+                // The weakest first: the others may be the stronger for it.
+                for &(_, _, at) in weak.iter().take(gone.min(1 + self.support.len() / 100)) {
+                    let position = self.support.iter().position(|&s| s == at).expect("a member");
+                    self.dismiss(position);
+                }
+                self.refit(1);
             }
             if !changed {
                 break;
@@ -556,6 +584,17 @@ fn take_away(y: &mut [f64], value: f64, s: &[f64]) -> f64 {
         lanes[i] += *y * *y;
     }
     fold(lanes)
+}
+
+/// ±1 from bits: the bit is the sign.
+#[inline(always)]
+fn expand(word: u128, out: &mut [f64]) {
+    let one = 1_f64.to_bits();
+    for (part, word) in out.chunks_mut(64).zip([word as u64, (word >> 64) as u64]) {
+        for (p, s) in part.iter_mut().enumerate() {
+            *s = f64::from_bits(one | (word >> p) << 63);
+        }
+    }
 }
 
 #[inline(always)]

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use foldhash::fast::FixedState;
+use rayon::prelude::*;
 use samplewise_linalg::Observer;
 use samplewise_linalg::random::{Streams, shuffle};
 
@@ -297,10 +298,12 @@ impl<I: Bits> Plan<I> {
             .groups
             .iter()
             .zip(positions)
-            .map(|(g, at)| g.observe(&at.iter().map(|&i| answers[i as usize]).collect::<Vec<_>>()))
+            .map(|(g, at)| {
+                g.observe(&at.par_iter().with_min_len(1 << 14).map(|&i| answers[i as usize]).collect::<Vec<_>>())
+            })
             .collect();
         let used = queries.len() - verification;
-        let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let largest = largest_of(answers);
         let seen = Observed {
             spec: &self.spec,
             groups: &self.groups,
@@ -321,7 +324,7 @@ impl<I: Bits> Plan<I> {
         observer: &mut dyn Observer,
     ) -> Result<Spectrum<I>, WhtError> {
         check_finite(values)?;
-        let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let largest = largest_of(values);
         let seen = Observed { spec: &self.spec, groups: &[], bins: Vec::new(), points: &[], values, largest };
         let found = decoder.decode(seen, observer);
         Ok(self.judge(values, (&[], 0), found, decoder.name()))
@@ -339,7 +342,7 @@ impl<I: Bits> Plan<I> {
         let samples = answers.len();
         let used = samples - verification;
         let noisy = spec.noise != Noise::None;
-        let largest = answers.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let largest = largest_of(answers);
         let mut own_residual = None;
         let mut std_errors = found.std_errors.take().filter(|_| spec.errors == Errors::Model);
         if std_errors.is_some() {
@@ -360,7 +363,11 @@ impl<I: Bits> Plan<I> {
             }
         }
         let fresh = Fresh::new(
-            (used..samples).map(|i| (answers[i], dense::evaluate(&found.coefficients, queries[i]))).collect(),
+            (used..samples)
+                .into_par_iter()
+                .with_min_len(8)
+                .map(|i| (answers[i], dense::evaluate(&found.coefficients, queries[i])))
+                .collect(),
         );
         let noise_std = if noisy { found.noise_std } else { 0.0 };
         let per_coefficient = noise_std / (used.max(1) as f64).sqrt();
@@ -413,10 +420,21 @@ impl<I: Bits> Plan<I> {
 }
 
 pub(crate) fn check_finite(answers: &[f64]) -> Result<(), WhtError> {
-    answers
-        .iter()
-        .position(|v| !v.is_finite())
-        .map_or(Ok(()), |position| Err(WhtError::AnswerNotFinite { position, value: answers[position] }))
+    let finite = |part: &[f64]| part.iter().all(|v| v.is_finite());
+    if answers.len() < 2 * PART { finite(answers) } else { answers.par_chunks(PART).all(finite) }
+        .then_some(())
+        .ok_or_else(|| {
+            let position = answers.iter().position(|v| !v.is_finite()).unwrap_or(0);
+            WhtError::AnswerNotFinite { position, value: answers[position] }
+        })
+}
+
+/// Values a task looks at.
+const PART: usize = 1 << 16;
+
+fn largest_of(values: &[f64]) -> f64 {
+    let of = |part: &[f64]| part.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    if values.len() < 2 * PART { of(values) } else { values.par_chunks(PART).map(of).reduce(|| 0.0, f64::max) }
 }
 
 /// Low bits in which the anchors of nested offsets may agree: above them they are distinct, with room to draw.

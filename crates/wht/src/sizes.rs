@@ -94,21 +94,15 @@ pub(crate) fn joint(n: usize, candidates: u128, sparsity: usize, samples: Option
         let bits = (1..=largest.min(30)).rev().find(fits).unwrap_or(3).max(3).min(largest);
         (bits, given(bits).clamp(least(bits).min(most), most))
     } else {
-        let mut bits = 1_usize;
-        while 5_usize.checked_shl(bits as u32).is_some_and(|b| b < sparsity) && bits < 40 {
-            bits += 1;
-        }
-        let mut bits = bits.max(3).min(largest);
-        let offsets = |bits: usize| 48.max(2 * effective.saturating_sub(bits)).clamp(least(bits).min(most), most);
-        // Where a codeword has no room for two offsets a free bit, bins must be emptier. *Tried* at n = 40 and 110 only.
-        let crowded = |bits: usize| {
-            let ratio = offsets(bits) as f64 / effective.saturating_sub(bits).max(1) as f64;
-            ratio < 1.95 && sparsity as f64 > (5.0 * (ratio - 1.1) / 0.9).max(0.25) * (1_u64 << bits) as f64
-        };
+        // The more free bits, the fewer tons a list can look through: `τ ≤ 60/(ν − b + 1)`, at most 5.
+        let free = |bits: usize| effective.saturating_sub(bits) + 1;
+        let tons = |bits: usize| (60.0 / free(bits) as f64).min(5.0);
+        let crowded = |bits: usize| sparsity as f64 > tons(bits) * (1_u64 << bits) as f64;
+        let mut bits = 3.min(largest);
         while bits < largest.min(30) && crowded(bits) {
             bits += 1;
         }
-        (bits, offsets(bits))
+        (bits, 48.max(8 * free(bits) / 5).clamp(least(bits).min(most), most))
     };
     let offsets = offsets.min(points(n - bits).min(128) as usize);
     (vec![bits; count(bits)], vec![offsets; count(bits)])

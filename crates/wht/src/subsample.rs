@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use rand::Rng;
+use rayon::prelude::*;
 use samplewise_linalg::fwht;
 use samplewise_linalg::random::StreamRng;
 
@@ -109,14 +110,20 @@ impl<I: Bits> Group<I> {
         fwht::fwht_blocks_in_place(&mut work, bins);
         let scale = 1.0 / bins as f64;
         let mut out = vec![0.0; bins * count];
-        for (p, part) in work.chunks_exact(bins).enumerate() {
-            for (j, v) in part.iter().enumerate() {
-                out[j * count + p] = v * scale;
+        // A range of bins a task; within it, offset after offset.
+        out.par_chunks_mut(RANGE * count).enumerate().for_each(|(range, part)| {
+            for (p, from) in work.chunks_exact(bins).enumerate() {
+                for (j, v) in from[range * RANGE..].iter().take(part.len() / count).enumerate() {
+                    part[j * count + p] = v * scale;
+                }
             }
-        }
+        });
         out
     }
 }
+
+/// Bins that one task turns into place.
+const RANGE: usize = 1024;
 
 /// Offset zero and the unit vectors of the `free` remaining bits: the sign bits of a single-ton spell its index.
 pub fn sign_bit_offsets<I: Bits>(free: usize) -> Vec<I> {
