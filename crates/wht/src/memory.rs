@@ -10,10 +10,11 @@ use crate::recovery::Recovery;
 use crate::spectrum::{Choice, Spectrum};
 use crate::{WhtError, decoder};
 
-/// Nanoseconds per value of the dense way, per value and doubling, and per sample and per coefficient of the sparse way.
+/// Nanoseconds per value of the dense way, per value and doubling, and for a plan, per sample and per coefficient of the sparse way.
 const DENSE_VALUE: f64 = 1.6;
 const DENSE_STEP: f64 = 0.07;
-const SPARSE_SAMPLE: f64 = 28.0;
+const SPARSE_FIXED: f64 = 55_000.0;
+const SPARSE_SAMPLE: f64 = 27.0;
 const SPARSE_COEFFICIENT: f64 = 450.0;
 /// With noise lists cost far more than peeling.
 const SPARSE_COEFFICIENT_NOISY: f64 = 25_000.0;
@@ -99,6 +100,7 @@ fn predict(n: usize, sparsity: usize, ungrouped: bool, samples: f64, options: &O
     let noisy = options.noise != crate::Noise::None;
     let each = if noisy { SPARSE_COEFFICIENT_NOISY } else { SPARSE_COEFFICIENT };
     // A sparse plan that turned dense has no groups, and no advantage.
-    let sparse = if ungrouped { f64::INFINITY } else { samples * SPARSE_SAMPLE + sparsity as f64 * each };
+    let sparse =
+        if ungrouped { f64::INFINITY } else { SPARSE_FIXED + samples * SPARSE_SAMPLE + sparsity as f64 * each };
     Choice { dense_seconds: dense * 1e-9, sparse_seconds: sparse * 1e-9 }
 }

@@ -299,7 +299,7 @@ impl<I: Bits> Plan<I> {
             .iter()
             .zip(positions)
             .map(|(g, at)| {
-                g.observe(&at.par_iter().with_min_len(1 << 14).map(|&i| answers[i as usize]).collect::<Vec<_>>())
+                g.observe_owned(at.par_iter().with_min_len(1 << 14).map(|&i| answers[i as usize]).collect::<Vec<_>>())
             })
             .collect();
         let used = queries.len() - verification;

@@ -105,8 +105,12 @@ impl<I: Bits> Group<I> {
 
     /// Bins of the given answers (in the order of [`Group::queries`]): `out[j·P + p] = U_{e_p}[j]`.
     pub fn observe(&self, answers: &[f64]) -> Vec<f64> {
+        self.observe_owned(answers.to_vec())
+    }
+
+    /// [`Group::observe`] of answers that are not needed any more.
+    pub fn observe_owned(&self, mut work: Vec<f64>) -> Vec<f64> {
         let (bins, count) = (self.bins(), self.offsets.len());
-        let mut work = answers.to_vec();
         fwht::fwht_blocks_in_place(&mut work, bins);
         let scale = 1.0 / bins as f64;
         let mut out = vec![0.0; bins * count];
