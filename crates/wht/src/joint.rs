@@ -8,7 +8,7 @@
 //! variables at 10 dB).
 //!
 //! Where the candidates come from is the business of [`crate::lists`].
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
@@ -66,6 +66,9 @@ const LIST_AGAIN: f64 = 1e-3;
 const MAX_SOLVED: usize = 2_000;
 /// Share of the squared standard error of a coefficient at which a sweep's largest change ends the sweeps.
 const SETTLED: f64 = 1e-3;
+/// Members from which on sweeps change all at once, and bins that one task changes.
+const TOGETHER: usize = 4096;
+const RANGE: usize = 512;
 /// Below these, waking other threads costs more than it saves; estimates.
 const PARALLEL_CANDIDATES: usize = 1024;
 const PARALLEL_LISTS: usize = 64;
@@ -188,7 +191,7 @@ struct State<'a, I> {
     samples: f64,
     /// Every candidate ever listed.
     pool: Vec<Member<I>>,
-    places: HashMap<I, usize, FixedState>,
+    known: HashSet<I, FixedState>,
     support: Vec<usize>,
     lists_made: usize,
 }
@@ -212,7 +215,7 @@ impl<'a, I: Bits> State<'a, I> {
             starts,
             samples: groups.iter().map(|g| (g.bins() * g.offsets.len()) as f64).sum(),
             pool: Vec::new(),
-            places: HashMap::default(),
+            known: HashSet::default(),
             support: Vec::new(),
             lists_made: 0,
         };
@@ -375,7 +378,50 @@ impl<'a, I: Bits> State<'a, I> {
     /// Gauss–Seidel sweeps of least squares over the support.
     fn refit(&mut self, sweeps: usize) {
         let arch = self.arch;
-        arch.dispatch(Sweeps { state: self, most: sweeps });
+        // Far more samples than coefficients: all at once converges as well as one after the other.
+        if self.support.len() >= TOGETHER && self.samples >= 32.0 * self.support.len() as f64 {
+            for _ in 0..sweeps {
+                let found: Vec<(usize, f64)> =
+                    self.support.par_iter().with_min_len(256).map(|&at| (at, self.correlation(at))).collect();
+                let largest = found.iter().fold(0.0_f64, |m, f| m.max(f.1.abs()));
+                self.subtract_all(&found);
+                if self.settled(largest) {
+                    break;
+                }
+            }
+        } else {
+            arch.dispatch(Sweeps { state: self, most: sweeps });
+        }
+    }
+
+    /// Far below the error that the residual leaves to a coefficient, nothing is gained by another sweep.
+    #[inline(always)]
+    fn settled(&self, largest: f64) -> bool {
+        largest * largest * self.samples <= SETTLED * self.squares() / self.samples
+    }
+
+    /// Changes many members at once, a range of bins a task.
+    fn subtract_all(&mut self, changes: &[(usize, f64)]) {
+        changes.iter().for_each(|&(at, change)| self.pool[at].value += change);
+        for c in 0..self.groups.len() {
+            let count = self.groups[c].offsets.len();
+            let (pool, range) = (&self.pool, self.starts[c]..self.starts[c + 1]);
+            let mut placed: Vec<(usize, usize, f64)> =
+                changes.iter().map(|&(at, change)| (pool[at].bins[c] as usize, at, change)).collect();
+            placed.par_sort_unstable_by_key(|p| (p.0, p.1));
+            let parts = self.residual[c].par_chunks_mut(RANGE * count);
+            let parts = parts.zip(self.energy[c].par_chunks_mut(RANGE)).zip(self.changes[c].par_chunks_mut(RANGE));
+            parts.enumerate().for_each(|(part, ((residual, energy), changes))| {
+                let first = part * RANGE;
+                let here = placed.partition_point(|p| p.0 < first);
+                for &(bin, at, change) in placed[here..].iter().take_while(|p| p.0 < first + RANGE) {
+                    let j = bin - first;
+                    let y = &mut residual[j * count..(j + 1) * count];
+                    energy[j] = take_away(y, change, &pool[at].signs[range.clone()]) / count as f64;
+                    changes[j] += 1;
+                }
+            });
+        }
     }
 
     /// The least squares of the support exactly; returns the diagonal of the inverse Gram matrix.
@@ -473,12 +519,20 @@ impl<'a, I: Bits> State<'a, I> {
         } else {
             wanted.par_iter().map(candidates).collect()
         };
+        let mut fresh: Vec<I> = Vec::new();
         for k in found.into_iter().flatten() {
-            if !self.places.contains_key(&k) {
-                self.places.insert(k, self.pool.len());
+            if self.known.insert(k) {
+                fresh.push(k);
+            }
+        }
+        if fresh.len() < PARALLEL_CANDIDATES {
+            for k in fresh {
                 let member = self.locate(k);
                 self.pool.push(member);
             }
+        } else {
+            let members: Vec<Member<I>> = fresh.par_iter().map(|&k| self.locate(k)).collect();
+            self.pool.extend(members);
         }
         self.lists_made += wanted.len();
     }
@@ -623,8 +677,7 @@ impl<I: Bits> pulp::WithSimd for Sweeps<'_, '_, I> {
                 state.subtract(at, change);
                 largest = largest.max(change.abs());
             }
-            // Far below the error that the residual leaves to a coefficient, nothing is gained.
-            if largest * largest * state.samples <= SETTLED * state.squares() / state.samples {
+            if state.settled(largest) {
                 break;
             }
         }
