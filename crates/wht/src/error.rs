@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum WhtError {
     /// The dense transform was given a length that is not `2ⁿ`.
-    #[error("the number of values is {len}, which is not a power of two")]
+    #[error("the number of values is {len}, allowed is a power of two, and 2 at least for a spectrum to be sparse")]
     LengthNotPowerOfTwo {
         /// Length given.
         len: usize,

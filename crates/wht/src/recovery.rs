@@ -5,7 +5,8 @@
 //! `P = A, A + 4, …, 2A − 4` for each number of bin bits, and `(b, 2A)` is `(b + 1, A)`. Random points just become more.
 //!
 //! It stops when the answer is verified, every coefficient stands clear of the noise, and (with noise) the same support
-//! came out twice in a row: fresh samples alone cannot see one missed coefficient among many.
+//! came out twice in a row: fresh samples alone cannot see one missed coefficient among many. It gives up when the same
+//! support came out for twice the samples, and the fresh ones still disagree.
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
@@ -47,6 +48,8 @@ pub struct Recovery<I: Bits = u64> {
     stages: Vec<usize>,
     best: Option<Spectrum<I>>,
     previous: Option<Vec<I>>,
+    /// Samples when the support was last another one.
+    changed_at: usize,
 }
 
 /// Bins and offsets of the groups, or random points.
@@ -102,6 +105,7 @@ impl<I: Bits> Recovery<I> {
             stages: Vec::new(),
             best: None,
             previous: None,
+            changed_at: 0,
         };
         out.pending = out.plan.queries().to_vec();
         Ok(out)
@@ -129,12 +133,18 @@ impl<I: Bits> Recovery<I> {
         spectrum.report.samples = self.told;
         spectrum.report.stages.clone_from(&self.stages);
         let support: Vec<I> = spectrum.coefficients.iter().map(|c| c.index).collect();
-        let done = self.plan.spec().decoder == Decoder::Dense || self.satisfied(&spectrum, &support);
+        if self.previous.as_deref() != Some(&support) {
+            self.changed_at = self.told;
+        }
+        // Twice the samples and the same answer: still more would not change what the fresh samples say of it.
+        let settled = !support.is_empty() && self.told >= 2 * self.changed_at;
+        if self.plan.spec().decoder == Decoder::Dense || self.satisfied(&spectrum, &support) || settled {
+            self.best = Some(spectrum);
+            return Ok(());
+        }
         self.previous = Some(support);
         self.best = Some(spectrum);
-        if !done {
-            self.plan_next();
-        }
+        self.plan_next();
         Ok(())
     }
 

@@ -132,7 +132,7 @@ impl Case<'_> {
             return Status::Stalled { multi_tons: 0 };
         }
         let expected = if let Noise::Std(s) = self.noise { s } else { self.noise_std };
-        let consistent = residual <= expected * (1.0 + 3.0 / (2.0 * fresh.pairs.len() as f64).sqrt());
+        let consistent = residual <= expected * (1.0 + 4.0 / (2.0 * fresh.pairs.len() as f64).sqrt());
         // The decoder's own samples are many, and see what the fresh ones cannot.
         let complete = self.own_residual.is_none_or(|(ratio, freedom)| {
             !matches!(self.noise, Noise::Std(_)) || ratio <= 1.0 + 3.0 * (2.0 / freedom as f64).sqrt()

@@ -49,10 +49,13 @@ pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) 
     }
     table += &match s.status {
         Status::Exact { delta } => format!("exact, up to a probability of {delta:.1e}\n"),
-        Status::Verified { r2_at_least, detection_limit, delta } => format!(
-            "verified: R2 on fresh points at least {r2_at_least:.3}, up to a probability of {delta}; coefficients below \
-             {detection_limit:.3e} may be missing\n"
-        ),
+        Status::Verified { r2_at_least, detection_limit, delta } => {
+            let seen = r.r2.map_or(String::new(), |r2| format!("R2 {r2:.3} on {} fresh points, ", r.verification));
+            format!(
+                "verified: {seen}at least {r2_at_least:.3} on all up to a probability of {delta}; coefficients below \
+                 {detection_limit:.3e} may be missing\n"
+            )
+        }
         Status::Stalled { multi_tons } => {
             format!("stalled with {multi_tons} bins unexplained: more samples may help\n")
         }
