@@ -19,11 +19,13 @@ from hamming import run_hamming
 from linalg import run_linalg
 from wht import run_spex, run_wht
 from wht_curves import run_curves
+from wht_degree import run_degree
 
 # None: nobody has written the comparison yet.
 CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "completion": ("low-rank completion", None),
     "wht": ("sparse Walsh-Hadamard transform: sparse-transform, SparseFHT", run_wht),
+    "wht-degree": ("sparse transform of low degree, too large to store: sparse-transform", run_degree),
     "wht-spex": ("boosted trees explained by a sparse transform: SPEX of shapiq", run_spex),
     "wht-curves": ("success against samples in noise: sparse-transform", run_curves),
     "hamming": ("all Hamming distances: C loops", run_hamming),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import random
 import statistics
+import struct
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable
@@ -18,6 +20,7 @@ from common import (
     DATA, HERE, OURS, ROOT, THREADS, Disagreement, Failure, Row, Session, call, compute_seconds,
     environment, generated, npy_bytes, ours, relative, say,
 )
+from wht_landscape import Landscape
 from wht_sparsefht import FhtSetting, ask_sparsefht, sparsefht_program
 
 # Smaller values are what rounding leaves of a coefficient that was found and taken back.
@@ -39,12 +42,22 @@ class PeerSetting:
 
 
 @dataclass(frozen=True)
+class OurPlan:
+    """What `wht plan` is asked for beside size, noise and seed. Nothing is held out: the peer does not either."""
+
+    samples: int
+    decoder: str = "auto"
+
+
+@dataclass(frozen=True)
 class WhtCase:
     """Random supports; `snr` is Σ X[k]²/σ², None without noise.
 
     The peer has no rule for its own sizes. Its settings are tuned on 60 seeds that are not used
     here: the fewest samples with a success rate of at least 0.95 (table in README.md). With noise
     there are two, one for each meaning of success. `amplitudes`: unit ±1, spread ±[0.5, 1.5], gauss.
+    `plans`: what is compared is decoding alone, for each of these plans of ours. `degree`: a bound that is told
+    to both tools.
     """
 
     name: str
@@ -55,6 +68,8 @@ class WhtCase:
     peers: tuple[PeerSetting, ...]
     fht: tuple[FhtSetting, ...] = ()
     seeds: int = 20
+    plans: tuple[OurPlan, ...] = ()
+    degree: int | None = None
 
 
 SOFT, SINGLE, EXACT = "nso-soft", "nso-soft-single", "identity-single"
@@ -74,6 +89,15 @@ WHT_CASES = (
         10.0,
         "unit",
         (PeerSetting(SOFT, 3, 6, 1), PeerSetting(SINGLE, 3, 6, 2)),
+    ),
+    WhtCase(
+        "n=20 K=102 10 dB",
+        20,
+        102,
+        10.0,
+        "unit",
+        (PeerSetting(SOFT, 3, 7, 1),),
+        plans=(OurPlan(2048), OurPlan(4096)),
     ),
     WhtCase("n=16 K=64 exact, unit", 16, 64, None, "unit", (PeerSetting(EXACT, 4, 5, 1),)),
     WhtCase("n=16 K=64 exact, spread", 16, 64, None, "spread", (PeerSetting(EXACT, 4, 5, 1),)),
@@ -105,7 +129,27 @@ class Signal:
     seed: int
     truth: dict[int, float]
     noise_std: float
-    path: Path
+    values: Path | Landscape
+
+    @property
+    def path(self) -> Path:
+        if isinstance(self.values, Landscape):
+            raise Failure(f"{self.values.name} is no file")
+        return self.values
+
+    def answers(self, queries: list[int]) -> list[float]:
+        if isinstance(self.values, Landscape):
+            return [self.values(query) for query in queries]
+        with self.values.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            (header,) = struct.unpack_from("<H", raw, 8)  # as `npy_bytes` wrote it
+            return [struct.unpack_from("<d", raw, 10 + header + 8 * query)[0] for query in queries]
+
+    def request(self) -> dict[str, Any]:
+        """For `wht_sparse_transform.py`."""
+        common = {"seed": self.seed, "noise_std": self.noise_std}
+        if isinstance(self.values, Landscape):
+            return common | {"name": self.values.name, "coefficients": list(self.truth.items())}
+        return common | {"values": str(self.values)}
 
 
 def walsh_hadamard(values: list[float]) -> list[float]:
@@ -181,6 +225,17 @@ class Score:
         }
 
 
+EXACT_MEANS = (
+    "exact: the returned support is the true one; exact_above_half: coefficients below half"
+    " the smallest true magnitude are ignored, for every tool; both of so many trials"
+)
+PLANS_MEAN = (
+    "time is decoding alone, from the answers to the coefficients, of samplewise the stage compute of"
+    " wht decode; whole_s adds making the queries; no samples are held out; one measurement of"
+    " sparse-transform stands beside every plan of ours"
+)
+
+
 def run_wht(session: Session) -> None:
     python = environment(session)
     fht = sparsefht_program(session)
@@ -190,13 +245,17 @@ def run_wht(session: Session) -> None:
         " file mapped anew",
         "samplewise: all of compute (plan, reading, decoding, held-out samples, which count);"
         " sparse-transform: its own run time (transforms and peeling), whole_s adds its queries",
-        "exact: the returned support is the true one; exact_above_half: coefficients below half"
-        " the smallest true magnitude are ignored, for every tool; both of so many trials",
+        EXACT_MEANS,
+        "where the number of samples is part of the case: " + PLANS_MEAN,
     ]
     for case in WHT_CASES:
         say(f"wht: {case.name}")
         seeds = range(5 if session.quick else case.seeds)
-        compare_wht(session, python, fht, case, [make_signal(case, seed) for seed in seeds])
+        signals = [make_signal(case, seed) for seed in seeds]
+        if case.plans:
+            compare_plans(session, python, case, signals)
+        else:
+            compare_wht(session, python, fht, case, signals)
 
 
 def our_wht(case: WhtCase, signal: Signal, threads: int) -> dict[str, Any]:
@@ -230,24 +289,7 @@ def compare_wht(
         score.count(signal, found, int(result["samples"]))
     extras = score.extras() | {"path": path, "failures": stalled}
     mine = [Row(case.name, OURS, threads, [], dict(extras)) for threads in THREADS]
-    theirs = []
-    for setting in case.peers:
-        tool = f"sparse-transform {setting}"
-        score, failures = Score(least), []
-        for signal, reply in zip(signals, ask_peer(session, python, case, setting, signals, 0)):
-            found = {int(k): float(v) for k, v in reply["coefficients"]}
-            score.count(signal, found, reply["samples"])
-            wrong = first_wrong(signal, found, n) if case.snr is None else None
-            if reply["error"] or wrong:
-                failures.append(relative(reply["error"] or wrong or ""))
-                say(f"  failure of {tool}: {failures[-1]}")
-        row = Row(case.name, tool, 1, [], score.extras() | {"failures": failures})
-        whole: list[float] = []
-        for reply in ask_peer(session, python, case, setting, signals, session.repeats):
-            row.seconds += reply["decode_s"]
-            whole += reply["whole_s"]
-        row.extras["whole_s"] = statistics.median(whole) if whole else None
-        theirs.append(row)
+    theirs = [sparse_transform_row(session, python, case, setting, signals, least) for setting in case.peers]
     if fht is not None:
         theirs += [sparsefht_row(session, fht, case, sizes, signals, least) for sizes in case.fht]
     for _ in range(session.repeats):
@@ -257,6 +299,82 @@ def compare_wht(
     for row in mine:
         row.extras["whole_s"] = row.median()
     session.rows += mine + theirs
+
+
+def compare_plans(session: Session, python: Path, case: WhtCase, signals: list[Signal]) -> None:
+    """Each plan of ours, as a case of its own, beside the same rows of the peer."""
+    least = 0.5 * min(abs(v) for s in signals for v in s.truth.values())
+    theirs = [sparse_transform_row(session, python, case, setting, signals, least) for setting in case.peers]
+    for plan in case.plans:
+        decoder = "" if plan.decoder == "auto" else f" {plan.decoder}"
+        name = f"{case.name},{decoder} {plan.samples} samples"
+        score, path = Score(least), ""
+        rows = [Row(name, OURS, threads, []) for threads in THREADS]
+        whole: dict[int, list[float]] = {threads: [] for threads in THREADS}
+        for signal in signals:
+            with tempfile.TemporaryDirectory() as folder:
+                decode, samples = our_plan(case, plan, signal, Path(folder))
+                results = []
+                for row in rows:
+                    # The first run is the answer that is judged, and is not timed.
+                    for run in range(session.repeats + 1):
+                        reply = decode(row.threads)
+                        if run:
+                            row.seconds.append(compute_seconds(reply))
+                            making = float(reply["report"]["stages"]["plan"])
+                            whole[row.threads].append(making + row.seconds[-1])
+                    results.append(reply["result"])
+            if any(result != results[0] for result in results):
+                raise Disagreement(f"{name}: seed {signal.seed}: {OURS} depends on its threads")
+            path = str(reply["report"]["path"])
+            found = {int(c["index"], 2): float(c["value"]) for c in results[0]["coefficients"]}
+            score.count(signal, found, samples)
+        for row in rows:
+            row.extras = score.extras() | {"path": path, "whole_s": statistics.median(whole[row.threads])}
+        session.rows += rows
+        session.rows += [Row(name, row.tool, 1, list(row.seconds), dict(row.extras)) for row in theirs]
+
+
+def our_plan(
+    case: WhtCase, plan: OurPlan, signal: Signal, folder: Path
+) -> tuple[Callable[[int], dict[str, Any]], int]:
+    """Decoding with so many threads, and the number of samples; the answers are in `folder`."""
+    file, queries, answers = (folder / part for part in ("plan.json", "queries", "answers"))
+    size = ["--variables", str(case.variables), "--sparsity", str(case.sparsity), "--seed", str(signal.seed)]
+    if case.degree is not None:
+        size += ["--degree", str(case.degree)]
+    noise = ["--noise-std", repr(signal.noise_std)]
+    budget = ["--decoder", plan.decoder, "--samples", str(plan.samples), "--holdout", "0"]
+    ours(["wht", "plan", *size, *noise, *budget, "--out", str(file), "--queries", str(queries)], 1)
+    asked = [int(line, 2) for line in queries.read_text().split()]
+    answers.write_text("".join(f"{value!r}\n" for value in signal.answers(asked)))
+    return (lambda threads: ours(["wht", "decode", file, "--answers", answers], threads)), len(asked)
+
+
+def sparse_transform_row(
+    session: Session,
+    python: Path,
+    case: WhtCase,
+    setting: PeerSetting,
+    signals: list[Signal],
+    least: float,
+) -> Row:
+    tool = f"sparse-transform {setting}"
+    score, failures = Score(least), []
+    for signal, reply in zip(signals, ask_peer(session, python, case, setting, signals, 0)):
+        found = {int(k): float(v) for k, v in reply["coefficients"]}
+        score.count(signal, found, reply["samples"])
+        wrong = first_wrong(signal, found, case.variables) if case.snr is None else None
+        if reply["error"] or wrong:
+            failures.append(relative(reply["error"] or wrong or ""))
+            say(f"  failure of {tool}: {failures[-1]}")
+    row = Row(case.name, tool, 1, [], score.extras() | {"failures": failures})
+    whole: list[float] = []
+    for reply in ask_peer(session, python, case, setting, signals, session.repeats):
+        row.seconds += reply["decode_s"]
+        whole += reply["whole_s"]
+    row.extras["whole_s"] = statistics.median(whole) if whole else None
+    return row
 
 
 def sparsefht_row(
@@ -300,10 +418,9 @@ def ask_peer(
         "groups": setting.groups,
         "bins_log2": setting.bins_log2,
         "repeats": setting.repeats,
+        "degree": case.degree,
         "runs": runs,
-        "signals": [
-            {"seed": s.seed, "values": str(s.path), "noise_std": s.noise_std} for s in signals
-        ],
+        "signals": [signal.request() for signal in signals],
     }
     reply = json.loads(call([python, HERE / "wht_sparse_transform.py"], 1, json.dumps(request)))
     session.versions |= reply["versions"]

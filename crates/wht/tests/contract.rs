@@ -163,7 +163,7 @@ fn unknown_sparsity_keeps_what_was_asked() {
         };
         let found = recover(30, unknown, sample, &budget).unwrap();
         assert!(asked.len() <= 3_000 && found.report.samples == asked.len(), "{}", asked.len());
-        assert_eq!(found.status, Status::BudgetSpent);
+        assert!(matches!(found.status, Status::BudgetSpent | Status::Stalled { .. }), "{:?}", found.status);
     }
 }
 
