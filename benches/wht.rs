@@ -1,5 +1,6 @@
 //! Sparse Walsh–Hadamard transforms: successes, samples and times of every decoder; supports are judged here, against the
-//! spectrum that the values were made from. Peers in other languages: `python3 benches/peers/run.py wht` and `wht-spex`.
+//! spectrum that the values were made from. What is claimed and false (W11) is counted by the test
+//! `cargo nextest run -p samplewise-wht claims --no-capture`. Peers in other languages: `python3 benches/peers/run.py wht` and `wht-spex`.
 //! `cargo bench --bench wht -- WORD` runs the tables whose name has WORD; `curves` also writes
 //! `benches/results/wht_curve.csv`, and runs only when it is named. One thread: `RAYON_NUM_THREADS=1`.
 use std::collections::BTreeMap;
@@ -10,11 +11,9 @@ use std::time::Instant;
 use samplewise::lasso;
 use samplewise::linalg::Matrix;
 use samplewise::linalg::random::{Streams, normal};
-use samplewise::wht::{
-    Decoder, Noise, Options, Plan, Sparsity, Spectrum, Status, Support, dense, recover, recover_in_memory,
-};
+use samplewise::wht::{Decoder, Noise, Options, Plan, Sparsity, Spectrum, Support, dense, recover, recover_in_memory};
 use samplewise_testkit::fixtures;
-use samplewise_testkit::generate::{HardSupport, hard_spectrum, low_degree_spectrum, random_spectrum};
+use samplewise_testkit::generate::{low_degree_spectrum, random_spectrum};
 use samplewise_testkit::trees::TreeModel;
 
 type Truth = Vec<(u64, f64)>;
@@ -362,58 +361,6 @@ fn landscapes() {
     }
 }
 
-/// W11: what is claimed and false, over random and adversarial runs.
-fn claims() {
-    let delta = 0.01;
-    let kinds = [
-        None,
-        Some(HardSupport::Coset(4)),
-        Some(HardSupport::Run(24)),
-        Some(HardSupport::Pairs(6)),
-        Some(HardSupport::Full),
-        Some(HardSupport::Zero),
-    ];
-    println!(
-        "claims at delta = {delta}, 12 variables, 30,000 runs: support, exact wrong of all, verified wrong of all"
-    );
-    for kind in kinds {
-        let (mut exact_claims, mut verified) = ((0, 0), (0, 0));
-        for seed in 0..5_000_u64 {
-            let truth = match kind {
-                None => random_spectrum(12, 20, seed % 2 == 0, seed),
-                Some(hard) => hard_spectrum(12, hard, seed),
-            };
-            let energy: f64 = truth.iter().map(|t| t.1 * t.1).sum();
-            let std = (energy.max(1.0) / [10.0, 1.0, 100.0][(seed / 2 % 3) as usize]).sqrt();
-            let noise = [Noise::None, Noise::Std(std), Noise::Unknown][(seed / 6 % 3) as usize];
-            let std = if noise == Noise::None { 0.0 } else { std };
-            let planned = [10, 20, 40][(seed / 18 % 3) as usize];
-            let verification = if seed / 54 % 2 == 0 { 64 } else { 400 };
-            let options = Options { seed, noise, delta, verification, samples: Some(700), ..Options::default() };
-            let plan = Plan::new(12, planned, &options).expect("valid plan");
-            let found = plan.decode(&answers(&plan, &truth, std, seed)).expect("as many answers as queries");
-            let missing = missing(&found, &truth);
-            let wrong = missing > 1e-9 * energy;
-            match found.status {
-                Status::Exact { .. } => {
-                    exact_claims.1 += 1;
-                    exact_claims.0 += usize::from(wrong);
-                }
-                Status::Verified { r2_at_least, .. } => {
-                    let spread: f64 = truth.iter().filter(|t| t.0 != 0).map(|t| t.1 * t.1).sum();
-                    let r2 = 1.0 - (missing + std * std) / (spread + std * std).max(f64::MIN_POSITIVE);
-                    verified.1 += 1;
-                    verified.0 += usize::from(wrong && r2_at_least > r2 + 1e-9);
-                }
-                _ => {}
-            }
-        }
-        let kind = kind.map_or("random".to_owned(), |k| format!("{k:?}"));
-        println!("{kind:10}  {} of {}  {} of {}", exact_claims.0, exact_claims.1, verified.0, verified.1);
-        assert!(exact_claims.0 * 100 <= exact_claims.1 + 100 && verified.0 * 50 <= verified.1 + 100);
-    }
-}
-
 /// Values in memory: predicted and measured times of both ways, and what the choice costs where it is wrong.
 fn crossover() {
     println!("in memory: n, K, noise, dense ms (predicted), sparse ms (predicted), chosen, lost by the choice");
@@ -500,7 +447,7 @@ fn curves() {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let tables: [(&str, fn()); 12] = [
+    let tables: [(&str, fn()); 11] = [
         ("default plans", default_plans),
         ("decoders", decoders),
         ("degree", degree),
@@ -510,7 +457,6 @@ fn main() {
         ("rateless", rateless),
         ("errors", errors),
         ("landscapes", landscapes),
-        ("claims", claims),
         ("crossover", crossover),
         ("curves", curves),
     ];

@@ -426,7 +426,7 @@ fn supports_widths_and_indices_reach_the_command_line() {
         // μ({1}) = −2(−3 + 2), μ({4}) = −2·2, μ({1, 4}) = 4·2, μ(∅) = x(0) = 4.
         let moebius = result["moebius"].as_array().unwrap();
         let mu = |set: &str| {
-            let at = moebius.iter().find(|t| t["set"].to_string() == set).unwrap();
+            let at = moebius.iter().find(|t| format!("{}", t["set"]) == set).unwrap();
             (at["value"].as_f64().unwrap() * 1e6).round() / 1e6
         };
         assert_eq!([mu("[]"), mu("[1]"), mu("[4]"), mu("[1,4]")], [4.0, 2.0, -4.0, 8.0]);

@@ -144,7 +144,8 @@ mod tests {
             let spectrum = game.spectrum();
             for m in [0_u64, 1, 77, 5_000, 0x1fff_ffff] {
                 let m = m & ((1 << model.features.len()) - 1);
-                let sum: f64 = spectrum.iter().map(|&(k, v)| if (m & k).count_ones() % 2 == 0 { v } else { -v }).sum();
+                let sum: f64 =
+                    spectrum.iter().map(|&(k, v)| if (m & k).count_ones().is_multiple_of(2) { v } else { -v }).sum();
                 assert!((sum - game.score(m)).abs() < 1e-9, "{name} {m}");
             }
         }

@@ -9,8 +9,8 @@ use crate::joint::{self, Setting};
 use crate::lists::{Bch, Exhaustive, Lists, OrderedStatistics};
 use crate::options::{Decoder, Noise, Support};
 use crate::peel::{self, Rule};
-use crate::plan::PlanSpec;
 use crate::sizes;
+use crate::spec::PlanSpec;
 use crate::subsample::Group;
 
 /// What a decoder sees. Samples kept for verification are not in it.

@@ -18,6 +18,7 @@
 //! | interactions with parents, from random points | [`heredity`] | WHT-11 |
 //! | the decoders behind one trait | [`decoder`] | |
 //! | least squares and standard errors | [`refit`] | WHT-5 |
+//! | what is known, and the decoder and sizes that follow | [`spec`] | |
 //! | plan → queries → decode | [`plan`] | WHT-6 |
 //! | ask more until it is verified | [`recovery`] | WHT-10 |
 //! | all values in memory: sparse or dense | [`memory`] | WHT-14 |
@@ -60,6 +61,7 @@ pub mod plan;
 pub mod recovery;
 pub mod refit;
 mod sizes;
+pub mod spec;
 pub mod spectrum;
 pub mod subsample;
 pub mod verify;
@@ -68,6 +70,7 @@ pub use bits::{Bits, Wide};
 pub use error::WhtError;
 pub use memory::recover_in_memory;
 pub use options::{Decoder, Errors, Noise, Options, Sparsity, Support};
-pub use plan::{Plan, PlanSpec};
+pub use plan::Plan;
 pub use recovery::{Recovery, recover, recover_observed};
+pub use spec::PlanSpec;
 pub use spectrum::{Choice, Coefficient, Report, Spectrum, Status};

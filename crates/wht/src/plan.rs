@@ -10,56 +10,12 @@ use samplewise_linalg::random::{Streams, shuffle};
 use crate::bits::Bits;
 use crate::decoder::{self, Decode, ExhaustiveLists, Found, Observed};
 use crate::gf2::Invertible;
-use crate::options::{Decoder, Errors, Noise, Options, Sparsity, Support};
+use crate::options::{Decoder, Errors, Noise, Options, Sparsity};
+use crate::spec::{self, PlanSpec};
 use crate::spectrum::{Coefficient, Report, Spectrum};
 use crate::subsample::{self, Group};
 use crate::verify::{Case, Fresh};
 use crate::{WhtError, dense, lists, refit, sizes};
-
-/// Everything a plan is made from; equal specifications give equal plans on every machine.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct PlanSpec {
-    /// Number of variables `n`.
-    pub variables: usize,
-    /// Sparsity planned for.
-    pub sparsity: usize,
-    /// True when `sparsity` was given, not tried: then no more are reported with noise.
-    pub sparsity_known: bool,
-    /// Noise.
-    pub noise: Noise,
-    /// Where coefficients may be.
-    pub support: Support,
-    /// Decoder, resolved: never [`Decoder::Auto`].
-    pub decoder: Decoder,
-    /// Seed.
-    pub seed: u64,
-    /// Bin bits of each group.
-    pub group_bits: Vec<usize>,
-    /// Offsets of each group.
-    pub group_offsets: Vec<usize>,
-    /// Anchors of nested offsets, or 0 for offsets of this plan alone.
-    pub anchors: usize,
-    /// Random points besides the groups.
-    pub points: usize,
-    /// Verification samples.
-    pub verification: usize,
-    /// Probability with which the status may claim too much.
-    pub delta: f64,
-    /// How standard errors are computed.
-    pub errors: Errors,
-}
-
-impl PlanSpec {
-    /// Most variables of an interaction that the support allows.
-    pub(crate) fn degree(&self) -> usize {
-        match &self.support {
-            Support::Any => self.variables,
-            Support::MaxDegree(t) | Support::Hereditary { max_degree: t } => (*t).min(self.variables),
-            Support::Within(sets) => sets.iter().map(Vec::len).max().unwrap_or(0),
-        }
-    }
-}
 
 /// A prepared transform: what to ask, and how to decode.
 ///
@@ -82,9 +38,6 @@ struct Asked<I> {
     positions: Vec<Vec<u32>>,
     verification: usize,
 }
-
-/// Queries that a plan may hold: 2 GiB of 64-bit indices.
-const MAX_QUERIES: u128 = 1 << 28;
 
 /// Name of the streams beside those of the groups.
 const OFFSETS: u64 = 1;
@@ -135,7 +88,7 @@ impl<I: Bits> Plan<I> {
     /// # Errors
     /// As [`Plan::new`].
     pub fn for_bits(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
-        Self::for_bits_from_spec(specify::<I>(variables, sparsity.into(), options)?)
+        Self::for_bits_from_spec(spec::specify::<I>(variables, sparsity.into(), options)?)
     }
 
     /// [`Plan::from_spec`] for an index type of any width.
@@ -143,7 +96,7 @@ impl<I: Bits> Plan<I> {
     /// # Errors
     /// As [`Plan::from_spec`].
     pub fn for_bits_from_spec(spec: PlanSpec) -> Result<Self, WhtError> {
-        check_spec::<I>(&spec)?;
+        spec::check_spec::<I>(&spec)?;
         let n = spec.variables;
         let streams = Streams::new(spec.seed);
         let shapes = spec.group_bits.iter().zip(&spec.group_offsets).enumerate();
@@ -160,7 +113,7 @@ impl<I: Bits> Plan<I> {
                 let offsets = match spec.decoder {
                     Decoder::Spright => subsample::paired_offsets(free, count / (free + 1), &mut rng),
                     Decoder::JointList | Decoder::ExhaustiveLists if spec.anchors > 0 => {
-                        let depth = deepest(n, spec.anchors);
+                        let depth = spec::deepest(n, spec.anchors);
                         let tops = subsample::distinct_offsets::<I, _>(n - depth, spec.anchors, &mut rng);
                         let anchors: Vec<I> =
                             tops.into_iter().map(|top| top.up(depth) | I::random(depth, &mut rng)).collect();
@@ -435,183 +388,4 @@ const PART: usize = 1 << 16;
 fn largest_of(values: &[f64]) -> f64 {
     let of = |part: &[f64]| part.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     if values.len() < 2 * PART { of(values) } else { values.par_chunks(PART).map(of).reduce(|| 0.0, f64::max) }
-}
-
-/// Low bits in which the anchors of nested offsets may agree: above them they are distinct, with room to draw.
-fn deepest(variables: usize, anchors: usize) -> usize {
-    let needed = usize::BITS as usize - (anchors.max(1) - 1).leading_zeros() as usize + 1;
-    variables.saturating_sub(needed)
-}
-
-/// Most bin bits of a nested plan.
-pub(crate) fn deepest_bins(variables: usize, anchors: usize) -> usize {
-    deepest(variables, anchors).saturating_sub(1)
-}
-
-/// Everything but the shape of the groups.
-fn check_prior<I: Bits>(spec: &PlanSpec) -> Result<(), WhtError> {
-    let n = spec.variables;
-    if n == 0 || n > I::WIDTH {
-        return Err(WhtError::Variables { variables: n, most: I::WIDTH });
-    }
-    if spec.sparsity == 0 || spec.sparsity as u128 > sizes::points(n) {
-        return Err(WhtError::Sparsity { sparsity: spec.sparsity, variables: n });
-    }
-    let range = |option, value, allowed| Err(WhtError::OptionOutOfRange { option, value, allowed });
-    if let Noise::Std(s) = spec.noise
-        && !(s.is_finite() && s > 0.0)
-    {
-        return range("noise", s, "finite and positive");
-    }
-    if spec.verification > 1_000_000 {
-        return range("verification", spec.verification as f64, "0 to 1000000");
-    }
-    if !(spec.delta > 0.0 && spec.delta < 1.0) {
-        return range("delta", spec.delta, "above 0 and below 1");
-    }
-    match &spec.support {
-        Support::MaxDegree(t) | Support::Hereditary { max_degree: t } if *t == 0 || *t > n => {
-            return range("support", *t as f64, "a degree from 1 to the number of variables");
-        }
-        Support::Within(sets) => {
-            if sets.is_empty() {
-                return range("support", 0.0, "at least one set");
-            }
-            for (set, members) in sets.iter().enumerate() {
-                if let Some(&variable) = members.iter().find(|&&v| v >= n) {
-                    return Err(WhtError::SupportSet { set, variable, largest: n - 1 });
-                }
-            }
-        }
-        _ => {}
-    }
-    let needs = |needs| Err(WhtError::DecoderNeeds { decoder: spec.decoder, needs });
-    match spec.decoder {
-        Decoder::SignBits if spec.noise != Noise::None => needs("values without noise"),
-        Decoder::Spright if !matches!(spec.noise, Noise::Std(_)) => {
-            needs("noise of known standard deviation; beyond 118 variables a bound on the degree helps")
-        }
-        Decoder::ExhaustiveLists if sizes::candidates(n, &spec.support) > lists::MAX_CANDIDATES => {
-            needs("at most 20,000,000 candidates: a lower degree, or fewer sets")
-        }
-        Decoder::BchLists
-            if !matches!(spec.support, Support::MaxDegree(_))
-                || lists::bch_rank::<I>(n, spec.degree()).is_none_or(|r| r < 3 || r > n.min(64)) =>
-        {
-            needs("Support::MaxDegree, and degree × log₂(variables + 1) at most 64 and below the number of variables")
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_spec<I: Bits>(spec: &PlanSpec) -> Result<(), WhtError> {
-    check_prior::<I>(spec)?;
-    let n = spec.variables;
-    let rank = if spec.decoder == Decoder::BchLists { lists::bch_rank::<I>(n, spec.degree()).unwrap_or(0) } else { n };
-    let shape_fits = |bits: usize, count: usize| match spec.decoder {
-        Decoder::JointList | Decoder::ExhaustiveLists => {
-            let most = sizes::most_offsets(spec.decoder == Decoder::ExhaustiveLists);
-            bits > 0
-                && count <= most
-                && (spec.anchors == 0 || (bits <= deepest_bins(n, spec.anchors) && count <= 2 * spec.anchors))
-        }
-        Decoder::Spright => count.is_multiple_of(n - bits + 1),
-        Decoder::SignBits => count == n - bits + 1,
-        Decoder::BchLists => bits < rank && count == rank - bits + 1,
-        Decoder::Dense | Decoder::Heredity | Decoder::Auto => true,
-    };
-    let grouped = !matches!(spec.decoder, Decoder::Dense | Decoder::Heredity);
-    let groups_fit = spec.group_bits.len() == spec.group_offsets.len()
-        && spec.group_bits.len() <= 16
-        && spec.group_bits.iter().all(|&b| b <= n && b <= 40)
-        && spec.group_offsets.iter().all(|&p| p > 0)
-        && grouped != spec.group_bits.is_empty()
-        && (spec.decoder == Decoder::Heredity || spec.points == 0)
-        && spec.anchors <= 64
-        && spec.group_bits.iter().zip(&spec.group_offsets).all(|(&b, &p)| shape_fits(b, p));
-    if !groups_fit || spec.decoder == Decoder::Auto {
-        let value = spec.group_bits.len() as f64;
-        return Err(WhtError::OptionOutOfRange { option: "groups", value, allowed: "those of a plan" });
-    }
-    let asked = match spec.decoder {
-        Decoder::Dense => sizes::points(n),
-        Decoder::Heredity => spec.points as u128,
-        _ => sizes::asked(&spec.group_bits, &spec.group_offsets),
-    };
-    if asked > MAX_QUERIES {
-        return Err(WhtError::TooLarge { samples: asked });
-    }
-    Ok(())
-}
-
-/// A specification without groups: the decoder is resolved, everything that was given is checked.
-pub(crate) fn resolve<I: Bits>(variables: usize, sparsity: Sparsity, options: &Options) -> Result<PlanSpec, WhtError> {
-    let mut spec = PlanSpec {
-        variables,
-        sparsity: sparsity.planned(),
-        sparsity_known: matches!(sparsity, Sparsity::Known(_)),
-        noise: options.noise,
-        support: options.support.clone(),
-        decoder: options.decoder,
-        seed: options.seed,
-        group_bits: Vec::new(),
-        group_offsets: Vec::new(),
-        anchors: 0,
-        points: 0,
-        verification: options.verification,
-        delta: options.delta,
-        errors: options.errors,
-    };
-    check_prior::<I>(&spec)?;
-    if spec.sparsity as u128 > MAX_QUERIES {
-        return Err(WhtError::TooLarge { samples: spec.sparsity as u128 });
-    }
-    if spec.decoder == Decoder::Auto {
-        let few = sizes::candidates(variables, &spec.support) <= lists::MAX_CANDIDATES;
-        spec.decoder = match &spec.support {
-            Support::Hereditary { .. } => Decoder::Heredity,
-            Support::MaxDegree(_) if !few => Decoder::BchLists,
-            Support::MaxDegree(_) | Support::Within(_) => Decoder::ExhaustiveLists,
-            Support::Any if spec.noise == Noise::None => Decoder::SignBits,
-            Support::Any if sizes::least_offsets(variables, 3, false) > sizes::most_offsets(false) => Decoder::Spright,
-            Support::Any => Decoder::JointList,
-        };
-        check_prior::<I>(&spec)?;
-    }
-    Ok(spec)
-}
-
-/// Chooses bins and offsets.
-fn specify<I: Bits>(variables: usize, sparsity: Sparsity, options: &Options) -> Result<PlanSpec, WhtError> {
-    let mut spec = resolve::<I>(variables, sparsity, options)?;
-    let (n, k) = (variables, spec.sparsity);
-    let candidates = sizes::candidates(n, &spec.support);
-    (spec.group_bits, spec.group_offsets) = match spec.decoder {
-        Decoder::Dense | Decoder::Auto => return Ok(spec),
-        Decoder::SignBits => sizes::sign_bits(n, k, options.samples),
-        Decoder::Spright => sizes::spright(n, k, options.samples),
-        Decoder::JointList => sizes::joint(n, candidates, k, options.samples, false),
-        Decoder::ExhaustiveLists => sizes::joint(n, candidates, k, options.samples, true),
-        Decoder::BchLists => {
-            let rank = lists::bch_rank::<I>(n, spec.degree()).unwrap_or(2);
-            sizes::bch(rank, k, options.samples)
-        }
-        Decoder::Heredity => {
-            spec.points = sizes::heredity(n, k, options.samples);
-            (Vec::new(), Vec::new())
-        }
-    };
-    let asked = sizes::asked(&spec.group_bits, &spec.group_offsets) + spec.points as u128;
-    if options.decoder == Decoder::Auto && n < 40 && asked >= sizes::points(n) {
-        into_dense(&mut spec);
-    }
-    Ok(spec)
-}
-
-/// Turns a specification into that of the dense transform.
-pub(crate) fn into_dense(spec: &mut PlanSpec) {
-    spec.decoder = Decoder::Dense;
-    spec.group_bits.clear();
-    spec.group_offsets.clear();
-    (spec.anchors, spec.points) = (0, 0);
 }

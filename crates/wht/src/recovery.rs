@@ -14,7 +14,8 @@ use samplewise_linalg::Observer;
 
 use crate::bits::Bits;
 use crate::options::{Decoder, Noise, Options, Sparsity};
-use crate::plan::{self, Plan, PlanSpec};
+use crate::plan::{Plan, check_finite};
+use crate::spec::{self, PlanSpec};
 use crate::spectrum::{Spectrum, Status};
 use crate::{WhtError, lists, sizes};
 
@@ -90,7 +91,7 @@ impl<I: Bits> Recovery<I> {
                 allowed: "at least 8 in an adaptive recovery",
             });
         }
-        let base = plan::resolve::<I>(variables, sparsity.into(), options)?;
+        let base = spec::resolve::<I>(variables, sparsity.into(), options)?;
         let mut shapes = shapes::<I>(&base);
         shapes.reverse();
         let first = shapes.pop();
@@ -124,7 +125,7 @@ impl<I: Bits> Recovery<I> {
         if answers.len() != self.pending.len() {
             return Err(WhtError::AnswersMismatch { asked: self.pending.len(), given: answers.len() });
         }
-        plan::check_finite(answers)?;
+        check_finite(answers)?;
         self.known.extend(std::mem::take(&mut self.pending).into_iter().zip(answers.iter().copied()));
         self.told = self.known.len();
         self.stages.push(self.told);
@@ -224,7 +225,7 @@ impl<I: Bits> Recovery<I> {
 fn stage_spec(base: &PlanSpec, shape: Option<Shape>) -> PlanSpec {
     let mut spec = base.clone();
     let Some(shape) = shape else {
-        plan::into_dense(&mut spec);
+        spec::into_dense(&mut spec);
         return spec;
     };
     if matches!(spec.decoder, Decoder::JointList | Decoder::ExhaustiveLists) {
@@ -233,7 +234,7 @@ fn stage_spec(base: &PlanSpec, shape: Option<Shape>) -> PlanSpec {
     (spec.group_bits, spec.group_offsets, spec.points) = (shape.bits, shape.offsets, shape.points);
     let asked = sizes::asked(&spec.group_bits, &spec.group_offsets) + spec.points as u128;
     if spec.variables < 28 && asked >= sizes::points(spec.variables) {
-        plan::into_dense(&mut spec);
+        spec::into_dense(&mut spec);
     }
     spec
 }
@@ -279,7 +280,7 @@ fn shapes<I: Bits>(base: &PlanSpec) -> Vec<Shape> {
         Decoder::JointList | Decoder::ExhaustiveLists => {
             let exhaustive = base.decoder == Decoder::ExhaustiveLists;
             let anchors = anchors(base);
-            let largest = plan::deepest_bins(n, anchors).min(most_bits(4)).min(24);
+            let largest = spec::deepest_bins(n, anchors).min(most_bits(4)).min(24);
             if largest < FIRST_BITS {
                 return Vec::new();
             }

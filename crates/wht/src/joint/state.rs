@@ -1,65 +1,21 @@
-//! Joint list peeling: few crowded bins, many offsets, every bin only *proposes* coefficients, one joint likelihood over
-//! all groups disposes (row WHT-5).
-//!
-//! A candidate's gain is the log-likelihood it adds in all its bins together, where each bin's interference variance is
-//! taken from its own energy: a crowded bin speaks softly without being asked. Accepted coefficients are cancelled,
-//! refitted by least squares, and dropped again when the others explain them. Waiting for clean single-tons, the
-//! classical rule, succeeds on none of the cases where this succeeds on all (1,920 samples for 102 coefficients of 20
-//! variables at 10 dB).
-//!
-//! Where the candidates come from is the business of [`crate::lists`].
+//! The bins of a decode and the candidates ever listed: correlations, gains, cancelling, least squares.
 use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
+use samplewise_linalg::Matrix;
 use samplewise_linalg::factor::Cholesky;
-use samplewise_linalg::{Matrix, Observer, Progress};
 
+use super::Setting;
 use crate::bits::Bits;
 use crate::lists::Lists;
 use crate::refit;
 use crate::subsample::Group;
 
-/// Settings of one decode.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// Natural logarithm of the number of candidates: `n ln 2` without further knowledge.
-    pub ln_candidates: f64,
-    /// Largest number of coefficients to report, if known.
-    pub sparsity: Option<usize>,
-    /// `σ²` of one sample, or `None` when unknown.
-    pub variance: Option<f64>,
-    /// Standard deviation of the rounding of one sample: nothing below it is signal.
-    pub rounding: f64,
-}
-
-/// What the decoder found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decoded<I = u64> {
-    /// `(index, value)`, index ascending.
-    pub coefficients: Vec<(I, f64)>,
-    /// Standard errors, in the same order.
-    pub std_errors: Vec<f64>,
-    /// Residual variance per sample.
-    pub variance: f64,
-    /// Rounds of listing and accepting.
-    pub rounds: usize,
-    /// Lists made.
-    pub lists: usize,
-    /// The observer ended it.
-    pub stopped: bool,
-}
-
-/// Largest number of rounds: never met in the measured range, a bound all the same.
-const MAX_ROUNDS: usize = 200;
-/// *Tuned* (notes, ablation at n = 20): list length.
-const LIST: usize = 4;
 /// Candidates that keep their signs as numbers: beyond, memory is worth more than time.
 const EXPANDED: usize = 1 << 14;
 /// Most offsets of a group: a codeword is one word.
 const MAX_OFFSETS: usize = 128;
-/// Nats above the final threshold from which on the weakest coefficient says that none is hidden.
-const CLEAR_BY: f64 = 10.0;
 /// Relative change of a bin's energy that makes it worth listing again.
 const LIST_AGAIN: f64 = 1e-3;
 /// Largest support whose normal equations are solved directly: a sweep at a time beyond.
@@ -73,95 +29,12 @@ const RANGE: usize = 512;
 const PARALLEL_CANDIDATES: usize = 1024;
 const PARALLEL_LISTS: usize = 64;
 
-/// Decodes the bins of all groups.
-pub fn decode<I: Bits>(
-    groups: &[Group<I>],
-    bins: Vec<Vec<f64>>,
-    lists: &dyn Lists<I>,
-    setting: Setting,
-    observer: &mut dyn Observer,
-) -> Decoded<I> {
-    // Expected null coefficients above a gain g among N: exp(ln N − g) / √(πg).
-    let first_gain = setting.ln_candidates - 0.9;
-    let least_gain = (first_gain - if setting.sparsity.is_some() { 6.0 } else { 4.0 }).max(5.0);
-    let limit = setting.sparsity.unwrap_or(usize::MAX);
-
-    let mut state = State::new(groups, bins, lists, setting);
-    let (mut effort, mut gain) = (0, first_gain);
-    let (mut rounds, mut stopped) = (0, false);
-    while rounds < MAX_ROUNDS {
-        rounds += 1;
-        let value = Some((state.squares() / state.samples).sqrt());
-        if observer.step(Progress { stage: "joint lists", step: rounds, total: None, value }).is_break() {
-            stopped = true;
-            break;
-        }
-        state.list_changed(effort, LIST, false);
-        let mut scored: Vec<(f64, I, usize)> = state.rate();
-        scored.retain(|s| s.0 >= gain);
-        scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let cap = if gain >= first_gain { usize::MAX } else { 1 + state.support.len() / 60 };
-        let mut accepted = 0;
-        for (_, _, at) in scored {
-            if accepted >= cap || state.support.len() >= limit.saturating_add(limit / 8 + 2) {
-                break;
-            }
-            let (now, value) = state.score(at);
-            if now >= gain {
-                state.admit(at, value);
-                accepted += 1;
-            }
-        }
-        if accepted > 0 {
-            state.refit(3);
-            state.prune(least_gain - 2.0);
-            if gain < first_gain {
-                gain = (gain + 1.0).min(first_gain);
-            }
-            continue;
-        }
-        let clean = setting.variance.is_some_and(|v| {
-            let freedom = (state.samples - state.support.len() as f64).max(1.0);
-            state.squares() <= v * (freedom + 3.0 * (2.0 * freedom).sqrt())
-        });
-        if state.support.len() == limit || (clean && gain <= least_gain + 4.0) {
-            break;
-        }
-        if effort < lists.most_effort() {
-            effort += 1;
-            state.forget_lists();
-            continue;
-        }
-        gain -= 2.0;
-        if gain < least_gain {
-            break;
-        }
-    }
-    if stopped {
-        state.refit(8);
-    } else {
-        state.finish(setting);
-    }
-    let pool = &state.pool;
-    state.support.sort_unstable_by_key(|&at| pool[at].index);
-    let spread = state.solve();
-    let variance = state.squares() / (state.samples - state.support.len() as f64).max(1.0);
-    Decoded {
-        coefficients: state.support.iter().map(|&at| (state.pool[at].index, state.pool[at].value)).collect(),
-        std_errors: spread.iter().map(|d| (variance * d).sqrt()).collect(),
-        variance,
-        rounds,
-        lists: state.lists_made,
-        stopped,
-    }
-}
-
 /// A candidate, located once.
-struct Member<I> {
-    index: I,
+pub(super) struct Member<I> {
+    pub(super) index: I,
     /// Its amplitude while in the support, else zero.
-    value: f64,
-    inside: bool,
+    pub(super) value: f64,
+    pub(super) inside: bool,
     /// Its bin in each group.
     bins: Vec<u32>,
     /// Its signs under the offsets of each group, one bit each.
@@ -173,7 +46,7 @@ struct Member<I> {
     seen: u64,
 }
 
-struct State<'a, I> {
+pub(super) struct State<'a, I> {
     groups: &'a [Group<I>],
     /// Bin and signs of each variable, by group: both are linear.
     units: Vec<Vec<(u64, u128)>>,
@@ -188,16 +61,21 @@ struct State<'a, I> {
     noise: Vec<f64>,
     /// Entries and the start of each group's signs in a member.
     starts: Vec<usize>,
-    samples: f64,
+    pub(super) samples: f64,
     /// Every candidate ever listed.
-    pool: Vec<Member<I>>,
+    pub(super) pool: Vec<Member<I>>,
     known: HashSet<I, FixedState>,
-    support: Vec<usize>,
-    lists_made: usize,
+    pub(super) support: Vec<usize>,
+    pub(super) lists_made: usize,
 }
 
 impl<'a, I: Bits> State<'a, I> {
-    fn new(groups: &'a [Group<I>], residual: Vec<Vec<f64>>, lists: &'a dyn Lists<I>, setting: Setting) -> Self {
+    pub(super) fn new(
+        groups: &'a [Group<I>],
+        residual: Vec<Vec<f64>>,
+        lists: &'a dyn Lists<I>,
+        setting: Setting,
+    ) -> Self {
         let variance = setting.variance.unwrap_or(0.0).max(setting.rounding * setting.rounding);
         let per_bin = |value: f64| groups.iter().map(|g| vec![value; g.bins()]).collect::<Vec<_>>();
         let mut starts = vec![0];
@@ -279,7 +157,7 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     /// Joint gain in nats and the amplitude that attains it.
-    fn score(&self, at: usize) -> (f64, f64) {
+    pub(super) fn score(&self, at: usize) -> (f64, f64) {
         self.score_of(&self.pool[at])
     }
 
@@ -326,7 +204,7 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     /// Gains of all candidates outside the support; only those whose bins changed are computed.
-    fn rate(&mut self) -> Vec<(f64, I, usize)> {
+    pub(super) fn rate(&mut self) -> Vec<(f64, I, usize)> {
         let mut pool = std::mem::take(&mut self.pool);
         let rate = |part: &mut [Member<I>]| self.arch.dispatch(Rate { state: self, part });
         if pool.len() < PARALLEL_CANDIDATES {
@@ -340,7 +218,7 @@ impl<'a, I: Bits> State<'a, I> {
 
     /// Least-squares amplitude against the residual of all samples: a sample counts once, so groups weigh `B·P`.
     #[inline(always)]
-    fn correlation(&self, at: usize) -> f64 {
+    pub(super) fn correlation(&self, at: usize) -> f64 {
         let m = &self.pool[at];
         let sum: f64 = (0..self.groups.len())
             .map(|c| (self.groups[c].bins() * self.groups[c].offsets.len()) as f64 * self.match_in(m, c))
@@ -348,7 +226,7 @@ impl<'a, I: Bits> State<'a, I> {
         sum / self.samples
     }
 
-    fn admit(&mut self, at: usize, value: f64) {
+    pub(super) fn admit(&mut self, at: usize, value: f64) {
         if self.pool[at].signs.is_empty() {
             self.pool[at].signs = self.expand(&self.pool[at].words);
         }
@@ -357,7 +235,7 @@ impl<'a, I: Bits> State<'a, I> {
         self.support.push(at);
     }
 
-    fn dismiss(&mut self, position: usize) {
+    pub(super) fn dismiss(&mut self, position: usize) {
         let at = self.support.swap_remove(position);
         self.subtract(at, -self.pool[at].value);
         (self.pool[at].value, self.pool[at].inside) = (0.0, false);
@@ -376,7 +254,7 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     /// Gauss–Seidel sweeps of least squares over the support.
-    fn refit(&mut self, sweeps: usize) {
+    pub(super) fn refit(&mut self, sweeps: usize) {
         let arch = self.arch;
         // Far more samples than coefficients: all at once converges as well as one after the other.
         if self.support.len() >= TOGETHER && self.samples >= 32.0 * self.support.len() as f64 {
@@ -428,7 +306,7 @@ impl<'a, I: Bits> State<'a, I> {
     ///
     /// Members of different bins are orthogonal within a group, so the Gram matrix is made of the pairs that share a bin.
     /// A sample that belongs to two groups counts twice.
-    fn solve(&mut self) -> Vec<f64> {
+    pub(super) fn solve(&mut self) -> Vec<f64> {
         let size = self.support.len();
         if size == 0 {
             return Vec::new();
@@ -476,7 +354,7 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     /// Drops members whose gain, with themselves added back, is below `least`.
-    fn prune(&mut self, least: f64) {
+    pub(super) fn prune(&mut self, least: f64) {
         let mut i = 0;
         while i < self.support.len() {
             if self.gain_with(&self.pool[self.support[i]], self.pool[self.support[i]].value).0 < least {
@@ -490,17 +368,17 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     /// Residual sum of squares in the units of samples: each entry of a bin averages `B` of them.
-    fn squares(&self) -> f64 {
+    pub(super) fn squares(&self) -> f64 {
         let in_group = |(g, e): (&Group<I>, &Vec<f64>)| (g.bins() * g.offsets.len()) as f64 * e.iter().sum::<f64>();
         self.groups.iter().zip(&self.energy).map(in_group).sum()
     }
 
-    fn forget_lists(&mut self) {
+    pub(super) fn forget_lists(&mut self) {
         self.listed.iter_mut().for_each(|l| l.fill(f64::NAN));
     }
 
     /// Lists every bin whose energy changed since it was listed and is above noise.
-    fn list_changed(&mut self, effort: usize, length: usize, everywhere: bool) {
+    pub(super) fn list_changed(&mut self, effort: usize, length: usize, everywhere: bool) {
         let mut wanted = Vec::new();
         for (c, g) in self.groups.iter().enumerate() {
             let excess = 1.0 + 1.5 * (2.0 / g.offsets.len() as f64).sqrt();
@@ -535,72 +413,6 @@ impl<'a, I: Bits> State<'a, I> {
             self.pool.extend(members);
         }
         self.lists_made += wanted.len();
-    }
-
-    /// The last word is Gaussian: `gain = a² M / (2σ²)` with all interference gone.
-    fn finish(&mut self, setting: Setting) {
-        let final_gain = setting.ln_candidates + 2.5;
-        let limit = setting.sparsity.unwrap_or(usize::MAX);
-        self.refit(8);
-        let variance = |state: &Self| {
-            let measured = state.squares() / (state.samples - state.support.len() as f64).max(1.0);
-            setting.variance.unwrap_or(measured).max(setting.rounding * setting.rounding).max(f64::MIN_POSITIVE)
-        };
-        for _ in 0..2 {
-            // When most of a known sparsity stands out, the prior odds of the others are K/N, and that is the threshold;
-            // a sparsity that the signal does not have must not be filled up with noise.
-            let samples = self.samples;
-            let gain = |a: f64, v: f64| a * a * samples / (2.0 * v);
-            let mut changed = false;
-            let v = variance(self);
-            let strong = self.support.iter().filter(|&&at| gain(self.pool[at].value, v) >= final_gain).count();
-            let least = match setting.sparsity {
-                Some(k) if 2 * strong >= k => (setting.ln_candidates - (k as f64).ln() + 1.0).min(final_gain),
-                _ => final_gain,
-            };
-            // Where some stand out hardly, others may hide in bins that look like noise.
-            let weakest = self.support.iter().map(|&at| gain(self.pool[at].value, v)).fold(f64::INFINITY, f64::min);
-            self.forget_lists();
-            self.list_changed(1, 8 * LIST, weakest < final_gain + CLEAR_BY);
-            let mut fresh: Vec<(f64, I, usize)> = (0..self.pool.len())
-                .filter(|&at| !self.pool[at].inside)
-                .map(|at| (gain(self.correlation(at), v), self.pool[at].index, at))
-                .filter(|f| f.0 > least - 1.0)
-                .collect();
-            fresh.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            for (_, _, at) in fresh {
-                let a = self.correlation(at);
-                if gain(a, v) > least - 1.0 {
-                    changed = true;
-                    self.admit(at, a);
-                }
-            }
-            if changed {
-                self.refit(6);
-            }
-            loop {
-                let v = variance(self);
-                let mut weak: Vec<(f64, I, usize)> =
-                    self.support.iter().map(|&at| (gain(self.pool[at].value, v), self.pool[at].index, at)).collect();
-                weak.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                let surplus = self.support.len().saturating_sub(limit);
-                let gone = weak.iter().enumerate().filter(|(i, w)| *i < surplus || w.0 < least).count();
-                if gone == 0 {
-                    break;
-                }
-                changed = true;
-                // The weakest first: the others may be the stronger for it.
-                for &(_, _, at) in weak.iter().take(gone.min(1 + self.support.len() / 100)) {
-                    let position = self.support.iter().position(|&s| s == at).expect("a member");
-                    self.dismiss(position);
-                }
-                self.refit(1);
-            }
-            if !changed {
-                break;
-            }
-            self.refit(4);
-        }
     }
 }
 
