@@ -275,7 +275,7 @@ fn errors() {
     for (n, k, snr, samples) in
         [(14, 26, 10.0, 512), (14, 26, 1.0, 1_728), (20, 102, 10.0, 2_048), (20, 102, 10.0, 4_096)]
     {
-        let (mut inside, mut all) = (0, 0);
+        let (mut inside, mut all) = (0_u32, 0_u32);
         for seed in 0..200 {
             let truth = random_spectrum(n, k, false, seed);
             let std = (k as f64 / snr).sqrt();
@@ -285,11 +285,15 @@ fn errors() {
             for c in &found.coefficients {
                 if let Ok(at) = truth.binary_search_by_key(&c.index, |t| t.0) {
                     all += 1;
-                    inside += usize::from((c.value - truth[at].1).abs() <= 1.96 * c.std_error.expect("noise"));
+                    inside += u32::from((c.value - truth[at].1).abs() <= 1.96 * c.std_error.expect("noise"));
                 }
             }
         }
-        println!("{n:3}  {k:3}  {:>5}  {:.2} % of {all}", decibels(Some(snr)), 100.0 * inside as f64 / all as f64);
+        println!(
+            "{n:3}  {k:3}  {:>5}  {:.2} % of {all}",
+            decibels(Some(snr)),
+            100.0 * f64::from(inside) / f64::from(all)
+        );
     }
 }
 
@@ -336,7 +340,7 @@ fn landscapes() {
         samplewise::linalg::random::shuffle(&mut Streams::new(1).stream(0), &mut order);
         let rows = &order[..13_107];
         let terms: Vec<usize> = (1..1 << 16_usize).filter(|k: &usize| k.count_ones() <= 3).collect();
-        let sign = |m: usize, k: usize| if (m & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |m: usize, k: usize| if (m & k).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
         let (train, tune) = rows.split_at(rows.len() * 4 / 5);
         let matrix = |rows: &[usize]| Matrix::from_fn(rows.len(), terms.len(), |i, j| sign(rows[i], terms[j]));
         let values = |rows: &[usize]| rows.iter().map(|&m| x[m]).collect::<Vec<f64>>();

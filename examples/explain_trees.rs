@@ -32,7 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for budget in [150, 200, 250, 312, 600] {
         let found = explain(&game, n, budget)?;
         println!(
-            "{budget:11}  {:12}  {:15.6}  {}",
+            "{:11}  {:12}  {:15.6}  {}",
+            found.report.samples,
             found.coefficients.len(),
             true_r2(&game, &found),
             found.report.r2.map_or("none".to_owned(), |r| format!("{r:.6}"))

@@ -150,7 +150,7 @@ impl Bits for u64 {
 
     #[inline]
     fn from_word_at(word: u64, i: usize) -> Self {
-        debug_assert_eq!(i, 0);
+        assert_eq!(i, 0, "a vector of 64 bits has one word");
         word
     }
 

@@ -1,6 +1,8 @@
 //! The decoders, behind one trait: from the values of a plan to coefficients.
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::FixedState;
 use samplewise_linalg::{Observer, fwht};
 
 use crate::bits::Bits;
@@ -84,9 +86,13 @@ pub struct Spright;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JointList;
 
-/// Joint list peeling with lists from all candidates; their table is made once.
+/// Joint list peeling with lists from all candidates.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExhaustiveLists;
+
+/// [`ExhaustiveLists`] of one plan, which makes their table once.
 #[derive(Clone, Debug, Default)]
-pub struct ExhaustiveLists<I>(Arc<OnceLock<Exhaustive<I>>>);
+pub(crate) struct Tabled<I>(Arc<OnceLock<Exhaustive<I>>>);
 
 /// Joint list peeling with lists from BCH syndromes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,14 +142,34 @@ impl<I: Bits> Decode<I> for JointList {
     }
 
     fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
-        let lists = OrderedStatistics::new(seen.groups, seen.spec.variables);
-        listed(seen, &lists, observer)
+        let all = OrderedStatistics::new(seen.groups, seen.spec.variables);
+        let (degree, support) = (seen.spec.degree(), &seen.spec.support);
+        let within: Option<HashSet<I, FixedState>> = match support {
+            Support::Within(sets) => Some(sets.iter().map(|s| I::from_positions(s.iter().copied())).collect()),
+            _ => None,
+        };
+        let allowed = |k: I| k.weight() <= degree && within.as_ref().is_none_or(|w| w.contains(&k));
+        if *support == Support::Any {
+            listed(seen, &all, observer)
+        } else {
+            listed(seen, &Allowed { all, allowed }, observer)
+        }
     }
 }
 
-impl<I: Bits> Decode<I> for ExhaustiveLists<I> {
+impl<I: Bits> Decode<I> for ExhaustiveLists {
     fn name(&self) -> &'static str {
         "joint lists (exhaustive)"
+    }
+
+    fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+        Tabled::default().decode(seen, observer)
+    }
+}
+
+impl<I: Bits> Decode<I> for Tabled<I> {
+    fn name(&self) -> &'static str {
+        Decode::<I>::name(&ExhaustiveLists)
     }
 
     fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
@@ -152,10 +178,7 @@ impl<I: Bits> Decode<I> for ExhaustiveLists<I> {
                 let sets: Vec<I> = sets.iter().map(|s| I::from_positions(s.iter().copied())).collect();
                 Exhaustive::of_sets(seen.groups, &sets)
             }
-            Support::MaxDegree(t) | Support::Hereditary { max_degree: t } => {
-                Exhaustive::up_to_degree(seen.groups, seen.spec.variables, *t)
-            }
-            Support::Any => Exhaustive::up_to_degree(seen.groups, seen.spec.variables, seen.spec.variables),
+            _ => Exhaustive::up_to_degree(seen.groups, seen.spec.variables, seen.spec.degree()),
         });
         listed(seen, lists, observer)
     }
@@ -169,6 +192,24 @@ impl<I: Bits> Decode<I> for BchLists {
     fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
         let lists = Bch::new(seen.groups, seen.spec.variables, seen.spec.degree());
         listed(seen, &lists, observer)
+    }
+}
+
+/// Lists that keep to a support.
+struct Allowed<L, F> {
+    all: L,
+    allowed: F,
+}
+
+impl<I: Bits, L: Lists<I>, F: Fn(I) -> bool + Sync> Lists<I> for Allowed<L, F> {
+    fn list(&self, group: usize, bin: usize, y: &[f64], effort: usize, length: usize) -> Vec<I> {
+        let mut out = self.all.list(group, bin, y, effort, length);
+        out.retain(|&k| (self.allowed)(k));
+        out
+    }
+
+    fn most_effort(&self) -> usize {
+        self.all.most_effort()
     }
 }
 
@@ -255,7 +296,7 @@ pub(crate) fn of<I: Bits>(spec: &PlanSpec) -> Box<dyn Decode<I> + Send> {
         Decoder::SignBits | Decoder::Auto => Box::new(SignBits),
         Decoder::Spright => Box::new(Spright),
         Decoder::JointList => Box::new(JointList),
-        Decoder::ExhaustiveLists => Box::new(ExhaustiveLists::default()),
+        Decoder::ExhaustiveLists => Box::new(ExhaustiveLists),
         Decoder::BchLists => Box::new(BchLists),
         Decoder::Heredity => Box::new(Heredity),
     }

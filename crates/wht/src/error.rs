@@ -44,7 +44,7 @@ pub enum WhtError {
         /// What it needs, in words.
         needs: &'static str,
     },
-    /// A set of [`crate::Support::Within`] names a variable that does not exist, or there is no set.
+    /// A set of [`crate::Support::Within`] names a variable that does not exist.
     #[error("support set {set} names variable {variable}, allowed is 0 to {largest}")]
     SupportSet {
         /// Number of the set.
@@ -53,6 +53,14 @@ pub enum WhtError {
         variable: usize,
         /// The largest allowed.
         largest: usize,
+    },
+    /// A budget that does not reach the first stage.
+    #[error("samples is {samples}, and the first stage asks {needed}")]
+    Budget {
+        /// Samples allowed.
+        samples: usize,
+        /// Samples needed.
+        needed: usize,
     },
     /// The plan asked for another number of values than were given.
     #[error("the plan asked {asked} queries, and {given} answers were given")]
@@ -73,10 +81,14 @@ pub enum WhtError {
     /// The observer asked to stop before anything was decoded.
     #[error("stopped before anything was decoded")]
     Stopped,
-    /// The plan would ask more queries than can be held.
-    #[error("the plan would ask {samples} queries, which cannot be held in memory")]
+    /// More than can be held: queries of a plan, candidates of its lists, terms of a Möbius transform.
+    #[error("{what} would be {count}, allowed is {most} (by the memory that they take)")]
     TooLarge {
-        /// Number of queries.
-        samples: u128,
+        /// What.
+        what: &'static str,
+        /// How many.
+        count: u128,
+        /// How many are allowed.
+        most: u128,
     },
 }

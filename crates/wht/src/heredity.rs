@@ -82,27 +82,34 @@ pub fn pursue<I: Bits>(points: &[I], values: &[f64], setting: Setting, observer:
         }
     }
     let (mut support, ridge) = best.choose(&data);
+    let mut stopped = best.stopped;
     if best.inexact && !best.stopped {
         // Something will be left whatever is kept: then the samples that were held out may choose terms as well.
         let all = Data { points, values, training: points.len() };
-        let most = (support.len() as f64 * points.len() as f64 / training as f64) as usize;
+        let most = ((support.len() as f64 * points.len() as f64 / training as f64) as usize).min(setting.most);
         let again = Setting { most, ..setting };
         let seeds = if hereditary { seeds } else { best.entered };
-        support = Path::follow(&all, seeds, hereditary, again, observer).entered;
+        let again = Path::follow(&all, seeds, hereditary, again, observer);
+        // Stopped half-way it is worth less than what was there before.
+        if again.stopped {
+            stopped = true;
+        } else {
+            support = again.entered;
+        }
     }
     let total = ridge * points.len() as f64 * RIDGE_KEPT;
-    let fit = refit::least_squares(points, values, &support, total, Errors::Model);
-    let (found, variance) = fit.map_or_else(
-        || {
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let spread = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
-            (vec![(I::zero(), mean)], spread)
-        },
-        |fit| (support.iter().copied().zip(fit.values).collect(), fit.variance),
-    );
+    // The terms entered in order of worth: where all of them cannot be fitted, the first half may.
+    let fit = loop {
+        match refit::least_squares(points, values, &support, total, Errors::Model) {
+            None if support.len() > 1 => support.truncate(support.len() / 2),
+            fit => break fit,
+        }
+    };
+    let (found, variance): (Vec<(I, f64)>, f64) =
+        fit.map_or_else(|| (Vec::new(), 0.0), |fit| (support.iter().copied().zip(fit.values).collect(), fit.variance));
     let mut coefficients: Vec<(I, f64)> = found.into_iter().filter(|c| c.1.abs() > setting.rounding).collect();
     coefficients.sort_by_key(|c| c.0);
-    Pursued { coefficients, variance, ridge, candidates: best.candidates, hereditary, stopped: best.stopped }
+    Pursued { coefficients, variance, ridge, candidates: best.candidates, hereditary, stopped }
 }
 
 struct Data<'a, I> {

@@ -21,7 +21,7 @@ impl<I: Bits> Spectrum<I> {
         let terms = |c: &crate::Coefficient<I>| 1_u128.checked_shl(c.index.weight() as u32).unwrap_or(u128::MAX);
         let terms = self.coefficients.iter().map(terms).fold(0, u128::saturating_add);
         if terms > MAX_TERMS {
-            return Err(WhtError::TooLarge { samples: terms });
+            return Err(WhtError::TooLarge { what: "terms of the Möbius transform", count: terms, most: MAX_TERMS });
         }
         let mut sums: BTreeMap<I, f64> = BTreeMap::new();
         for c in &self.coefficients {

@@ -17,9 +17,10 @@ pub enum Noise {
 /// What is known about the number of nonzero coefficients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sparsity {
-    /// No more than this, at least 1; with noise no more are reported.
+    /// No more than this, at least 1. With noise the list decoders and the pursuit report no more.
     Known(usize),
-    /// Unknown, and not above `max`: a plan is made for `max`, an adaptive recovery stops there.
+    /// Unknown, and not above `max`: a plan is made for `max`, the schedule of an adaptive recovery ends there (or in the
+    /// dense transform, when that is no more than four times what was asked).
     Unknown {
         /// Largest number worth the samples.
         max: usize,
@@ -65,13 +66,15 @@ pub enum Support {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Decoder {
-    /// What the support and the noise call for, and [`Decoder::Dense`] when that would ask for every value anyway.
+    /// What the support and the noise call for, and [`Decoder::Dense`], which needs no support, when that would ask for
+    /// every value anyway.
     ///
     /// | support | noise | decoder |
     /// |---|---|---|
     /// | any | none | [`Decoder::SignBits`] |
     /// | any | yes | [`Decoder::JointList`]; beyond 118 variables [`Decoder::Spright`] |
-    /// | degree bound, or listed | either | [`Decoder::ExhaustiveLists`]; beyond 2·10⁷ candidates [`Decoder::BchLists`] |
+    /// | degree bound | either | [`Decoder::ExhaustiveLists`]; beyond 2·10⁷ candidates [`Decoder::BchLists`], or as any |
+    /// | listed sets | either | [`Decoder::ExhaustiveLists`] |
     /// | hereditary | either | [`Decoder::Heredity`] |
     #[default]
     Auto,
@@ -105,7 +108,7 @@ pub struct Options {
     /// Samples to spend on decoding (verification not counted), or `None` for the decoder's rule. More samples lower
     /// the failure rate and, with noise, reach smaller coefficients. The plan comes as close from
     /// below as its bins allow, and never goes below the least its decoder can work with; the dense transform always
-    /// asks all `2ⁿ`. An adaptive recovery spends no more.
+    /// asks all `2ⁿ`. An adaptive recovery spends no more in all, verification included.
     pub samples: Option<usize>,
     /// Fresh samples that no decoder stage sees. Default 64, range `0..=1_000_000`. They give the held-out residual
     /// and R² of the report; at 0 nothing but a dense transform is called verified.

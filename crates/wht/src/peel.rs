@@ -78,12 +78,13 @@ pub fn peel<I: Bits>(
     let mut doubted: BTreeSet<Place> = BTreeSet::new();
     let limit = 64 * total + 64;
     let mut visits = 0;
-    let mut signs = Vec::new();
+    let (mut look, mut signs) = (0, Vec::new());
     if total >= IN_ROUNDS {
         visits += state.rounds(&mut doubted, limit, observer);
     }
     while visits < limit {
-        if visits % LOOK == 0 {
+        if visits >= look {
+            look = visits + LOOK;
             let step =
                 Progress { stage: "peeling", step: visits, total: None, value: Some(state.coefficients.len() as f64) };
             if observer.step(step).is_break() {

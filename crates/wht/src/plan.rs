@@ -5,14 +5,15 @@ use std::sync::OnceLock;
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 use samplewise_linalg::Observer;
+use samplewise_linalg::chunk::power_of_two_scale;
 use samplewise_linalg::random::{Streams, shuffle};
 
 use crate::bits::Bits;
-use crate::decoder::{self, Decode, ExhaustiveLists, Found, Observed};
+use crate::decoder::{self, Decode, Found, Observed, Tabled};
 use crate::gf2::Invertible;
 use crate::options::{Decoder, Errors, Noise, Options, Sparsity};
 use crate::spec::{self, PlanSpec};
-use crate::spectrum::{Coefficient, Report, Spectrum};
+use crate::spectrum::{Coefficient, Report, Spectrum, Status};
 use crate::subsample::{self, Group};
 use crate::verify::{Case, Fresh};
 use crate::{WhtError, dense, lists, refit, sizes};
@@ -26,7 +27,7 @@ pub struct Plan<I: Bits = u64> {
     groups: Vec<Group<I>>,
     /// Made at the first use.
     asked: OnceLock<Asked<I>>,
-    exhaustive: ExhaustiveLists<I>,
+    exhaustive: Tabled<I>,
 }
 
 /// Queries without repetition.
@@ -125,7 +126,7 @@ impl<I: Bits> Plan<I> {
                 Group::with_map(map, bits, offsets)
             })
             .collect();
-        Ok(Self { spec, groups, asked: OnceLock::new(), exhaustive: ExhaustiveLists::default() })
+        Ok(Self { spec, groups, asked: OnceLock::new(), exhaustive: Tabled::default() })
     }
 
     /// What the plan was made from.
@@ -226,13 +227,14 @@ impl<I: Bits> Plan<I> {
     /// As [`Plan::decode`].
     pub fn decode_observed(&self, answers: &[f64], observer: &mut dyn Observer) -> Result<Spectrum<I>, WhtError> {
         if self.spec.decoder == Decoder::ExhaustiveLists {
-            self.decode_with(answers, &self.exhaustive, observer)
+            self.decode_by(answers, &self.exhaustive, true, observer)
         } else {
-            self.decode_with(answers, &*decoder::of::<I>(&self.spec), observer)
+            self.decode_by(answers, &*decoder::of::<I>(&self.spec), true, observer)
         }
     }
 
-    /// [`Plan::decode`] with a decoder of your own.
+    /// [`Plan::decode`] with a decoder of your own. Fresh samples judge it like any other; on a plan of all values, which has
+    /// none, it is called exact when it reproduces all of them, and nothing is said of it with noise.
     ///
     /// # Errors
     /// As [`Plan::decode`].
@@ -242,11 +244,27 @@ impl<I: Bits> Plan<I> {
         decoder: &dyn Decode<I>,
         observer: &mut dyn Observer,
     ) -> Result<Spectrum<I>, WhtError> {
+        self.decode_by(answers, decoder, false, observer)
+    }
+
+    fn decode_by(
+        &self,
+        answers: &[f64],
+        decoder: &dyn Decode<I>,
+        own: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Spectrum<I>, WhtError> {
         let Asked { queries, positions, verification } = self.asked();
         if answers.len() != queries.len() {
             return Err(WhtError::AnswersMismatch { asked: queries.len(), given: answers.len() });
         }
         check_finite(answers)?;
+        let largest = largest_of(answers);
+        if largest > 0.0 && !(1e-100..1e100).contains(&largest) {
+            // Squares would leave the range of numbers: decode in other units.
+            let scale = 1.0 / power_of_two_scale(largest).clamp((-1000_f64).exp2(), 1000_f64.exp2());
+            return self.decode_scaled(answers, scale, decoder, own, observer);
+        }
         let bins: Vec<Vec<f64>> = self
             .groups
             .iter()
@@ -256,7 +274,6 @@ impl<I: Bits> Plan<I> {
             })
             .collect();
         let used = queries.len() - verification;
-        let largest = largest_of(answers);
         let seen = Observed {
             spec: &self.spec,
             groups: &self.groups,
@@ -266,7 +283,34 @@ impl<I: Bits> Plan<I> {
             largest,
         };
         let found = decoder.decode(seen, observer);
-        Ok(self.judge(answers, (queries, *verification), found, decoder.name()))
+        Ok(self.judge(answers, (queries, *verification), found, decoder.name(), own))
+    }
+
+    fn decode_scaled(
+        &self,
+        answers: &[f64],
+        scale: f64,
+        decoder: &dyn Decode<I>,
+        own: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Spectrum<I>, WhtError> {
+        let mut scaled = self.clone();
+        if let Noise::Std(s) = &mut scaled.spec.noise {
+            *s *= scale;
+        }
+        let answers: Vec<f64> = answers.iter().map(|v| v * scale).collect();
+        let mut out = scaled.decode_by(&answers, decoder, own, observer)?;
+        for c in &mut out.coefficients {
+            c.value /= scale;
+            c.std_error = c.std_error.map(|e| e / scale);
+        }
+        out.report.residual_std = out.report.residual_std.map(|r| r / scale);
+        out.report.noise_std /= scale;
+        out.report.detection_limit /= scale;
+        if let Status::Verified { detection_limit, .. } = &mut out.status {
+            *detection_limit /= scale;
+        }
+        Ok(out)
     }
 
     /// [`Plan::decode_with`] for a plan of all values, which need not be listed as queries.
@@ -280,7 +324,7 @@ impl<I: Bits> Plan<I> {
         let largest = largest_of(values);
         let seen = Observed { spec: &self.spec, groups: &[], bins: Vec::new(), points: &[], values, largest };
         let found = decoder.decode(seen, observer);
-        Ok(self.judge(values, (&[], 0), found, decoder.name()))
+        Ok(self.judge(values, (&[], 0), found, decoder.name(), true))
     }
 
     /// Least squares on the decoder's samples, errors, and what the fresh samples say.
@@ -290,6 +334,7 @@ impl<I: Bits> Plan<I> {
         (queries, verification): (&[I], usize),
         mut found: Found<I>,
         decoder: &'static str,
+        own: bool,
     ) -> Spectrum<I> {
         let spec = &self.spec;
         let samples = answers.len();
@@ -332,6 +377,7 @@ impl<I: Bits> Plan<I> {
             support: &spec.support,
             planned: spec.sparsity,
             found: found.coefficients.len(),
+            found_degree: found.coefficients.iter().map(|c| c.0.weight()).max().unwrap_or(0),
             multi_tons: found.multi_tons,
             delta: spec.delta,
             largest,
@@ -339,8 +385,16 @@ impl<I: Bits> Plan<I> {
             detection_limit,
             own_residual,
         };
-        let status = if spec.decoder == Decoder::Dense {
+        let status = if spec.decoder == Decoder::Dense && own {
             case.judge_dense(answers, &found.coefficients)
+        } else if spec.decoder == Decoder::Dense {
+            let right =
+                |i: usize| (answers[i] - dense::evaluate(&found.coefficients, queries[i])).abs() <= 1e-8 * largest;
+            match spec.noise {
+                Noise::None if (0..samples).into_par_iter().all(right) => Status::Exact { delta: 0.0 },
+                Noise::None => Status::Stalled { multi_tons: 0 },
+                _ => Status::Unverified,
+            }
         } else {
             case.judge(&fresh)
         };

@@ -4,7 +4,7 @@
 //! known when to stop. Without noise the groups double their bins one after the other. With noise `(b, P)` runs through
 //! `P = A, A + 4, …, 2A − 4` for each number of bin bits, and `(b, 2A)` is `(b + 1, A)`. Random points just become more.
 //!
-//! It stops when the answer is verified, every coefficient stands clear of the noise, and (with noise) the same support
+//! It stops when the answer is verified, the median coefficient stands clear of the noise, and (with noise) the same support
 //! came out twice in a row: fresh samples alone cannot see one missed coefficient among many. It gives up when the same
 //! support came out for twice the samples, and the fresh ones still disagree.
 use std::collections::HashMap;
@@ -72,7 +72,8 @@ impl Recovery {
     /// Plans the first stage of a recovery of a function of `variables ≤ 64` variables.
     ///
     /// # Errors
-    /// As [`Plan::new`]; [`WhtError::OptionOutOfRange`] when fewer than 8 fresh samples could tell when to stop.
+    /// As [`Plan::new`]; [`WhtError::OptionOutOfRange`] when fewer than 16 fresh samples could tell when to stop, or
+    /// the first stage alone would ask more than `options.samples`.
     pub fn new(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
         Self::for_bits(variables, sparsity, options)
     }
@@ -84,11 +85,11 @@ impl<I: Bits> Recovery<I> {
     /// # Errors
     /// As [`Recovery::new`].
     pub fn for_bits(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
-        if options.verification < 8 {
+        if options.verification < crate::verify::LEAST_PAIRS {
             return Err(WhtError::OptionOutOfRange {
                 option: "verification",
                 value: options.verification as f64,
-                allowed: "at least 8 in an adaptive recovery",
+                allowed: "at least 16 in an adaptive recovery",
             });
         }
         let base = spec::resolve::<I>(variables, sparsity.into(), options)?;
@@ -96,7 +97,7 @@ impl<I: Bits> Recovery<I> {
         shapes.reverse();
         let first = shapes.pop();
         let mut out = Self {
-            plan: Plan::for_bits_from_spec(stage_spec(&base, first))?,
+            plan: Plan::for_bits_from_spec(PlanSpec { delta: base.delta / 2.0, ..stage_spec(&base, first) })?,
             base,
             samples: options.samples,
             shapes,
@@ -109,6 +110,9 @@ impl<I: Bits> Recovery<I> {
             changed_at: 0,
         };
         out.pending = out.plan.queries().to_vec();
+        if let Some(most) = options.samples.filter(|&most| out.pending.len() > most) {
+            return Err(WhtError::Budget { samples: most, needed: out.pending.len() });
+        }
         Ok(out)
     }
 
@@ -124,6 +128,9 @@ impl<I: Bits> Recovery<I> {
     pub fn tell(&mut self, answers: &[f64], observer: &mut dyn Observer) -> Result<(), WhtError> {
         if answers.len() != self.pending.len() {
             return Err(WhtError::AnswersMismatch { asked: self.pending.len(), given: answers.len() });
+        }
+        if self.pending.is_empty() {
+            return Ok(());
         }
         check_finite(answers)?;
         self.known.extend(std::mem::take(&mut self.pending).into_iter().zip(answers.iter().copied()));
@@ -191,15 +198,19 @@ impl<I: Bits> Recovery<I> {
         loop {
             let shape = self.shapes.pop();
             let last = shape.is_none();
-            // The schedule ends in the dense transform where there is one.
-            let dense_fits = self.base.variables < 28 && self.plan.spec().decoder != Decoder::Dense;
-            if last && !dense_fits {
-                return self.end();
+            // The schedule ends in the dense transform where that is not far.
+            let near = sizes::points(self.base.variables) <= 4 * self.told as u128;
+            if last && (!near || self.plan.spec().decoder == Decoder::Dense) {
+                return;
             }
-            let Ok(plan) = Plan::for_bits_from_spec(stage_spec(&self.base, shape)) else { return self.end() };
+            let mut spec = stage_spec(&self.base, shape);
+            // Every stage may stop, so they share the probability of a false claim.
+            let stage = self.stages.len() as f64 + 1.0;
+            spec.delta = self.base.delta / (stage * (stage + 1.0));
+            let Ok(plan) = Plan::for_bits_from_spec(spec) else { return };
             let pending: Vec<I> = plan.queries().iter().copied().filter(|m| !self.known.contains_key(m)).collect();
             if self.samples.is_some_and(|most| self.told + pending.len() > most) {
-                return self.end();
+                return self.budget_spent();
             }
             self.plan = plan;
             self.pending = pending;
@@ -207,12 +218,12 @@ impl<I: Bits> Recovery<I> {
                 return;
             }
             if last {
-                return self.end();
+                return;
             }
         }
     }
 
-    fn end(&mut self) {
+    fn budget_spent(&mut self) {
         if let Some(best) = &mut self.best
             && !best.status.is_verified()
         {

@@ -71,7 +71,8 @@ pub enum Errors {
     /// From the residual variance and the inverse Gram matrix: right when what is left is noise of one size.
     #[default]
     Model,
-    /// From each sample's own residual (HC1): right when the noise depends on the point or the model is incomplete too.
+    /// From each sample's own residual (HC1). Differs from the model's in small samples only: every sample weighs the same
+    /// in every coefficient, so noise that depends on the point is averaged over either way.
     Sandwich,
 }
 
@@ -86,14 +87,15 @@ pub struct Fit {
     pub variance: f64,
 }
 
-/// Beyond this the fit costs more than the decode it follows: the Gram matrix alone takes `K²M/128` counts.
-const MAX_WORK: f64 = 4e9;
+/// Beyond these the fit costs more than the decode it follows: the Gram matrix takes `K²M/128` counts and `8K²` bytes.
+const MAX_WORK: f64 = 4e12;
+const MAX_SUPPORT: usize = 8_192;
 
 /// Least squares of `values` on the signs of `support` at `points`, with a ridge on all but the index 0. `None` when there
 /// are not more points than coefficients, the columns are dependent, or the work would be out of proportion.
 pub fn least_squares<I: Bits>(points: &[I], values: &[f64], support: &[I], ridge: f64, errors: Errors) -> Option<Fit> {
     let (rows, size) = (points.len(), support.len());
-    if rows <= size || size == 0 || (size as f64).powi(2) * rows as f64 > MAX_WORK {
+    if rows <= size || size == 0 || size > MAX_SUPPORT || (size as f64).powi(2) * rows as f64 > MAX_WORK {
         return None;
     }
     let variables = support.iter().fold(I::zero(), |all, &k| all | k);

@@ -3,8 +3,17 @@ use crate::bits::Bits;
 use crate::options::{Decoder, Errors, Noise, Options, Sparsity, Support};
 use crate::{WhtError, lists, sizes};
 
-/// Queries that a plan may hold: 2 GiB of 64-bit indices.
-const MAX_QUERIES: u128 = 1 << 28;
+/// Bytes that the queries of a plan may take, with their place in a table and their answers.
+const MAX_BYTES: u128 = 8 << 30;
+
+fn most_queries<I>() -> u128 {
+    MAX_BYTES / (3 * size_of::<I>() as u128 + 16)
+}
+
+/// Candidates that may be written down for exhaustive lists, by the same measure.
+fn most_candidates<I>() -> u128 {
+    lists::MAX_CANDIDATES.min((MAX_BYTES / 4) / (size_of::<I>() as u128 + 8))
+}
 
 /// Everything a plan is made from; equal specifications give equal plans on every machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,11 +110,14 @@ fn check_prior<I: Bits>(spec: &PlanSpec) -> Result<(), WhtError> {
     }
     let needs = |needs| Err(WhtError::DecoderNeeds { decoder: spec.decoder, needs });
     match spec.decoder {
+        Decoder::JointList if sizes::least_offsets(n, 13.min(n), false) > sizes::most_offsets(false) => {
+            needs("at most 128 variables, as a list reads at most 128 offsets")
+        }
         Decoder::SignBits if spec.noise != Noise::None => needs("values without noise"),
         Decoder::Spright if !matches!(spec.noise, Noise::Std(_)) => {
             needs("noise of known standard deviation; beyond 118 variables a bound on the degree helps")
         }
-        Decoder::ExhaustiveLists if sizes::candidates(n, &spec.support) > lists::MAX_CANDIDATES => {
+        Decoder::ExhaustiveLists if sizes::candidates(n, &spec.support) > most_candidates::<I>() => {
             needs("at most 20,000,000 candidates: a lower degree, or fewer sets")
         }
         Decoder::BchLists
@@ -131,7 +143,7 @@ pub(crate) fn check_spec<I: Bits>(spec: &PlanSpec) -> Result<(), WhtError> {
         }
         Decoder::Spright => count.is_multiple_of(n - bits + 1),
         Decoder::SignBits => count == n - bits + 1,
-        Decoder::BchLists => bits < rank && count == rank - bits + 1,
+        Decoder::BchLists => bits < rank && count == rank - bits + 1 && count <= 64,
         Decoder::Dense | Decoder::Heredity | Decoder::Auto => true,
     };
     let grouped = !matches!(spec.decoder, Decoder::Dense | Decoder::Heredity);
@@ -152,8 +164,8 @@ pub(crate) fn check_spec<I: Bits>(spec: &PlanSpec) -> Result<(), WhtError> {
         Decoder::Heredity => spec.points as u128,
         _ => sizes::asked(&spec.group_bits, &spec.group_offsets),
     };
-    if asked > MAX_QUERIES {
-        return Err(WhtError::TooLarge { samples: asked });
+    if asked > most_queries::<I>() {
+        return Err(WhtError::TooLarge { what: "queries of the plan", count: asked, most: most_queries::<I>() });
     }
     Ok(())
 }
@@ -177,18 +189,23 @@ pub(crate) fn resolve<I: Bits>(variables: usize, sparsity: Sparsity, options: &O
         errors: options.errors,
     };
     check_prior::<I>(&spec)?;
-    if spec.sparsity as u128 > MAX_QUERIES {
-        return Err(WhtError::TooLarge { samples: spec.sparsity as u128 });
+    if spec.sparsity as u128 > most_queries::<I>() {
+        let count = spec.sparsity as u128;
+        return Err(WhtError::TooLarge { what: "queries of the plan", count, most: most_queries::<I>() });
     }
     if spec.decoder == Decoder::Auto {
-        let few = sizes::candidates(variables, &spec.support) <= lists::MAX_CANDIDATES;
+        let few = sizes::candidates(variables, &spec.support) <= most_candidates::<I>();
+        let crowded = sizes::least_offsets(variables, 3, false) > sizes::most_offsets(false);
+        let decodable =
+            lists::bch_rank::<I>(variables, spec.degree()).is_some_and(|r| (3..=variables.min(64)).contains(&r));
         spec.decoder = match &spec.support {
             Support::Hereditary { .. } => Decoder::Heredity,
-            Support::MaxDegree(_) if !few => Decoder::BchLists,
-            Support::MaxDegree(_) | Support::Within(_) => Decoder::ExhaustiveLists,
-            Support::Any if spec.noise == Noise::None => Decoder::SignBits,
-            Support::Any if sizes::least_offsets(variables, 3, false) > sizes::most_offsets(false) => Decoder::Spright,
-            Support::Any => Decoder::JointList,
+            Support::MaxDegree(_) | Support::Within(_) if few => Decoder::ExhaustiveLists,
+            Support::MaxDegree(_) if decodable => Decoder::BchLists,
+            // Where a bound is of no use, it does no harm.
+            _ if spec.noise == Noise::None => Decoder::SignBits,
+            _ if crowded => Decoder::Spright,
+            _ => Decoder::JointList,
         };
         check_prior::<I>(&spec)?;
     }

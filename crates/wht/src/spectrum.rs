@@ -27,8 +27,10 @@ impl<I: Bits> Coefficient<I> {
 /// What can be said of the answer; [`crate::verify`] says why.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Status {
-    /// Without noise: all fresh samples agree, and if the answer were wrong they would do so with probability at most
-    /// `delta`. It is zero for the dense transform, which sees every value.
+    /// Without noise: all fresh samples agree to `1e-8` of the largest value, and if the answer were wrong by more they would
+    /// do so with probability at most `delta`, provided that the true spectrum keeps to what was said of it: no more
+    /// coefficients than planned for, no interaction beyond the degree. `delta` is zero, without a premise, for the dense
+    /// transform, which sees every value.
     Exact {
         /// Probability of being wrong.
         delta: f64,
@@ -36,7 +38,8 @@ pub enum Status {
     /// No bin was left unexplained and the fresh samples agree with the answer up to the noise. Nothing certifies an exact
     /// support.
     Verified {
-        /// R² on further points is at least this, up to `delta`; `x` with its noise counts as the truth.
+        /// R² on further points is at least this, up to `delta`; `x` with its noise counts as the truth. Asymptotic, and
+        /// blind to peaks so rare that no sample met one: [`crate::verify::r2_at_least`].
         r2_at_least: f64,
         /// Coefficients below it are likely to be missed: `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the largest value.
         detection_limit: f64,
@@ -48,7 +51,7 @@ pub enum Status {
         /// Bins left unexplained.
         multi_tons: usize,
     },
-    /// An adaptive recovery spent its samples before the fresh ones agreed. The coefficients are the best guess.
+    /// An adaptive recovery had no samples left for another stage, and the fresh ones did not agree. The coefficients are the best guess.
     BudgetSpent,
     /// Decoded, but too few fresh samples were asked for a claim.
     Unverified,

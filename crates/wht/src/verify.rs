@@ -17,7 +17,7 @@ pub fn least_difference(nonzeros: usize, degree: Option<usize>) -> f64 {
     degree.map_or(by_count, |t| by_count.max((-(t as f64)).exp2()))
 }
 
-/// Fresh samples that certify an exact answer with failure probability `delta`: 442 for interactions of at most 5
+/// Fresh samples that certify an exact answer with failure probability `delta`: 436 for interactions of at most 5
 /// variables at `1e-6`, whatever their number.
 ///
 /// ```
@@ -25,7 +25,7 @@ pub fn least_difference(nonzeros: usize, degree: Option<usize>) -> f64 {
 /// ```
 pub fn points_to_certify(nonzeros: usize, degree: Option<usize>, delta: f64) -> usize {
     let fraction = least_difference(nonzeros, degree);
-    (delta.ln() / (-fraction).ln_1p()).ceil() as usize
+    ((delta.ln() / (-fraction).ln_1p()).ceil() as usize).max(1)
 }
 
 /// Fresh samples beside the answer, `(x, x̂)`.
@@ -56,13 +56,14 @@ impl Fresh {
 
 /// Lower bound of R² over all points with confidence `1 − delta`, from fresh pairs `(x, x̂)`: asymptotic, from the spread of
 /// the logarithm of `Σ(x − x̂)²/Σ(x − x̄)²`. Where all pairs agree, at most a share `ln(1/delta)/V` of the points may differ,
-/// each by no more than the largest deviation from the mean that was seen. `None` for fewer than 8 pairs or constant `x`.
+/// each by no more than the largest deviation from the mean that was seen: an assumption, as no sample can rule out a
+/// rare peak. `None` for fewer than 16 pairs or constant `x`.
 pub fn r2_at_least(pairs: &[(f64, f64)], delta: f64) -> Option<f64> {
     let count = pairs.len() as f64;
     let mean = pairs.iter().map(|p| p.0).sum::<f64>() / count;
     let deviations: Vec<f64> = pairs.iter().map(|p| (p.0 - mean).powi(2)).collect();
     let spread = deviations.iter().sum::<f64>() / count;
-    if pairs.len() < 8 || spread <= 0.0 {
+    if pairs.len() < LEAST_PAIRS || spread <= 0.0 {
         return None;
     }
     let errors: Vec<f64> = pairs.iter().map(|(x, y)| (x - y).powi(2)).collect();
@@ -75,10 +76,14 @@ pub fn r2_at_least(pairs: &[(f64, f64)], delta: f64) -> Option<f64> {
     let influence = errors.iter().zip(&deviations).map(|(e, d)| e / error - d / spread);
     let variance = influence.map(|z| z * z).sum::<f64>() / (count - 1.0);
     let z = normal_quantile(1.0 - delta);
-    // Student's t for V − 1 degrees of freedom, to first order.
-    let t = z * (1.0 + (z * z + 1.0) / (4.0 * (count - 1.0)));
+    // Student's t for V − 1 degrees of freedom, to second order (Cornish and Fisher).
+    let (freedom, z2) = (count - 1.0, z * z);
+    let t = z * (1.0 + (z2 + 1.0) / (4.0 * freedom) + (5.0 * z2 * z2 + 16.0 * z2 + 3.0) / (96.0 * freedom * freedom));
     Some(1.0 - error / spread * (t * (variance / count).sqrt()).exp())
 }
+
+/// Fresh pairs below which nothing is claimed.
+pub(crate) const LEAST_PAIRS: usize = 16;
 
 /// What is claimed and why.
 pub(crate) struct Case<'a> {
@@ -87,6 +92,8 @@ pub(crate) struct Case<'a> {
     /// Coefficients that the signal may have, and that were found.
     pub planned: usize,
     pub found: usize,
+    /// Most variables of a coefficient found.
+    pub found_degree: usize,
     pub multi_tons: usize,
     pub delta: f64,
     /// `|x|` of the largest answer.
@@ -110,23 +117,21 @@ impl Case<'_> {
         let delta = self.delta;
         let verified = |r2: f64| Status::Verified { r2_at_least: r2, detection_limit: self.detection_limit, delta };
         if fresh.pairs.iter().all(|(x, y)| (x - y).abs() <= AGREES * self.largest) {
-            if self.noise != Noise::Unknown {
+            if self.noise == Noise::None {
                 let degree = match self.support {
                     Support::MaxDegree(t) | Support::Hereditary { max_degree: t } => Some(*t),
                     Support::Any | Support::Within(_) => None,
                 };
+                // An answer that breaks the bound proves nothing by it.
+                let degree = degree.map(|t| t.max(self.found_degree));
                 let fraction = least_difference(self.planned.saturating_add(self.found), degree);
                 let reached = (fresh.pairs.len() as f64 * (-fraction).ln_1p()).exp();
-                if self.noise == Noise::None && reached <= delta {
+                if reached <= delta {
                     return Status::Exact { delta: reached };
                 }
             }
-            return match r2_at_least(&fresh.pairs, delta) {
-                Some(r2) => verified(r2),
-                // A constant that is predicted: nothing to explain, and all of it explained.
-                None if fresh.pairs.len() >= 8 => verified(1.0),
-                None => Status::Unverified,
-            };
+            // Where the fresh samples are constant there was nothing to explain, and nothing is shown.
+            return r2_at_least(&fresh.pairs, delta).map_or(Status::Unverified, verified);
         }
         if self.noise == Noise::None {
             return Status::Stalled { multi_tons: 0 };
@@ -143,8 +148,11 @@ impl Case<'_> {
         // With unknown noise the decoder calls noise whatever it did not find: then the spectrum must also explain a
         // quarter of what was seen, or nothing was shown.
         match r2_at_least(&fresh.pairs, delta) {
-            Some(r2) if self.noise != Noise::Unknown || fresh.r2().is_some_and(|r| r >= 0.25) => verified(r2),
-            Some(_) if self.noise == Noise::Unknown => Status::Stalled { multi_tons: 0 },
+            Some(_) if self.noise == Noise::Unknown && fresh.r2().is_none_or(|r| r < 0.25) => {
+                Status::Stalled { multi_tons: 0 }
+            }
+            // A bound below zero says nothing.
+            Some(r2) if r2 > 0.0 => verified(r2),
             _ => Status::Unverified,
         }
     }
@@ -162,12 +170,25 @@ impl Case<'_> {
         let spread: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         let energy: f64 = values.iter().map(|v| v * v).sum();
         let explained: f64 = found.iter().map(|c| c.1 * c.1).sum::<f64>() * count;
-        if self.noise == Noise::Unknown && explained < 0.25 * energy {
+        let (size, freedom) = (found.len() as f64, (count - found.len() as f64).max(1.0));
+        if self.noise == Noise::Unknown && explained < 0.25 * energy || spread <= 0.0 {
             return Status::Unverified;
         }
-        let left = (energy - explained).max(0.0) * count / (count - found.len() as f64).max(1.0);
-        let r2 = if spread > 0.0 { 1.0 - left / spread } else { 1.0 };
-        Status::Verified { r2_at_least: r2.min(1.0), detection_limit: self.detection_limit, delta: self.delta }
+        let mut left = (energy - explained).max(0.0) * count / freedom;
+        if let Noise::Std(s) = self.noise {
+            if left > s * s * count * (1.0 + 4.0 * (2.0 / freedom).sqrt()) {
+                return Status::Stalled { multi_tons: 0 };
+            }
+            left = left.max(s * s * count);
+        }
+        // Each coefficient carries the noise of one sample; the logarithms of both sums vary by at most √(2/N) and √(3/N).
+        let z = normal_quantile(1.0 - self.delta);
+        let r2 = 1.0 - left / spread * (1.0 + size / count) * (z * (5.0 / freedom).sqrt()).exp();
+        if r2 > 0.0 {
+            Status::Verified { r2_at_least: r2, detection_limit: self.detection_limit, delta: self.delta }
+        } else {
+            Status::Unverified
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Each bad input and its error; each edge and its answer.
 use samplewise_linalg::observe::FromFn;
 use samplewise_wht::{
-    Decoder, Noise, Options, Plan, Recovery, Sparsity, Status, Support, WhtError, dense, recover, recover_observed,
+    Decoder, Noise, Options, Plan, Recovery, Sparsity, Status, Support, WhtError, Wide, dense, recover,
+    recover_observed,
 };
 use std::ops::ControlFlow;
 
@@ -42,8 +43,16 @@ fn bad_arguments_name_themselves() {
         let options = Options { support: support.clone(), decoder, ..Options::default() };
         assert!(Plan::new(10, 3, &options).is_err(), "{support:?}");
     }
-    let wide = Options { support: Support::MaxDegree(20), ..Options::default() };
+    let wide = Options { support: Support::MaxDegree(20), decoder: Decoder::BchLists, ..Options::default() };
     assert!(matches!(Plan::new(60, 3, &wide), Err(WhtError::DecoderNeeds { decoder: Decoder::BchLists, .. })));
+    // Left to itself the plan does without the bound.
+    assert!(Plan::new(60, 3, &Options { decoder: Decoder::Auto, ..wide }).is_ok());
+    let crowded = Options { decoder: Decoder::JointList, noise: Noise::Unknown, ..Options::default() };
+    assert!(matches!(Plan::<Wide<16>>::for_bits(1_000, 3, &crowded), Err(WhtError::DecoderNeeds { .. })));
+    assert!(matches!(Plan::<Wide<16>>::for_bits(1_000, 1 << 20, &ok), Err(WhtError::TooLarge { .. })));
+    let poor = Options { samples: Some(10), ..Options::default() };
+    let unknown = Sparsity::Unknown { max: 8 };
+    assert!(matches!(Recovery::new(20, unknown, &poor), Err(WhtError::Budget { samples: 10, .. })));
 }
 
 #[test]
@@ -179,7 +188,85 @@ fn a_recovery_survives_bad_answers() {
     assert_eq!(recovery.queries(), asked);
     answers[2] = 1.0;
     recovery.tell(&answers, &mut ()).unwrap();
-    assert!(recovery.queries().is_empty() && recovery.spectrum().unwrap().status.is_verified());
+    // The fresh samples are constant: they show nothing, and the recovery goes on until the schedule ends.
+    while !recovery.queries().is_empty() {
+        let answers = vec![1.0; recovery.queries().len()];
+        recovery.tell(&answers, &mut ()).unwrap();
+    }
+    let found = recovery.spectrum().unwrap().clone();
+    assert!(!found.status.is_verified() && found.coefficients.len() == 1);
+    recovery.tell(&[], &mut ()).unwrap();
+    assert_eq!(recovery.spectrum(), Some(&found));
+}
+
+/// A rare peak that no sample met is not explained away: a constant on the fresh points verifies nothing with noise.
+#[test]
+fn constants_show_nothing() {
+    let peak = |m: u64| if m & 0x3ff == 0x3ff { 1.0 } else { 0.0 };
+    for noise in [Noise::Std(0.1), Noise::Unknown] {
+        let found = recover(20, 5, peak, &Options { noise, ..Options::default() }).unwrap();
+        assert!(!found.status.is_verified(), "{:?}", found.status);
+    }
+}
+
+/// A bound on the degree binds every list, and what breaks it is not reported.
+#[test]
+fn lists_keep_to_their_support() {
+    for seed in 0..10 {
+        let mut rng = samplewise_linalg::random::Streams::new(seed).stream(3);
+        let support = Support::MaxDegree(1);
+        let options = Options {
+            seed,
+            noise: Noise::Std(1.0),
+            support,
+            decoder: Decoder::JointList,
+            samples: Some(1_500),
+            ..Options::default()
+        };
+        let x = |m: u64| if m & 1 == 0 { 2.0 } else { -2.0 } + samplewise_linalg::random::normal(&mut rng);
+        let found = recover(20, Sparsity::Unknown { max: 50 }, x, &options);
+        // Adaptive or not, nothing of a higher degree.
+        assert!(found.unwrap().coefficients.iter().all(|c| c.index.count_ones() <= 1));
+    }
+}
+
+/// Answers near the ends of the range of numbers are decoded as if they were in other units.
+#[test]
+fn huge_and_tiny_answers_are_decoded() {
+    let truth = [(3_u64, 1.0), (700, 1.5), (2_049, -2.0)];
+    for exponent in [-900, 0, 900] {
+        let scale = f64::from(exponent).exp2();
+        for (noise, support) in [
+            (Noise::None, Support::Any),
+            (Noise::Std(0.1 * scale), Support::Any),
+            (Noise::Unknown, Support::MaxDegree(6)),
+        ] {
+            let options = Options { noise, support, samples: Some(600), ..Options::default() };
+            let found = recover(12, 3, |m| scale * dense::evaluate(&truth, m), &options).unwrap();
+            let indices = found.coefficients.iter().map(|c| c.index);
+            assert!(indices.eq(truth.iter().map(|t| t.0)), "{exponent} {noise:?}: {found:?}");
+            assert!((found.coefficients[2].value / scale + 2.0).abs() < 1e-9);
+        }
+    }
+}
+
+/// A foreign decoder on a plan of all values is held to all of them.
+#[test]
+fn foreign_decoders_are_not_believed() {
+    use samplewise_wht::decoder::{Decode, Found, Observed};
+    struct Nothing;
+    impl Decode<u64> for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+        fn decode(&self, _: Observed<'_, u64>, _: &mut dyn samplewise_linalg::Observer) -> Found<u64> {
+            Found { coefficients: vec![], multi_tons: 0, noise_std: 0.0, std_errors: None, ridge: None }
+        }
+    }
+    let plan = Plan::new(4, 16, &Options::default()).unwrap();
+    let answers: Vec<f64> = (0..16).map(f64::from).collect();
+    assert!(plan.decode(&answers).unwrap().status.is_verified());
+    assert!(!plan.decode_with(&answers, &Nothing, &mut ()).unwrap().status.is_verified());
 }
 
 #[test]

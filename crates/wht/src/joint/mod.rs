@@ -151,7 +151,12 @@ fn finish<I: Bits>(state: &mut State<'_, I>, setting: Setting) {
         // When most of a known sparsity stands out, the prior odds of the others are K/N, and that is the threshold;
         // a sparsity that the signal does not have must not be filled up with noise.
         let samples = state.samples;
-        let gain = |a: f64, v: f64| a * a * samples / (2.0 * v);
+        let freedom = (samples - state.support.len() as f64).max(1.0);
+        // With unknown noise its estimate has to pay for its own error.
+        let gain = |a: f64, v: f64| match setting.variance {
+            Some(_) => a * a * samples / (2.0 * v),
+            None => freedom / 2.0 * (a * a * samples / (v * freedom)).ln_1p(),
+        };
         let mut changed = false;
         let v = variance(state);
         let strong = state.support.iter().filter(|&&at| gain(state.pool[at].value, v) >= final_gain).count();

@@ -35,26 +35,29 @@ impl<'a> Program<'a> {
         let mut file = None;
         if let Some(path) = log {
             let fail = |e: std::io::Error| bad(format!("{}: {e}", path.display()));
-            let text = match std::fs::read_to_string(path) {
-                Ok(text) => text,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-                Err(e) => return Err(fail(e)),
-            };
+            let opened = std::fs::OpenOptions::new().create(true).read(true).append(true).open(path).map_err(fail)?;
+            opened.try_lock().map_err(|_| bad(format!("{}: another call is writing to it", path.display())))?;
+            let text = std::io::read_to_string(&opened).map_err(fail)?;
             let whole = text.rfind('\n').map_or(0, |end| end + 1);
             for (at, line) in text[..whole].lines().enumerate() {
-                let wrong = || bad(format!("{}:{}: {line:?} is not a query and its answer", path.display(), at + 1));
-                let (query, value) = line.split_once(' ').ok_or_else(wrong)?;
-                let value: f64 = value.trim().parse().map_err(|_| wrong())?;
+                let wrong = |why: &str| bad(format!("{}:{}: {line:?} {why}", path.display(), at + 1));
+                let nonsense = || wrong("is not a query and its answer");
+                let (query, value) = line.split_once(' ').ok_or_else(nonsense)?;
+                let value: f64 = value.trim().parse().map_err(|_| nonsense())?;
                 if query.len() != variables || query.bytes().any(|b| b != b'0' && b != b'1') || !value.is_finite() {
-                    return Err(wrong());
+                    return Err(nonsense());
                 }
-                known.insert(query.to_owned(), value);
+                if known.insert(query.to_owned(), value).is_some_and(|before| before != value) {
+                    return Err(wrong("answers a query for the second time, and otherwise"));
+                }
             }
-            let opened =
-                std::fs::OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(fail)?;
+            // What a crash left of a line is dropped; anything else at the end is not ours.
+            let rest = &text[whole..];
+            let query_part = rest.split(' ').next().unwrap_or("");
+            if query_part.len() > variables || query_part.bytes().any(|b| b != b'0' && b != b'1') {
+                return Err(bad(format!("{}: {rest:?} at its end is no part of an answer", path.display())));
+            }
             opened.set_len(whole as u64).map_err(fail)?;
-            let mut opened = opened;
-            std::io::Seek::seek(&mut opened, std::io::SeekFrom::End(0)).map_err(fail)?;
             file = Some((opened, path));
         }
         let from_log = known.len();
@@ -117,21 +120,22 @@ impl<'a> Program<'a> {
                 let _ = open.iter().try_for_each(|q| writeln!(buffer, "{q}"));
                 let _ = buffer.flush();
             });
+            let mut lines = BufReader::new(stdout);
             let mut outcome = Ok(());
-            for (i, (line, query)) in BufReader::new(stdout).lines().zip(open).enumerate() {
-                let value = line.map_err(fail).and_then(|line| match line.trim().parse::<f64>() {
-                    Ok(v) if v.is_finite() => Ok(v),
-                    _ => Err(bad(format!("{name}: answer {} to {query}: {line:?} is not a finite number", i + 1))),
-                });
-                let noted = value.and_then(|v| {
-                    self.known.insert((*query).to_owned(), v);
-                    match &mut self.log {
-                        Some((file, path)) => {
-                            writeln!(file, "{query} {v}").map_err(|e| bad(format!("{}: {e}", path.display())))
-                        }
-                        None => Ok(()),
+            let mut half = None;
+            let mut line = String::new();
+            for (i, query) in open.iter().enumerate() {
+                line.clear();
+                let noted = match lines.read_line(&mut line).map_err(fail) {
+                    Ok(0) => break,
+                    // Without its end of line it may be half a number; whether it is tells how the program ends.
+                    Ok(_) if !line.ends_with('\n') => {
+                        half = Some(i);
+                        break;
                     }
-                });
+                    Ok(_) => self.note(i, query, &line),
+                    Err(e) => Err(e),
+                };
                 if noted.is_err() || self.session.interrupted() {
                     outcome = noted;
                     // Otherwise the writer would wait for a program that no longer reads.
@@ -139,15 +143,48 @@ impl<'a> Program<'a> {
                     break;
                 }
             }
-            if outcome.is_err() {
-                let _ = child.wait();
+            if outcome.is_ok() && !self.session.interrupted() && half.is_none() {
+                line.clear();
+                if lines.read_line(&mut line).map_err(fail)? > 0 && !line.trim().is_empty() {
+                    let _ = child.kill();
+                    outcome = Err(bad(format!(
+                        "{name}: gave more lines than the {} queries, the next is {line:?}; all its answers may be shifted",
+                        open.len()
+                    )));
+                }
             }
-            outcome
+            let status = child.wait().map_err(fail)?;
+            if outcome.is_ok()
+                && status.success()
+                && let Some(i) = half
+            {
+                outcome = self.note(i, open[i], &line);
+            }
+            outcome.map(|()| status)
         });
-        outcome?;
-        // It has answered everything, or closed its output: nothing more is expected of it.
-        let status = child.wait().map_err(fail)?;
+        let status = outcome?;
+        if !status.success() && open.iter().all(|q| self.known.contains_key(*q)) {
+            eprintln!("samplewise wht: warning: {name} answered everything and ended with {status}");
+        }
         Ok(format!("ended with {status}"))
+    }
+
+    /// Takes answer `i` and writes it to the log.
+    fn note(&mut self, i: usize, query: &str, line: &str) -> Result<(), Failure> {
+        let name = &self.command[0];
+        let value = match line.trim().parse::<f64>() {
+            Ok(v) if v.is_finite() => v,
+            _ => {
+                let line = line.trim_end();
+                return Err(bad(format!("{name}: answer {} to {query}: {line:?} is not a finite number", i + 1)));
+            }
+        };
+        self.known.insert(query.to_owned(), value);
+        if let Some((file, path)) = &mut self.log {
+            file.write_all(format!("{query} {value}\n").as_bytes())
+                .map_err(|e| bad(format!("{}: {e}", path.display())))?;
+        }
+        Ok(())
     }
 }
 

@@ -198,10 +198,10 @@ fn planned(sparsity: Sparsity, prior: &Prior) -> Result<Sparsity, Failure> {
     match (sparsity, prior.max_sparsity, prior.samples) {
         (known @ Sparsity::Known(_), _, _) => Ok(known),
         (_, Some(max), _) => Ok(Sparsity::Unknown { max }),
-        // About what the decoders need: 16 samples a coefficient.
-        (_, None, Some(samples)) => Ok(Sparsity::Unknown { max: (samples / 16).max(1) }),
-        (_, None, None) => Err(usage(
-            "a plan needs --sparsity K, or with auto --max-sparsity K or --samples M; `wht exec` asks as many as it needs",
+        // Random points are as many as were asked for, whatever the sparsity.
+        (_, None, Some(_)) if prior.hereditary => Ok(sparsity),
+        _ => Err(usage(
+            "a plan needs --sparsity K, or with auto --max-sparsity K, or --hereditary and --samples M; `wht exec` asks as many as it needs",
         )),
     }
 }
@@ -266,6 +266,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let mut program = exec::Program::new(command, *variables, *restarts, answers_log.as_deref(), session)?;
             let mut parameters = parameters(prior);
             parameters["action"] = json!("exec");
+            parameters["variables"] = json!(variables);
+            parameters["restarts"] = json!(restarts);
             parameters["exec"] = json!(command);
             parameters["answers_log"] = json!(answers_log);
             by_width!(*variables, ask::<_>(*variables, sparsity, &options, &mut program, derived, parameters, session))
@@ -273,11 +275,16 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     }
 }
 
+/// The name of a decoder on the command line.
+fn name(decoder: DecoderName) -> Option<String> {
+    clap::ValueEnum::to_possible_value(&decoder).map(|v| v.get_name().to_owned())
+}
+
 fn parameters(prior: &Prior) -> serde_json::Value {
     json!({
         "sparsity": prior.sparsity, "max_sparsity": prior.max_sparsity, "noise_std": prior.noise_std,
         "degree": prior.degree, "hereditary": prior.hereditary, "samples": prior.samples, "holdout": prior.holdout,
-        "delta": prior.delta, "sandwich": prior.sandwich,
+        "delta": prior.delta, "sandwich": prior.sandwich, "decoder": name(prior.decoder),
     })
 }
 

@@ -56,11 +56,12 @@ pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) 
                  {detection_limit:.3e} may be missing\n"
             )
         }
+        Status::Stalled { multi_tons: 0 } => "stalled: fresh samples disagree; more samples may help\n".to_owned(),
         Status::Stalled { multi_tons } => {
             format!("stalled with {multi_tons} bins unexplained: more samples may help\n")
         }
         Status::BudgetSpent => "the samples were spent before fresh ones agreed\n".to_owned(),
-        Status::Unverified => "not verified: too few fresh samples\n".to_owned(),
+        Status::Unverified => "not verified: the fresh samples are too few, or show nothing\n".to_owned(),
     };
     let mut result = json!({
         "variables": n, "samples": r.samples, "coefficients": coefficients, "complete": complete, "status": status,
