@@ -73,7 +73,7 @@ pub fn pursue<I: Bits>(points: &[I], values: &[f64], setting: Setting, observer:
             .unwrap_or(1);
         let mut all: Vec<I> = Vec::new();
         let nothing = vec![(0, 0); setting.variables];
-        for_each_up_to_degree(&nothing, setting.variables, degree, &mut |k, _, _| all.push(k));
+        for_each_up_to_degree(&nothing, setting.variables, degree, |k, _, _| all.push(k));
         let other = Path::follow(&data, all, false, setting, observer);
         // Twice as many chances to be lucky: the challenger has to win clearly.
         if 1.0 - other.held_out_r2 < 0.8 * (1.0 - best.held_out_r2) {

@@ -2,6 +2,7 @@
 use super::{Best, Lists, Tables};
 use crate::bits::Bits;
 use crate::subsample::Group;
+use rayon::prelude::*;
 
 /// Most candidates: their table takes `8 + size of an index` bytes a group.
 pub const MAX_CANDIDATES: u128 = 20_000_000;
@@ -25,7 +26,7 @@ impl<I: Bits> Exhaustive<I> {
     /// # Panics
     /// With more than 64 offsets in a group.
     pub fn up_to_degree(groups: &[Group<I>], variables: usize, degree: usize) -> Self {
-        Self::new(groups, |words, visit| for_each_up_to_degree(words, variables, degree, visit))
+        Self::new(groups, Candidates::UpTo { variables, degree })
     }
 
     /// The candidates of a list.
@@ -33,28 +34,22 @@ impl<I: Bits> Exhaustive<I> {
     /// # Panics
     /// With more than 64 offsets in a group.
     pub fn of_sets(groups: &[Group<I>], sets: &[I]) -> Self {
-        Self::new(groups, |words, visit| {
-            for &k in sets {
-                let mut at = (0, 0);
-                k.for_each_one(|i| at = (at.0 ^ words[i].0, at.1 ^ words[i].1));
-                visit(k, at.0, at.1);
-            }
-        })
+        Self::new(groups, Candidates::Sets(sets))
     }
 
-    fn new(groups: &[Group<I>], enumerate: impl Fn(&[(u64, u64)], &mut dyn FnMut(I, u64, u64))) -> Self {
+    fn new(groups: &[Group<I>], all: Candidates<'_, I>) -> Self {
         let by_bin = |g: &Group<I>| {
             assert!(g.offsets.len() <= 64, "a word holds 64 offsets");
             let words: Vec<(u64, u64)> = g.unit_words().into_iter().map(|(bin, w)| (bin, w as u64)).collect();
             // Counted, then placed: one table, no sorting.
             let mut starts = vec![0; g.bins() + 1];
-            enumerate(&words, &mut |_, bin, _| starts[bin as usize + 1] += 1);
+            all.visit(&words, |_, bin, _| starts[bin as usize + 1] += 1);
             for j in 0..g.bins() {
                 starts[j + 1] += starts[j];
             }
             let (mut next, total) = (starts.clone(), starts[g.bins()]);
             let (mut codes, mut candidates) = (vec![0; total], vec![I::zero(); total]);
-            enumerate(&words, &mut |k, bin, word| {
+            all.visit(&words, |k, bin, word| {
                 let at = &mut next[bin as usize];
                 codes[*at] = word;
                 candidates[*at] = k;
@@ -62,7 +57,28 @@ impl<I: Bits> Exhaustive<I> {
             });
             ByBin { starts, words: codes, candidates }
         };
-        Self { groups: groups.iter().map(by_bin).collect() }
+        Self { groups: groups.par_iter().map(by_bin).collect() }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Candidates<'a, I> {
+    UpTo { variables: usize, degree: usize },
+    Sets(&'a [I]),
+}
+
+impl<I: Bits> Candidates<'_, I> {
+    fn visit(self, words: &[(u64, u64)], mut visit: impl FnMut(I, u64, u64)) {
+        match self {
+            Self::UpTo { variables, degree } => for_each_up_to_degree(words, variables, degree, visit),
+            Self::Sets(sets) => {
+                for &k in sets {
+                    let mut at = (0, 0);
+                    k.for_each_one(|i| at = (at.0 ^ words[i].0, at.1 ^ words[i].1));
+                    visit(k, at.0, at.1);
+                }
+            }
+        }
     }
 }
 
@@ -109,25 +125,31 @@ pub fn for_each_up_to_degree<I: Bits>(
     words: &[(u64, u64)],
     variables: usize,
     degree: usize,
-    visit: &mut dyn FnMut(I, u64, u64),
+    mut visit: impl FnMut(I, u64, u64),
 ) {
-    struct Walk<'a, I> {
-        words: &'a [(u64, u64)],
-        variables: usize,
-        visit: &'a mut dyn FnMut(I, u64, u64),
+    // The ways down to the current k: the variable that was added, and k, bin and word without it.
+    let mut path: Vec<(usize, I, u64, u64)> = Vec::with_capacity(degree);
+    let (mut k, mut bin, mut word, mut next) = (I::zero(), 0, 0, 0);
+    visit(k, bin, word);
+    if degree == 0 {
+        return;
     }
-    impl<I: Bits> Walk<'_, I> {
-        fn below(&mut self, first: usize, left: usize, k: I, bin: u64, word: u64) {
-            (self.visit)(k, bin, word);
-            if left > 0 {
-                for i in first..self.variables {
-                    let (b, w) = self.words[i];
-                    self.below(i + 1, left - 1, k | I::unit(i), bin ^ b, word ^ w);
-                }
+    loop {
+        if path.len() + 1 == degree {
+            // The last variable: a plain loop, where nearly all of the time is spent.
+            for (i, (b, w)) in words[..variables].iter().enumerate().skip(next) {
+                visit(k | I::unit(i), bin ^ b, word ^ w);
             }
+        } else if next < variables {
+            path.push((next, k, bin, word));
+            (k, bin, word) = (k | I::unit(next), bin ^ words[next].0, word ^ words[next].1);
+            visit(k, bin, word);
+            next += 1;
+            continue;
         }
+        let Some((i, before, b, w)) = path.pop() else { return };
+        (k, bin, word, next) = (before, b, w, i + 1);
     }
-    Walk { words, variables, visit }.below(0, degree, I::zero(), 0, 0);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! | lists | candidates | made from |
 //! |---|---|---|
 //! | [`OrderedStatistics`] | all `2ⁿ` | the most reliable independent signs of the bin, and flips among them |
-//! | [`Exhaustive`] | a set that can be written down, up to `10⁷` | every candidate of the bin, scored |
+//! | [`Exhaustive`] | a set that can be written down, up to `2·10⁷` | every candidate of the bin, scored |
 //! | [`Bch`] | at most `t` variables | the signs as a BCH syndrome, and flips of the least reliable |
 use crate::bits::Bits;
 

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use samplewise_wht::{
     Bits, Decoder, Errors, Noise, Options, Plan, PlanSpec, Sparsity, Support, Wide, dense, recover_in_memory,
+    recover_observed,
 };
 use serde_json::json;
 
@@ -85,9 +86,12 @@ enum Action {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// Sparse spectrum of 2^n values, reading only the samples it needs where that is faster.
+    /// Sparse spectrum of 2^n values, reading only the samples it needs.
     Sparse {
         values: PathBuf,
+        /// Whatever is expected to be faster: the samples, or all values and the dense transform.
+        #[arg(long)]
+        fastest: bool,
         #[command(flatten)]
         prior: Prior,
         #[command(flatten)]
@@ -235,17 +239,23 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let parameters = json!({"action": "transform", "values": values, "out": out});
             Ok(Answer { parameters, result, report: super::map(json!({"path": "dense"})), table })
         }
-        Action::Sparse { values, prior, derived } => {
+        Action::Sparse { values, fastest, prior, derived } => {
             let (sparsity, options) = options(prior, session)?;
             let x = session.stage("read", || input::vector(values))?;
             let fail = |e| bad(format!("{}: {e}", values.display()));
             let n = x.len().max(1).ilog2() as usize;
             let found = session.stage("compute", || {
-                recover_in_memory(&x, capped(sparsity, n), &options, &mut &*session).map_err(fail)
+                let (sparsity, observer) = (capped(sparsity, n), &mut &*session);
+                if *fastest || x.len() != 1 << n {
+                    recover_in_memory(&x, sparsity, &options, observer).map_err(fail)
+                } else {
+                    recover_observed(n, sparsity, |m: u64| x[m as usize], &options, observer).map_err(fail)
+                }
             })?;
             let mut parameters = parameters(prior);
             parameters["action"] = json!("sparse");
             parameters["values"] = json!(values);
+            parameters["fastest"] = json!(fastest);
             show::spectrum(&found, derived, parameters)
         }
         Action::Plan { variables, prior, out, queries } => {
