@@ -18,7 +18,7 @@ DEGREE_CASE = WhtCase(
     (
         PeerSetting("coded-soft", 3, 7, 1),
         PeerSetting("coded-soft", 3, 6, 1),
-        PeerSetting("coded-nso", 3, 7, 1),
+        PeerSetting("coded-nso", 3, 6, 2),
         PeerSetting(SOFT, 2, 8, 1),
     ),
     seeds=10,

@@ -1,4 +1,4 @@
-//! Stage 2, bin detection: is a bin empty, a single coefficient, two of them, or more?
+//! Stage 2, bin detection: is a bin empty, a single coefficient, two of them, or more (rows WHT-3, WHT-4, WHT-16, WHT-17)?
 use crate::bits::Bits;
 
 /// What a bin holds.

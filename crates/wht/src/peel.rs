@@ -45,7 +45,7 @@ const IN_ROUNDS: usize = 8192;
 const PART: usize = 256;
 const RANGES: usize = 64;
 
-/// Peels until no bin resolves (rows WHT-3 and WHT-4).
+/// Peels until no bin resolves (rows WHT-3, WHT-4 and WHT-15).
 ///
 /// A work queue instead of rounds: a bin is looked at again whenever a subtraction touched it, amplitudes accumulate,
 /// and the number of visits is bounded, so it ends. `bins[c]` is [`Group::observe`] of group `c` and is consumed.

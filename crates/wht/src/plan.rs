@@ -134,6 +134,11 @@ impl<I: Bits> Plan<I> {
         &self.spec
     }
 
+    /// The groups, for whoever wants to look into the bins; none for dense plans and random points.
+    pub fn groups(&self) -> &[Group<I>] {
+        &self.groups
+    }
+
     fn asked(&self) -> &Asked<I> {
         self.asked.get_or_init(|| {
             let n = self.spec.variables;
