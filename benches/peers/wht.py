@@ -447,6 +447,7 @@ def run_spex(session: Session) -> None:
     for model in SPEX_MODELS:
         say(f"wht-spex: {model}")
         instances = 1 if model.endswith("_binary") else 2 if session.quick else 10
+        runs = session.repeats * (5 if instances == 1 else 1)
         request = {
             "model": str(ROOT / "examples" / "data" / f"trees_{model}.json.gz"),
             "instances": list(range(instances)),
@@ -458,20 +459,20 @@ def run_spex(session: Session) -> None:
             reply: dict[str, Any] = json.loads(call([python, HERE / "wht_spex.py"], 1, words))
             return reply
 
-        theirs = ask("spex", budgets=SPEX_BUDGETS, runs=session.repeats, folder=str(DATA))
+        theirs = ask("spex", budgets=SPEX_BUDGETS, runs=runs, folder=str(DATA))
         session.versions |= theirs["versions"]
         n = theirs["variables"]
         size = statistics.mean(game["coefficients"] for game in theirs["games"])
         for budget in SPEX_BUDGETS:
             case = f"{model} n={n}, {budget} samples"
-            rows = our_spex(session, case, n, budget, ask)
-            runs = [run for run in theirs["runs"] if run["budget"] == budget]
-            row = Row(case, "SPEX", 1, [t for run in runs for t in run["decode_s"]])
-            row.extras = fidelity([run["r2"] for run in runs])
-            row.extras["evaluations"] = runs[0]["evaluations"]
-            whole = [t for run in runs for t in run["whole_s"]]
+            rows = our_spex(session, case, n, budget, runs, ask)
+            replies = [run for run in theirs["runs"] if run["budget"] == budget]
+            row = Row(case, "SPEX", 1, [t for run in replies for t in run["decode_s"]])
+            row.extras = fidelity([run["r2"] for run in replies])
+            row.extras["evaluations"] = replies[0]["evaluations"]
+            whole = [t for run in replies for t in run["whole_s"]]
             row.extras["whole_s"] = statistics.median(whole) if whole else None
-            row.extras["failures"] = [relative(run["error"]) for run in runs if run["error"]]
+            row.extras["failures"] = [relative(run["error"]) for run in replies if run["error"]]
             for failure in dict.fromkeys(row.extras["failures"]):
                 say(f"  failure of SPEX: {case}: {failure}")
             rows.append(row)
@@ -481,7 +482,7 @@ def run_spex(session: Session) -> None:
 
 
 def our_spex(
-    session: Session, case: str, n: int, budget: int, ask: Callable[..., dict[str, Any]]
+    session: Session, case: str, n: int, budget: int, runs: int, ask: Callable[..., dict[str, Any]]
 ) -> list[Row]:
     """Plan, answers from the model, decoding of every instance; the judge is that of SPEX."""
     with tempfile.TemporaryDirectory() as name:
@@ -506,7 +507,7 @@ def our_spex(
             results = []
             for row in rows:
                 # The first run is the answer that is judged, and is not timed.
-                for run in range(session.repeats + 1):
+                for run in range(runs + 1):
                     reply = ours(["wht", "decode", plan, "--answers", answers], row.threads)
                     stages = reply["report"]["stages"]
                     if run:
