@@ -151,8 +151,8 @@ impl Case<'_> {
             Some(_) if self.noise == Noise::Unknown && fresh.r2().is_none_or(|r| r < 0.25) => {
                 Status::Stalled { multi_tons: 0 }
             }
-            // A bound below zero says nothing.
-            Some(r2) if r2 > 0.0 => verified(r2),
+            // A bound below zero says nothing of an answer that is empty.
+            Some(r2) if r2 > 0.0 || self.found > 0 => verified(r2),
             _ => Status::Unverified,
         }
     }
