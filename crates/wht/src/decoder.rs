@@ -215,14 +215,8 @@ impl<I: Bits, L: Lists<I>, F: Fn(I) -> bool + Sync> Lists<I> for Allowed<L, F> {
 
 fn listed<I: Bits>(seen: Observed<'_, I>, lists: &dyn Lists<I>, observer: &mut dyn Observer) -> Found<I> {
     let spec = seen.spec;
-    let candidates = sizes::candidates(spec.variables, &spec.support);
-    let ln_candidates = if candidates == u128::MAX {
-        spec.variables as f64 * std::f64::consts::LN_2
-    } else {
-        (candidates.max(2) as f64).ln()
-    };
     let setting = Setting {
-        ln_candidates,
+        ln_candidates: sizes::ln_candidates(spec.variables, &spec.support),
         sparsity: spec.sparsity_known.then_some(spec.sparsity),
         variance: if let Noise::Std(s) = spec.noise { Some(s * s) } else { None },
         rounding: 1e-12 * seen.largest,
@@ -255,7 +249,7 @@ impl<I: Bits> Decode<I> for Heredity {
             coefficients: d.coefficients,
             multi_tons: 0,
             noise_std: d.variance.sqrt(),
-            std_errors: None,
+            std_errors: Some(d.std_errors),
             ridge: Some(ridge),
         }
     }

@@ -33,6 +33,8 @@ pub struct Setting {
 pub struct Pursued<I = u64> {
     /// `(index, value)`, index ascending.
     pub coefficients: Vec<(I, f64)>,
+    /// Standard errors, in the same order.
+    pub std_errors: Vec<f64>,
     /// Residual variance per sample.
     pub variance: f64,
     /// Ridge of the last fit, as a multiple of the number of samples.
@@ -105,11 +107,13 @@ pub fn pursue<I: Bits>(points: &[I], values: &[f64], setting: Setting, observer:
             fit => break fit,
         }
     };
-    let (found, variance): (Vec<(I, f64)>, f64) =
-        fit.map_or_else(|| (Vec::new(), 0.0), |fit| (support.iter().copied().zip(fit.values).collect(), fit.variance));
-    let mut coefficients: Vec<(I, f64)> = found.into_iter().filter(|c| c.1.abs() > setting.rounding).collect();
-    coefficients.sort_by_key(|c| c.0);
-    Pursued { coefficients, variance, ridge, candidates: best.candidates, hereditary, stopped }
+    let variance = fit.as_ref().map_or(0.0, |fit| fit.variance);
+    let mut found: Vec<((I, f64), f64)> =
+        fit.map_or_else(Vec::new, |fit| support.iter().copied().zip(fit.values).zip(fit.std_errors).collect());
+    found.retain(|f| f.0.1.abs() > setting.rounding);
+    found.sort_by_key(|f| f.0.0);
+    let (coefficients, std_errors) = found.into_iter().unzip();
+    Pursued { coefficients, std_errors, variance, ridge, candidates: best.candidates, hereditary, stopped }
 }
 
 struct Data<'a, I> {

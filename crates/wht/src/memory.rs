@@ -6,7 +6,7 @@ use samplewise_linalg::Observer;
 
 use crate::options::{Decoder, Options, Sparsity};
 use crate::plan::Plan;
-use crate::recovery::Recovery;
+use crate::recovery::recover_observed;
 use crate::spectrum::{Choice, Spectrum};
 use crate::{WhtError, decoder};
 
@@ -73,19 +73,8 @@ fn sparse(
         if plan.spec().decoder == Decoder::Dense {
             return plan.decode_dense_values(values, &decoder::Dense, observer);
         }
-        let answers: Vec<f64> = plan.queries().iter().map(|&m| values[m as usize]).collect();
-        return plan.decode_observed(&answers, observer);
     }
-    let mut recovery = Recovery::new(n, sparsity, options)?;
-    while !recovery.queries().is_empty() {
-        let answers: Vec<f64> = recovery.queries().iter().map(|&m| values[m as usize]).collect();
-        recovery.tell(&answers, observer)?;
-        let step = samplewise_linalg::Progress { stage: "samples", step: recovery.samples(), total: None, value: None };
-        if observer.step(step).is_break() {
-            break;
-        }
-    }
-    recovery.into_spectrum().ok_or(WhtError::Stopped)
+    recover_observed(n, sparsity, |m: u64| values[m as usize], options, observer)
 }
 
 fn samples(plan: &Plan) -> f64 {

@@ -374,8 +374,7 @@ impl<I: Bits> Plan<I> {
         );
         let noise_std = if noisy { found.noise_std } else { 0.0 };
         let per_coefficient = noise_std / (used.max(1) as f64).sqrt();
-        let ln_candidates = (sizes::candidates(spec.variables, &spec.support).max(2) as f64).ln();
-        let ln_candidates = ln_candidates.min(spec.variables as f64 * std::f64::consts::LN_2);
+        let ln_candidates = sizes::ln_candidates(spec.variables, &spec.support);
         let detection_limit = (((2.0 * ln_candidates).sqrt() + 3.0) * per_coefficient).max(1e-8 * largest);
         let case = Case {
             noise: spec.noise,

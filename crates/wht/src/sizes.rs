@@ -25,6 +25,14 @@ pub(crate) fn candidates(variables: usize, support: &Support) -> u128 {
     }
 }
 
+/// Natural logarithm of the number of indices that a support allows.
+pub(crate) fn ln_candidates(variables: usize, support: &Support) -> f64 {
+    match candidates(variables, support) {
+        u128::MAX => variables as f64 * std::f64::consts::LN_2,
+        count => (count.max(2) as f64).ln(),
+    }
+}
+
 /// Three groups with `1.35 K + 4√K + 6` bins together, in powers of two that differ by one at most: enough for `±1`
 /// amplitudes, the hardest, at `K` from 2 to 4,000 ("default plans" of the bench). Unequal amplitudes need half of it,
 /// because two-tons resolve. `samples` buys or saves bins.
