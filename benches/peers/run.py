@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 
 from common import CLI, Failure, Session, call, git_state, save, say, table
+from completion import run_completion
 from hamming import run_hamming
 from linalg import run_linalg
 from wht import run_spex, run_wht
@@ -23,7 +24,7 @@ from wht_degree import run_degree
 
 # None: nobody has written the comparison yet.
 CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
-    "completion": ("low-rank completion", None),
+    "completion": ("low-rank completion: LIBMF, Cornac, cmfrec, Surprise", run_completion),
     "wht": ("sparse Walsh-Hadamard transform: sparse-transform, SparseFHT", run_wht),
     "wht-degree": ("sparse transform of low degree, too large to store: sparse-transform", run_degree),
     "wht-spex": ("boosted trees explained by a sparse transform: SPEX of shapiq", run_spex),

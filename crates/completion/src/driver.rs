@@ -1,24 +1,31 @@
-//! The driver: split, peel, run the homotopy, choose, refit, judge.
+//! The driver: split, peel, walk the paths, choose, judge, refit.
 use rand::Rng;
 use samplewise_linalg::LinalgError;
+use samplewise_linalg::chunk::power_of_two_scale;
 use samplewise_linalg::observe::Observer;
-use samplewise_linalg::random::{self, Streams};
+use samplewise_linalg::random::Streams;
 
-use crate::core_decomposition::{Peeled, peel};
-use crate::homotopy::{self, Path};
-use crate::{CompletionError, Entries, Model, Options, Rank};
+use crate::control::{Control, Stage, Stop};
+use crate::entries::Renumbering;
+use crate::options::{Loss, Solver};
+use crate::path::{self, Outcome, PathKind, Problem};
+use crate::peel::{Line, Peeled, peel};
+use crate::split::{Purpose, Split, Triplet};
+use crate::start::biases_only;
+use crate::state::State;
+use crate::{CompletionError, Entries, Model, Options, Rank, robust};
 
 /// What can be said of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The held-out error, relative to the spread of the values, is within the tolerance on entries that took no part
-    /// in the fit. It speaks of entries like the held-out ones.
+    /// in the fit. It speaks of entries like the held-out ones, and of the model that is returned.
     Verified,
     /// A regularised or noisy fit that came to rest.
     Fitted,
     /// Exact recovery was asked for by `tolerance`, and the held-out entries disagree.
     NotRecovered,
-    /// The limit of iterations was reached; the best model so far.
+    /// The limit of iterations or of time was reached; the best model so far.
     Limit,
     /// The observer stopped it; the best model so far.
     Interrupted,
@@ -31,21 +38,27 @@ pub struct Report {
     pub rank: usize,
     /// Ridge of the model.
     pub lambda: f64,
-    /// Pairs of half steps in all.
+    /// The path that led to it.
+    pub path: PathKind,
+    /// Pairs of half steps and Gauss–Newton steps in all.
     pub iterations: usize,
-    /// Entries fitted, entries that chose λ and rank, entries that only judged.
+    /// Entries over degrees of freedom `k(m + n − k)` of the rows and columns fitted.
+    pub oversampling: f64,
+    /// Entries fitted.
     pub fitted_entries: usize,
-    /// Entries of the tuning set.
+    /// Entries that chose λ, rank and path.
     pub tuning_entries: usize,
-    /// Entries of the verification set.
+    /// Entries that only judged.
     pub verification_entries: usize,
-    /// Rows outside the `k`-core: not determined by the entries, predicted by the ridge alone.
+    /// Rows that the entries do not determine (see [`crate::peel`]): predicted by as little as fits their entries.
     pub undetermined_rows: Vec<usize>,
-    /// Columns outside the `k`-core.
+    /// Columns that the entries do not determine.
     pub undetermined_columns: Vec<usize>,
+    /// Entries left out as outliers, `(row, column)`, with [`Loss::Trimmed`].
+    pub outliers: Vec<(usize, usize)>,
     /// Root mean square error on the fitted entries.
     pub train_rmse: f64,
-    /// On the verification entries.
+    /// On the verification entries, by the model before they were fitted as well.
     pub test_rmse: Option<f64>,
     /// Of mean and biases alone on the verification entries: what a model must beat.
     pub baseline_test_rmse: Option<f64>,
@@ -53,12 +66,52 @@ pub struct Report {
     pub spread: f64,
     /// Test error over spread: the left side of the stopping inequality; `tolerance` is the right side.
     pub relative_test_error: Option<f64>,
-    /// Order-statistic certificate: with 95 % confidence at most this share of entries like the held-out ones …
-    pub exceeding_share: Option<f64>,
-    /// … has an error above this one (the largest held-out error).
-    pub largest_held_out_error: Option<f64>,
+    /// What the held-out entries prove.
+    pub certificate: Option<Certificate>,
     /// `(rank, tuning error over spread)` of every rank tried.
     pub ranks_tried: Vec<(usize, f64)>,
+    /// Whether the verification entries took part in the model returned, after they had judged.
+    pub verification_fitted: bool,
+    /// What each stage has cost.
+    pub stages: Vec<Stage>,
+}
+
+/// The order statistic of the held-out errors (row COM-6): with probability `1 − δ`, at most a share `ln(1/δ)/v` of all
+/// entries like the `v` held out has a larger error than the largest of them.
+///
+/// Bounds on the mean square (Hoeffding, Bernstein) are useless for exact recovery: they give 0.3 where the truth is 1e-7.
+/// One use per verification set: whoever looks at it twice doubles `δ`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Certificate {
+    /// Held-out entries `v`.
+    pub entries: usize,
+    /// The largest error among them.
+    pub largest_error: f64,
+    /// Root mean square error among them.
+    pub rmse: f64,
+}
+
+impl Certificate {
+    /// The share of entries that may have an error above [`Certificate::largest_error`], with probability `1 − delta`.
+    pub fn exceeding_share(&self, delta: f64) -> f64 {
+        ((1.0 / delta).ln() / self.entries as f64).min(1.0)
+    }
+
+    /// Empirical Bernstein bound of the root mean square error over all entries like those held out, with probability
+    /// `1 − delta`, when every error is known to be at most `bound` (predictions clipped to the range of the values):
+    /// Maurer and Pontil, 2009, theorem 4.
+    pub fn rmse_bound(&self, bound: f64, delta: f64) -> f64 {
+        let v = self.entries as f64;
+        if self.entries < 2 {
+            return bound;
+        }
+        let log = (2.0 / delta).ln();
+        let mean = self.rmse * self.rmse;
+        // Squared errors lie in [0, bound²], so their variance is at most bound² times their mean.
+        let variance = (bound * bound * mean - mean * mean).max(0.0) * v / (v - 1.0);
+        let square = mean + (2.0 * variance * log / v).sqrt() + 7.0 * bound * bound * log / (3.0 * (v - 1.0));
+        square.sqrt().min(bound)
+    }
 }
 
 /// A completed matrix with its evidence.
@@ -74,11 +127,13 @@ pub struct Completion {
 
 /// Completes a matrix from its entries (rows COM-3 to COM-6).
 ///
-/// - **Cost**: about 20 pairs of half steps per rank along the path, `2|Ω|k²` each, and as many again to an exact finish.
+/// - **Cost**: about 15 pairs of half steps per rank along the path, `|Ω|k²` multiplications each, and a few dozen passes
+///   over the entries for the finish; `report.stages` says how many.
 /// - **Randomness**: all from `rng`; the same seed gives the same result for every thread count.
 ///
 /// # Errors
-/// [`CompletionError::Rank`], [`CompletionError::TooFewEntries`], [`CompletionError::OptionOutOfRange`].
+/// [`CompletionError::Rank`], [`CompletionError::TooFewEntries`], [`CompletionError::OptionOutOfRange`],
+/// [`CompletionError::Start`].
 pub fn complete<R: Rng + ?Sized>(
     entries: &Entries,
     rank: Rank,
@@ -97,178 +152,345 @@ pub fn complete_observed<R: Rng + ?Sized>(
     entries: &Entries,
     rank: Rank,
     options: &Options,
-    test: Option<&[(usize, usize, f64)]>,
+    test: Option<&[Triplet]>,
     rng: &mut R,
     observer: &mut dyn Observer,
 ) -> Result<Completion, CompletionError> {
     let largest = check(entries, rank, options)?;
-    let streams = Streams::from_rng(rng);
-    // With an automatic rank the tuning set has to exist whatever the largest rank tried.
-    let (kept, verification) = match rank {
-        Rank::Fixed(k) => (k, options.verification),
-        Rank::Auto { .. } => (1, options.verification),
-    };
-    let verification = if test.is_some() { 0.0 } else { verification };
-    let mut split = Split::new(entries, kept, verification, options.tuning, streams.child(0));
     if let Some(test) = test {
         check_test(entries, test)?;
+    }
+    let streams = Streams::from_rng(rng);
+    let mut control = Control::new(options, observer);
+    // With an automatic rank the tuning set has to exist whatever the largest rank tried.
+    let kept = if let Rank::Fixed(k) = rank { k } else { 1 };
+    let freedom = kept * (entries.rows() + entries.columns() - kept);
+    let shares = [options.tuning, if test.is_some() { 0.0 } else { options.verification }];
+    let oversampling = entries.len() as f64 / freedom as f64;
+    let mut split = Split::new(entries, kept, oversampling, shares, streams.child(0));
+    if let Some(test) = test {
         split.verification = test.to_vec();
     }
     if matches!(rank, Rank::Auto { .. }) && split.tuning.is_empty() {
         return Err(CompletionError::NothingToTune);
     }
     let spread = spread(entries);
-    let peeled = |k: usize| peel(&split.fit, k);
-
+    let fit = Fit { entries, split: &split, options, streams, spread };
     let mut tried = Vec::new();
-    let mut used = 0;
-    let mut run =
-        |k: usize, observer: &mut dyn Observer, used: &mut usize| -> Result<(Path, Peeled), CompletionError> {
-            let out = peeled(k);
-            let budget = options.max_iterations.saturating_sub(*used).max(1);
-            let mut rng = streams.stream(k as u64);
-            let path = homotopy::run(&split.fit, &split.tuning, spread, k, &out, options, budget, &mut rng, observer)?;
-            *used += path.pairs;
-            tried.push((k, path.tuning_error));
-            Ok((path, out))
-        };
-    let (path, peeled) = match rank {
-        Rank::Fixed(k) => run(k, observer, &mut used)?,
-        Rank::Auto { max } => {
-            let mut best = run(1, observer, &mut used)?;
-            let mut misses = 0;
-            for k in 2..=max.min(largest) {
-                if misses == 2 || best.0.interrupted || best.0.limit || best.0.tuning_error <= 1e-6 {
-                    break;
-                }
-                let next = run(k, observer, &mut used)?;
-                if next.0.interrupted || next.0.limit {
-                    // The search ends here; the best model so far stands, and says why.
-                    let (interrupted, limit) = (next.0.interrupted, next.0.limit);
-                    if next.0.tuning_error < 0.97 * best.0.tuning_error {
-                        best = next;
-                    }
-                    (best.0.interrupted, best.0.limit) = (interrupted, limit);
-                    break;
-                }
-                misses = if next.0.tuning_error < 0.97 * best.0.tuning_error { 0 } else { misses + 1 };
-                if misses == 0 {
-                    best = next;
-                }
-            }
-            best
-        }
+    let found = match rank {
+        Rank::Fixed(k) => fit.at_rank(k, &mut control)?,
+        Rank::Auto { .. } => fit.grow_rank(largest, &mut tried, &mut control)?,
     };
-    Ok(judge(entries, &split, path, &peeled, spread, options, used, tried))
-}
-
-fn judge(
-    entries: &Entries,
-    split: &Split,
-    path: Path,
-    peeled: &Peeled,
-    spread: f64,
-    options: &Options,
-    iterations: usize,
-    ranks_tried: Vec<(usize, f64)>,
-) -> Completion {
-    let mut model = path.model;
-    // The tuning entries have chosen λ and rank; now they may teach.
-    let teaches = !split.tuning.is_empty() && !path.interrupted && path.lambda > 0.0;
-    let fitted = if teaches { split.with_tuning(entries) } else { split.fit.clone() };
-    if teaches {
-        homotopy::refit(&fitted, &mut model, path.lambda, options, 5);
+    if tried.is_empty() {
+        tried.push((found.outcome.state.rank(), found.outcome.tuning_error));
     }
-    let test_rmse = model.rmse(&split.verification);
-    let relative = test_rmse.map(|e| e / spread);
-    let goal = options.tolerance.unwrap_or(1e-6);
-    let status = match relative {
-        Some(r) if r <= goal => Status::Verified,
-        _ if path.interrupted => Status::Interrupted,
-        _ if path.limit => Status::Limit,
-        Some(_) if options.tolerance.is_some() => Status::NotRecovered,
-        _ => Status::Fitted,
-    };
-    let baseline = homotopy::biases_only(&fitted, true);
-    let worst = split.verification.iter().map(|&(i, j, v)| (v - model.predict(i, j)).abs()).reduce(f64::max);
-    let count = split.verification.len() as f64;
-    let report = Report {
-        rank: model.rank(),
-        lambda: path.lambda,
-        iterations,
-        fitted_entries: fitted.len(),
-        tuning_entries: split.tuning.len(),
-        verification_entries: split.verification.len(),
-        undetermined_rows: peeled.rows.clone(),
-        undetermined_columns: peeled.columns.clone(),
-        train_rmse: homotopy::training_error(&fitted, &model),
-        test_rmse,
-        baseline_test_rmse: baseline.rmse(&split.verification),
-        spread,
-        relative_test_error: relative,
-        exceeding_share: worst.map(|_| (20.0_f64.ln() / count).min(1.0)),
-        largest_held_out_error: worst,
-        ranks_tried,
-    };
-    Completion { model, status, report }
+    Ok(fit.judge(found, tried, control))
 }
 
-/// Entries to fit, to tune and to judge.
-struct Split {
-    fit: Entries,
-    tuning: Vec<(usize, usize, f64)>,
-    verification: Vec<(usize, usize, f64)>,
-    judged: Vec<bool>,
+/// What does not change from rank to rank.
+struct Fit<'a> {
+    entries: &'a Entries,
+    split: &'a Split,
+    options: &'a Options,
+    streams: Streams,
+    spread: f64,
 }
 
-impl Split {
-    /// Holds out entries in random order, but only from rows and columns that keep more than `k + 1` entries: at the
-    /// information limit taking one more would undetermine them.
-    fn new(entries: &Entries, k: usize, verification: f64, tuning: f64, streams: Streams) -> Self {
-        let all: Vec<(usize, usize, f64)> = entries.iter().map(|e| (e.0, e.1, e.2)).collect();
-        let n = all.len();
-        let wanted = |share: f64| ((share * n as f64).round() as usize).min(10_000);
-        let (verify, tune) = (wanted(verification), wanted(tuning));
-        let mut order: Vec<usize> = (0..n).collect();
-        random::shuffle(&mut streams.stream(0), &mut order);
-        let mut rows = vec![0_usize; entries.rows()];
-        let mut columns = vec![0_usize; entries.columns()];
-        all.iter().for_each(|e| {
-            rows[e.0] += 1;
-            columns[e.1] += 1;
-        });
-        let (mut tuning, mut verification) = (Vec::new(), Vec::new());
-        let mut held = vec![false; n];
-        let mut judged = vec![false; n];
-        for p in order {
-            let full = verification.len() >= verify;
-            if full && tuning.len() >= tune {
+/// The best of one rank.
+struct Found {
+    outcome: Outcome,
+    peeled: Peeled,
+    core: Core,
+    oversampling: f64,
+    outliers: Vec<bool>,
+}
+
+/// The rows and columns that were fitted, and the factor of their values.
+struct Core {
+    rows: Renumbering,
+    columns: Renumbering,
+    scale: f64,
+}
+
+impl Fit<'_> {
+    fn at_rank(&self, rank: usize, control: &mut Control<'_>) -> Result<Found, CompletionError> {
+        let Fit { entries, split, options, streams, spread } = *self;
+        let (m, n) = (entries.rows(), entries.columns());
+        let fitted = |p: usize| split.purpose[p] == Purpose::Fit;
+        // A ridge answers for every row; without one only the core is determined.
+        let whole = options.biases || options.lambda.is_some_and(|l| l > 0.0) || options.non_negative;
+        let peeled = peel(entries, rank, fitted);
+        let everyone = || (Renumbering::without(m, &[]), Renumbering::without(n, &[]));
+        let (mut rows, mut columns) = if whole {
+            everyone()
+        } else {
+            (Renumbering::without(m, &peeled.outer_rows), Renumbering::without(n, &peeled.outer_columns))
+        };
+        // Nothing left of the core: the ridge alone has to answer.
+        let mut core = entries.select(fitted, &rows, &columns);
+        if core.is_none() {
+            (rows, columns) = everyone();
+            core = entries.select(fitted, &rows, &columns);
+        }
+        let mut core = core.ok_or(CompletionError::TooFewEntries {
+            given: entries.len(),
+            rank,
+            needed: split.tuning.len() + split.verification.len() + 1,
+        })?;
+        let scale = power_of_two_scale(spread);
+        for side in [&mut core.by_row, &mut core.by_column] {
+            side.values.values_mut().iter_mut().for_each(|v| *v /= scale);
+        }
+        let tuning: Vec<Triplet> = split
+            .tuning
+            .iter()
+            .map(|&(i, j, v)| (rows.new[i], columns.new[j], v / scale))
+            .filter(|e| e.0 != u32::MAX && e.1 != u32::MAX)
+            .map(|(i, j, v)| (i as usize, j as usize, v))
+            .collect();
+        let freedom = (rank * (rows.kept.len() + columns.kept.len()).saturating_sub(rank)).max(1);
+        let oversampling = core.len() as f64 / freedom as f64;
+        let mut problem = Problem::new(core, tuning, spread / scale, oversampling);
+        // λ in the units of the scaled values.
+        let scaled = Options { lambda: options.lambda.map(|l| l / scale), ..options.clone() };
+        let started =
+            options.start.as_ref().map(|m| (State::of_model(m, scale, &rows, &columns), scaled.lambda.unwrap_or(0.0)));
+        let from = started.as_ref().map(|(s, l)| (s, *l));
+        let streams = streams.child(1 + rank as u64);
+        let (outcome, outliers) = if options.loss == Loss::Squared {
+            (path::run(&problem, rank, &scaled, from, streams, control)?, Vec::new())
+        } else {
+            robust::run(&mut problem, rank, &scaled, from, streams, control)?
+        };
+        Ok(Found { outcome, peeled, core: Core { rows, columns, scale }, oversampling, outliers })
+    }
+
+    /// Ranks in steps of about a quarter, until two in a row do not lower the tuning error by more than its own noise.
+    fn grow_rank(
+        &self,
+        largest: usize,
+        tried: &mut Vec<(usize, f64)>,
+        control: &mut Control<'_>,
+    ) -> Result<Found, CompletionError> {
+        let mut best: Option<Found> = None;
+        let (mut rank, mut misses, mut errors) = (1, 0, Vec::new());
+        loop {
+            let next = self.at_rank(rank, control)?;
+            let error = next.outcome.tuning_error;
+            tried.push((rank, error));
+            let squares = self.tuning_errors(&next);
+            let gain = best.is_none() || gains(&errors, &squares);
+            let (recovered, stopped) = (next.outcome.recovered, control.stop.is_some());
+            if gain || recovered {
+                // A step that skipped ranks may have skipped the one that is exact.
+                let skipped = best.as_ref().map_or(1, |b| b.outcome.state.rank() + 1)..rank;
+                best = Some(next);
+                errors = squares;
+                misses = 0;
+                if recovered {
+                    for rank in skipped {
+                        let exact = self.at_rank(rank, control)?;
+                        tried.push((rank, exact.outcome.tuning_error));
+                        if exact.outcome.recovered {
+                            best = Some(exact);
+                            break;
+                        }
+                    }
+                }
+            } else {
+                misses += 1;
+            }
+            if recovered || stopped || misses == 2 || rank == largest {
                 break;
             }
-            let (i, j, _) = all[p];
-            if rows[i] <= k + 2 || columns[j] <= k + 2 {
-                continue;
-            }
-            rows[i] -= 1;
-            columns[j] -= 1;
-            held[p] = true;
-            if full {
-                tuning.push(all[p]);
-            } else {
-                verification.push(all[p]);
-                judged[p] = true;
-            }
+            rank = (rank + (rank / 4).max(1)).min(largest);
         }
-        let fit = entries.filter(|p| !held[p]).unwrap_or_else(|| entries.clone());
-        Self { fit, tuning, verification, judged }
+        Ok(best.expect("rank 1 was tried"))
     }
 
-    fn with_tuning(&self, entries: &Entries) -> Entries {
-        entries.filter(|p| !self.judged[p]).unwrap_or_else(|| self.fit.clone())
+    /// Squared errors on the tuning set, in its order; those of rows and columns left out are infinite for every rank.
+    fn tuning_errors(&self, found: &Found) -> Vec<f64> {
+        let Core { rows, columns, scale } = &found.core;
+        let place = |new: &[u32], i: usize| (new[i] != u32::MAX).then_some(new[i] as usize);
+        let error = |&(i, j, v): &Triplet| match (place(&rows.new, i), place(&columns.new, j)) {
+            (Some(i), Some(j)) => (v / scale - found.outcome.state.predict(i, j)).powi(2),
+            _ => f64::INFINITY,
+        };
+        self.split.tuning.iter().map(error).collect()
+    }
+
+    fn judge(&self, found: Found, ranks_tried: Vec<(usize, f64)>, mut control: Control<'_>) -> Completion {
+        let Fit { entries, split, options, spread, .. } = *self;
+        let Found { mut outcome, peeled, core, oversampling, outliers } = found;
+        let Core { rows, columns, scale } = &core;
+        let scale = *scale;
+        let stop = control.stop;
+        let left_out = |p: usize| outliers.get(p).copied().unwrap_or(false);
+        let mut model = outcome.state.to_model(scale, rows, columns);
+        fill(entries, &mut model, &peeled, rows, columns, outcome.lambda * scale, &|p: usize| {
+            split.purpose[p] == Purpose::Fit && !left_out(p)
+        });
+        let mut used: Vec<Purpose> = vec![Purpose::Fit];
+        let goal = options.tolerance.unwrap_or(1e-6);
+        let measure = |model: &Model| model.rmse(&split.verification).map(|e| e / spread);
+        let verified = measure(&model).is_some_and(|r| r <= goal);
+        // The tuning entries have chosen; now they may teach, unless the model is exact already.
+        let teaches = options.refit && !verified && stop != Some(Stop::Interrupted) && !outcome.recovered;
+        if teaches && split.purpose.contains(&Purpose::Tune) {
+            used.push(Purpose::Tune);
+            self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
+        }
+        let test_rmse = model.rmse(&split.verification);
+        let relative = test_rmse.map(|e| e / spread);
+        let certificate = test_rmse.map(|rmse| Certificate {
+            entries: split.verification.len(),
+            largest_error: split
+                .verification
+                .iter()
+                .map(|&(i, j, v)| (v - model.predict(i, j)).abs())
+                .fold(0.0, f64::max),
+            rmse,
+        });
+        let status = match (relative, stop) {
+            (Some(r), _) if r <= goal => Status::Verified,
+            (_, Some(Stop::Interrupted)) => Status::Interrupted,
+            (_, Some(Stop::Limit)) => Status::Limit,
+            (Some(_), _) if options.tolerance.is_some() => Status::NotRecovered,
+            _ => Status::Fitted,
+        };
+        let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
+        let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
+        let taught = entries.select(with_tuning, &everyone.0, &everyone.1);
+        let taught = taught.as_ref().unwrap_or(entries);
+        let baseline = biases_only(taught, true).to_model(1.0, &everyone.0, &everyone.1);
+        let baseline_test_rmse = baseline.rmse(&split.verification);
+        // The verdict stands; where entries are scarce the model to use is the one that has seen them all.
+        let scarce = oversampling < 3.0 && split.purpose.contains(&Purpose::Judge);
+        let verification_fitted = teaches && scarce && status == Status::Fitted;
+        if verification_fitted {
+            used.push(Purpose::Judge);
+            self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
+        }
+        let counted = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
+        let (mut squares, mut weights, mut fitted_entries) = (0.0, 0.0, 0);
+        for (_, (i, j, v, w)) in entries.iter().enumerate().filter(|(p, _)| counted(*p)) {
+            squares += w * (v - model.predict(i, j)).powi(2);
+            weights += w;
+            fitted_entries += 1;
+        }
+        let report = Report {
+            rank: model.rank(),
+            lambda: outcome.lambda * scale,
+            path: outcome.path,
+            iterations: control.used,
+            oversampling,
+            fitted_entries,
+            tuning_entries: split.tuning.len(),
+            verification_entries: split.verification.len(),
+            undetermined_rows: peeled.rows,
+            undetermined_columns: peeled.columns,
+            outliers: entries.iter().enumerate().filter(|(p, _)| left_out(*p)).map(|(_, e)| (e.0, e.1)).collect(),
+            train_rmse: (squares / weights).sqrt(),
+            test_rmse,
+            baseline_test_rmse,
+            spread,
+            relative_test_error: relative,
+            certificate,
+            ranks_tried,
+            verification_fitted,
+            stages: control.stages,
+        };
+        Completion { model, status, report }
+    }
+
+    /// Some pairs more with other entries as well; the model is kept when they make the training error worse.
+    fn refit(
+        &self,
+        outcome: &mut Outcome,
+        core: &Core,
+        peeled: &Peeled,
+        model: &mut Model,
+        used: &[Purpose],
+        left_out: &dyn Fn(usize) -> bool,
+        control: &mut Control<'_>,
+    ) {
+        let keep = |p: usize| used.contains(&self.split.purpose[p]) && !left_out(p);
+        let Some(mut more) = self.entries.select(keep, &core.rows, &core.columns) else { return };
+        for side in [&mut more.by_row, &mut more.by_column] {
+            side.values.values_mut().iter_mut().for_each(|v| *v /= core.scale);
+        }
+        let scaled = Options { lambda: self.options.lambda.map(|l| l / core.scale), ..self.options.clone() };
+        path::refit(&more, &mut outcome.state, outcome.lambda, &scaled, control);
+        *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
+        fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);
     }
 }
 
-fn check_test(entries: &Entries, test: &[(usize, usize, f64)]) -> Result<(), CompletionError> {
+/// Whether the second set of squared errors is smaller by more than 0.2 % and more than its standard error.
+fn gains(before: &[f64], after: &[f64]) -> bool {
+    let pairs: Vec<(f64, f64)> = before
+        .iter()
+        .zip(after)
+        .filter(|(a, b)| a.is_finite() && b.is_finite())
+        .map(|(a, b)| (*a, a - b))
+        .collect();
+    let n = pairs.len() as f64;
+    let size = pairs.iter().map(|p| p.0).sum::<f64>() / n;
+    let mean = pairs.iter().map(|p| p.1).sum::<f64>() / n;
+    let variance = pairs.iter().map(|p| (p.1 - mean).powi(2)).sum::<f64>() / n;
+    mean > 0.004 * size && mean > (variance / n).sqrt()
+}
+
+/// Rows and columns left out of the fit, against the finished factors of the others: those that follow from the core in
+/// their order, then the undetermined ones, as little as fits their entries.
+fn fill(
+    entries: &Entries,
+    model: &mut Model,
+    peeled: &Peeled,
+    rows: &Renumbering,
+    columns: &Renumbering,
+    lambda: f64,
+    keep: &dyn Fn(usize) -> bool,
+) {
+    let lost_row = |i: usize| rows.new[i] == u32::MAX;
+    let lost_column = |j: usize| columns.new[j] == u32::MAX;
+    let undetermined = peeled.rows.iter().map(|&i| Line::Row(i)).chain(peeled.columns.iter().map(|&j| Line::Column(j)));
+    let lines: Vec<(Line, bool)> =
+        peeled.following.iter().map(|l| (*l, true)).chain(undetermined.map(|l| (l, false))).collect();
+    let lines = lines.into_iter().filter(|(l, _)| match *l {
+        Line::Row(i) => lost_row(i),
+        Line::Column(j) => lost_column(j),
+    });
+    let size = |m: &samplewise_linalg::Matrix| m.norm().powi(2) / m.rows().max(1) as f64;
+    let small = 1e-6 * size(&model.column_factors).min(size(&model.row_factors));
+    let mut positions: Option<Vec<u32>> = None;
+    for (line, determined) in lines {
+        let (side, at) = match line {
+            Line::Row(i) => (&entries.by_row, i),
+            Line::Column(j) => (&entries.by_column, j),
+        };
+        if matches!(line, Line::Column(_)) && positions.is_none() {
+            positions = Some(entries.by_row.values.transpose_positions());
+        }
+        let counted = |p: usize| match (line, &positions) {
+            (Line::Column(_), Some(positions)) => keep(positions[p] as usize),
+            _ => keep(p),
+        };
+        let (indices, values, weights) = side.row(at);
+        let seen = side.values.row_range(at).enumerate().filter(|(_, p)| counted(*p));
+        let row: Vec<(usize, f64, f64)> =
+            seen.map(|(at, _)| (indices[at] as usize, values[at], weights.map_or(1.0, |w| w[at]))).collect();
+        let ridge = if determined { lambda } else { lambda.max(small).max(f64::MIN_POSITIVE) };
+        let features = if matches!(line, Line::Row(_)) { &model.column_factors } else { &model.row_factors };
+        let (factors, _) = crate::model::ridge_row(&row, features, &|_| 0.0, ridge, None);
+        match line {
+            Line::Row(i) => model.row_factors.row_mut(i).copy_from_slice(&factors),
+            Line::Column(j) => model.column_factors.row_mut(j).copy_from_slice(&factors),
+        }
+    }
+}
+
+fn check_test(entries: &Entries, test: &[Triplet]) -> Result<(), CompletionError> {
     for &(row, column, value) in test {
         let outside = |argument, index, bound| LinalgError::IndexOutOfRange { argument, index, bound };
         if row >= entries.rows() {
@@ -284,19 +506,17 @@ fn check_test(entries: &Entries, test: &[(usize, usize, f64)]) -> Result<(), Com
     Ok(())
 }
 
-/// Standard deviation of the values, or 1 when they are all equal to zero.
+/// Standard deviation of the values, or their size when they are all equal, or 1 when they are zero.
 fn spread(entries: &Entries) -> f64 {
     let n = entries.len() as f64;
-    let mean = entries.iter().map(|e| e.2).sum::<f64>() / n;
-    let variance = entries.iter().map(|e| (e.2 - mean).powi(2)).sum::<f64>() / n;
-    let size = entries.iter().map(|e| e.2.abs()).fold(0.0, f64::max);
-    if variance.sqrt() > 1e-12 * size {
-        variance.sqrt()
-    } else if size > 0.0 {
-        size
-    } else {
-        1.0
+    let size = entries.by_row.values.values().iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    if size == 0.0 {
+        return 1.0;
     }
+    // Scaled, so that neither the sum nor the squares leave the range of numbers.
+    let mean = entries.iter().map(|e| e.2 / size).sum::<f64>() / n;
+    let variance = entries.iter().map(|e| (e.2 / size - mean).powi(2)).sum::<f64>() / n;
+    if variance.sqrt() > 1e-12 { variance.sqrt() * size } else { size }
 }
 
 fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<usize, CompletionError> {
@@ -325,15 +545,36 @@ fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<usize, Comp
     if let Some(e) = o.ridge_exponent {
         range("ridge_exponent", e, (0.0..=2.0).contains(&e), "0 to 2")?;
     }
-    range("decay", o.decay, o.decay > 0.0 && o.decay < 1.0, "between 0 and 1")?;
+    if let Some(d) = o.decay {
+        range("decay", d, d > 0.0 && d < 1.0, "between 0 and 1")?;
+    }
+    match o.solver {
+        Solver::ConjugateGradients { steps } => {
+            range("solver.steps", steps as f64, (1..=100).contains(&steps), "1 to 100")?;
+        }
+        Solver::Sketched { accuracy, rows_per_unknown } => {
+            range("solver.accuracy", accuracy, accuracy > 0.0 && accuracy < 1.0, "between 0 and 1")?;
+            let rows = rows_per_unknown;
+            range("solver.rows_per_unknown", rows as f64, (2..=64).contains(&rows), "2 to 64")?;
+        }
+        Solver::Auto | Solver::Exact => {}
+    }
+    if let Loss::Huber { threshold } = o.loss {
+        range("loss.threshold", threshold, threshold.is_finite() && threshold > 0.0, "finite and positive")?;
+    }
     range("max_iterations", o.max_iterations as f64, o.max_iterations > 0, "1 or more")?;
     range("tuning", o.tuning, (0.0..=0.5).contains(&o.tuning), "0 to 0.5")?;
     range("verification", o.verification, (0.0..=0.5).contains(&o.verification), "0 to 0.5")?;
     if let Rank::Auto { .. } = rank {
         range("tuning", o.tuning, o.tuning > 0.0, "above 0 with an automatic rank")?;
     }
-    Ok(match rank {
-        Rank::Fixed(k) => k,
-        Rank::Auto { .. } => largest,
-    })
+    if let Some(model) = &o.start {
+        let given = (model.row_factors.rows(), model.column_factors.rows(), model.rank());
+        let fits = given == (entries.rows(), entries.columns(), k);
+        if !fits || matches!(rank, Rank::Auto { .. }) {
+            let expected = (entries.rows(), entries.columns(), k);
+            return Err(CompletionError::Start { given, expected });
+        }
+    }
+    Ok(largest)
 }

@@ -1,36 +1,60 @@
 //! Observed entries, by row and by column.
-use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, LinalgError};
+use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, LinalgError, Matrix, Real};
 
 use crate::CompletionError;
 
 /// Observed entries `(row, column, value)` with optional weights, in both orientations.
+///
+/// Memory: 24 bytes per entry, 40 with weights.
 #[derive(Clone, Debug)]
-pub struct Entries {
-    pub(crate) by_row: Orientation,
-    pub(crate) by_column: Orientation,
+pub struct Entries<T: Real = f64> {
+    pub(crate) by_row: Orientation<T>,
+    pub(crate) by_column: Orientation<T>,
 }
 
 /// One orientation.
 #[derive(Clone, Debug)]
-pub(crate) struct Orientation {
-    pub values: CsrMatrix,
+pub(crate) struct Orientation<T: Real = f64> {
+    pub values: CsrMatrix<T>,
     /// Weights in the order of `values`, or empty when all are 1.
-    pub weights: Vec<f64>,
+    pub weights: Vec<T>,
 }
 
-impl Orientation {
+impl<T: Real> Orientation<T> {
     /// Indices, values and weights of one row.
-    pub fn row(&self, i: usize) -> (&[u32], &[f64], Option<&[f64]>) {
+    pub fn row(&self, i: usize) -> (&[u32], &[T], Option<&[T]>) {
         let (indices, values) = self.values.row(i);
         let weights = (!self.weights.is_empty()).then(|| &self.weights[self.values.row_range(i)]);
         (indices, values, weights)
+    }
+
+    /// Number of entries of row `i`.
+    pub fn count(&self, i: usize) -> usize {
+        self.values.row_range(i).len()
+    }
+
+    /// `(row, column, value, weight)`, row after row.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, f64, f64)> + '_ {
+        let weight = |p: usize| self.weights.get(p).map_or(1.0, |w| w.to_f64());
+        self.values.iter().enumerate().map(move |(p, (i, j, v))| (i, j, v.to_f64(), weight(p)))
+    }
+
+    fn transposed(&self) -> Self {
+        let values = self.values.transpose();
+        if self.weights.is_empty() {
+            return Self { values, weights: Vec::new() };
+        }
+        let mut weights = self.values.clone();
+        weights.values_mut().copy_from_slice(&self.weights);
+        Self { values, weights: weights.transpose().values().to_vec() }
     }
 }
 
 impl Entries {
     /// Checks and sorts entries of a `rows × columns` matrix.
     ///
-    /// `weights`, if given, belong to the entries in their order: finite, positive; only their ratios count. Cost `O(|Ω| log |Ω|)`.
+    /// `weights`, if given, belong to the entries in their order: finite, positive; only their ratios count. Cost
+    /// `O(|Ω| log |Ω|)`.
     ///
     /// # Errors
     /// [`CompletionError::Empty`], [`CompletionError::Weight`], [`CompletionError::Entries`] for indices outside the
@@ -41,9 +65,6 @@ impl Entries {
         entries: &[(usize, usize, f64)],
         weights: Option<&[f64]>,
     ) -> Result<Self, CompletionError> {
-        if entries.is_empty() {
-            return Err(CompletionError::Empty);
-        }
         let build = |value: &dyn Fn(usize) -> f64| -> Result<CsrMatrix, LinalgError> {
             let mut coo = CooBuilder::new(rows, columns);
             for (position, &(i, j, _)) in entries.iter().enumerate() {
@@ -51,28 +72,115 @@ impl Entries {
             }
             coo.build(Duplicates::Error)
         };
+        if entries.is_empty() {
+            return Err(CompletionError::Empty);
+        }
         let values = build(&|p| entries[p].2)?;
-        let (mut row_weights, mut column_weights) = (Vec::new(), Vec::new());
+        let Some(w) = weights else { return Self::from_csr(values, None) };
+        check_weights(w, entries.len())?;
+        let sorted = build(&|p| w[p])?;
+        Self::from_csr(values, Some(sorted.values()))
+    }
+
+    /// Takes the stored entries of a sparse matrix as the observed ones, zeros among them; `weights` in their order, as in
+    /// [`Entries::new`]. Cost `O(|Ω|)`.
+    ///
+    /// # Errors
+    /// [`CompletionError::Empty`], [`CompletionError::Weight`], [`CompletionError::Entries`].
+    pub fn from_csr(values: CsrMatrix, weights: Option<&[f64]>) -> Result<Self, CompletionError> {
+        if values.nnz() == 0 {
+            return Err(CompletionError::Empty);
+        }
+        let mut scaled = Vec::new();
         if let Some(w) = weights {
-            if w.len() != entries.len() {
-                let (given, expected) = (w.len(), entries.len());
-                return Err(LinalgError::Length { argument: "weights", given, expected }.into());
-            }
-            if let Some(position) = w.iter().position(|v| !(v.is_finite() && *v > 0.0)) {
-                return Err(CompletionError::Weight { position, value: w[position] });
-            }
+            check_weights(w, values.nnz())?;
             // Mean 1, so that a ridge means the same with and without weights.
             let largest = w.iter().copied().fold(0.0, f64::max);
             let mean = w.iter().map(|v| v / largest).sum::<f64>() / w.len() as f64;
-            let by_row = build(&|p| w[p] / largest / mean)?;
-            column_weights = by_row.transpose().values().to_vec();
-            row_weights = by_row.values().to_vec();
+            scaled = w.iter().map(|w| w / largest / mean).collect();
         }
-        let transposed = values.transpose();
-        Ok(Self {
-            by_row: Orientation { values, weights: row_weights },
-            by_column: Orientation { values: transposed, weights: column_weights },
-        })
+        Ok(Self::from_orientation(Orientation { values, weights: scaled }))
+    }
+
+    /// The entries of a dense matrix that are not NaN.
+    ///
+    /// # Errors
+    /// [`CompletionError::Empty`]; [`CompletionError::Entries`] for infinite entries.
+    pub fn from_dense(matrix: &Matrix) -> Result<Self, CompletionError> {
+        let mut coo = CooBuilder::new(matrix.rows(), matrix.columns());
+        for i in 0..matrix.rows() {
+            for (j, &v) in matrix.row(i).iter().enumerate().filter(|(_, v)| !v.is_nan()) {
+                coo.push(i, j, v)?;
+            }
+        }
+        Self::from_csr(coo.build(Duplicates::Error)?, None)
+    }
+
+    /// The same entries in single precision; `None` where a value leaves its range.
+    pub(crate) fn to_single(&self) -> Option<Entries<f32>> {
+        let narrow = |side: &Orientation| {
+            let v = &side.values;
+            let values: Vec<f32> = v.values().iter().map(|&x| x as f32).collect();
+            let weights: Vec<f32> = side.weights.iter().map(|&x| x as f32).collect();
+            // Values that vanish are as bad as infinite ones where all of them do.
+            let lost = values.iter().zip(v.values()).any(|(a, b)| !a.is_finite() || (*b != 0.0 && !a.is_normal()));
+            if lost || weights.iter().any(|w| !w.is_normal()) {
+                return None;
+            }
+            let (offsets, indices) = (v.offsets().to_vec(), v.indices().to_vec());
+            let values = CsrMatrix::from_parts(v.rows(), v.columns(), offsets, indices, values).ok()?;
+            Some(Orientation { values, weights })
+        };
+        Some(Entries { by_row: narrow(&self.by_row)?, by_column: narrow(&self.by_column)? })
+    }
+
+    /// The entries (positions in row order) for which `keep` is true, with rows and columns renumbered; `u32::MAX` drops
+    /// them. `None` when nothing is left.
+    pub(crate) fn select(
+        &self,
+        keep: impl Fn(usize) -> bool,
+        rows: &Renumbering,
+        columns: &Renumbering,
+    ) -> Option<Entries> {
+        let mut offsets = Vec::with_capacity(rows.kept.len() + 1);
+        offsets.push(0);
+        let (mut indices, mut values, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for &i in &rows.kept {
+            let (js, vs, ws) = self.by_row.row(i as usize);
+            for (p, position) in self.by_row.values.row_range(i as usize).enumerate() {
+                let j = columns.new[js[p] as usize];
+                if j != u32::MAX && keep(position) {
+                    indices.push(j);
+                    values.push(vs[p]);
+                    if let Some(w) = ws {
+                        weights.push(w[p]);
+                    }
+                }
+            }
+            offsets.push(values.len());
+        }
+        if values.is_empty() {
+            return None;
+        }
+        let values = CsrMatrix::from_parts(rows.kept.len(), columns.kept.len(), offsets, indices, values)
+            .expect("a subset of valid entries, in order, is valid");
+        Some(Self::from_orientation(Orientation { values, weights }))
+    }
+}
+
+impl<T: Real> Entries<T> {
+    fn from_orientation(by_row: Orientation<T>) -> Self {
+        let by_column = by_row.transposed();
+        Self { by_row, by_column }
+    }
+
+    /// Other weights, in row order, in the place of the present ones.
+    pub(crate) fn reweighted(&self, weights: Vec<T>) -> Self {
+        let mut by_column = self.by_column.clone();
+        let mut matrix = self.by_row.values.clone();
+        matrix.values_mut().copy_from_slice(&weights);
+        by_column.weights = matrix.transpose().values().to_vec();
+        Self { by_row: Orientation { values: self.by_row.values.clone(), weights }, by_column }
     }
 
     /// Number of rows `m`.
@@ -97,25 +205,36 @@ impl Entries {
 
     /// Entries in row order: `(row, column, value, weight)`.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, f64, f64)> + '_ {
-        let weights = &self.by_row.weights;
-        self.by_row
-            .values
-            .iter()
-            .enumerate()
-            .map(move |(p, (i, j, v))| (i, j, v, weights.get(p).copied().unwrap_or(1.0)))
+        self.by_row.iter()
     }
+}
 
-    /// The entries for which `keep` is true (positions in row order); `None` when there are none.
-    pub(crate) fn filter(&self, keep: impl Fn(usize) -> bool) -> Option<Entries> {
-        let kept: Vec<(usize, usize, f64, f64)> =
-            self.iter().enumerate().filter(|(p, _)| keep(*p)).map(|(_, e)| e).collect();
-        if kept.is_empty() {
-            return None;
-        }
-        let entries: Vec<(usize, usize, f64)> = kept.iter().map(|e| (e.0, e.1, e.2)).collect();
-        let weights: Vec<f64> = kept.iter().map(|e| e.3).collect();
-        let weighted = !self.by_row.weights.is_empty();
-        let out = Entries::new(self.rows(), self.columns(), &entries, weighted.then_some(&weights[..]));
-        Some(out.expect("a subset of valid entries is valid"))
+/// New numbers of those kept of `0..n`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Renumbering {
+    /// Those kept, ascending.
+    pub kept: Vec<u32>,
+    /// New number of each, `u32::MAX` for those dropped.
+    pub new: Vec<u32>,
+}
+
+impl Renumbering {
+    /// Without those in `dropped`.
+    pub fn without(n: usize, dropped: &[usize]) -> Self {
+        let mut new = vec![0; n];
+        dropped.iter().for_each(|&i| new[i] = u32::MAX);
+        let kept: Vec<u32> = (0..n as u32).filter(|&i| new[i as usize] == 0).collect();
+        kept.iter().zip(0..).for_each(|(&i, number)| new[i as usize] = number);
+        Self { kept, new }
+    }
+}
+
+fn check_weights(w: &[f64], expected: usize) -> Result<(), CompletionError> {
+    if w.len() != expected {
+        return Err(LinalgError::Length { argument: "weights", given: w.len(), expected }.into());
+    }
+    match w.iter().position(|v| !(v.is_finite() && *v > 0.0)) {
+        Some(position) => Err(CompletionError::Weight { position, value: w[position] }),
+        None => Ok(()),
     }
 }

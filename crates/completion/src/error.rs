@@ -47,6 +47,20 @@ pub enum CompletionError {
         /// Allowed range in words.
         allowed: &'static str,
     },
+    /// The model to start from has another shape or rank, or the rank is automatic.
+    #[error("the start is {given:?} (rows, columns, rank), the fit {expected:?} with a fixed rank")]
+    Start {
+        /// Rows, columns and rank of the model.
+        given: (usize, usize, usize),
+        /// Those of the fit.
+        expected: (usize, usize, usize),
+    },
+    /// Bytes that are no stored model.
+    #[error("the bytes are no model: {reason}")]
+    Bytes {
+        /// What is wrong with them.
+        reason: &'static str,
+    },
     /// The entries themselves are bad: outside the shape, twice, not finite.
     #[error(transparent)]
     Entries(#[from] LinalgError),

@@ -1,10 +1,11 @@
-//! One half step: with one factor fixed, every row of the other is a small ridge problem, solved exactly by Cholesky,
-//! many rows at a time.
+//! One half step: with one factor fixed, every row of the other is a small ridge problem.
 use rayon::prelude::*;
-use samplewise_linalg::small::{MAX_UNKNOWNS, Penalty, solve_penalised};
-use samplewise_linalg::{Matrix, chunk};
+use samplewise_linalg::small::{MAX_UNKNOWNS, Penalty, SmallReal, solve_penalised};
+use samplewise_linalg::Matrix;
 
 use crate::entries::Orientation;
+use crate::options::Solver;
+use crate::row_solvers::{self, Dense, Work};
 
 /// The penalty of one half step.
 #[derive(Clone, Copy, Debug)]
@@ -17,48 +18,102 @@ pub struct Ridge {
     pub bias: Option<f64>,
 }
 
+impl Ridge {
+    /// That of a row with so many entries.
+    pub(crate) fn of(&self, count: usize) -> f64 {
+        if self.exponent == 0.0 { self.lambda } else { self.lambda * (count as f64).powf(self.exponent) }
+    }
+}
+
+/// How a half step treats its rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub solver: Solver,
+    pub non_negative: bool,
+    /// Names the random signs of the sketches.
+    pub seed: u64,
+}
+
 /// Of the mean diagonal, added to every problem: decides what too few entries leave open.
 const FLOOR: f64 = 1e-12;
 
-/// Solves for all rows of `factors` (and `biases`), given the other side (row COM-2).
+/// Solves for all rows of `factors` (and `biases`), given the other side (row COM-2); returns the work in multiplications.
 ///
-/// Cost `|Ω|·k² + rows·k³/3` multiplications; `k` grows by one with biases. Rows without entries become zero. Rows
+/// Exact: `|Ω|·k² + rows·k³/3` multiplications; `k` grows by one with biases. Rows without entries become zero. Rows
 /// whose problem is singular (too few entries at `λ = 0`) get a ridge of 1e-12 of the mean diagonal; what rounding makes
 /// indefinite all the same is solved once more, one row at a time, with its lost directions set to zero, and so is
 /// every row beyond 128 unknowns.
-pub(crate) fn half_step(
-    entries: &Orientation,
-    other: &Matrix,
-    other_biases: &[f64],
-    mean: f64,
+///
+/// The other solvers start from what `factors` and `biases` hold.
+pub(crate) fn half_step<T: SmallReal>(
+    entries: &Orientation<T>,
+    other: &Matrix<T>,
+    other_biases: &[T],
+    mean: T,
     ridge: Ridge,
-    factors: &mut Matrix,
-    biases: &mut [f64],
-) {
+    manner: Manner,
+    factors: &mut Matrix<T>,
+    biases: &mut [T],
+) -> f64 {
     let (k, rows) = (other.columns(), factors.rows());
     let d = k + usize::from(ridge.bias.is_some());
     if d == 0 {
-        return;
+        return 0.0;
     }
     // The last feature, if there are biases, is the constant 1.
-    let widened = ridge.bias.map(|_| Matrix::from_fn(other.rows(), d, |j, c| if c < k { other[(j, c)] } else { 1.0 }));
+    let one = T::from_f64(1.0);
+    let widened = ridge.bias.map(|_| Matrix::from_fn(other.rows(), d, |j, c| if c < k { other[(j, c)] } else { one }));
     let features = widened.as_ref().unwrap_or(other);
-    let targets: Vec<f64> = entries
-        .values
-        .values()
-        .par_iter()
-        .zip(entries.values.indices())
-        .with_min_len(1 << 14)
-        .map(|(value, &j)| value - mean - other_biases[j as usize])
-        .collect();
-    let ridges: Vec<f64> =
-        (0..rows).map(|i| ridge.lambda * (entries.values.row_range(i).len() as f64).powf(ridge.exponent)).collect();
-    let weights = (!entries.weights.is_empty()).then_some(&entries.weights[..]);
-    let penalty = Penalty { ridge: &ridges, last: ridge.bias, floor: FLOOR };
+    let shifted: Option<Vec<T>> = ridge.bias.map(|_| {
+        let all = entries.values.values().par_iter().zip(entries.values.indices()).with_min_len(1 << 14);
+        all.map(|(value, &j)| *value - mean - other_biases[j as usize]).collect()
+    });
+    let targets = shifted.as_deref().unwrap_or(entries.values.values());
+    let dense = Dense { entries, targets, features, ridge };
     let mut solution = Matrix::zeros(rows, d);
+    let warm = |solution: &mut Matrix<T>| {
+        solution.as_mut_slice().chunks_exact_mut(d).enumerate().for_each(|(i, x)| {
+            x[..k].copy_from_slice(factors.row(i));
+            if d > k {
+                x[k] = biases[i];
+            }
+        });
+    };
+    let work = match (manner.non_negative, manner.solver) {
+        (true, _) => {
+            warm(&mut solution);
+            row_solvers::non_negative(&dense, &mut solution)
+        }
+        (_, Solver::Auto | Solver::Exact) => exact(&dense, &mut solution),
+        (_, Solver::ConjugateGradients { steps }) => {
+            warm(&mut solution);
+            row_solvers::conjugate_gradients(&dense, steps, &mut solution)
+        }
+        (_, Solver::Sketched { accuracy, rows_per_unknown }) => {
+            warm(&mut solution);
+            row_solvers::sketched(&dense, accuracy, rows_per_unknown, manner.seed, &mut solution)
+        }
+    };
+    for i in 0..rows {
+        let row = solution.row(i);
+        factors.row_mut(i).copy_from_slice(&row[..k]);
+        if ridge.bias.is_some() {
+            biases[i] = row[k];
+        }
+    }
+    work
+}
+
+fn exact<T: SmallReal>(dense: &Dense<'_, T>, solution: &mut Matrix<T>) -> f64 {
+    let Dense { entries, targets, features, ridge } = *dense;
+    let (rows, d) = (solution.rows(), features.columns());
+    let ridges: Vec<T> = (0..rows).map(|i| T::from_f64(ridge.of(entries.count(i)))).collect();
+    let weights = (!entries.weights.is_empty()).then_some(&entries.weights[..]);
+    let floor = T::from_f64(if size_of::<T>() == 4 { 1e-6 } else { FLOOR });
+    let penalty = Penalty { ridge: &ridges, last: ridge.bias.map(T::from_f64), floor };
     let solved = if d <= MAX_UNKNOWNS {
         // Numbers out of range, after divergence, are refused: the rows below then carry them on, to be seen by the path.
-        solve_penalised(features, &entries.values, &targets, weights, &penalty, &mut solution)
+        solve_penalised(features, &entries.values, targets, weights, &penalty, solution)
             .unwrap_or_else(|_| vec![false; rows])
     } else {
         vec![false; rows]
@@ -68,97 +123,13 @@ pub(crate) fn half_step(
             || Work::new(d),
             |work, (i, (x, solved))| {
                 if !solved {
-                    let (indices, _, weights) = entries.row(i);
-                    let row = (indices, &targets[entries.values.row_range(i)], weights);
-                    x.copy_from_slice(work.solve(row, features, ridges[i], ridge.bias));
+                    let answer = work.solve(dense, i, FLOOR);
+                    x.iter_mut().zip(answer).for_each(|(x, a)| *x = T::from_f64(*a));
                 }
             },
         );
     }
-    for i in 0..rows {
-        let row = solution.row(i);
-        factors.row_mut(i).copy_from_slice(&row[..k]);
-        if ridge.bias.is_some() {
-            biases[i] = row[k];
-        }
-    }
-}
-
-/// One row at a time.
-struct Work {
-    d: usize,
-    gram: Vec<f64>,
-    right: Vec<f64>,
-}
-
-impl Work {
-    fn new(d: usize) -> Self {
-        Self { d, gram: vec![0.0; d * d], right: vec![0.0; d] }
-    }
-
-    fn solve(
-        &mut self,
-        (indices, targets, weights): (&[u32], &[f64], Option<&[f64]>),
-        features: &Matrix,
-        ridge: f64,
-        last: Option<f64>,
-    ) -> &[f64] {
-        let d = self.d;
-        self.gram.fill(0.0);
-        self.right.fill(0.0);
-        if indices.is_empty() {
-            return &self.right;
-        }
-        for (p, (&j, &target)) in indices.iter().zip(targets).enumerate() {
-            let w = weights.map_or(1.0, |w| w[p]);
-            let feature = features.row(j as usize);
-            for a in 0..d {
-                let wa = w * feature[a];
-                let row = &mut self.gram[(a * d)..=(a * d + a)];
-                for (g, f) in row.iter_mut().zip(feature) {
-                    *g += wa * f;
-                }
-                self.right[a] += target * wa;
-            }
-        }
-        let trace: f64 = (0..d).map(|a| self.gram[a * d + a]).sum::<f64>() / d as f64;
-        let floor = FLOOR * trace + f64::MIN_POSITIVE;
-        for a in 0..d {
-            self.gram[a * d + a] += floor + if a + 1 == d { last.unwrap_or(ridge) } else { ridge };
-        }
-        self.cholesky_solve();
-        &self.right
-    }
-
-    fn cholesky_solve(&mut self) {
-        let d = self.d;
-        for i in 0..d {
-            for j in 0..=i {
-                let (head, tail) = self.gram.split_at_mut(i * d);
-                let row_i = &mut tail[..d];
-                let row_j: &[f64] = if j < i { &head[j * d..j * d + j] } else { &[] };
-                if j < i {
-                    let s = row_i[j] - chunk::dot(&row_i[..j], row_j);
-                    row_i[j] = s / head[j * d + j];
-                } else {
-                    let s = row_i[i] - chunk::dot(&row_i[..i], &row_i[..i]);
-                    // A pivot lost to rounding: the direction is undetermined, and a huge pivot sets it to zero.
-                    row_i[i] = if s > 0.0 { s.sqrt() } else { f64::MAX.sqrt() };
-                }
-            }
-        }
-        for i in 0..d {
-            self.right[i] =
-                (self.right[i] - chunk::dot(&self.gram[i * d..i * d + i], &self.right[..i])) / self.gram[i * d + i];
-        }
-        for i in (0..d).rev() {
-            let x = self.right[i] / self.gram[i * d + i];
-            self.right[i] = x;
-            for j in 0..i {
-                self.right[j] -= x * self.gram[i * d + j];
-            }
-        }
-    }
+    (entries.values.nnz() * (d * d + 3 * d) / 2) as f64 + (rows * d * d * d) as f64 / 6.0
 }
 
 #[cfg(test)]

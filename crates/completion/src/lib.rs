@@ -3,17 +3,28 @@
 //! `min_{U,V}  Σ_{(i,j)∈Ω} w_ij (M_ij − μ − b_i − c_j − u_iᵀv_j)² + λ (Σ_i |Ω_i|^e ‖u_i‖² + Σ_j |Ω_j|^e ‖v_j‖²)`,
 //!
 //! by alternating least squares (arXiv 2302.11068 and its predecessors) along a ridge homotopy: `λ` falls from the
-//! first singular value of the observed matrix, one pair of half steps per value. The homotopy succeeds where plain
-//! alternating minimisation from the spectral start always fails (below about three times the degrees of freedom).
+//! first singular value of the observed matrix, one pair of half steps per value; Gauss–Newton steps finish. The
+//! homotopy succeeds where plain alternating minimisation from the spectral start always fails (below about three times
+//! the degrees of freedom).
+//!
+//! | symbol | |
+//! |---|---|
+//! | `Ω`, `k` | observed entries, rank |
+//! | `ρ` | oversampling: `\|Ω\|` over the degrees of freedom `k(m + n − k)` |
+//! | `κ` | condition: first over `k`-th singular value of `M` |
+//! | floor | one look at every entry, `\|Ω\|k` multiplications: the time to verify an answer |
 //!
 //! | stage | module | row |
 //! |---|---|---|
 //! | entries in both orientations | [`entries`] | |
-//! | rows and columns with too few entries | [`core_decomposition`] | COM-1 |
-//! | one half step: every row's ridge problem | [`half_step`] | COM-2 |
-//! | spectral start, annealing, exact finish | [`homotopy`] | COM-3, COM-4 |
+//! | rows and columns with too few entries | [`peel`] | COM-1 |
+//! | one half step: every row's ridge problem | [`half_step`] | COM-2, COM-8 |
+//! | annealing | `homotopy` | COM-3, COM-4 |
+//! | Gauss–Newton on the eliminated problem | [`finish`] | COM-7 |
+//! | paths for scarce entries: growth of the rank, log-det reweighting | `path`, `growth`, `reweighting` | COM-3 |
+//! | grossly wrong entries | `robust` | COM-9 |
 //! | rank, tuning and verification sets, status | [`complete`](fn@complete) in [`driver`] | COM-5, COM-6 |
-//! | predictions | [`model`] | |
+//! | predictions, new rows, storage | [`model`] | COM-10 |
 //!
 //! ```
 //! use samplewise_completion::{Entries, Options, Rank, Status, complete};
@@ -29,17 +40,31 @@
 //! # Ok::<(), samplewise_completion::CompletionError>(())
 //! ```
 
-pub mod core_decomposition;
+mod control;
 pub mod driver;
 pub mod entries;
 pub mod error;
+pub mod finish;
+mod growth;
 pub mod half_step;
-pub mod homotopy;
+mod homotopy;
+#[doc(hidden)]
+pub mod kernel;
 pub mod model;
 pub mod options;
+mod path;
+pub mod peel;
+mod reweighting;
+mod robust;
+mod row_solvers;
+mod split;
+mod start;
+mod state;
 
-pub use driver::{Completion, Report, Status, complete, complete_observed};
+pub use control::Stage;
+pub use driver::{Certificate, Completion, Report, Status, complete, complete_observed};
 pub use entries::Entries;
 pub use error::CompletionError;
-pub use model::Model;
-pub use options::{Options, Rank};
+pub use model::{Ensemble, FoldedRow, Model};
+pub use options::{Finish, Loss, Options, Rank, Solver};
+pub use path::PathKind;

@@ -1,5 +1,10 @@
-//! The fitted matrix.
-use samplewise_linalg::{Matrix, chunk};
+//! The fitted matrix: predictions, new rows, storage.
+use samplewise_linalg::{LinalgError, Matrix, chunk};
+
+use crate::half_step::{Manner, Ridge, half_step};
+use crate::options::Solver;
+use crate::start::BIAS_RIDGE;
+use crate::{CompletionError, Entries};
 
 /// `M_ij ≈ μ + b_i + c_j + u_iᵀ v_j`.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,10 +21,37 @@ pub struct Model {
     pub column_factors: Matrix,
 }
 
+/// A row that was not in the fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoldedRow {
+    /// `b`.
+    pub bias: f64,
+    /// `u`.
+    pub factors: Vec<f64>,
+}
+
+/// First bytes of a stored model.
+const MAGIC: &[u8; 8] = b"swcompl\x01";
+
 impl Model {
+    /// Number of rows `m`.
+    pub fn rows(&self) -> usize {
+        self.row_factors.rows()
+    }
+
+    /// Number of columns `n`.
+    pub fn columns(&self) -> usize {
+        self.column_factors.rows()
+    }
+
     /// Rank `k` of the factors.
     pub fn rank(&self) -> usize {
         self.row_factors.columns()
+    }
+
+    /// `(U, V)`.
+    pub fn factors(&self) -> (&Matrix, &Matrix) {
+        (&self.row_factors, &self.column_factors)
     }
 
     /// The prediction of one entry.
@@ -33,9 +65,304 @@ impl Model {
             + chunk::dot(self.row_factors.row(row), self.column_factors.row(column))
     }
 
+    /// The predictions of many entries, in their order.
+    ///
+    /// # Errors
+    /// [`CompletionError::Entries`] for the first position outside the matrix.
+    pub fn predict_many(&self, positions: &[(usize, usize)]) -> Result<Vec<f64>, CompletionError> {
+        positions
+            .iter()
+            .map(|&(i, j)| {
+                within("row", i, self.rows())?;
+                within("column", j, self.columns())?;
+                Ok(self.predict(i, j))
+            })
+            .collect()
+    }
+
+    /// The `count` columns of a row with the largest predictions, best first, without those in `exclude`; equal ones by
+    /// number. Cost `n·k` and a partial sort.
+    ///
+    /// # Errors
+    /// [`CompletionError::Entries`] for a row or an excluded column outside the matrix.
+    pub fn top(&self, row: usize, count: usize, exclude: &[usize]) -> Result<Vec<(usize, f64)>, CompletionError> {
+        within("row", row, self.rows())?;
+        let folded = FoldedRow { bias: self.row_biases[row], factors: self.row_factors.row(row).to_vec() };
+        self.top_of(&folded, count, exclude)
+    }
+
+    /// [`Model::top`] for a row that was not in the fit.
+    ///
+    /// # Errors
+    /// As [`Model::top`]; [`CompletionError::Entries`] for factors of another rank.
+    pub fn top_of(
+        &self,
+        row: &FoldedRow,
+        count: usize,
+        exclude: &[usize],
+    ) -> Result<Vec<(usize, f64)>, CompletionError> {
+        self.check_rank(row)?;
+        let mut out = vec![false; self.columns()];
+        for &j in exclude {
+            within("excluded column", j, self.columns())?;
+            out[j] = true;
+        }
+        let mut all: Vec<(usize, f64)> =
+            (0..self.columns()).filter(|&j| !out[j]).map(|j| (j, self.predict_folded(row, j))).collect();
+        let order = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if count < all.len() && count > 0 {
+            all.select_nth_unstable_by(count - 1, order);
+        }
+        all.truncate(count);
+        all.sort_by(order);
+        Ok(all)
+    }
+
+    /// The factors of a row that was not in the fit from its entries `(column, value)`, with a ridge `λ` on them (and the
+    /// usual one on its bias when the model has biases). Cost `|row|·k²`.
+    ///
+    /// ```
+    /// # use samplewise_completion::{Entries, Options, Rank, complete};
+    /// # use samplewise_linalg::random::Streams;
+    /// # let seen = (0..40).flat_map(|i| (0..30).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 6);
+    /// # let entries: Vec<_> = seen.map(|(i, j)| (i, j, (1.0 + i as f64) * (2.0 - j as f64 / 10.0))).collect();
+    /// # let data = Entries::new(40, 30, &entries, None)?;
+    /// # let found = complete(&data, Rank::Fixed(1), &Options::default(), &mut Streams::new(0).stream(0))?;
+    /// // The table of the crate's example: row x is (1 + x)(2 − j/10).
+    /// let row = found.model.fold_in(&[(0, 20.0), (10, 10.0)], 0.0)?;
+    /// assert!((found.model.predict_folded(&row, 5) - 15.0).abs() < 1e-4);
+    /// # Ok::<(), samplewise_completion::CompletionError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`CompletionError::Entries`] for columns outside the matrix, columns given twice and values that are not finite;
+    /// [`CompletionError::OptionOutOfRange`] for `λ`.
+    pub fn fold_in(&self, entries: &[(usize, f64)], lambda: f64) -> Result<FoldedRow, CompletionError> {
+        check_lambda(lambda)?;
+        let mut columns: Vec<usize> = entries.iter().map(|e| e.0).collect();
+        columns.sort_unstable();
+        if let Some(w) = columns.windows(2).find(|w| w[0] == w[1]) {
+            return Err(LinalgError::Duplicate { row: 0, column: w[0] }.into());
+        }
+        for &(j, value) in entries {
+            within("column", j, self.columns())?;
+            if !value.is_finite() {
+                return Err(LinalgError::NotFinite { argument: "entries", row: 0, column: j, value }.into());
+            }
+        }
+        let row: Vec<(usize, f64, f64)> = entries.iter().map(|&(j, v)| (j, v, 1.0)).collect();
+        let bias = self.has_biases().then_some(BIAS_RIDGE);
+        let offset = |j: usize| self.mean + self.column_biases[j];
+        let (factors, bias) = ridge_row(&row, &self.column_factors, &offset, lambda, bias);
+        Ok(FoldedRow { bias, factors })
+    }
+
+    /// The prediction of one entry of a row that was not in the fit.
+    ///
+    /// # Panics
+    /// When the column is outside the matrix, or the factors have another rank.
+    pub fn predict_folded(&self, row: &FoldedRow, column: usize) -> f64 {
+        self.mean + row.bias + self.column_biases[column] + chunk::dot(&row.factors, self.column_factors.row(column))
+    }
+
+    /// `value − prediction` of entries, in their order.
+    ///
+    /// # Errors
+    /// [`CompletionError::Entries`] for a position outside the matrix.
+    pub fn residuals(&self, entries: &[(usize, usize, f64)]) -> Result<Vec<f64>, CompletionError> {
+        let positions: Vec<(usize, usize)> = entries.iter().map(|e| (e.0, e.1)).collect();
+        Ok(self.predict_many(&positions)?.iter().zip(entries).map(|(p, e)| e.2 - p).collect())
+    }
+
     /// Root mean square of `value − prediction`; `None` without entries.
+    ///
+    /// # Panics
+    /// When a position is outside the matrix.
     pub fn rmse(&self, entries: &[(usize, usize, f64)]) -> Option<f64> {
         let squares: Vec<f64> = entries.iter().map(|&(i, j, v)| (v - self.predict(i, j)).powi(2)).collect();
         (!squares.is_empty()).then(|| (chunk::sum(&squares) / squares.len() as f64).sqrt())
     }
+
+    /// Solves the rows of a block against the columns of this model and returns their factors and biases: the half step of
+    /// data that is split by rows over machines, each of which holds `V`. `λ` and its exponent as in [`crate::Options`].
+    ///
+    /// # Errors
+    /// [`CompletionError::Entries`] when the block has another number of columns; [`CompletionError::OptionOutOfRange`].
+    pub fn update_rows(
+        &self,
+        block: &Entries,
+        lambda: f64,
+        ridge_exponent: f64,
+    ) -> Result<(Matrix, Vec<f64>), CompletionError> {
+        check_lambda(lambda)?;
+        if !(0.0..=2.0).contains(&ridge_exponent) {
+            let option = "ridge_exponent";
+            return Err(CompletionError::OptionOutOfRange { option, value: ridge_exponent, allowed: "0 to 2" });
+        }
+        if block.columns() != self.columns() {
+            let expected = format!("{} columns", self.columns());
+            let (rows, columns) = (block.rows(), block.columns());
+            return Err(LinalgError::Shape { argument: "block", rows, columns, expected }.into());
+        }
+        let ridge = Ridge { lambda, exponent: ridge_exponent, bias: self.has_biases().then_some(BIAS_RIDGE) };
+        let manner = Manner { solver: Solver::Exact, non_negative: false, seed: 0 };
+        let (mut factors, mut biases) = (Matrix::zeros(block.rows(), self.rank()), vec![0.0; block.rows()]);
+        let (v, c) = (&self.column_factors, &self.column_biases);
+        half_step(&block.by_row, v, c, self.mean, ridge, manner, &mut factors, &mut biases);
+        Ok((factors, biases))
+    }
+
+    /// Rows and columns exchanged.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        Self {
+            mean: self.mean,
+            row_biases: self.column_biases.clone(),
+            column_biases: self.row_biases.clone(),
+            row_factors: self.column_factors.clone(),
+            column_factors: self.row_factors.clone(),
+        }
+    }
+
+    /// The model in bytes: magic and version, three sizes, then mean, biases and factors, little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        for size in [self.rows(), self.columns(), self.rank()] {
+            out.extend((size as u64).to_le_bytes());
+        }
+        for part in self.parts() {
+            part.iter().for_each(|x| out.extend(x.to_le_bytes()));
+        }
+        out
+    }
+
+    fn parts(&self) -> [&[f64]; 5] {
+        [
+            std::slice::from_ref(&self.mean),
+            &self.row_biases,
+            &self.column_biases,
+            self.row_factors.as_slice(),
+            self.column_factors.as_slice(),
+        ]
+    }
+
+    /// Reads what [`Model::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`CompletionError::Bytes`] for anything else: another magic or version, sizes that do not fit the length, numbers
+    /// that are not finite.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CompletionError> {
+        let bad = |reason| CompletionError::Bytes { reason };
+        let rest = bytes.strip_prefix(MAGIC).ok_or(bad("they do not begin with the magic of version 1"))?;
+        let (sizes, rest) = rest.split_at_checked(24).ok_or(bad("they end within the sizes"))?;
+        let size = |i: usize| {
+            let chunk = sizes.as_chunks::<8>().0[i];
+            usize::try_from(u64::from_le_bytes(chunk)).map_err(|_| bad("a size is out of range"))
+        };
+        let (m, n, k) = (size(0)?, size(1)?, size(2)?);
+        let sides = m.checked_add(n).and_then(|s| s.checked_mul(k.checked_add(1)?)?.checked_add(1)?.checked_mul(8));
+        if sides != Some(rest.len()) {
+            return Err(bad("their length does not fit the sizes"));
+        }
+        let mut numbers = rest.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b));
+        if numbers.clone().any(|x| !x.is_finite()) {
+            return Err(bad("a number is not finite"));
+        }
+        let mut take = |count: usize| -> Vec<f64> { numbers.by_ref().take(count).collect() };
+        let mean = take(1)[0];
+        let (row_biases, column_biases) = (take(m), take(n));
+        let row_factors = Matrix::from_vec(m, k, take(m * k))?;
+        let column_factors = Matrix::from_vec(n, k, take(n * k))?;
+        Ok(Self { mean, row_biases, column_biases, row_factors, column_factors })
+    }
+
+    fn has_biases(&self) -> bool {
+        self.mean != 0.0 || self.row_biases.iter().chain(&self.column_biases).any(|b| *b != 0.0)
+    }
+
+    fn check_rank(&self, row: &FoldedRow) -> Result<(), CompletionError> {
+        let (given, expected) = (row.factors.len(), self.rank());
+        if given == expected {
+            return Ok(());
+        }
+        Err(LinalgError::Length { argument: "factors of the row", given, expected }.into())
+    }
+}
+
+/// The mean prediction of several models of the same shape, of fits from different starts: a little better than each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ensemble {
+    models: Vec<Model>,
+}
+
+impl Ensemble {
+    /// # Errors
+    /// [`CompletionError::Empty`] without models; [`CompletionError::Entries`] for shapes that differ.
+    pub fn new(models: Vec<Model>) -> Result<Self, CompletionError> {
+        let first = models.first().ok_or(CompletionError::Empty)?;
+        let (rows, columns) = (first.rows(), first.columns());
+        match models.iter().find(|m| (m.rows(), m.columns()) != (rows, columns)) {
+            Some(m) => {
+                let (rows, columns, expected) = (m.rows(), m.columns(), format!("{rows} x {columns}"));
+                Err(LinalgError::Shape { argument: "models", rows, columns, expected }.into())
+            }
+            None => Ok(Self { models }),
+        }
+    }
+
+    /// The models.
+    pub fn models(&self) -> &[Model] {
+        &self.models
+    }
+
+    /// The mean prediction of one entry.
+    ///
+    /// # Panics
+    /// When the position is outside the matrix.
+    pub fn predict(&self, row: usize, column: usize) -> f64 {
+        self.models.iter().map(|m| m.predict(row, column)).sum::<f64>() / self.models.len() as f64
+    }
+}
+
+/// One row's ridge problem: entries `(feature, value, weight)`, values above `offset` of the feature; factors and bias.
+pub(crate) fn ridge_row(
+    entries: &[(usize, f64, f64)],
+    features: &Matrix,
+    offset: &dyn Fn(usize) -> f64,
+    ridge: f64,
+    bias: Option<f64>,
+) -> (Vec<f64>, f64) {
+    let k = features.columns();
+    let d = k + usize::from(bias.is_some());
+    if entries.is_empty() || d == 0 {
+        return (vec![0.0; k], 0.0);
+    }
+    let wide = Matrix::from_fn(entries.len(), d, |p, c| if c < k { features[(entries[p].0, c)] } else { 1.0 });
+    let weights: Vec<f64> = entries.iter().map(|e| e.2).collect();
+    let targets: Vec<f64> = entries.iter().map(|e| e.1 - offset(e.0)).collect();
+    let mut gram = samplewise_linalg::gram::gram(&wide, Some(&weights), Some(&targets)).expect("shapes match");
+    let trace = (0..d).map(|c| gram.matrix[(c, c)]).sum::<f64>() / d as f64;
+    let floor = 1e-12 * trace + f64::MIN_POSITIVE;
+    for c in 0..d {
+        gram.matrix[(c, c)] += if c == k { bias.unwrap_or(ridge) } else { ridge };
+    }
+    let mut solution = gram.right.clone();
+    match samplewise_linalg::factor::Cholesky::new(&gram.matrix, floor) {
+        Ok(factor) => factor.solve_in_place(&mut solution),
+        Err(_) => solution.fill(0.0),
+    }
+    let bias = if d > k { solution[k] } else { 0.0 };
+    solution.truncate(k);
+    (solution, bias)
+}
+
+fn check_lambda(lambda: f64) -> Result<(), CompletionError> {
+    if lambda.is_finite() && lambda >= 0.0 {
+        return Ok(());
+    }
+    Err(CompletionError::OptionOutOfRange { option: "lambda", value: lambda, allowed: "finite and not negative" })
+}
+
+fn within(argument: &'static str, index: usize, bound: usize) -> Result<(), CompletionError> {
+    if index < bound { Ok(()) } else { Err(LinalgError::IndexOutOfRange { argument, index, bound }.into()) }
 }

@@ -234,6 +234,27 @@ impl<T: Real> CsrMatrix<T> {
         Self { rows: self.columns, columns: self.rows, offsets, indices, values }
     }
 
+    /// For every stored entry of [`CsrMatrix::transpose`], in its order, where it stands here. Cost as that.
+    ///
+    /// # Panics
+    /// With 2³² entries or more.
+    pub fn transpose_positions(&self) -> Vec<u32> {
+        assert!(self.nnz() <= u32::MAX as usize, "{} entries", self.nnz());
+        let mut next = vec![0_usize; self.columns + 1];
+        for &j in &self.indices {
+            next[j as usize + 1] += 1;
+        }
+        for j in 0..self.columns {
+            next[j + 1] += next[j];
+        }
+        let mut out = vec![0_u32; self.nnz()];
+        for (p, &j) in self.indices.iter().enumerate() {
+            out[next[j as usize]] = p as u32;
+            next[j as usize] += 1;
+        }
+        out
+    }
+
     /// A dense copy.
     pub fn copy_to_dense(&self) -> crate::Matrix<T> {
         let mut out = crate::Matrix::zeros(self.rows, self.columns);

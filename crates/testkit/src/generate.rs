@@ -34,6 +34,119 @@ pub fn random_low_rank(
     (truth, cells.into_iter().map(|c| (c / columns, c % columns)).collect())
 }
 
+/// A matrix `U S Vᵀ` of the given rank whose singular values fall geometrically from first to last by `condition` (equal
+/// for 1), entries of unit variance, and `count` observed positions: uniform among those with at least `rank` entries in
+/// each row and column, sorted.
+///
+/// # Panics
+/// When `count` is too small for that, or above half of the matrix.
+pub fn conditioned_low_rank(
+    rows: usize,
+    columns: usize,
+    rank: usize,
+    condition: f64,
+    count: usize,
+    seed: u64,
+) -> (LowRank, Vec<(usize, usize)>) {
+    assert!(count >= rank * rows.max(columns) && count <= rows * columns / 2, "{count} entries of {rows} x {columns}");
+    let streams = Streams::new(seed);
+    let side = |n: usize, id: u64| {
+        let mut rng = streams.stream(id);
+        let mut q: Vec<Vec<f64>> = (0..rank).map(|_| (0..n).map(|_| normal(&mut rng)).collect()).collect();
+        for c in 0..rank {
+            for _ in 0..2 {
+                let (head, tail) = q.split_at_mut(c);
+                for other in head.iter() {
+                    let projection: f64 = other.iter().zip(&tail[0]).map(|(a, b)| a * b).sum();
+                    tail[0].iter_mut().zip(other).for_each(|(a, b)| *a -= projection * b);
+                }
+            }
+            let norm = q[c].iter().map(|x| x * x).sum::<f64>().sqrt();
+            q[c].iter_mut().for_each(|x| *x /= norm);
+        }
+        q
+    };
+    let (u, v) = (side(rows, 10), side(columns, 11));
+    let values: Vec<f64> = (0..rank).map(|c| condition.powf(-(c as f64) / (rank - 1).max(1) as f64)).collect();
+    let norm = values.iter().map(|s| s * s).sum::<f64>().sqrt();
+    let scale = ((rows * columns) as f64).sqrt() / norm;
+    let truth = LowRank {
+        left: Matrix::from_fn(rows, rank, |i, c| u[c][i] * values[c] * scale),
+        right: Matrix::from_fn(columns, rank, |j, c| v[c][j]),
+    };
+    let mut rng = streams.stream(12);
+    let mut taken = std::collections::BTreeSet::new();
+    let (mut per_row, mut per_column) = (vec![0; rows], vec![0; columns]);
+    let mut add = |i: usize, j: usize, per_row: &mut [usize], per_column: &mut [usize]| {
+        if taken.insert(i * columns + j) {
+            per_row[i] += 1;
+            per_column[j] += 1;
+        }
+    };
+    // Rows and columns that would come out short are filled first, as many as chance would leave so; the rest is uniform.
+    let mut cells: Vec<usize> = Vec::with_capacity(2 * count);
+    while cells.len() < count {
+        cells.push(below(&mut rng, rows * columns));
+        if cells.len() == count {
+            cells.sort_unstable();
+            cells.dedup();
+            shuffle(&mut rng, &mut cells);
+        }
+    }
+    cells.iter().for_each(|c| add(c / columns, c % columns, &mut per_row, &mut per_column));
+    while let Some(i) = per_row.iter().position(|&d| d < rank) {
+        add(i, below(&mut rng, columns), &mut per_row, &mut per_column);
+    }
+    while let Some(j) = per_column.iter().position(|&d| d < rank) {
+        add(below(&mut rng, rows), j, &mut per_row, &mut per_column);
+    }
+    let mut all: Vec<usize> = taken.into_iter().collect();
+    shuffle(&mut rng, &mut all);
+    let mut surplus = all.len() - count;
+    let mut out = Vec::with_capacity(count);
+    for c in all {
+        let (i, j) = (c / columns, c % columns);
+        if surplus > 0 && per_row[i] > rank && per_column[j] > rank {
+            surplus -= 1;
+            per_row[i] -= 1;
+            per_column[j] -= 1;
+        } else {
+            out.push((i, j));
+        }
+    }
+    out.sort_unstable();
+    (truth, out)
+}
+
+/// A low-rank matrix by its factors.
+#[derive(Clone, Debug)]
+pub struct LowRank {
+    /// `m × k`.
+    pub left: Matrix,
+    /// `n × k`.
+    pub right: Matrix,
+}
+
+impl LowRank {
+    /// Entry `(i, j)`.
+    pub fn at(&self, i: usize, j: usize) -> f64 {
+        self.left.row(i).iter().zip(self.right.row(j)).map(|(a, b)| a * b).sum()
+    }
+
+    /// Relative Frobenius error of `predict`, on every `step`-th row, without the rows and columns of `except`.
+    pub fn relative_error(&self, step: usize, except: [&[usize]; 2], predict: impl Fn(usize, usize) -> f64) -> f64 {
+        let (mut error, mut size) = (0.0, 0.0);
+        for i in (0..self.left.rows()).step_by(step).filter(|i| !except[0].contains(i)) {
+            for j in (0..self.right.rows()).filter(|j| !except[1].contains(j)) {
+                let truth = self.at(i, j);
+                error += (predict(i, j) - truth).powi(2);
+                size += truth * truth;
+            }
+        }
+        (error / size).sqrt()
+    }
+}
+
 /// A spectrum with `sparsity` distinct uniformly random indices of `variables` bits; values ±1 (`gaussian` false) or
 /// standard normal. Index ascending.
 pub fn random_spectrum(variables: usize, sparsity: usize, gaussian: bool, seed: u64) -> Vec<(u64, f64)> {

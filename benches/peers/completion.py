@@ -1,0 +1,240 @@
+"""`samplewise complete` beside LIBMF, Cornac, cmfrec and Surprise: held-out error first, then time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import statistics
+import tarfile
+import urllib.parse
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from common import (
+    DATA, HERE, OURS, ROOT, Disagreement, Failure, Row, Session, call, compute_seconds, environment, ours, say,
+    write_atomically,
+)
+
+RATINGS = ROOT / "target" / "data" / "ml-100k" / "ratings.csv"
+STARS = [1.0, 5.0]
+# Source distributions, pinned: neither package has wheels.
+SOURCES = {
+    "libmf": ("libmf-0.9.2.tar.gz", "11260ed5f2eea534039a443c2f8925dcd91ea047371f3d325ef2fb9b79e9dac9"),
+    "cmfrec": ("cmfrec-3.5.1.post14.tar.gz", "0abce638d1fefe754d6387ae673daccf5bced4a1341c014e93f9287bbb2b076d"),
+}
+LIBMF_FLAGS = ("-O3", "-march=native", "-std=c++11", "-DUSEAVX", "-pthread", "-shared", "-fPIC")
+MOVIELENS_PEERS = ("libmf", "cornac MF", "cornac PMF", "cmfrec CMF", "Surprise SVD", "Surprise SVD++")
+SYNTHETIC_PEERS = ("libmf", "cornac MF", "cmfrec CMF")
+# What is added to `samplewise complete TRAIN --test TEST`; one row per label, the one without is compared.
+MOVIELENS_OPTIONS: dict[str, tuple[str, ...]] = {"": ()}
+SYNTHETIC_OPTIONS: dict[str, tuple[str, ...]] = {"": ("--rank", "50", "--biases", "off")}
+ABSENT = (
+    "implicit is not compared: it fits confidence-weighted preferences of all pairs, absent ones as 0, and does not"
+    " predict ratings, so its RMSE would say nothing",
+    "Surprise is not in the synthetic case: its training set is Python lists and dictionaries, several GB for"
+    " 10 million entries",
+)
+
+
+class Completion:
+    """One run: the environment, the peers that could be built, and our command line."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.python = environment(session)
+        self.missing: set[str] = set()
+        self.libmf = session.folder / "libmf.so"
+        for package, build in (("libmf", self.build_libmf), ("cmfrec", self.build_cmfrec)):
+            try:
+                build(source(package))
+            except Failure as failure:
+                self.missing.add(package)
+                session.notes.append(f"{package} did not install: {failure}")
+        session.notes += ABSENT
+
+    def build_libmf(self, packed: Path) -> None:
+        """The library alone: the binding of the package takes indices as single precision."""
+        folder = self.session.folder / "libmf"
+        with tarfile.open(packed) as archive:
+            for name in ("mf.cpp", "mf.h"):
+                member = archive.extractfile(f"libmf-0.9.2/src_cpp/{name}")
+                assert member is not None
+                write_atomically(folder / name, member.read())
+        call(["g++", *LIBMF_FLAGS, folder / "mf.cpp", "-o", self.libmf])
+        self.session.versions |= {"libmf": "0.9.2", "libmf flags": " ".join(LIBMF_FLAGS)}
+
+    def build_cmfrec(self, packed: Path) -> None:
+        """Its own build, which compiles for this machine; BLAS is that of scipy."""
+        marker = self.session.folder / f"{packed.name}.installed"
+        if not marker.is_file():
+            say("building cmfrec")
+            pip = [self.python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+            call([*pip, "--no-deps", "--no-build-isolation", packed])
+            marker.touch()
+
+    def worker(self, task: str, **ask: Any) -> dict[str, Any]:
+        words = {key: str(value) if isinstance(value, Path) else value for key, value in ask.items()}
+        words |= {"task": task, "libmf": str(self.libmf)}
+        reply = json.loads(call([self.python, HERE / "completion_tools.py"], 1, json.dumps(words)))
+        self.session.versions |= reply.get("versions", {})
+        return dict(reply)
+
+    def peers(self, names: tuple[str, ...]) -> list[str]:
+        return [name for name in names if name.split()[0] not in self.missing]
+
+    def complete(self, stem: Path, options: tuple[str, ...], clip: list[float] | None) -> dict[str, float]:
+        """Ours on `STEM-train.csv`: `rmse` on the test entries, judged as for the peers, and `seconds`."""
+        train, test = (Path(f"{stem}-{part}.csv") for part in ("train", "test"))
+        pairs, found = (self.session.folder / name for name in ("pairs.csv", "predictions.csv"))
+        lines = test.read_text().splitlines()
+        pairs.write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
+        answer = ours(["complete", train, "--test", test, "--predict", pairs, "--out", found, *options], 1)
+        judged = self.worker("score", predictions=found, test=f"{stem}-test", clip=clip)
+        said = answer["result"]["test_rmse"]
+        if said is not None and min(abs(said - judged[key]) for key in ("rmse", "rmse_unclipped")) > 1e-5:
+            raise Disagreement(f"{stem.name}: {OURS} says test_rmse {said}, its predictions have {judged}")
+        return {"rmse": judged["rmse"], "seconds": compute_seconds(answer)}
+
+
+def run_completion(session: Session) -> None:
+    tools = Completion(session)
+    compare_movielens(tools)
+    compare_synthetic(tools)
+
+
+def note_failure(session: Session, case: str, failure: Failure) -> None:
+    """A tool that fails on one input leaves the others comparable; its row has no time."""
+    say(f"completion: {failure}")
+    session.notes.append(f"{case}: {failure}")
+
+
+def compare_movielens(tools: Completion) -> None:
+    session = tools.session
+    if not RATINGS.is_file():
+        raise Failure("target/data/ml-100k/ratings.csv is not there: python3 scripts/fetch_data.py fetch ml-100k")
+    stem = DATA / "completion-ml-100k"
+    count = 1 if session.quick else 5
+    splits = tools.worker("split", ratings=RATINGS, stem=stem, random=count, folds=not session.quick)["splits"]
+    for kind in dict.fromkeys(splits.values()):
+        case = f"ml-100k, {kind}"
+        answers: dict[str, list[dict[str, float]]] = {}
+        settings: dict[str, Counter[str]] = {}
+        for name in (name for name, other in splits.items() if other == kind):
+            say(f"completion: ml-100k, {name}")
+            for label, options in MOVIELENS_OPTIONS.items():
+                answer = tools.complete(Path(f"{stem}-{name}"), options, STARS)
+                answers.setdefault(titled(OURS, label), []).append(answer)
+            for peer in tools.peers(MOVIELENS_PEERS):
+                files = {part: f"{stem}-{name}-{part}" for part in ("train", "test")}
+                try:
+                    reply = tools.worker("fit", tool=peer, **files, clip=STARS, search=True)
+                except Failure as failure:
+                    note_failure(session, f"{case}, {peer}", failure)
+                    continue
+                for label, answer in reply["settings"].items():
+                    answers.setdefault(titled(peer, label), []).append(answer)
+                    shown = json.dumps(answer["setting"])
+                    settings.setdefault(titled(peer, label), Counter())[f"{shown}, of {answer['tried']}"] += 1
+        mine = summary(answers[OURS])
+        for tool, found in answers.items():
+            error, seconds = summary(found)
+            each = " ".join(f"{answer['rmse']:.4f}" for answer in found)
+            extras: dict[str, Any] = {"rmse": f"{error:.4f}", "faster_at_no_more_error": None}
+            if tool != OURS and mine[0] <= error:
+                extras["faster_at_no_more_error"] = seconds / mine[1]
+            session.rows.append(Row(case, tool, 1, [answer["seconds"] for answer in found], extras))
+            chosen = "; ".join(f"{times} x {setting}" for setting, times in settings.get(tool, {}).items())
+            session.notes.append(f"{case}, {tool}: {each}" + (f"; {chosen}" if chosen else ""))
+
+
+def titled(tool: str, label: str) -> str:
+    return f"{tool}, {label}" if label else tool
+
+
+def summary(answers: list[dict[str, float]]) -> tuple[float, float]:
+    """Mean error and median time."""
+    return (
+        statistics.fmean(answer["rmse"] for answer in answers),
+        statistics.median(answer["seconds"] for answer in answers),
+    )
+
+
+def compare_synthetic(tools: Completion) -> None:
+    """Times until the error is within 1 % of the least that any tool reached."""
+    session = tools.session
+    small = synthetic(tools, 1_000_000)
+    stem, floor = small if session.quick else synthetic(tools, 10_000_000)
+    case = f"synthetic {'1M' if session.quick else '10M'}, rank 50"
+    curves: dict[str, list[dict[str, float]]] = {}
+    for label, options in SYNTHETIC_OPTIONS.items():
+        say(f"completion: {case}, {titled(OURS, label)}")
+        curves[titled(OURS, label)] = [tools.complete(stem, options, None)]
+    for peer in tools.peers(SYNTHETIC_PEERS):
+        say(f"completion: {case}, {peer}")
+        files = {part: f"{stem}-{part}" for part in ("train", "test")}
+        try:
+            reply = tools.worker("curve", tool=peer, small=f"{small[0]}-train", **files)
+        except Failure as failure:
+            note_failure(session, f"{case}, {peer}", failure)
+            continue
+        curves[peer] = reply["points"]
+        points = " ".join(f"{p['iterations']}:{p['rmse']:.4f}@{p['seconds']:.1f}s" for p in reply["points"])
+        session.notes.append(f"{case}, {peer}: {json.dumps(reply['setting'])}, of {reply['tried']}; {points}")
+    session.notes.append(f"{case}: test RMSE of the truth {floor['noise_floor']:.4f}, of zero {floor['zero']:.4f}")
+    least = min(point["rmse"] for points in curves.values() for point in points)
+    mine = min(point["rmse"] for point in curves[OURS])
+    for tool, points in curves.items():
+        best = min(point["rmse"] for point in points)
+        within = time_to(points, 1.01 * least)
+        extras: dict[str, Any] = {"rmse": f"{best:.4f}", "rmse_over_noise": best / floor["noise_floor"]}
+        extras["own_best_s"] = time_to(points, 1.01 * best)
+        extras["s_to_our_rmse"] = None if tool == OURS else time_to(points, mine)
+        session.rows.append(Row(case, tool, 1, [] if within is None else [within], extras))
+
+
+def time_to(points: list[dict[str, float]], target: float) -> float | None:
+    """Seconds at which a curve comes down to `target`, linear between two points."""
+    for i, point in enumerate(points):
+        if point["rmse"] <= target:
+            if i == 0:
+                return point["seconds"]
+            before = points[i - 1]
+            share = (before["rmse"] - target) / (before["rmse"] - point["rmse"])
+            return before["seconds"] + share * (point["seconds"] - before["seconds"])
+    return None
+
+
+def synthetic(tools: Completion, ratings: int) -> tuple[Path, dict[str, float]]:
+    """Stem of the entries, made once, and the errors of the truth and of zero."""
+    stem = DATA / f"completion-synthetic-{ratings}"
+    facts = Path(f"{stem}.json")
+    if not facts.is_file():
+        say(f"completion: making {ratings:,} entries")
+        sizes = {"rows": ratings // 100, "columns": ratings // 500, "ratings": ratings}
+        reply = tools.worker("generate", stem=stem, **sizes, rank=50, noise=0.5, seed=1)
+        write_atomically(facts, json.dumps(reply).encode())
+    return stem, json.loads(facts.read_text())
+
+
+def source(package: str) -> Path:
+    """A pinned source distribution from the package index: pip would try to build it to learn its name."""
+    name, digest = SOURCES[package]
+    path = DATA / name
+    if not path.is_file():
+        index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + f"/{package}/"
+        try:
+            with urllib.request.urlopen(index, timeout=60) as page:
+                links = re.findall(r'href="([^"#]+)', page.read().decode())
+            link = next(link for link in links if link.endswith(name))
+            with urllib.request.urlopen(urllib.parse.urljoin(index, link), timeout=60) as file:
+                data = bytes(file.read())
+        except (OSError, StopIteration) as error:
+            raise Failure(f"{name}: the package index does not give it: {error}") from error
+        write_atomically(path, data)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise Failure(f"{name}: not the file that was pinned; delete target/peers/data/{name}")
+    return path

@@ -1,0 +1,71 @@
+//! What long stages share: the observer, the limits, and what each stage has cost.
+use std::time::Instant;
+
+use samplewise_linalg::observe::{Observer, Progress};
+
+use crate::Options;
+
+/// What one stage has cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// Name of the stage.
+    pub name: &'static str,
+    /// Steps.
+    pub steps: usize,
+    /// Multiplications over those of one look at every fitted entry, `|Ω|k`.
+    pub floors: f64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// Why a fit ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Interrupted,
+    Limit,
+}
+
+pub(crate) struct Control<'a> {
+    observer: &'a mut dyn Observer,
+    deadline: Option<Instant>,
+    budget: usize,
+    pub used: usize,
+    pub stop: Option<Stop>,
+    pub stages: Vec<Stage>,
+    last: Instant,
+}
+
+impl<'a> Control<'a> {
+    pub fn new(options: &Options, observer: &'a mut dyn Observer) -> Self {
+        let now = Instant::now();
+        let deadline = options.time_limit.and_then(|limit| now.checked_add(limit));
+        Self { observer, deadline, budget: options.max_iterations, used: 0, stop: None, stages: Vec::new(), last: now }
+    }
+
+    /// Books one step of a stage and asks whether to go on.
+    pub fn step(&mut self, name: &'static str, floors: f64, value: Option<f64>) -> bool {
+        self.used += 1;
+        let step = self.book(name, floors);
+        if self.observer.step(Progress { stage: name, step, total: None, value }).is_break() {
+            self.stop = Some(Stop::Interrupted);
+        } else if self.used >= self.budget || self.deadline.is_some_and(|d| Instant::now() >= d) {
+            self.stop = Some(Stop::Limit);
+        }
+        self.stop.is_none()
+    }
+
+    /// Books work that is no step of its own.
+    pub fn book(&mut self, name: &'static str, floors: f64) -> usize {
+        let now = Instant::now();
+        let seconds = (now - self.last).as_secs_f64();
+        self.last = now;
+        if self.stages.last().is_none_or(|s| s.name != name) {
+            self.stages.push(Stage { name, steps: 0, floors: 0.0, seconds: 0.0 });
+        }
+        let stage = self.stages.last_mut().expect("pushed above");
+        stage.steps += 1;
+        stage.floors += floors;
+        stage.seconds += seconds;
+        stage.steps
+    }
+}

@@ -1,0 +1,368 @@
+//! One rank: the paths in their order, each ended by the finish, until one recovers the matrix.
+//!
+//! | path | for |
+//! |---|---|
+//! | annealing, by the oversampling | most |
+//! | annealing by 0.9 | scarce entries |
+//! | growth of the rank ([`crate::growth`]) | scarce entries, singular values far apart |
+//! | log-det reweighting ([`crate::reweighting`]) | condition 10 and more |
+//! | annealing by 0.97, two pairs per ridge | the last percent |
+use samplewise_linalg::random::Streams;
+use samplewise_linalg::small::SmallReal;
+use samplewise_linalg::LinalgError;
+
+use crate::control::{Control, Stop};
+use crate::entries::Entries;
+use crate::finish::{End, Goal, gauss_newton};
+use crate::half_step::{Manner, Ridge};
+use crate::homotopy::{Best, Schedule, anneal};
+use crate::options::{Finish, Options};
+use crate::start::{BIAS_RIDGE, Start, biases_only, residual_entries, start};
+use crate::state::State;
+use crate::{growth, reweighting};
+
+/// What there is to fit: rows and columns of the core, values of size one.
+pub(crate) struct Problem {
+    pub entries: Entries,
+    /// The same in single precision, where that is enough.
+    pub single: Option<Entries<f32>>,
+    pub tuning: Vec<(usize, usize, f64)>,
+    /// Root mean square of the values around their mean (or around zero without biases and with a tiny mean).
+    pub spread: f64,
+    /// Entries per degree of freedom.
+    pub oversampling: f64,
+}
+
+impl Problem {
+    pub fn new(entries: Entries, tuning: Vec<(usize, usize, f64)>, spread: f64, oversampling: f64) -> Self {
+        let single = if oversampling >= SINGLE_FROM { entries.to_single() } else { None };
+        Self { entries, single, tuning, spread, oversampling }
+    }
+}
+
+/// A way through the ridges.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PathKind {
+    /// Annealing of the ridge.
+    Annealing {
+        /// Factor per step.
+        decay: f64,
+        /// Pairs of half steps per ridge.
+        pairs: usize,
+    },
+    /// Growth of the rank.
+    Growth,
+    /// Iteratively reweighted least squares.
+    Reweighting,
+}
+
+/// The end of all paths at one rank.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub state: State,
+    /// Ridge of the state.
+    pub lambda: f64,
+    /// On the tuning set over the spread; NaN without one.
+    pub tuning_error: f64,
+    /// Root mean square training residual over the spread.
+    pub training_error: f64,
+    /// Training residual and tuning error say that the matrix is recovered.
+    pub recovered: bool,
+    pub path: PathKind,
+}
+
+/// Ridges, as shares of the first, at which the finish is tried: one that fails costs little, and condition numbers need
+/// not be guessed.
+const CHECKPOINTS: [f64; 3] = [3e-2, 3e-3, 1e-4];
+/// Oversampling from which single precision is enough for the path, and for the steps of the finish.
+const SINGLE_FROM: f64 = 2.0;
+
+pub(crate) fn run(
+    problem: &Problem,
+    rank: usize,
+    options: &Options,
+    from: Option<(&State, f64)>,
+    streams: Streams,
+    control: &mut Control<'_>,
+) -> Result<Outcome, LinalgError> {
+    let goal = options.tolerance.unwrap_or(1e-6);
+    let gentle = match problem.oversampling {
+        _ if options.biases => 0.65,
+        r if r >= 3.0 => 0.5,
+        r if r >= 2.0 => 0.65,
+        _ => 0.8,
+    };
+    let mut paths = vec![PathKind::Annealing { decay: options.decay.unwrap_or(gentle), pairs: 1 }];
+    if options.escalate && options.lambda.is_none() && finishes(options) && options.decay.is_none() {
+        paths.extend([
+            PathKind::Annealing { decay: 0.9, pairs: 1 },
+            PathKind::Growth,
+            PathKind::Reweighting,
+            PathKind::Annealing { decay: 0.97, pairs: 2 },
+        ]);
+    }
+    let baseline = biases_only(&problem.entries, options.biases);
+    let residual = residual_entries(&problem.entries, &baseline);
+    let first = start(&residual, rank, &mut streams.stream(0))?;
+    control.book("start", first.floors);
+    let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams };
+    let mut best: Option<Outcome> = None;
+    for (number, path) in paths.into_iter().enumerate() {
+        let from = if number == 0 { from } else { None };
+        let single = problem.single.as_ref().filter(|_| number == 0 && problem.oversampling >= SINGLE_FROM);
+        let outcome = match single {
+            Some(single) => setting.walk(path, single, from, number as u64, control)?,
+            None => setting.walk(path, &problem.entries, from, number as u64, control)?,
+        };
+        let better = best.as_ref().is_none_or(|b| measure(&outcome) < measure(b) || outcome.recovered);
+        if better {
+            best = Some(outcome);
+        }
+        let found = best.as_ref().expect("one path was walked");
+        // Nothing is learned when the model predicts no better than the baseline does: 1 is the spread.
+        let useless = found.tuning_error > 0.95 || problem.tuning.is_empty() && found.training_error > 0.5;
+        if found.recovered || control.stop.is_some() || !(options.tolerance.is_some() || useless) {
+            break;
+        }
+    }
+    Ok(best.expect("there is a path"))
+}
+
+fn measure(o: &Outcome) -> f64 {
+    if o.tuning_error.is_nan() { o.training_error } else { o.tuning_error }
+}
+
+/// Whether the data may be free of noise as far as the options say.
+fn finishes(options: &Options) -> bool {
+    options.lambda.is_none() && !options.biases && !options.non_negative && options.finish != Finish::None
+}
+
+/// Error on the tuning set, over the spread, from which a finish that came to rest near the limit goes on.
+const PROMISING: f64 = 0.3;
+
+/// What all paths of one rank share.
+struct Setting<'a> {
+    problem: &'a Problem,
+    options: &'a Options,
+    goal: f64,
+    baseline: &'a State,
+    first: &'a Start,
+    rank: usize,
+    streams: Streams,
+}
+
+impl Setting<'_> {
+    fn walk<T: SmallReal>(
+        &self,
+        path: PathKind,
+        entries: &Entries<T>,
+        from: Option<(&State, f64)>,
+        number: u64,
+        control: &mut Control<'_>,
+    ) -> Result<Outcome, LinalgError> {
+        let Setting { problem, options, first, .. } = *self;
+        let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
+        let bias = options.biases.then_some(BIAS_RIDGE);
+        let top = first.values.first().copied().unwrap_or(0.0);
+        // λ is per entry^e: at the typical row it should start at the first singular value.
+        let typical = (problem.entries.len() as f64 / problem.entries.rows().min(problem.entries.columns()) as f64)
+            .max(1.0)
+            .powf(exponent);
+        let largest = (top / typical).max(f64::MIN_POSITIVE);
+        let manner = Manner {
+            solver: options.solver,
+            non_negative: options.non_negative,
+            seed: self.streams.child(number).seed(),
+        };
+        let mut outcome: Option<Outcome> = None;
+        let mut offer = |o: Outcome| {
+            if outcome.as_ref().is_none_or(|b| o.recovered || measure(&o) < measure(b)) {
+                outcome = Some(o);
+            }
+        };
+        match path {
+            PathKind::Reweighting => {
+                let mut search = reweighting::Search::new(&problem.entries, first, self.rank);
+                while let Some(state) = search.next(problem.spread, control)? {
+                    let o = self.finish(&problem.entries, state, search.damping(), path, control);
+                    let done = o.recovered || control.stop.is_some();
+                    offer(o);
+                    if done {
+                        break;
+                    }
+                }
+                offer(self.judge(search.state(), 0.0, path));
+            }
+            PathKind::Annealing { .. } | PathKind::Growth => {
+                let (decay, pairs) =
+                    if let PathKind::Annealing { decay, pairs } = path { (decay, pairs) } else { (0.9, 1) };
+                let mut state = State::<T>::copy(&self.begin(from));
+                let mut lambda = largest;
+                if path == PathKind::Growth {
+                    state = State::copy(self.baseline);
+                    lambda = growth::grow(entries, &mut state, self.rank, manner, &self.streams, control)?;
+                }
+                if let Some((_, started)) = from {
+                    lambda = if started > 0.0 { started } else { largest * CHECKPOINTS[2] };
+                }
+                let mut best: Option<Best<T>> = None;
+                let share = if finishes(options) { &CHECKPOINTS[..] } else { &CHECKPOINTS[2..] };
+                for &share in share {
+                    let last = match options.lambda {
+                        // Annealing ends at a small share of the start even when less is asked for.
+                        Some(asked) => asked,
+                        None => largest * share,
+                    };
+                    let schedule = Schedule {
+                        first: lambda.max(last),
+                        decay,
+                        last: last.max(if options.lambda == Some(0.0) { 0.0 } else { f64::MIN_POSITIVE }),
+                        pairs,
+                        exponent,
+                        bias,
+                        settle: options.lambda.is_some(),
+                        watch: options.tolerance.is_none() && options.lambda.is_none(),
+                    };
+                    let (reached, past) =
+                        anneal(entries, &problem.tuning, &mut state, &schedule, manner, &mut best, control);
+                    lambda = reached;
+                    if control.stop.is_some() || !finishes(options) {
+                        break;
+                    }
+                    let o = match options.finish {
+                        Finish::GaussNewton => self.finish(entries, State::copy(&state), lambda, path, control),
+                        _ => self.alternate(entries, state.clone(), manner, path, control),
+                    };
+                    let done = o.recovered || control.stop.is_some() || past;
+                    offer(o);
+                    if done {
+                        break;
+                    }
+                }
+                if let Some(best) = best {
+                    offer(self.judge(State::copy(&best.state), best.lambda, path));
+                }
+                // A path that was cut short may have nothing better than where it stands.
+                if outcome.is_none() {
+                    return Ok(self.judge(State::copy(&state), lambda, path));
+                }
+            }
+        }
+        Ok(outcome.expect("every path offers its end"))
+    }
+
+    /// Where the first path begins: the start, or the caller's model.
+    fn begin(&self, from: Option<(&State, f64)>) -> State {
+        if let Some((state, _)) = from {
+            return state.clone();
+        }
+        let mut state = self.baseline.clone();
+        (state.u, state.v) = (self.first.u.clone(), self.first.v.clone());
+        if self.options.non_negative {
+            let positive = |m: &mut samplewise_linalg::Matrix| m.as_mut_slice().iter_mut().for_each(|x| *x = x.abs());
+            positive(&mut state.u);
+            positive(&mut state.v);
+        }
+        state
+    }
+
+    fn finish<T: SmallReal>(
+        &self,
+        inner: &Entries<T>,
+        mut state: State,
+        damping: f64,
+        path: PathKind,
+        control: &mut Control<'_>,
+    ) -> Outcome {
+        let Setting { problem, goal, .. } = *self;
+        let spread = problem.spread;
+        let scarce = problem.oversampling < 2.0;
+        let mut aim = Goal {
+            residual: 1e-2 * goal * spread,
+            spread,
+            damping,
+            outer: 40,
+            inner: if scarce { 100 } else { 40 },
+            progress: if scarce { 0.98 } else { 0.93 },
+        };
+        let (mut end, _) = gauss_newton(&problem.entries, inner, &mut state, aim, control);
+        let mut outcome = self.judge(state, 0.0, path);
+        // Nearly there, but slow: rows of few entries are badly conditioned near the limit.
+        if end != End::Reached && scarce && measure(&outcome) < PROMISING && control.stop.is_none() {
+            aim = Goal { outer: 150, inner: 300, progress: 0.998, damping: 1e-2 * damping, ..aim };
+            (end, _) = gauss_newton(&problem.entries, inner, &mut outcome.state, aim, control);
+            outcome = self.judge(outcome.state, 0.0, path);
+        }
+        // Where few entries decide, a small residual still allows for an error that is larger; once more, to rounding.
+        if end == End::Reached && !outcome.recovered && outcome.tuning_error < 1e3 * goal && control.stop.is_none() {
+            aim.residual = 1e-13 * spread;
+            aim.damping *= 1e-6;
+            (end, _) = gauss_newton(&problem.entries, &problem.entries, &mut outcome.state, aim, control);
+            outcome = self.judge(outcome.state, 0.0, path);
+        }
+        let _ = end;
+        outcome
+    }
+
+    /// Plain pairs at `λ = 0` until the goal or a standstill.
+    fn alternate<T: SmallReal>(
+        &self,
+        entries: &Entries<T>,
+        mut state: State<T>,
+        manner: Manner,
+        path: PathKind,
+        control: &mut Control<'_>,
+    ) -> Outcome {
+        const WINDOW: usize = 25;
+        let ridge = Ridge { lambda: 0.0, exponent: 0.0, bias: None };
+        let floor = (entries.len() * state.rank().max(1)) as f64;
+        let mut residuals: Vec<f64> = Vec::new();
+        loop {
+            let manner = Manner { seed: manner.seed.wrapping_add(2 * residuals.len() as u64 + 1), ..manner };
+            let work = state.pair(entries, ridge, manner);
+            let residual = state.training_rmse(entries) / self.problem.spread;
+            residuals.push(residual);
+            let n = residuals.len();
+            let rest = n > WINDOW && residual > 0.9 * residuals[n - 1 - WINDOW];
+            let going = control.step("alternating", work / floor, Some(residual));
+            if !going || rest || residual <= 1e-2 * self.goal || !residual.is_finite() {
+                return self.judge(State::copy(&state), 0.0, path);
+            }
+        }
+    }
+
+    fn judge(&self, state: State, lambda: f64, path: PathKind) -> Outcome {
+        let Setting { problem, goal, .. } = *self;
+        let tuning_error = state.rmse(&problem.tuning) / problem.spread;
+        let training_error = state.training_rmse(&problem.entries) / problem.spread;
+        let told = if tuning_error.is_nan() { training_error } else { tuning_error };
+        let recovered = told <= 0.5 * goal && training_error <= goal;
+        Outcome { state, lambda, tuning_error, training_error, recovered, path }
+    }
+}
+
+/// A few more pairs from a state, at its λ, on more entries.
+pub(crate) fn refit(entries: &Entries, state: &mut State, lambda: f64, options: &Options, control: &mut Control<'_>) {
+    if control.stop == Some(Stop::Interrupted) {
+        return;
+    }
+    let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
+    let ridge = Ridge { lambda, exponent, bias: options.biases.then_some(BIAS_RIDGE) };
+    let manner = Manner { solver: options.solver, non_negative: options.non_negative, seed: 1 };
+    let floor = (entries.len() * state.rank().max(1)) as f64;
+    if lambda == 0.0 && finishes(options) && options.finish == Finish::GaussNewton {
+        let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();
+        spread = (spread / entries.len() as f64).sqrt();
+        let damping = 1e-6 * state.u.norm() * state.v.norm() / (state.u.rows().min(state.v.rows()) as f64).max(1.0);
+        let aim = Goal { residual: 1e-13 * spread, spread, damping, outer: 8, inner: 60, progress: 0.999 };
+        gauss_newton(entries, entries, state, aim, control);
+        return;
+    }
+    for _ in 0..REFIT_PAIRS {
+        let work = state.pair(entries, ridge, manner);
+        control.book("refit", work / floor);
+    }
+}
+
+/// Pairs of half steps of a refit.
+const REFIT_PAIRS: usize = 8;

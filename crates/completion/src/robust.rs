@@ -1,0 +1,156 @@
+//! Entries that may be grossly wrong (row COM-9): Huber's loss along the homotopy, by reweighting, then one trim.
+//!
+//! The scale of the residuals is their median absolute deviation, with a floor, and entries are trimmed once: a scale that
+//! may shrink freely collapses on data without noise, where rows that converge late lose all their entries.
+use samplewise_linalg::random::Streams;
+
+use crate::CompletionError;
+use crate::control::Control;
+use crate::entries::Entries;
+use crate::half_step::{Manner, Ridge};
+use crate::options::{Loss, Options};
+use crate::path::{self, Outcome, PathKind, Problem};
+use crate::start::start;
+use crate::state::State;
+
+/// Standard deviations per median absolute deviation of normal numbers.
+const NORMAL: f64 = 1.4826;
+/// Pairs along the ridge, and after it without.
+const ANNEALED: usize = 45;
+const SETTLED: usize = 60;
+/// Factor of the ridge per pair.
+const DECAY: f64 = 0.9;
+/// Values are clipped at so many robust standard deviations for the start.
+const CLIP: f64 = 3.0;
+/// Smallest scale as a share of that of the values.
+const FLOOR: f64 = 0.02;
+/// An entry is trimmed beyond so many robust standard deviations of the residuals, and this share of that of the values.
+const TRIM: f64 = 4.0;
+const TRIM_FLOOR: f64 = 0.1;
+
+/// Fits `problem` robustly; the second part says which positions (in the row order of all entries of the problem) were
+/// left out. After a trim, `problem` is without them.
+pub(crate) fn run(
+    problem: &mut Problem,
+    rank: usize,
+    options: &Options,
+    from: Option<(&State, f64)>,
+    streams: Streams,
+    control: &mut Control<'_>,
+) -> Result<(Outcome, Vec<bool>), CompletionError> {
+    let threshold = if let Loss::Huber { threshold } = options.loss { threshold } else { 1.345 };
+    let all = problem.entries.clone();
+    let baseline = crate::start::biases_only(&clipped(&all), options.biases);
+    let scale = deviation(all.iter().map(|(i, j, v, _)| v - baseline.predict(i, j)));
+    let residual = clipped(&crate::start::residual_entries(&all, &baseline));
+    let first = start(&residual, rank, &mut streams.stream(0))?;
+    let mut state = if let Some((state, _)) = from {
+        state.clone()
+    } else {
+        let mut state = baseline;
+        (state.u, state.v) = (first.u.clone(), first.v.clone());
+        state
+    };
+    let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
+    let bias = options.biases.then_some(crate::start::BIAS_RIDGE);
+    let manner = Manner { solver: options.solver, non_negative: options.non_negative, seed: streams.seed() };
+    let floor = (all.len() * rank) as f64;
+    let typical = (all.len() as f64 / all.rows().min(all.columns()) as f64).max(1.0).powf(exponent);
+    let largest = (first.values.first().copied().unwrap_or(0.0) / typical).max(f64::MIN_POSITIVE);
+    let mut lambda = largest;
+    let mut best: Option<(State, f64, f64)> = None;
+    for pair in 0..ANNEALED + SETTLED {
+        lambda = match options.lambda {
+            Some(asked) => (lambda * DECAY).max(asked),
+            None if pair < ANNEALED => lambda * DECAY,
+            None => 0.0,
+        };
+        let residuals: Vec<f64> = all.iter().map(|(i, j, v, _)| v - state.predict(i, j)).collect();
+        let sigma = deviation(residuals.iter().copied()).max(FLOOR * scale);
+        let huber = |r: f64| if r.abs() <= threshold * sigma { 1.0 } else { threshold * sigma / r.abs() };
+        let weights: Vec<f64> = all
+            .iter()
+            .zip(&residuals)
+            // At the start every residual is a value, and weights would only be noise.
+            .map(|((_, _, _, w), r)| if pair == 0 { w } else { w * huber(*r) })
+            .collect();
+        let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+        let ridge = Ridge { lambda: lambda * mean, exponent, bias };
+        let manner = Manner { seed: manner.seed.wrapping_add(2 * pair as u64), ..manner };
+        let work = state.pair(&all.reweighted(weights), ridge, manner);
+        let error = median_error(&state, &problem.tuning);
+        if best.as_ref().is_none_or(|b| problem.tuning.is_empty() || options.lambda.is_some() || error < b.2) {
+            best = Some((state.clone(), lambda, error));
+        }
+        if !control.step("robust annealing", work / floor, Some(error)) {
+            break;
+        }
+    }
+    let (best_state, best_lambda, _) = best.expect("one pair was run");
+    let judged = |state: State, lambda: f64, problem: &Problem| Outcome {
+        tuning_error: median_error(&state, &problem.tuning) / problem.spread,
+        training_error: state.training_rmse(&problem.entries) / problem.spread,
+        recovered: false,
+        path: PathKind::Annealing { decay: DECAY, pairs: 1 },
+        state,
+        lambda,
+    };
+    if options.loss != Loss::Trimmed || control.stop.is_some() {
+        return Ok((judged(best_state, best_lambda, problem), Vec::new()));
+    }
+    let mut outcome = None;
+    let mut out: Vec<bool> = Vec::new();
+    // Once, and once more with the better fit: what the first one left out wrongly comes back.
+    for round in 0..2 {
+        let fit = outcome.as_ref().map_or(&state, |o: &Outcome| &o.state);
+        let sigma = deviation(all.iter().map(|(i, j, v, _)| v - fit.predict(i, j)));
+        let limit = (TRIM * sigma).max(TRIM_FLOOR * scale);
+        let far: Vec<bool> = all.iter().map(|(i, j, v, _)| (v - fit.predict(i, j)).abs() > limit).collect();
+        if round == 1 && far == out {
+            break;
+        }
+        let everyone = |n: usize| crate::entries::Renumbering::without(n, &[]);
+        let Some(kept) = all.select(|p| !far[p], &everyone(all.rows()), &everyone(all.columns())) else { break };
+        let near: Vec<(usize, usize, f64)> =
+            problem.tuning.iter().copied().filter(|&(i, j, v)| (v - fit.predict(i, j)).abs() <= limit).collect();
+        let inner = Problem::new(kept, near, problem.spread, problem.oversampling);
+        let plain = Options { loss: Loss::Squared, ..options.clone() };
+        let next = path::run(&inner, rank, &plain, None, streams.child(round), control)?;
+        out = far;
+        outcome = Some(next);
+        if control.stop.is_some() {
+            break;
+        }
+    }
+    let outcome = outcome.unwrap_or_else(|| judged(best_state, best_lambda, problem));
+    Ok((outcome, out))
+}
+
+/// Values beyond three robust standard deviations, cut to them.
+fn clipped(entries: &Entries) -> Entries {
+    let limit = CLIP * deviation(entries.iter().map(|e| e.2));
+    let mut out = entries.clone();
+    if limit > 0.0 {
+        for side in [&mut out.by_row, &mut out.by_column] {
+            side.values.values_mut().iter_mut().for_each(|v| *v = v.clamp(-limit, limit));
+        }
+    }
+    out
+}
+
+/// Robust standard deviation around zero.
+fn deviation(values: impl Iterator<Item = f64>) -> f64 {
+    NORMAL * median(values.map(f64::abs).collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    if values.is_empty() {
+        return f64::NAN;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+fn median_error(state: &State, tuning: &[(usize, usize, f64)]) -> f64 {
+    deviation(tuning.iter().map(|&(i, j, v)| v - state.predict(i, j)))
+}
