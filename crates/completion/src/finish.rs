@@ -7,11 +7,10 @@
 //! by the ridge that the factors come from, then by ever less: without that, steps from near the limit go too far.
 //!
 //! Residuals and factors are `f64`; the steps between them may be `f32` (mixed precision as in iterative refinement).
-use samplewise_linalg::small::SmallReal;
 
 use crate::control::Control;
 use crate::entries::Entries;
-use crate::kernel::{Inverses, Panel, coupling, gradient, reduced};
+use crate::kernel::{Inverses, KernelReal, Panel, coupling, gradient, reduced};
 use crate::state::State;
 
 /// Why it ended.
@@ -48,7 +47,7 @@ const EASIER: f64 = 0.02;
 
 /// Moves `state` (factors only: mean and biases must be zero) towards a zero of the residual; returns why it ended, with
 /// the root mean square residual. `inner` are the same entries in the precision of the steps.
-pub(crate) fn gauss_newton<T: SmallReal>(
+pub(crate) fn gauss_newton<T: KernelReal>(
     entries: &Entries,
     inner: &Entries<T>,
     state: &mut State,
@@ -56,11 +55,8 @@ pub(crate) fn gauss_newton<T: SmallReal>(
     control: &mut Control<'_>,
 ) -> (End, f64) {
     let k = state.rank() as f64;
-    let total: f64 = if entries.by_row.weights.is_empty() {
-        entries.len() as f64
-    } else {
-        entries.by_row.weights.iter().sum()
-    };
+    let total: f64 =
+        if entries.by_row.weights.is_empty() { entries.len() as f64 } else { entries.by_row.weights.iter().sum() };
     let rms = |squares: f64| (squares / total).sqrt();
     let mut here = Point::new(entries, Panel::copy(&state.u), Panel::copy(&state.v));
     if !here.squares.is_finite() {
@@ -79,7 +75,8 @@ pub(crate) fn gauss_newton<T: SmallReal>(
             end = End::Reached;
             break;
         }
-        let stale = system.as_ref().is_none_or(|s| moved > 0.03 || damping > 1.01 * s.damping || damping < 0.2 * s.damping);
+        let stale =
+            system.as_ref().is_none_or(|s| moved > 0.03 || damping > 1.01 * s.damping || damping < 0.2 * s.damping);
         if stale {
             system = Some(System::new(inner, &here.u, &here.v, damping));
             moved = 0.0;
@@ -105,7 +102,13 @@ pub(crate) fn gauss_newton<T: SmallReal>(
             moved += (dv.dot(&dv) / here.v.dot(&here.v)).sqrt();
             here = there;
             refused = 0;
-            damping *= if gain < 0.5 { (gain * gain).clamp(EASIER, 0.2) } else if gain < 0.9 { 0.4 } else { 0.7 };
+            damping *= if gain < 0.5 {
+                (gain * gain).clamp(EASIER, 0.2)
+            } else if gain < 0.9 {
+                0.4
+            } else {
+                0.7
+            };
             slow = if gain > goal.progress { slow + 1 } else { 0 };
             if slow == 3 {
                 end = End::AtRest;
@@ -142,17 +145,18 @@ impl Point {
         Self { u, v, gradient_u, gradient_v, squares }
     }
 
-    fn moved<T: SmallReal>(&self, entries: &Entries, du: &Panel<T>, dv: &Panel<T>) -> Self {
+    fn moved<T: KernelReal>(&self, entries: &Entries, du: &Panel<T>, dv: &Panel<T>) -> Self {
         let add = |x: &Panel<f64>, d: &Panel<T>| {
-            let data = x.data.iter().zip(&d.data).map(|(x, d)| x + d.to_f64()).collect();
-            Panel { data, width: x.width, columns: x.columns }
+            let mut sum = x.clone();
+            sum.add(d);
+            sum
         };
         Self::new(entries, add(&self.u, du), add(&self.v, dv))
     }
 }
 
 /// The linear system of one step: `(JᵀJ + damping·I) d = −gradient`, with `dU` eliminated.
-struct System<'a, T: SmallReal> {
+struct System<'a, T: KernelReal> {
     entries: &'a Entries<T>,
     u: Panel<T>,
     v: Panel<T>,
@@ -161,9 +165,9 @@ struct System<'a, T: SmallReal> {
     damping: f64,
 }
 
-impl<'a, T: SmallReal> System<'a, T> {
+impl<'a, T: KernelReal> System<'a, T> {
     fn new(entries: &'a Entries<T>, u: &Panel<f64>, v: &Panel<f64>, damping: f64) -> Self {
-        let (u, v) = (narrow(u), narrow(v));
+        let (u, v) = (Panel::convert(u), Panel::convert(v));
         let rows = Inverses::new(&entries.by_row, &v, damping);
         let columns = Inverses::new(&entries.by_column, &u, damping);
         Self { entries, u, v, rows, columns, damping }
@@ -171,7 +175,7 @@ impl<'a, T: SmallReal> System<'a, T> {
 
     /// New factors with the old inverses, where the factors hardly moved.
     fn follow(&mut self, u: &Panel<f64>, v: &Panel<f64>) {
-        (self.u, self.v) = (narrow(u), narrow(v));
+        (self.u, self.v) = (Panel::convert(u), Panel::convert(v));
     }
 
     /// Conjugate gradients on the Schur complement: changes of both factors, and the number of steps.
@@ -180,12 +184,12 @@ impl<'a, T: SmallReal> System<'a, T> {
         let (mut du, mut dv) = (zeros(&self.u), zeros(&self.v));
         let (mut t, mut z_u) = (zeros(&self.u), zeros(&self.u));
         let (mut z, mut q) = (zeros(&self.v), zeros(&self.v));
-        let mut r: Panel<T> = narrow(&at.gradient_v);
+        let mut r: Panel<T> = Panel::convert(&at.gradient_v);
         // The part of dU that does not depend on dV, and what it leaves of the gradient.
-        self.rows.apply(1.0, &narrow(&at.gradient_u), &mut du);
+        self.rows.apply(&Panel::convert(&at.gradient_u), &mut du);
         coupling(&self.entries.by_column, &self.v, &du, &self.u, &mut q);
         r.add_scaled(-1.0, &q);
-        self.columns.apply(1.0, &r, &mut z);
+        self.columns.apply(&r, &mut z);
         let mut p = z.clone();
         let mut gamma = r.dot(&z);
         let goal = gamma * tolerance * tolerance;
@@ -194,7 +198,7 @@ impl<'a, T: SmallReal> System<'a, T> {
                 return (du, dv, step);
             }
             coupling(&self.entries.by_row, &self.u, &p, &self.v, &mut t);
-            self.rows.apply(1.0, &t, &mut z_u);
+            self.rows.apply(&t, &mut z_u);
             reduced(&self.entries.by_column, &p, &self.v, &z_u, &self.u, &mut q);
             q.add_scaled(self.damping, &p);
             let curvature = p.dot(&q);
@@ -205,15 +209,11 @@ impl<'a, T: SmallReal> System<'a, T> {
             dv.add_scaled(alpha, &p);
             du.add_scaled(-alpha, &z_u);
             r.add_scaled(-alpha, &q);
-            self.columns.apply(1.0, &r, &mut z);
+            self.columns.apply(&r, &mut z);
             let next = r.dot(&z);
             p.scale_add(next / gamma, &z);
             gamma = next;
         }
         (du, dv, limit)
     }
-}
-
-fn narrow<T: SmallReal>(x: &Panel<f64>) -> Panel<T> {
-    Panel { data: x.data.iter().map(|v| T::from_f64(*v)).collect(), width: x.width, columns: x.columns }
 }

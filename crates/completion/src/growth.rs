@@ -1,7 +1,7 @@
 //! Growth of the rank: one direction after another, each annealed before the next. Finds small singular values beside
 //! large ones where annealing at the full rank does not.
+use crate::kernel::KernelReal;
 use samplewise_linalg::random::{Streams, normal};
-use samplewise_linalg::small::SmallReal;
 use samplewise_linalg::{LinalgError, Matrix};
 
 use crate::control::Control;
@@ -17,12 +17,12 @@ const DECAY: f64 = 0.7;
 const POWER_STEPS: usize = 12;
 
 /// Grows `state` from no factors to `rank`; returns the ridge from which to anneal on.
-pub(crate) fn grow<T: SmallReal>(
+pub(crate) fn grow<T: KernelReal>(
     entries: &Entries<T>,
     state: &mut State<T>,
     rank: usize,
     manner: Manner,
-    streams: &Streams,
+    streams: Streams,
     control: &mut Control<'_>,
 ) -> Result<f64, LinalgError> {
     let floor = (entries.len() * rank) as f64;
@@ -49,7 +49,7 @@ pub(crate) fn grow<T: SmallReal>(
 }
 
 /// The leading singular triplet of the residual.
-fn leading<T: SmallReal>(
+fn leading<T: KernelReal>(
     entries: &Entries<T>,
     state: &State<T>,
     streams: Streams,

@@ -1,7 +1,7 @@
 //! One half step: with one factor fixed, every row of the other is a small ridge problem.
 use rayon::prelude::*;
-use samplewise_linalg::small::{MAX_UNKNOWNS, Penalty, SmallReal, solve_penalised};
 use samplewise_linalg::Matrix;
+use samplewise_linalg::small::{MAX_UNKNOWNS, Penalty, SmallReal, solve_penalised};
 
 use crate::entries::Orientation;
 use crate::options::Solver;
@@ -64,7 +64,9 @@ pub(crate) fn half_step<T: SmallReal>(
     let one = T::from_f64(1.0);
     let widened = ridge.bias.map(|_| Matrix::from_fn(other.rows(), d, |j, c| if c < k { other[(j, c)] } else { one }));
     let features = widened.as_ref().unwrap_or(other);
-    let shifted: Option<Vec<T>> = ridge.bias.map(|_| {
+    let zero = T::default();
+    let moved = mean != zero || other_biases.iter().any(|b| *b != zero);
+    let shifted: Option<Vec<T>> = moved.then(|| {
         let all = entries.values.values().par_iter().zip(entries.values.indices()).with_min_len(1 << 14);
         all.map(|(value, &j)| *value - mean - other_biases[j as usize]).collect()
     });
@@ -159,16 +161,22 @@ mod tests {
             let offsets: Vec<f64> = (0..n).map(|j| draw(50_000 + j)).collect();
             let ridge = Ridge { lambda: 0.01, exponent: 0.5, bias };
             let (mut factors, mut biases) = (Matrix::zeros(m, k), vec![0.0; m]);
-            half_step(&entries.by_row, &other, &offsets, 0.2, ridge, &mut factors, &mut biases);
+            let manner = Manner { solver: Solver::Exact, non_negative: false, seed: 0 };
+            half_step(&entries.by_row, &other, &offsets, 0.2, ridge, manner, &mut factors, &mut biases);
             let d = k + usize::from(bias.is_some());
             let features = Matrix::from_fn(n, d, |j, c| if c < k { other[(j, c)] } else { 1.0 });
             let mut work = Work::new(d);
             for i in 0..m {
-                let (indices, values, weights) = entries.by_row.row(i);
-                let targets: Vec<f64> =
-                    indices.iter().zip(values).map(|(&j, v)| v - 0.2 - offsets[j as usize]).collect();
-                let penalty = 0.01 * (indices.len() as f64).sqrt();
-                let x = work.solve((indices, &targets, weights), &features, penalty, bias);
+                let targets: Vec<f64> = entries
+                    .by_row
+                    .values
+                    .values()
+                    .iter()
+                    .zip(entries.by_row.values.indices())
+                    .map(|(v, &j)| v - 0.2 - offsets[j as usize])
+                    .collect();
+                let dense = Dense { entries: &entries.by_row, targets: &targets, features: &features, ridge };
+                let x = work.solve(&dense, i, FLOOR);
                 let found = factors.row(i).iter().chain(bias.map(|_| &biases[i]));
                 assert!(found.zip(x).all(|(a, b)| (a - b).abs() < 1e-9), "case {case}, row {i}");
             }

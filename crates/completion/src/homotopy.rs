@@ -2,7 +2,7 @@
 //!
 //! On balanced factors the ridge `λ(‖U‖² + ‖V‖²)` is the nuclear norm of `UVᵀ`: at `λ = σ₁(P_Ω M)` the solution leaves zero,
 //! and one direction after another comes in as `λ` falls. Starting well below loses successes.
-use samplewise_linalg::small::SmallReal;
+use crate::kernel::KernelReal;
 
 use crate::control::Control;
 use crate::entries::Entries;
@@ -41,7 +41,7 @@ const SETTLE: usize = 60;
 
 /// Moves `state` along the path, and keeps the best on the tuning set in `best`; without one, the last. Returns the last
 /// ridge, and true when the tuning error had passed its minimum.
-pub(crate) fn anneal<T: SmallReal>(
+pub(crate) fn anneal<T: KernelReal>(
     entries: &Entries<T>,
     tuning: &[(usize, usize, f64)],
     state: &mut State<T>,
@@ -56,7 +56,9 @@ pub(crate) fn anneal<T: SmallReal>(
     let (mut worse, mut at_rest, mut step) = (0, 0, 0_u64);
     loop {
         let next = lambda * schedule.decay;
-        lambda = if next <= schedule.last { schedule.last } else { next };
+        // A ridge that was asked for is jumped to from a small share of the first: zero would never be reached.
+        let jump = if schedule.settle { 1e-4 * schedule.first } else { 0.0 };
+        lambda = if next <= schedule.last.max(jump) { schedule.last } else { next };
         let ridge = Ridge { lambda, exponent: schedule.exponent, bias: schedule.bias };
         let before = (schedule.settle && lambda <= schedule.last).then(|| state.u.clone());
         let mut work = 0.0;

@@ -2,15 +2,21 @@
 //! orientation, and gathers one or two rows of the other side; nothing of the size of `Ω` is written.
 //!
 //! Floor: `2|Ω|k` flops and one gathered row of `k` scalars per entry, the time to verify an answer ([`residual`]). Rows are
-//! padded to whole groups of eight scalars, which is what the compiler needs to keep them in registers.
+//! padded to whole registers of 64 bytes, and up to eight of them are constants of the compiled loops, so that sums over
+//! the entries of a row stay in registers: in memory they cost three times as much.
+// Descriptions of work own the rows that they fill.
+#![allow(clippy::needless_pass_by_value)]
+
+use pulp::{Simd, bytemuck};
 use rayon::prelude::*;
 use samplewise_linalg::small::SmallReal;
-use samplewise_linalg::{CsrMatrix, Matrix, Real};
+use samplewise_linalg::small::lanes::Lanes;
+use samplewise_linalg::{Matrix, Real};
 
 use crate::entries::Orientation;
 
-/// Scalars of a group.
-const LANES: usize = 8;
+/// Bytes of a group of lanes.
+const GROUP: usize = 64;
 /// Rows of a unit of work; a constant, so that results do not depend on the number of threads.
 const ROWS: usize = 256;
 /// Scalar operations below which a parallel call costs more than it gains.
@@ -18,75 +24,102 @@ const SERIAL: usize = 1 << 17;
 
 /// Rows of factors, padded with zeros to whole groups of lanes.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Panel<T> {
-    pub data: Vec<T>,
+pub struct Panel<T> {
+    pub(crate) data: Vec<T>,
     /// Padded length of a row.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Columns that count.
-    pub columns: usize,
+    pub(crate) columns: usize,
 }
 
 impl<T: Real> Panel<T> {
-    pub fn zeros(rows: usize, columns: usize) -> Self {
-        let width = columns.next_multiple_of(LANES);
+    pub(crate) fn zeros(rows: usize, columns: usize) -> Self {
+        let width = columns.next_multiple_of(GROUP / size_of::<T>());
         Self { data: vec![T::default(); rows * width], width, columns }
     }
 
-    pub fn copy<S: Real>(matrix: &Matrix<S>) -> Self {
+    pub(crate) fn copy<S: Real>(matrix: &Matrix<S>) -> Self {
         let mut out = Self::zeros(matrix.rows(), matrix.columns());
-        out.fill_from(matrix);
+        for (i, row) in out.data.chunks_exact_mut(out.width.max(1)).enumerate() {
+            row.iter_mut().zip(matrix.row(i)).for_each(|(a, b)| *a = T::from_f64(b.to_f64()));
+        }
         out
     }
 
-    pub fn fill_from<S: Real>(&mut self, matrix: &Matrix<S>) {
-        for (i, row) in self.data.chunks_exact_mut(self.width.max(1)).enumerate() {
-            row.iter_mut().zip(matrix.row(i)).for_each(|(a, b)| *a = T::from_f64(b.to_f64()));
+    /// The same numbers in another precision.
+    pub(crate) fn convert<S: Real>(other: &Panel<S>) -> Self {
+        let mut out = Self::zeros(other.rows(), other.columns);
+        if out.width == other.width {
+            out.data.iter_mut().zip(&other.data).for_each(|(a, b)| *a = T::from_f64(b.to_f64()));
+        } else if other.width > 0 {
+            for (a, b) in out.data.chunks_exact_mut(out.width).zip(other.data.chunks_exact(other.width)) {
+                a.iter_mut().zip(b).for_each(|(a, b)| *a = T::from_f64(b.to_f64()));
+            }
+        }
+        out
+    }
+
+    /// `self += other`, of any precision.
+    pub(crate) fn add<S: Real>(&mut self, other: &Panel<S>) {
+        for (a, b) in self.data.chunks_exact_mut(self.width.max(1)).zip(other.data.chunks_exact(other.width.max(1))) {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a += T::from_f64(b.to_f64()));
         }
     }
 
-    pub fn row(&self, i: usize) -> &[T] {
+    pub(crate) fn row(&self, i: usize) -> &[T] {
         &self.data[i * self.width..(i + 1) * self.width]
     }
 
-    pub fn rows(&self) -> usize {
-        if self.width == 0 { 0 } else { self.data.len() / self.width }
+    pub(crate) fn rows(&self) -> usize {
+        self.data.len().checked_div(self.width).unwrap_or(0)
     }
 
-    pub fn to_matrix(&self) -> Matrix {
+    pub(crate) fn to_matrix(&self) -> Matrix {
         Matrix::from_fn(self.rows(), self.columns, |i, c| self.row(i)[c].to_f64())
     }
 
     /// `⟨a, b⟩`, lanes in a fixed order, blocks added in `f64`.
-    pub fn dot(&self, other: &Self) -> f64 {
+    pub(crate) fn dot(&self, other: &Self) -> f64 {
         let mut total = 0.0;
         for (a, b) in self.data.chunks(4096).zip(other.data.chunks(4096)) {
-            let mut lanes = [T::default(); LANES];
-            for (x, y) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
-                for l in 0..LANES {
+            let mut lanes = [T::default(); 16];
+            let (head_a, tail_a) = a.as_chunks::<16>();
+            let (head_b, tail_b) = b.as_chunks::<16>();
+            for (x, y) in head_a.iter().zip(head_b) {
+                for l in 0..16 {
                     lanes[l] += x[l] * y[l];
                 }
             }
+            tail_a.iter().zip(tail_b).zip(&mut lanes).for_each(|((x, y), l)| *l += *x * *y);
             total += fold(lanes).to_f64();
         }
         total
     }
 
     /// `self += alpha·other`.
-    pub fn add_scaled(&mut self, alpha: f64, other: &Self) {
+    pub(crate) fn add_scaled(&mut self, alpha: f64, other: &Self) {
         let alpha = T::from_f64(alpha);
         self.data.iter_mut().zip(&other.data).for_each(|(a, b)| *a += alpha * *b);
     }
 
     /// `self = other + beta·self`.
-    pub fn scale_add(&mut self, beta: f64, other: &Self) {
+    pub(crate) fn scale_add(&mut self, beta: f64, other: &Self) {
         let beta = T::from_f64(beta);
         self.data.iter_mut().zip(&other.data).for_each(|(a, b)| *a = *b + beta * *a);
     }
 }
 
+/// Sum of the lanes, by halves.
 #[inline(always)]
-fn fold<T: Real>(l: [T; LANES]) -> T {
-    ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
+fn fold<T: Real, const L: usize>(mut lanes: [T; L]) -> T {
+    let mut half = L / 2;
+    while half > 0 {
+        for l in 0..half {
+            lanes[l] += lanes[l + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// What the coefficient of an entry `(i, j, m)` of weight `w` is; the pass adds `coefficient · spread_j` to row `i`.
@@ -100,7 +133,8 @@ enum Coefficient<'a, T: Real> {
     Difference { own2: &'a Panel<T>, probe: &'a Panel<T> },
 }
 
-struct Pass<'a, T: Real> {
+#[doc(hidden)]
+pub struct Pass<'a, T: Real> {
     entries: &'a Orientation<T>,
     own: &'a Panel<T>,
     spread: &'a Panel<T>,
@@ -108,99 +142,279 @@ struct Pass<'a, T: Real> {
 }
 
 /// Consecutive rows of a pass.
-struct Rows<'a, T: Real> {
+#[doc(hidden)]
+pub struct Rows<'a, T: Real> {
     pass: &'a Pass<'a, T>,
     first: usize,
     out: &'a mut [T],
 }
 
-impl<T: Real> pulp::WithSimd for Rows<'_, T> {
-    type Output = f64;
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> f64 {
-        match self.pass.own.width {
-            8 => self.run::<8>(),
-            16 => self.run::<16>(),
-            32 => self.run::<32>(),
-            56 => self.run::<56>(),
-            _ => self.run::<0>(),
-        }
-    }
+/// Consecutive rows of a verification.
+#[doc(hidden)]
+pub struct Verify<'a, T: Real> {
+    entries: &'a Orientation<T>,
+    own: &'a Panel<T>,
+    other: &'a Panel<T>,
+    first: usize,
+    last: usize,
 }
 
-impl<T: Real> Rows<'_, T> {
-    /// `W` is the width where it is known to the compiler, otherwise 0.
-    #[inline(always)]
-    fn run<const W: usize>(self) -> f64 {
-        let Pass { entries, own, spread, coefficient } = self.pass;
-        let width = if W > 0 { W } else { own.width };
-        let mut total = 0.0;
-        for (r, out) in self.out.chunks_exact_mut(width).enumerate() {
-            let i = self.first + r;
-            let range = entries.values.row_range(i);
-            let (indices, values) = entries.values.row(i);
-            let weights = if entries.weights.is_empty() { None } else { Some(&entries.weights[range]) };
-            let mine = &own.data[i * width..(i + 1) * width];
-            let out = &mut out[..width];
-            out.fill(T::default());
-            let mut squares = T::default();
-            for (p, (&j, &value)) in indices.iter().zip(values).enumerate() {
-                let j = j as usize;
-                let direction = &spread.data[j * width..(j + 1) * width];
-                let (mut c, mut squared) = (T::default(), T::default());
-                match coefficient {
-                    Coefficient::Residual => {
-                        c = value - dot(mine, direction);
-                        squared = c * c;
-                    }
-                    Coefficient::Product { probe } => c = dot(mine, &probe.data[j * width..(j + 1) * width]),
-                    Coefficient::Difference { own2, probe } => {
-                        let second = &own2.data[i * width..(i + 1) * width];
-                        c = difference(mine, direction, second, &probe.data[j * width..(j + 1) * width]);
-                    }
-                }
-                if let Some(w) = weights {
-                    c *= w[p];
-                    squared *= w[p];
-                }
-                squares += squared;
-                out.iter_mut().zip(direction).for_each(|(o, d)| *o += c * *d);
-            }
-            total += squares.to_f64();
+/// Consecutive rows to invert.
+#[doc(hidden)]
+pub struct Invert<'a, T: Real> {
+    entries: &'a Orientation<T>,
+    other: &'a Panel<T>,
+    ridge: T,
+    first: usize,
+    out: &'a mut [T],
+}
+
+/// Consecutive rows to multiply with their inverses.
+#[doc(hidden)]
+pub struct Apply<'a, T: Real> {
+    inverses: &'a [T],
+    columns: usize,
+    width: usize,
+    x: &'a [T],
+    out: &'a mut [T],
+}
+
+/// The two precisions: what runs on the registers of this machine.
+pub trait KernelReal: SmallReal {
+    #[doc(hidden)]
+    fn rows(work: Rows<'_, Self>) -> f64;
+    #[doc(hidden)]
+    fn verify(work: Verify<'_, Self>) -> f64;
+    #[doc(hidden)]
+    fn invert(work: Invert<'_, Self>);
+    #[doc(hidden)]
+    fn apply(work: Apply<'_, Self>);
+}
+
+/// Rows of one to eight registers are constants of the compiled loops.
+macro_rules! by_registers {
+    ($t:ty, $s:ident, $simd:expr, $width:expr, $constant:ident, $any:ident, $work:expr) => {
+        match $width / <$s as Lanes<$t>>::WIDTH {
+            1 => $constant::<$t, $s, 1>($simd, $work),
+            2 => $constant::<$t, $s, 2>($simd, $work),
+            3 => $constant::<$t, $s, 3>($simd, $work),
+            4 => $constant::<$t, $s, 4>($simd, $work),
+            5 => $constant::<$t, $s, 5>($simd, $work),
+            6 => $constant::<$t, $s, 6>($simd, $work),
+            7 => $constant::<$t, $s, 7>($simd, $work),
+            8 => $constant::<$t, $s, 8>($simd, $work),
+            _ => $any::<$t, $s>($simd, $work),
         }
-        total
-    }
+    };
+}
+
+macro_rules! dispatched {
+    ($t:ty, $work:ident, $output:ty, $width:expr, $constant:ident, $any:ident) => {{
+        struct InSimd<'a>($work<'a, $t>);
+        impl pulp::WithSimd for InSimd<'_> {
+            type Output = $output;
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, s: S) -> $output {
+                let width = $width(&self.0);
+                by_registers!($t, S, s, width, $constant, $any, self.0)
+            }
+        }
+        |work| pulp::Arch::new().dispatch(InSimd(work))
+    }};
+}
+
+macro_rules! kernel_real {
+    ($($t:ty),*) => {$(
+        impl KernelReal for $t {
+            fn rows(work: Rows<'_, $t>) -> f64 {
+                dispatched!($t, Rows, f64, |w: &Rows<'_, $t>| w.pass.own.width, rows_of, rows_of_any)(work)
+            }
+            fn verify(work: Verify<'_, $t>) -> f64 {
+                dispatched!($t, Verify, f64, |w: &Verify<'_, $t>| w.own.width, verify, verify_any)(work)
+            }
+            fn invert(work: Invert<'_, $t>) {
+                dispatched!($t, Invert, (), |w: &Invert<'_, $t>| w.other.width, invert, invert_any)(work);
+            }
+            fn apply(work: Apply<'_, $t>) {
+                dispatched!($t, Apply, (), |w: &Apply<'_, $t>| w.width, apply, apply_any)(work);
+            }
+        }
+    )*};
+}
+kernel_real!(f32, f64);
+
+#[inline(always)]
+fn as_rows<T: SmallReal, S: Lanes<T>, const N: usize>(panel: &[T]) -> &[[S::V; N]] {
+    let registers: &[S::V] = bytemuck::cast_slice(panel);
+    registers.as_chunks::<N>().0
 }
 
 #[inline(always)]
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
-    let mut lanes = [T::default(); LANES];
-    for (x, y) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
-        for l in 0..LANES {
-            lanes[l] += x[l] * y[l];
-        }
+fn as_row<T: SmallReal, S: Lanes<T>>(row: &[T]) -> &[S::V] {
+    bytemuck::cast_slice(row)
+}
+
+#[inline(always)]
+fn dot<T: SmallReal, S: Lanes<T>>(s: S, a: &[S::V], b: &[S::V]) -> T {
+    let mut sum = s.mul(a[0], b[0]);
+    for (x, y) in a[1..].iter().zip(&b[1..]) {
+        sum = s.add_product(*x, *y, sum);
     }
-    fold(lanes)
+    s.sum(sum)
 }
 
 /// `a·b − c·d`.
 #[inline(always)]
-fn difference<T: Real>(a: &[T], b: &[T], c: &[T], d: &[T]) -> T {
-    let mut lanes = [T::default(); LANES];
-    let second = c.as_chunks::<LANES>().0.iter().zip(d.as_chunks::<LANES>().0);
-    for ((x, y), (v, w)) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0).zip(second) {
-        for l in 0..LANES {
-            lanes[l] += x[l] * y[l] - v[l] * w[l];
-        }
+fn difference<T: SmallReal, S: Lanes<T>>(s: S, a: &[S::V], b: &[S::V], c: &[S::V], d: &[S::V]) -> T {
+    let zero = s.splat(T::default());
+    let (mut plus, mut minus) = (zero, zero);
+    for ((x, y), (v, w)) in a.iter().zip(b).zip(c.iter().zip(d)) {
+        plus = s.add_product(*x, *y, plus);
+        minus = s.add_product(*v, *w, minus);
     }
-    fold(lanes)
+    s.sum(s.sub(plus, minus))
 }
 
-fn run<T: Real>(pass: &Pass<'_, T>, out: &mut Panel<T>) -> f64 {
+#[inline(always)]
+fn rows_of<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Rows<'_, T>) -> f64 {
+    let Pass { entries, own, spread, coefficient } = work.pass;
+    let (own, spread) = (as_rows::<T, S, N>(&own.data), as_rows::<T, S, N>(&spread.data));
+    let mut total = 0.0;
+    for (r, out) in work.out.chunks_exact_mut(N * S::WIDTH).enumerate() {
+        let i = work.first + r;
+        let (indices, values) = entries.values.row(i);
+        let weights =
+            if entries.weights.is_empty() { None } else { Some(&entries.weights[entries.values.row_range(i)]) };
+        let mine = &own[i];
+        let mut acc = [s.splat(T::default()); N];
+        let mut squares = T::default();
+        let weighted = |c: T, p: usize| if let Some(w) = weights { c * w[p] } else { c };
+        match coefficient {
+            Coefficient::Residual => {
+                for (p, (&j, &value)) in indices.iter().zip(values).enumerate() {
+                    let direction = &spread[j as usize];
+                    let residual = value - dot::<T, S>(s, mine, direction);
+                    let c = weighted(residual, p);
+                    squares += c * residual;
+                    add::<T, S, N>(s, c, direction, &mut acc);
+                }
+            }
+            Coefficient::Product { probe } => {
+                let probe = as_rows::<T, S, N>(&probe.data);
+                for (p, &j) in indices.iter().enumerate() {
+                    let c = weighted(dot::<T, S>(s, mine, &probe[j as usize]), p);
+                    add::<T, S, N>(s, c, &spread[j as usize], &mut acc);
+                }
+            }
+            Coefficient::Difference { own2, probe } => {
+                let (second, probe) = (&as_rows::<T, S, N>(&own2.data)[i], as_rows::<T, S, N>(&probe.data));
+                for (p, &j) in indices.iter().enumerate() {
+                    let direction = &spread[j as usize];
+                    let c = weighted(difference::<T, S>(s, mine, direction, second, &probe[j as usize]), p);
+                    add::<T, S, N>(s, c, direction, &mut acc);
+                }
+            }
+        }
+        out.copy_from_slice(bytemuck::cast_slice(&acc));
+        total += squares.to_f64();
+    }
+    total
+}
+
+#[inline(always)]
+fn add<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, c: T, direction: &[S::V; N], acc: &mut [S::V; N]) {
+    let c = s.splat(c);
+    for n in 0..N {
+        acc[n] = s.add_product(c, direction[n], acc[n]);
+    }
+}
+
+/// [`rows_of`] for wider rows: sums in memory.
+#[inline(always)]
+fn rows_of_any<T: SmallReal, S: Lanes<T>>(s: S, work: Rows<'_, T>) -> f64 {
+    let Pass { entries, own, spread, coefficient } = work.pass;
+    let mut total = 0.0;
+    for (r, out) in work.out.chunks_exact_mut(own.width).enumerate() {
+        let i = work.first + r;
+        let (indices, values) = entries.values.row(i);
+        let range = entries.values.row_range(i);
+        let mine = as_row::<T, S>(own.row(i));
+        out.fill(T::default());
+        let out: &mut [S::V] = bytemuck::cast_slice_mut(out);
+        let mut squares = T::default();
+        for (p, (&j, &value)) in indices.iter().zip(values).enumerate() {
+            let j = j as usize;
+            let direction = as_row::<T, S>(spread.row(j));
+            let w = entries.weights.get(range.start + p).copied().unwrap_or(T::from_f64(1.0));
+            let c = match coefficient {
+                Coefficient::Residual => {
+                    let residual = value - dot::<T, S>(s, mine, direction);
+                    squares += w * residual * residual;
+                    residual
+                }
+                Coefficient::Product { probe } => dot::<T, S>(s, mine, as_row::<T, S>(probe.row(j))),
+                Coefficient::Difference { own2, probe } => {
+                    let (second, probe) = (as_row::<T, S>(own2.row(i)), as_row::<T, S>(probe.row(j)));
+                    difference::<T, S>(s, mine, direction, second, probe)
+                }
+            };
+            let c = s.splat(w * c);
+            out.iter_mut().zip(direction).for_each(|(o, d)| *o = s.add_product(c, *d, *o));
+        }
+        total += squares.to_f64();
+    }
+    total
+}
+
+#[inline(always)]
+fn verify<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Verify<'_, T>) -> f64 {
+    let (own, other) = (as_rows::<T, S, N>(&work.own.data), as_rows::<T, S, N>(&work.other.data));
+    squares::<T>(
+        &work,
+        #[inline(always)]
+        |i, j| dot::<T, S>(s, &own[i], &other[j]),
+    )
+}
+
+#[inline(always)]
+fn verify_any<T: SmallReal, S: Lanes<T>>(s: S, work: Verify<'_, T>) -> f64 {
+    let (own, other) = (work.own, work.other);
+    squares::<T>(
+        &work,
+        #[inline(always)]
+        |i, j| dot::<T, S>(s, as_row::<T, S>(own.row(i)), as_row::<T, S>(other.row(j))),
+    )
+}
+
+#[inline(always)]
+fn squares<T: Real>(work: &Verify<'_, T>, predict: impl Fn(usize, usize) -> T) -> f64 {
+    let mut total = 0.0;
+    for i in work.first..work.last {
+        let (indices, values) = work.entries.values.row(i);
+        let mut squares = T::default();
+        if work.entries.weights.is_empty() {
+            for (&j, &value) in indices.iter().zip(values) {
+                let r = value - predict(i, j as usize);
+                squares += r * r;
+            }
+        } else {
+            let weights = &work.entries.weights[work.entries.values.row_range(i)];
+            for ((&j, &value), &w) in indices.iter().zip(values).zip(weights) {
+                let r = value - predict(i, j as usize);
+                squares += w * r * r;
+            }
+        }
+        total += squares.to_f64();
+    }
+    total
+}
+
+fn run<T: KernelReal>(pass: &Pass<'_, T>, out: &mut Panel<T>) -> f64 {
     let width = out.width;
-    let arch = pulp::Arch::new();
-    let block =
-        |(b, part): (usize, &mut [T])| arch.dispatch(Rows { pass, first: b * ROWS, out: part });
+    if width == 0 {
+        return 0.0;
+    }
+    let block = |(b, part): (usize, &mut [T])| T::rows(Rows { pass, first: b * ROWS, out: part });
     let unit = ROWS * width;
     if pass.entries.values.nnz() * width < SERIAL {
         out.data.chunks_mut(unit).enumerate().map(block).sum()
@@ -211,7 +425,7 @@ fn run<T: Real>(pass: &Pass<'_, T>, out: &mut Panel<T>) -> f64 {
 }
 
 /// Row `i` of `out` becomes `Σ_j w (m_ij − own_i·other_j) other_j`; returns `Σ w r²`.
-pub(crate) fn gradient<T: Real>(
+pub(crate) fn gradient<T: KernelReal>(
     entries: &Orientation<T>,
     own: &Panel<T>,
     other: &Panel<T>,
@@ -221,7 +435,7 @@ pub(crate) fn gradient<T: Real>(
 }
 
 /// Row `i` of `out` becomes `Σ_j w (own_i·probe_j) spread_j`.
-pub(crate) fn coupling<T: Real>(
+pub(crate) fn coupling<T: KernelReal>(
     entries: &Orientation<T>,
     own: &Panel<T>,
     probe: &Panel<T>,
@@ -232,7 +446,7 @@ pub(crate) fn coupling<T: Real>(
 }
 
 /// Row `i` of `out` becomes `Σ_j w (own_i·spread_j − own2_i·probe_j) spread_j`.
-pub(crate) fn reduced<T: Real>(
+pub(crate) fn reduced<T: KernelReal>(
     entries: &Orientation<T>,
     own: &Panel<T>,
     own2: &Panel<T>,
@@ -244,47 +458,15 @@ pub(crate) fn reduced<T: Real>(
 }
 
 /// `Σ w r²` over all entries: one verification pass.
-pub(crate) fn residual<T: Real>(entries: &Orientation<T>, own: &Panel<T>, other: &Panel<T>) -> f64 {
-    struct Verify<'a, T: Real>(&'a Orientation<T>, &'a Panel<T>, &'a Panel<T>, std::ops::Range<usize>);
-    impl<T: Real> pulp::WithSimd for Verify<'_, T> {
-        type Output = f64;
-        #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) -> f64 {
-            match self.1.width {
-                8 => verify::<T, 8>(&self),
-                16 => verify::<T, 16>(&self),
-                32 => verify::<T, 32>(&self),
-                56 => verify::<T, 56>(&self),
-                _ => verify::<T, 0>(&self),
-            }
-        }
-    }
-    #[inline(always)]
-    fn verify<T: Real, const W: usize>(v: &Verify<'_, T>) -> f64 {
-        let Verify(entries, own, other, rows) = v;
-        let width = if W > 0 { W } else { own.width };
-        let mut total = 0.0;
-        for i in rows.clone() {
-            let (indices, values) = entries.values.row(i);
-            let range = entries.values.row_range(i);
-            let mine = &own.data[i * width..(i + 1) * width];
-            let mut squares = T::default();
-            for (p, (&j, &value)) in indices.iter().zip(values).enumerate() {
-                let j = j as usize;
-                let r = value - dot(mine, &other.data[j * width..(j + 1) * width]);
-                let w = if entries.weights.is_empty() { r } else { r * entries.weights[range.start + p] };
-                squares += w * r;
-            }
-            total += squares.to_f64();
-        }
-        total
-    }
+pub(crate) fn residual<T: KernelReal>(entries: &Orientation<T>, own: &Panel<T>, other: &Panel<T>) -> f64 {
     let rows = entries.values.rows();
     if own.width == 0 {
         return entries.iter().map(|(_, _, v, w)| w * v * v).sum();
     }
-    let arch = pulp::Arch::new();
-    let block = |b: usize| arch.dispatch(Verify(entries, own, other, b * ROWS..((b + 1) * ROWS).min(rows)));
+    let block = |b: usize| {
+        let (first, last) = (b * ROWS, ((b + 1) * ROWS).min(rows));
+        T::verify(Verify { entries, own, other, first, last })
+    };
     if entries.values.nnz() * own.width < SERIAL {
         (0..rows.div_ceil(ROWS)).map(block).sum()
     } else {
@@ -301,65 +483,30 @@ pub(crate) struct Inverses<T> {
     columns: usize,
 }
 
-/// Of the mean of the diagonal: smaller pivots are directions that the entries leave open, and get no step.
-fn smallest_pivot<T: Real>() -> T {
-    T::from_f64(if size_of::<T>() == 4 { 1e-6 } else { 1e-13 })
-}
-
-impl<T: SmallReal> Inverses<T> {
-    /// Bytes that the inverses of `rows` rows take.
-    pub fn bytes(rows: usize, columns: usize) -> usize {
-        rows * columns * columns.next_multiple_of(LANES) * size_of::<T>()
-    }
-
+impl<T: KernelReal> Inverses<T> {
     /// Forms and inverts. Cost `|Ω|·k·width + rows·k²·width` multiplications.
     pub fn new(entries: &Orientation<T>, other: &Panel<T>, ridge: f64) -> Self {
         let (k, width) = (other.columns, other.width);
-        let rows = entries.values.rows();
-        let mut data = vec![T::default(); rows * k * width];
-        let arch = pulp::Arch::new();
+        let mut data = vec![T::default(); entries.values.rows() * k * width];
+        let ridge = T::from_f64(ridge);
+        let block = |(b, out): (usize, &mut [T])| {
+            T::invert(Invert { entries, other, ridge, first: b * ROWS, out });
+        };
         if k > 0 {
-            data.par_chunks_mut(ROWS * k * width).enumerate().for_each(|(b, part)| {
-                arch.dispatch(Invert { entries, other, ridge: T::from_f64(ridge), first: b * ROWS, out: part });
-            });
+            data.par_chunks_mut(ROWS * k * width).enumerate().for_each(block);
         }
         Self { data, width, columns: k }
     }
 
-    /// Row `i` of `out` becomes `scale · G_i⁻¹ x_i`.
-    pub fn apply(&self, scale: f64, x: &Panel<T>, out: &mut Panel<T>) {
-        struct Apply<'a, T: Real>(&'a [T], usize, usize, T, &'a [T], &'a mut [T]);
-        impl<T: Real> pulp::WithSimd for Apply<'_, T> {
-            type Output = ();
-            #[inline(always)]
-            fn with_simd<S: pulp::Simd>(self, _: S) {
-                match self.1 {
-                    8 => apply::<T, 8>(self),
-                    16 => apply::<T, 16>(self),
-                    _ => apply::<T, 0>(self),
-                }
-            }
-        }
-        #[inline(always)]
-        fn apply<T: Real, const W: usize>(a: Apply<'_, T>) {
-            let Apply(inverses, width, k, scale, x, out) = a;
-            let width = if W > 0 { W } else { width };
-            let rows = x.chunks_exact(width).zip(out.chunks_exact_mut(width));
-            for (inverse, (x, out)) in inverses.chunks_exact(k * width).zip(rows) {
-                out.fill(T::default());
-                for (row, &x) in inverse.chunks_exact(width).zip(x) {
-                    let x = scale * x;
-                    out.iter_mut().zip(row).for_each(|(o, g)| *o += x * *g);
-                }
-            }
-        }
+    /// Row `i` of `out` becomes `G_i⁻¹ x_i`.
+    pub fn apply(&self, x: &Panel<T>, out: &mut Panel<T>) {
         let (k, width) = (self.columns, self.width);
         if k == 0 {
             return;
         }
-        let arch = pulp::Arch::new();
-        let scale = T::from_f64(scale);
-        let block = |((g, x), out): ((&[T], &[T]), &mut [T])| arch.dispatch(Apply(g, width, k, scale, x, out));
+        let block = |((inverses, x), out): ((&[T], &[T]), &mut [T])| {
+            T::apply(Apply { inverses, columns: k, width, x, out });
+        };
         if self.data.len() < SERIAL {
             block(((&self.data, &x.data), &mut out.data));
         } else {
@@ -372,78 +519,144 @@ impl<T: SmallReal> Inverses<T> {
     }
 }
 
-struct Invert<'a, T: Real> {
-    entries: &'a Orientation<T>,
-    other: &'a Panel<T>,
-    ridge: T,
-    first: usize,
-    out: &'a mut [T],
-}
-
-impl<T: Real> pulp::WithSimd for Invert<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        match self.other.width {
-            8 => invert::<T, 8>(self),
-            16 => invert::<T, 16>(self),
-            _ => invert::<T, 0>(self),
-        }
+#[inline(always)]
+fn apply<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Apply<'_, T>) {
+    let width = N * S::WIDTH;
+    let rows = work.x.chunks_exact(width).zip(work.out.chunks_exact_mut(width));
+    for (inverse, (x, out)) in as_rows::<T, S, N>(work.inverses).chunks_exact(work.columns).zip(rows) {
+        let mut acc = [s.splat(T::default()); N];
+        inverse.iter().zip(x).for_each(|(row, &x)| add::<T, S, N>(s, x, row, &mut acc));
+        out.copy_from_slice(bytemuck::cast_slice(&acc));
     }
 }
 
 #[inline(always)]
-fn invert<T: Real, const W: usize>(work: Invert<'_, T>) {
-    let Invert { entries, other, ridge, first, out } = work;
-    let width = if W > 0 { W } else { other.width };
-    let k = other.columns;
-    let mut pivot_row = vec![T::default(); width];
-    for (r, gram) in out.chunks_exact_mut(k * width).enumerate() {
-        let range = entries.values.row_range(first + r);
-        let (indices, _) = entries.values.row(first + r);
-        for (p, &j) in indices.iter().enumerate() {
-            let v = &other.data[j as usize * width..(j as usize + 1) * width];
-            let w = entries.weights.get(range.start + p).copied();
-            for (row, &x) in gram.chunks_exact_mut(width).zip(v) {
-                let x = w.map_or(x, |w| w * x);
-                row.iter_mut().zip(v).for_each(|(g, y)| *g += x * *y);
-            }
-        }
-        let mut trace = T::default();
-        for c in 0..k {
-            gram[c * width + c] += ridge;
-            trace += gram[c * width + c];
-        }
-        let least = smallest_pivot::<T>() * trace / T::from_f64(k.max(1) as f64);
-        // Gauss and Jordan, without a search for pivots: the matrix is positive definite or the pivot is dropped.
-        for c in 0..k {
-            let pivot = gram[c * width + c];
-            if pivot.partial_cmp(&least) != Some(std::cmp::Ordering::Greater) {
-                for b in 0..k {
-                    gram[c * width + b] = T::default();
-                    gram[b * width + c] = T::default();
-                }
-                continue;
-            }
-            let inverse = T::from_f64(1.0) / pivot;
-            pivot_row.copy_from_slice(&gram[c * width..(c + 1) * width]);
-            pivot_row[c] = T::from_f64(1.0);
-            pivot_row.iter_mut().for_each(|x| *x *= inverse);
-            for b in 0..k {
-                if b == c {
-                    continue;
-                }
-                let row = &mut gram[b * width..(b + 1) * width];
-                let factor = row[c];
-                row[c] = T::default();
-                row.iter_mut().zip(&pivot_row).for_each(|(g, p)| *g -= factor * *p);
-            }
-            gram[c * width..(c + 1) * width].copy_from_slice(&pivot_row);
+fn apply_any<T: SmallReal, S: Lanes<T>>(s: S, work: Apply<'_, T>) {
+    let rows = work.x.chunks_exact(work.width).zip(work.out.chunks_exact_mut(work.width));
+    for (inverse, (x, out)) in work.inverses.chunks_exact(work.columns * work.width).zip(rows) {
+        out.fill(T::default());
+        let out: &mut [S::V] = bytemuck::cast_slice_mut(out);
+        for (row, &x) in inverse.chunks_exact(work.width).zip(x) {
+            let x = s.splat(x);
+            out.iter_mut().zip(as_row::<T, S>(row)).for_each(|(o, g)| *o = s.add_product(x, *g, *o));
         }
     }
 }
 
-/// `A X` for the entries of one orientation, values only: what the spectral start multiplies with.
-pub(crate) fn product<T: Real>(values: &CsrMatrix<T>, x: &Matrix<T>) -> Matrix<T> {
-    samplewise_linalg::spmm::multiply(values, x)
+/// Rows of a normal matrix that are summed at a time.
+const TILE: usize = 4;
+
+#[inline(always)]
+fn invert<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Invert<'_, T>) {
+    let Invert { entries, other, ridge, first, out } = work;
+    let (k, width) = (other.columns, other.width);
+    let others = as_rows::<T, S, N>(&other.data);
+    for (r, gram) in out.chunks_exact_mut(k * width).enumerate() {
+        let (indices, _) = entries.values.row(first + r);
+        let range = entries.values.row_range(first + r);
+        let weights = entries.weights.get(range);
+        for (tile, rows) in gram.chunks_mut(TILE * width).enumerate() {
+            let mut acc = [[s.splat(T::default()); N]; TILE];
+            for (p, &j) in indices.iter().enumerate() {
+                let v = &others[j as usize];
+                // Padded columns make the last tile whole.
+                let Some(own) = other.row(j as usize)[tile * TILE..].first_chunk::<TILE>() else { break };
+                for t in 0..TILE {
+                    let x = if let Some(w) = weights { w[p] * own[t] } else { own[t] };
+                    add::<T, S, N>(s, x, v, &mut acc[t]);
+                }
+            }
+            rows.chunks_exact_mut(width)
+                .zip(&acc)
+                .for_each(|(row, sum)| row.copy_from_slice(bytemuck::cast_slice(sum)));
+        }
+        gauss_jordan::<T>(gram, k, width, ridge, |row, factor, pivot| {
+            let minus = s.splat(-factor);
+            let row: &mut [S::V] = bytemuck::cast_slice_mut(row);
+            let Some(row) = row.first_chunk_mut::<N>() else { return };
+            let Some(pivot) = as_row::<T, S>(pivot).first_chunk::<N>() else { return };
+            for n in 0..N {
+                row[n] = s.add_product(minus, pivot[n], row[n]);
+            }
+        });
+    }
+}
+
+/// [`invert`] for wider rows.
+#[inline(always)]
+fn invert_any<T: SmallReal, S: Lanes<T>>(s: S, work: Invert<'_, T>) {
+    let Invert { entries, other, ridge, first, out } = work;
+    let (k, width) = (other.columns, other.width);
+    let subtract = |row: &mut [T], factor: T, pivot: &[T]| {
+        let minus = s.splat(-factor);
+        let row: &mut [S::V] = bytemuck::cast_slice_mut(row);
+        row.iter_mut().zip(as_row::<T, S>(pivot)).for_each(|(g, p)| *g = s.add_product(minus, *p, *g));
+    };
+    for (r, gram) in out.chunks_exact_mut(k * width).enumerate() {
+        gram.fill(T::default());
+        let (indices, _) = entries.values.row(first + r);
+        let range = entries.values.row_range(first + r);
+        for (p, &j) in indices.iter().enumerate() {
+            let v = other.row(j as usize);
+            let w = entries.weights.get(range.start + p).copied();
+            for (row, &x) in gram.chunks_exact_mut(width).zip(v) {
+                subtract(row, -w.map_or(x, |w| w * x), v);
+            }
+        }
+        gauss_jordan::<T>(gram, k, width, ridge, subtract);
+    }
+}
+
+/// The inverse of a `k × k` matrix in padded rows, without a search for pivots: it is positive definite, or the pivot is
+/// dropped.
+#[inline(always)]
+fn gauss_jordan<T: Real>(gram: &mut [T], k: usize, width: usize, ridge: T, subtract: impl Fn(&mut [T], T, &[T])) {
+    let mut trace = T::default();
+    for c in 0..k {
+        gram[c * width + c] += ridge;
+        trace += gram[c * width + c];
+    }
+    let least = smallest_pivot::<T>() * trace / T::from_f64(k as f64);
+    let one = T::from_f64(1.0);
+    for c in 0..k {
+        let (above, rest) = gram.split_at_mut(c * width);
+        let (pivot_row, below) = rest.split_at_mut(width);
+        let pivot = pivot_row[c];
+        let good = pivot > least;
+        let inverse = if good { one / pivot } else { T::default() };
+        pivot_row[c] = one;
+        pivot_row.iter_mut().for_each(|x| *x *= inverse);
+        for row in above.chunks_exact_mut(width).chain(below.chunks_exact_mut(width)) {
+            let factor = if good { row[c] } else { T::default() };
+            row[c] = T::default();
+            subtract(row, factor, pivot_row);
+        }
+    }
+}
+
+/// Of the mean of the diagonal: smaller pivots are directions that the entries leave open, and get no step.
+fn smallest_pivot<T: Real>() -> T {
+    T::from_f64(if size_of::<T>() == 4 { 1e-6 } else { 1e-13 })
+}
+
+/// One look at every entry in single precision: the unit that fits are measured in.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Verification {
+    entries: crate::Entries<f32>,
+    u: Panel<f32>,
+    v: Panel<f32>,
+}
+
+impl Verification {
+    /// `None` where the values leave the range of single precision.
+    pub fn new(entries: &crate::Entries, model: &crate::Model) -> Option<Self> {
+        let (u, v) = (Panel::copy(&model.row_factors), Panel::copy(&model.column_factors));
+        Some(Self { entries: entries.to_single()?, u, v })
+    }
+
+    /// The sum of the squared residuals.
+    pub fn pass(&self) -> f64 {
+        residual(&self.entries.by_row, &self.u, &self.v)
+    }
 }

@@ -3,13 +3,13 @@
 //! | path | for |
 //! |---|---|
 //! | annealing, by the oversampling | most |
-//! | annealing by 0.9 | scarce entries |
 //! | growth of the rank ([`crate::growth`]) | scarce entries, singular values far apart |
+//! | annealing by 0.9 | scarce entries |
 //! | log-det reweighting ([`crate::reweighting`]) | condition 10 and more |
 //! | annealing by 0.97, two pairs per ridge | the last percent |
-use samplewise_linalg::random::Streams;
-use samplewise_linalg::small::SmallReal;
+use crate::kernel::KernelReal;
 use samplewise_linalg::LinalgError;
+use samplewise_linalg::random::Streams;
 
 use crate::control::{Control, Stop};
 use crate::entries::Entries;
@@ -88,22 +88,25 @@ pub(crate) fn run(
     let goal = options.tolerance.unwrap_or(1e-6);
     let gentle = match problem.oversampling {
         _ if options.biases => 0.65,
-        r if r >= 3.0 => 0.5,
-        r if r >= 2.0 => 0.65,
+        r if r >= 2.5 => 0.5,
+        r if r >= 1.9 => 0.65,
         _ => 0.8,
     };
     let mut paths = vec![PathKind::Annealing { decay: options.decay.unwrap_or(gentle), pairs: 1 }];
     if options.escalate && options.lambda.is_none() && finishes(options) && options.decay.is_none() {
         paths.extend([
-            PathKind::Annealing { decay: 0.9, pairs: 1 },
             PathKind::Growth,
+            PathKind::Annealing { decay: 0.9, pairs: 1 },
             PathKind::Reweighting,
             PathKind::Annealing { decay: 0.97, pairs: 2 },
         ]);
     }
     let baseline = biases_only(&problem.entries, options.biases);
-    let residual = residual_entries(&problem.entries, &baseline);
-    let first = start(&residual, rank, &mut streams.stream(0))?;
+    let mut random = streams.stream(0);
+    let first = match &problem.single {
+        Some(single) if !options.biases => start(single, rank, &mut random)?,
+        _ => start(&residual_entries(&problem.entries, &baseline), rank, &mut random)?,
+    };
     control.book("start", first.floors);
     let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams };
     let mut best: Option<Outcome> = None;
@@ -152,7 +155,7 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    fn walk<T: SmallReal>(
+    fn walk<T: KernelReal>(
         &self,
         path: PathKind,
         entries: &Entries<T>,
@@ -200,7 +203,7 @@ impl Setting<'_> {
                 let mut lambda = largest;
                 if path == PathKind::Growth {
                     state = State::copy(self.baseline);
-                    lambda = growth::grow(entries, &mut state, self.rank, manner, &self.streams, control)?;
+                    lambda = growth::grow(entries, &mut state, self.rank, manner, self.streams, control)?;
                 }
                 if let Some((_, started)) = from {
                     lambda = if started > 0.0 { started } else { largest * CHECKPOINTS[2] };
@@ -266,7 +269,7 @@ impl Setting<'_> {
         state
     }
 
-    fn finish<T: SmallReal>(
+    fn finish<T: KernelReal>(
         &self,
         inner: &Entries<T>,
         mut state: State,
@@ -278,7 +281,7 @@ impl Setting<'_> {
         let spread = problem.spread;
         let scarce = problem.oversampling < 2.0;
         let mut aim = Goal {
-            residual: 1e-2 * goal * spread,
+            residual: if problem.oversampling < 2.5 { 0.01 } else { 0.1 } * goal * spread,
             spread,
             damping,
             outer: 40,
@@ -289,7 +292,7 @@ impl Setting<'_> {
         let mut outcome = self.judge(state, 0.0, path);
         // Nearly there, but slow: rows of few entries are badly conditioned near the limit.
         if end != End::Reached && scarce && measure(&outcome) < PROMISING && control.stop.is_none() {
-            aim = Goal { outer: 150, inner: 300, progress: 0.998, damping: 1e-2 * damping, ..aim };
+            aim = Goal { outer: 60, inner: 300, progress: 0.998, damping: 1e-2 * damping, ..aim };
             (end, _) = gauss_newton(&problem.entries, inner, &mut outcome.state, aim, control);
             outcome = self.judge(outcome.state, 0.0, path);
         }
@@ -305,7 +308,7 @@ impl Setting<'_> {
     }
 
     /// Plain pairs at `λ = 0` until the goal or a standstill.
-    fn alternate<T: SmallReal>(
+    fn alternate<T: KernelReal>(
         &self,
         entries: &Entries<T>,
         mut state: State<T>,
@@ -343,7 +346,7 @@ impl Setting<'_> {
 
 /// A few more pairs from a state, at its λ, on more entries.
 pub(crate) fn refit(entries: &Entries, state: &mut State, lambda: f64, options: &Options, control: &mut Control<'_>) {
-    if control.stop == Some(Stop::Interrupted) {
+    if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
         return;
     }
     let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });

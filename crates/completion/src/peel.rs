@@ -38,6 +38,26 @@ pub enum Line {
 /// outwards. Cost `O(|Ω|)`.
 pub fn peel(entries: &Entries, k: usize, counts: impl Fn(usize) -> bool) -> Peeled {
     let (m, n) = (entries.rows(), entries.columns());
+    let mut degree = vec![0; m + n];
+    let mut p = 0;
+    for i in 0..m {
+        for &j in entries.by_row.values.row(i).0 {
+            let counted = usize::from(counts(p));
+            degree[i] += counted;
+            degree[m + j as usize] += counted;
+            p += 1;
+        }
+    }
+    if degree.iter().all(|&d| d > k) {
+        let none = Vec::new;
+        return Peeled {
+            rows: none(),
+            columns: none(),
+            following: Vec::new(),
+            outer_rows: none(),
+            outer_columns: none(),
+        };
+    }
     let positions = entries.by_row.values.transpose_positions();
     // Rows are vertices 0..m, columns m..m + n.
     let neighbours = |v: usize| {
@@ -47,7 +67,6 @@ pub fn peel(entries: &Entries, k: usize, counts: impl Fn(usize) -> bool) -> Peel
         let lines = side.values.row_range(i).zip(side.values.row(i).0);
         lines.filter(move |(p, _)| counts(at(*p))).map(move |(_, &w)| w as usize + if v < m { m } else { 0 })
     };
-    let mut degree: Vec<usize> = (0..m + n).map(|v| neighbours(v).count()).collect();
     let mut inside = vec![true; m + n];
     let mut stack: Vec<usize> = (0..m + n).filter(|&v| degree[v] <= k).collect();
     stack.iter().for_each(|&v| inside[v] = false);

@@ -207,8 +207,7 @@ pub(crate) fn conjugate_gradients<T: SmallReal>(dense: &Dense<'_, T>, steps: usi
         let count = work.targets.len();
         let ridge = dense.ridge.of(count);
         let share = count as f64 / n as f64;
-        let scales: Vec<f64> =
-            values.iter().map(|v| 1.0 / (share * v.max(0.0) + ridge + f64::MIN_POSITIVE)).collect();
+        let scales: Vec<f64> = values.iter().map(|v| 1.0 / (share * v.max(0.0) + ridge + f64::MIN_POSITIVE)).collect();
         let precondition = |z: &mut [f64]| {
             // Q diag(scales) Qᵀ z.
             let mut rotated = vec![0.0; d];

@@ -39,28 +39,30 @@ impl Split {
         let mut columns: Vec<usize> = (0..entries.columns()).map(|j| entries.by_column.count(j)).collect();
         let mut purpose = vec![Purpose::Fit; n];
         let (mut tuning, mut verification) = (Vec::new(), Vec::new());
-        if tune + verify > 0 {
-            let all: Vec<Triplet> = entries.iter().map(|e| (e.0, e.1, e.2)).collect();
-            let mut order: Vec<u32> = (0..n as u32).collect();
-            random::shuffle(&mut streams.stream(0), &mut order);
-            for p in order {
-                let full = verification.len() >= verify;
-                if full && tuning.len() >= tune {
-                    break;
-                }
-                let (i, j, _) = all[p as usize];
-                if rows[i] <= k + 2 || columns[j] <= k + 2 {
-                    continue;
-                }
-                rows[i] -= 1;
-                columns[j] -= 1;
-                if full {
-                    tuning.push(all[p as usize]);
-                    purpose[p as usize] = Purpose::Tune;
-                } else {
-                    verification.push(all[p as usize]);
-                    purpose[p as usize] = Purpose::Judge;
-                }
+        let mut rng = streams.stream(0);
+        let offsets = entries.by_row.values.offsets();
+        let mut tried = vec![false; if tune + verify > 0 { n } else { 0 }];
+        let mut left = tried.len();
+        while left > 0 && (verification.len() < verify || tuning.len() < tune) {
+            let p = random::below(&mut rng, n);
+            if std::mem::replace(&mut tried[p], true) {
+                continue;
+            }
+            left -= 1;
+            let i = offsets.partition_point(|&o| o <= p) - 1;
+            let j = entries.by_row.values.indices()[p] as usize;
+            if rows[i] <= k + 2 || columns[j] <= k + 2 {
+                continue;
+            }
+            rows[i] -= 1;
+            columns[j] -= 1;
+            let entry = (i, j, entries.by_row.values.values()[p]);
+            if verification.len() < verify {
+                verification.push(entry);
+                purpose[p] = Purpose::Judge;
+            } else {
+                tuning.push(entry);
+                purpose[p] = Purpose::Tune;
             }
         }
         Self { tuning, verification, purpose }

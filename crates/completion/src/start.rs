@@ -1,10 +1,9 @@
 //! The start: a few subspace iterations on the observed matrix, unobserved entries zero.
 use rand::Rng;
-use samplewise_linalg::{LinalgError, Matrix, factor, gram, random, spmm};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, factor, gram, random, spmm};
 
-use crate::entries::Entries;
-use crate::half_step::{Manner, Ridge};
-use crate::options::Solver;
+use crate::entries::{Entries, Orientation};
+use crate::kernel::KernelReal;
 use crate::state::State;
 
 /// Leading singular triplets, roughly: `U√S`, `V√S` and `S`.
@@ -17,23 +16,33 @@ pub(crate) struct Start {
     pub floors: f64,
 }
 
-/// Columns beyond the rank.
-const OVERSAMPLING: usize = 5;
+/// Columns beyond the rank, at least; the block is a whole number of registers wide.
+const OVERSAMPLING: usize = 3;
 /// Products with the matrix and back. The homotopy makes the accuracy almost irrelevant; what is needed is the first
 /// singular value.
-const STEPS: usize = 3;
+const STEPS: usize = 2;
 
 /// The `rank` leading triplets of the matrix with these entries and zeros elsewhere; triplets beyond its own rank are
 /// small and random.
-pub(crate) fn start<R: Rng + ?Sized>(entries: &Entries, rank: usize, rng: &mut R) -> Result<Start, LinalgError> {
+pub(crate) fn start<T: KernelReal, R: Rng + ?Sized>(
+    entries: &Entries<T>,
+    rank: usize,
+    rng: &mut R,
+) -> Result<Start, LinalgError> {
     let (m, n) = (entries.rows(), entries.columns());
-    let width = (rank + OVERSAMPLING).min(m).min(n);
+    let width = (rank + OVERSAMPLING).next_multiple_of(8).min(m).min(n);
+    let times = |a: &CsrMatrix<T>, x: &Matrix| -> Matrix {
+        let x = Matrix::from_vec(x.rows(), x.columns(), x.as_slice().iter().map(|v| T::from_f64(*v)).collect());
+        let y = spmm::multiply(a, &x.expect("as many numbers as before"));
+        let wide = y.as_slice().iter().map(|v| v.to_f64()).collect();
+        Matrix::from_vec(y.rows(), y.columns(), wide).expect("as many numbers as before")
+    };
     let mut x = orthonormal(&Matrix::from_fn(n, width, |_, _| random::normal(rng)))?;
     for _ in 0..STEPS {
-        let y = orthonormal(&spmm::multiply(&entries.by_row.values, &x))?;
-        x = orthonormal(&spmm::multiply(&entries.by_column.values, &y))?;
+        let y = orthonormal(&times(&entries.by_row.values, &x))?;
+        x = orthonormal(&times(&entries.by_column.values, &y))?;
     }
-    let y = spmm::multiply(&entries.by_row.values, &x);
+    let y = times(&entries.by_row.values, &x);
     let (squares, w) = factor::symmetric_eigen(&gram::gram(&y, None, None)?.matrix)?;
     let found = squares.len();
     // Ascending: the last ones lead.
@@ -67,7 +76,7 @@ pub(crate) fn orthonormal(a: &Matrix) -> Result<Matrix, LinalgError> {
 /// *Tuned* (ML-100K and GB1): the bias ridge is worth this many entries; 1 to 6 change the error by less than 0.001.
 pub(crate) const BIAS_RIDGE: f64 = 3.0;
 
-/// The baseline: mean and biases by ten ridge half steps (or zero without biases).
+/// The baseline: mean, and ridge biases of rows and columns in turn (or zero without biases).
 pub(crate) fn biases_only(entries: &Entries, biases: bool) -> State {
     let mut state = State::empty(entries.rows(), entries.columns(), 0);
     if biases {
@@ -77,13 +86,28 @@ pub(crate) fn biases_only(entries: &Entries, biases: bool) -> State {
             bottom += w;
         });
         state.mean = top / bottom;
-        let ridge = Ridge { lambda: 0.0, exponent: 0.0, bias: Some(BIAS_RIDGE) };
-        let manner = Manner { solver: Solver::Exact, non_negative: false, seed: 0 };
-        for _ in 0..10 {
-            state.pair(entries, ridge, manner);
+        for _ in 0..BIAS_ROUNDS {
+            bias_step(&entries.by_row, state.mean, &state.column_biases, &mut state.row_biases);
+            bias_step(&entries.by_column, state.mean, &state.row_biases, &mut state.column_biases);
         }
     }
     state
+}
+
+/// Rounds of the biases; the path goes on with them.
+const BIAS_ROUNDS: usize = 5;
+
+fn bias_step(side: &Orientation, mean: f64, other: &[f64], biases: &mut [f64]) {
+    for (i, bias) in biases.iter_mut().enumerate() {
+        let (indices, values, weights) = side.row(i);
+        let (mut top, mut bottom) = (0.0, BIAS_RIDGE);
+        for (p, (&j, v)) in indices.iter().zip(values).enumerate() {
+            let w = weights.map_or(1.0, |w| w[p]);
+            top += w * (v - mean - other[j as usize]);
+            bottom += w;
+        }
+        *bias = top / bottom;
+    }
 }
 
 /// The entries minus mean and biases.

@@ -1,5 +1,5 @@
 //! Factors and biases on the way, in either precision.
-use samplewise_linalg::small::SmallReal;
+use crate::kernel::KernelReal;
 use samplewise_linalg::{Matrix, Real};
 
 use crate::entries::{Entries, Renumbering};
@@ -16,7 +16,7 @@ pub(crate) struct State<T: Real = f64> {
     pub v: Matrix<T>,
 }
 
-impl<T: SmallReal> State<T> {
+impl<T: KernelReal> State<T> {
     pub fn rank(&self) -> usize {
         self.u.columns()
     }
@@ -75,8 +75,8 @@ impl<T: SmallReal> State<T> {
 
     /// Weighted root mean square of the training residual.
     pub fn training_rmse(&self, entries: &Entries<T>) -> f64 {
-        let plain = self.mean == T::default()
-            && self.row_biases.iter().chain(&self.column_biases).all(|b| *b == T::default());
+        let plain =
+            self.mean == T::default() && self.row_biases.iter().chain(&self.column_biases).all(|b| *b == T::default());
         let squares = if plain {
             residual(&entries.by_row, &Panel::<T>::copy(&self.u), &Panel::copy(&self.v))
         } else {

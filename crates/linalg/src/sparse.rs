@@ -234,12 +234,27 @@ impl<T: Real> CsrMatrix<T> {
         Self { rows: self.columns, columns: self.rows, offsets, indices, values }
     }
 
+    /// The same pattern with values in another precision.
+    ///
+    /// # Errors
+    /// [`LinalgError::NotFinite`] for values that leave its range.
+    pub fn convert<U: Real>(&self) -> Result<CsrMatrix<U>, LinalgError> {
+        let values: Vec<U> = self.values.iter().map(|v| U::from_f64(v.to_f64())).collect();
+        if let Some(p) = values.iter().position(|v| !v.is_finite()) {
+            let row = self.offsets.partition_point(|&o| o <= p) - 1;
+            let (column, value) = (self.indices[p] as usize, values[p].to_f64());
+            return Err(LinalgError::NotFinite { argument: "values", row, column, value });
+        }
+        let (rows, columns) = (self.rows, self.columns);
+        Ok(CsrMatrix { rows, columns, offsets: self.offsets.clone(), indices: self.indices.clone(), values })
+    }
+
     /// For every stored entry of [`CsrMatrix::transpose`], in its order, where it stands here. Cost as that.
     ///
     /// # Panics
     /// With 2³² entries or more.
     pub fn transpose_positions(&self) -> Vec<u32> {
-        assert!(self.nnz() <= u32::MAX as usize, "{} entries", self.nnz());
+        assert!(u32::try_from(self.nnz()).is_ok(), "{} entries", self.nnz());
         let mut next = vec![0_usize; self.columns + 1];
         for &j in &self.indices {
             next[j as usize + 1] += 1;

@@ -208,7 +208,11 @@ fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed:
         "path": "ridge homotopy, exact row solves", "lambda": r.lambda, "iterations": r.iterations,
         "tuning_entries": r.tuning_entries, "verification_entries": r.verification_entries,
         "relative_test_error": r.relative_test_error, "spread": r.spread,
-        "certificate": {"share": r.exceeding_share, "error_above": r.largest_held_out_error, "confidence": 0.95},
+        "certificate": {
+            "share": r.certificate.map(|c| c.exceeding_share(0.05)),
+            "error_above": r.certificate.map(|c| c.largest_error),
+            "confidence": 0.95,
+        },
         "ranks_tried": r.ranks_tried,
     });
     let show = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.5}"));

@@ -3,21 +3,32 @@ use std::slice;
 
 use pulp::{Simd, bytemuck};
 
-pub(super) trait Lanes<T>: Simd {
-    type V: Copy + bytemuck::Pod;
+/// See the module.
+pub trait Lanes<T>: Simd {
+    /// A register.
+    type V: Copy + bytemuck::Pod + Send + Sync;
+    /// Its lanes.
     const WIDTH: usize;
+    /// All lanes `x`.
     fn splat(self, x: T) -> Self::V;
+    /// `a b + c`, fused where that is fast.
     fn add_product(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a b`.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a − b`.
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `√a`.
     fn sqrt(self, a: Self::V) -> Self::V;
+    /// Sum of the lanes.
+    fn sum(self, a: Self::V) -> T;
     /// `a₀ b₀ a₁ b₁ …`: the first half of that, and the second.
     fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
 }
 
 macro_rules! lanes {
-    ($t:ty, $v:ident, $width:ident, $splat:ident, $fma:ident, $mul:ident, $sub:ident, $div:ident, $sqrt:ident,
+    ($t:ty, $v:ident, $width:ident, $splat:ident, $fma:ident, $mul:ident, $sub:ident, $div:ident, $sqrt:ident, $sum:ident,
      $zip4:ident, $zip3:ident) => {
         impl<S: Simd> Lanes<$t> for S {
             type V = S::$v;
@@ -45,6 +56,10 @@ macro_rules! lanes {
             #[inline(always)]
             fn sqrt(self, a: Self::V) -> Self::V {
                 Simd::$sqrt(self, a)
+            }
+            #[inline(always)]
+            fn sum(self, a: Self::V) -> $t {
+                Simd::$sum(self, a)
             }
             #[inline(always)]
             fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
@@ -76,7 +91,20 @@ macro_rules! lanes {
         }
     };
 }
-lanes!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, mul_f64s, sub_f64s, div_f64s, sqrt_f64s, zip_f64x8, zip_f64x4);
+lanes!(
+    f64,
+    f64s,
+    F64_LANES,
+    splat_f64s,
+    mul_add_e_f64s,
+    mul_f64s,
+    sub_f64s,
+    div_f64s,
+    sqrt_f64s,
+    reduce_sum_f64s,
+    zip_f64x8,
+    zip_f64x4
+);
 lanes!(
     f32,
     f32s,
@@ -87,6 +115,7 @@ lanes!(
     sub_f32s,
     div_f32s,
     sqrt_f32s,
+    reduce_sum_f32s,
     zip_f32x16,
     zip_f32x8
 );

@@ -13,7 +13,8 @@
 //! plus diagonal blocks).
 mod factor;
 mod gram;
-mod lanes;
+#[doc(hidden)]
+pub mod lanes;
 
 use pulp::{Simd, bytemuck};
 use rayon::prelude::*;
