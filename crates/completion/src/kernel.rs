@@ -1,7 +1,7 @@
 //! The passes over the entries that fuse a product of factor rows with its use. Each reads every entry once, in one
 //! orientation, and gathers one or two rows of the other side; nothing of the size of `Ω` is written.
 //!
-//! Floor: `2|Ω|k` flops and one gathered row of `k` scalars per entry, the time to verify an answer ([`residual`]). Rows are
+//! Floor: `2|Ω|k` flops and one gathered row of `k` scalars per entry, the time to verify an answer (`residual`). Rows are
 //! padded to whole registers of 64 bytes, and up to eight of them are constants of the compiled loops, so that sums over
 //! the entries of a row stay in registers: in memory they cost three times as much.
 // Descriptions of work own the rows that they fill.
