@@ -260,7 +260,14 @@ impl Fit<'_> {
         let (outcome, outliers) = if options.loss == Loss::Squared {
             (path::run(&problem, rank, &scaled, from, streams, control)?, Vec::new())
         } else {
-            robust::run(&mut problem, rank, &scaled, from, streams, control)?
+            let (outcome, left_out) = robust::run(&mut problem, rank, &scaled, from, streams, control)?;
+            // Positions of the core among all entries, in row order.
+            let inside = |(p, (i, j, ..)): &(usize, (usize, usize, f64, f64))| {
+                fitted(*p) && rows.new[*i] != u32::MAX && columns.new[*j] != u32::MAX
+            };
+            let mut all = vec![false; entries.len()];
+            entries.iter().enumerate().filter(inside).zip(left_out).for_each(|((p, _), out)| all[p] = out);
+            (outcome, all)
         };
         Ok(Found { outcome, peeled, core: Core { rows, columns, scale }, oversampling, outliers })
     }
@@ -335,7 +342,9 @@ impl Fit<'_> {
         let measure = |model: &Model| model.rmse(&split.verification).map(|e| e / spread);
         let verified = measure(&model).is_some_and(|r| r <= goal);
         // The tuning entries have chosen; now they may teach, unless the model is exact already.
-        let teaches = options.refit && !verified && stop != Some(Stop::Interrupted) && !outcome.recovered;
+        // Held-out entries of a robust fit may be wrong themselves.
+        let sound = options.loss == Loss::Squared && !outcome.recovered;
+        let teaches = options.refit && !verified && stop != Some(Stop::Interrupted) && sound;
         if teaches && split.purpose.contains(&Purpose::Tune) {
             used.push(Purpose::Tune);
             self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);

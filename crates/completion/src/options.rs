@@ -102,7 +102,8 @@ pub struct Options {
     /// limit at most 0.5 % or 100. At 0 nothing is ever called verified.
     pub verification: f64,
     /// Fit the entries held out as well, after they have chosen and judged (a verified model stays as it is). Default true:
-    /// the tuning entries always, those of the verification below three times the degrees of freedom.
+    /// the tuning entries always, those of the verification below three times the degrees of freedom; none with a robust
+    /// loss.
     pub refit: bool,
     /// A model to go on from, of the same shape and rank: the annealing starts at its `λ` (or the last of the path). Default
     /// none.
