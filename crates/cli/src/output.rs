@@ -64,3 +64,52 @@ pub fn write_npy_from<T: npyz::AutoSerialize>(
         npy.finish()
     })
 }
+
+/// One array of an `.npz` file, row-major.
+pub enum Array<'a> {
+    Numbers {
+        shape: Vec<u64>,
+        values: &'a [f64],
+    },
+    /// Strings, as bytes of equal length with zeros at the end (`|S`).
+    Names(&'a [&'a str]),
+}
+
+/// An uncompressed `.npz` file.
+pub fn write_npz(path: &Path, arrays: &[(&str, Array<'_>)]) -> Result<(), Failure> {
+    use npyz::WriterBuilder;
+    let wrong = |e: &dyn std::fmt::Display| std::io::Error::other(e.to_string());
+    let fill = || -> std::io::Result<Vec<u8>> {
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        // A fixed date: the same result is the same file.
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default())
+            .large_file(true);
+        for (name, array) in arrays {
+            archive.start_file(format!("{name}.npy"), options).map_err(|e| wrong(&e))?;
+            match array {
+                Array::Numbers { shape, values } => {
+                    let builder = npyz::WriteOptions::new().default_dtype().shape(shape);
+                    let mut npy = builder.writer(&mut archive).begin_nd()?;
+                    npy.extend(values.iter().copied())?;
+                    npy.finish()?;
+                }
+                Array::Names(names) => {
+                    let longest = names.iter().map(|n| n.len()).max().unwrap_or(0).max(1);
+                    let kind: npyz::TypeStr = format!("|S{longest}").parse().map_err(|e| wrong(&e))?;
+                    let builder = npyz::WriteOptions::<Vec<u8>>::new();
+                    let builder = builder.dtype(npyz::DType::Plain(kind)).shape(&[names.len() as u64]);
+                    let mut npy = builder.writer(&mut archive).begin_nd()?;
+                    for name in *names {
+                        npy.push(&name.as_bytes().to_vec())?;
+                    }
+                    npy.finish()?;
+                }
+            }
+        }
+        Ok(archive.finish().map_err(|e| wrong(&e))?.into_inner())
+    };
+    let bytes = fill().map_err(|e| bad(format!("{}: {e}", path.display())))?;
+    write(path, |out| out.write_all(&bytes))
+}

@@ -460,6 +460,36 @@ fn every_engine_prints_the_same() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("counts no others"));
 }
 
+/// Solvers and losses reach the fit, and factors are written with their ids.
+#[test]
+fn completion_options_act_and_factors_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (triplets, out) = (folder.path().join("t.csv"), folder.path().join("f.npz"));
+    let mut text = "row,column,value\n".to_owned();
+    for (i, j) in (0..40).flat_map(|i| (0..30).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 6) {
+        let wrong = if i * 30 + j == 90 { 1e4 } else { 0.0 };
+        text += &format!("r{i},c{j},{}\n", f64::from((1 + i) * (20 - j)) / 10.0 + wrong);
+    }
+    std::fs::write(&triplets, text).unwrap();
+    let t = triplets.to_str().unwrap();
+    let call = |more: &[&str]| {
+        let words = [&["complete", t, "--rank", "1", "--json", "--biases", "off"], more].concat();
+        let done = run(&words);
+        assert!(done.status.success(), "{more:?}: {}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice::<serde_json::Value>(&done.stdout).unwrap()
+    };
+    for more in [&["--solver", "cg"][..], &["--solver", "sketched"], &["--non-negative"], &["--loss", "huber"]] {
+        assert!(call(more)["result"]["train_rmse"].as_f64().unwrap().is_finite(), "{more:?}");
+    }
+    let trimmed = call(&["--loss", "trimmed", "--factors", out.to_str().unwrap()]);
+    assert_eq!(trimmed["report"]["outliers"], 1, "{trimmed}");
+    let bytes = std::fs::read(&out).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    for name in ["mean.npy", "row_factors.npy", "column_ids.npy", "(40, 1", "(30,", "|S3", "c29"] {
+        assert!(text.contains(name), "{name}");
+    }
+}
+
 /// What this version cannot do is refused with a sentence, never accepted and ignored.
 #[test]
 fn what_is_not_there_yet_is_refused() {
@@ -471,7 +501,10 @@ fn what_is_not_there_yet_is_refused() {
         &["hamming", "a", "b", "--wildcard", "NN"],
         &["hamming", "a", "b", "--engine", "quickest"],
         &["sensitivity", "a", "--stream"],
-        &["complete", "a", "--solver", "sketched"],
+        &["complete", "a", "--solver", "best"],
+        &["complete", "a", "--loss", "none"],
+        &["complete", "a", "--factors", "b.csv"],
+        &["complete", "a", "--time-limit", "-1"],
         &["mtrl", "a", "--target", "b", "--cost", "c"],
         &["lasso", "a"],
         &["lasso", "a", "--target", "b", "--min-ratio", "0.1"],

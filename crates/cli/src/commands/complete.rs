@@ -2,7 +2,9 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use samplewise_completion::{Completion, Entries, Options, Rank, Status, complete_observed};
+use samplewise_completion::{
+    Completion, Entries, Loss, Model, Options, PathKind, Rank, Solver, Status, complete_observed,
+};
 use samplewise_linalg::random::Streams;
 use serde_json::{Value, json};
 
@@ -26,9 +28,15 @@ pub struct Arguments {
     /// Ridge, or auto.
     #[arg(long, default_value = "auto")]
     lambda: String,
-    /// auto or exact.
+    /// Least squares of a row: auto, exact, cg (warm conjugate gradients) or sketched.
     #[arg(long, default_value = "auto")]
     solver: String,
+    /// squared, huber, or trimmed (grossly wrong entries are found and left out).
+    #[arg(long, default_value = "squared")]
+    loss: String,
+    /// No factor is negative.
+    #[arg(long)]
+    non_negative: bool,
     /// Share of entries kept to judge the result.
     #[arg(long, conflicts_with = "test")]
     holdout: Option<f64>,
@@ -41,10 +49,13 @@ pub struct Arguments {
     /// Ask for exact recovery to this relative error.
     #[arg(long)]
     tolerance: Option<f64>,
-    /// Pairs of half steps.
-    #[arg(long, default_value_t = 2000)]
+    /// Pairs of half steps and Gauss-Newton steps in all.
+    #[arg(long, default_value_t = 5000)]
     max_iterations: usize,
-    /// Not in this version.
+    /// Ends the fit after so many seconds, with the best model so far.
+    #[arg(long)]
+    time_limit: Option<f64>,
+    /// Where mean, biases, factors and ids go, as .npz.
     #[arg(long)]
     factors: Option<PathBuf>,
     /// Pairs row,column to predict.
@@ -63,6 +74,12 @@ impl Ids {
     fn intern(&mut self, id: &str) -> usize {
         let next = self.0.len();
         *self.0.entry(id.to_owned()).or_insert(next)
+    }
+
+    fn in_order(&self) -> Vec<&str> {
+        let mut out = vec![""; self.0.len()];
+        self.0.iter().for_each(|(id, &at)| out[at] = id);
+        out
     }
 }
 
@@ -116,11 +133,26 @@ fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut Ids
 }
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
-    if !["auto", "exact"].contains(&a.solver.as_str()) {
-        return Err(usage(format!("--solver {} is not available in this version; auto and exact are", a.solver)));
-    }
-    if a.factors.is_some() {
-        return Err(usage("--factors is not available in this version"));
+    let solver = match a.solver.as_str() {
+        "auto" => Solver::Auto,
+        "exact" => Solver::Exact,
+        "cg" => Solver::ConjugateGradients { steps: 3 },
+        "sketched" => Solver::Sketched { accuracy: 0.1, rows_per_unknown: 4 },
+        other => return Err(usage(format!("--solver is {other}, allowed is auto, exact, cg or sketched"))),
+    };
+    let loss = match a.loss.as_str() {
+        "squared" => Loss::Squared,
+        "huber" => Loss::Huber { threshold: 1.345 },
+        "trimmed" => Loss::Trimmed,
+        other => return Err(usage(format!("--loss is {other}, allowed is squared, huber or trimmed"))),
+    };
+    let time_limit = a
+        .time_limit
+        .map(std::time::Duration::try_from_secs_f64)
+        .transpose()
+        .map_err(|e| usage(format!("--time-limit: {e}")))?;
+    if a.factors.as_ref().is_some_and(|f| f.extension().is_none_or(|e| e != "npz")) {
+        return Err(usage("--factors takes the name of an .npz file"));
     }
     let biases = match a.biases.as_deref() {
         None => a.tolerance.is_none(),
@@ -149,6 +181,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         lambda,
         biases,
         tolerance: a.tolerance,
+        solver,
+        loss,
+        non_negative: a.non_negative,
+        time_limit,
         max_iterations: a.max_iterations,
         verification: a.holdout.unwrap_or(0.05),
         ..Options::default()
@@ -172,7 +208,29 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             })
         })?;
     }
+    if let Some(path) = &a.factors {
+        session.stage("write", || write_factors(path, &done.model, &rows, &columns))?;
+    }
     Ok(answer(a, &done, &rows, &columns, train.entries.len()))
+}
+
+fn write_factors(path: &std::path::Path, model: &Model, rows: &Ids, columns: &Ids) -> Result<(), Failure> {
+    let (u, v) = model.factors();
+    let (row_ids, column_ids) = (rows.in_order(), columns.in_order());
+    let matrix = |m: &samplewise_linalg::Matrix| vec![m.rows() as u64, m.columns() as u64];
+    let line = |values| output::Array::Numbers { shape: vec![<[f64]>::len(values) as u64], values };
+    output::write_npz(
+        path,
+        &[
+            ("mean", output::Array::Numbers { shape: Vec::new(), values: &[model.mean] }),
+            ("row_biases", line(&model.row_biases)),
+            ("column_biases", line(&model.column_biases)),
+            ("row_factors", output::Array::Numbers { shape: matrix(u), values: u.as_slice() }),
+            ("column_factors", output::Array::Numbers { shape: matrix(v), values: v.as_slice() }),
+            ("row_ids", output::Array::Names(&row_ids)),
+            ("column_ids", output::Array::Names(&column_ids)),
+        ],
+    )
 }
 
 /// The pairs as positions in the matrix; checked before anything is computed.
@@ -204,8 +262,16 @@ fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed:
         "rank": r.rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
         "baseline_test_rmse": r.baseline_test_rmse,
     });
+    let path = match r.path {
+        PathKind::Annealing { decay, pairs } => format!("annealing by {decay}, {pairs} pairs per ridge"),
+        PathKind::Growth => "growth of the rank".to_owned(),
+        PathKind::Reweighting => "log-det reweighting".to_owned(),
+    };
+    let cost = |s: &samplewise_completion::Stage| json!({"stage": s.name, "steps": s.steps, "floors": s.floors, "seconds": s.seconds});
+    let costs: Vec<Value> = r.stages.iter().map(cost).collect();
     let report = json!({
-        "path": "ridge homotopy, exact row solves", "lambda": r.lambda, "iterations": r.iterations,
+        "path": path, "oversampling": r.oversampling, "outliers": r.outliers.len(),
+        "costs": costs, "verification_fitted": r.verification_fitted, "lambda": r.lambda, "iterations": r.iterations,
         "tuning_entries": r.tuning_entries, "verification_entries": r.verification_entries,
         "relative_test_error": r.relative_test_error, "spread": r.spread,
         "certificate": {
@@ -226,7 +292,8 @@ fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed:
         show(r.baseline_test_rmse)
     );
     let parameters: Value = json!({
-        "triplets": a.triplets, "rank": a.rank, "lambda": a.lambda, "solver": a.solver, "biases": a.biases.clone().unwrap_or(if a.tolerance.is_none() { "on".into() } else { "off".into() }),
+        "triplets": a.triplets, "rank": a.rank, "lambda": a.lambda, "solver": a.solver, "loss": a.loss,
+        "non_negative": a.non_negative, "time_limit": a.time_limit, "biases": a.biases.clone().unwrap_or(if a.tolerance.is_none() { "on".into() } else { "off".into() }),
         "tolerance": a.tolerance, "holdout": a.holdout, "test": a.test, "max_iterations": a.max_iterations,
     });
     Answer { parameters, result, report: super::map(report), table }
