@@ -332,18 +332,22 @@ impl Fit<'_> {
         let Core { rows, columns, scale } = &core;
         let scale = *scale;
         let stop = control.stop;
-        let left_out = |p: usize| outliers.get(p).copied().unwrap_or(false);
+        let mut outliers = outliers;
         let mut model = outcome.state.to_model(scale, rows, columns);
         fill(entries, &mut model, &peeled, rows, columns, outcome.lambda * scale, &|p: usize| {
-            split.purpose[p] == Purpose::Fit && !left_out(p)
+            split.purpose[p] == Purpose::Fit && !outliers.get(p).copied().unwrap_or(false)
         });
+        // Held-out entries may be wrong themselves.
+        if options.loss == Loss::Trimmed {
+            robust::mark_held_out(entries, &model, &mut outliers, |p| split.purpose[p] != Purpose::Fit);
+        }
+        let left_out = |p: usize| outliers.get(p).copied().unwrap_or(false);
         let mut used: Vec<Purpose> = vec![Purpose::Fit];
         let goal = options.tolerance.unwrap_or(1e-6);
         let measure = |model: &Model| model.rmse(&split.verification).map(|e| e / spread);
         let verified = measure(&model).is_some_and(|r| r <= goal);
         // The tuning entries have chosen; now they may teach, unless the model is exact already.
-        // Held-out entries of a robust fit may be wrong themselves.
-        let sound = options.loss == Loss::Squared && !outcome.recovered;
+        let sound = !matches!(options.loss, Loss::Huber { .. }) && !outcome.recovered;
         let teaches = options.refit && !verified && stop != Some(Stop::Interrupted) && sound;
         if teaches && split.purpose.contains(&Purpose::Tune) {
             used.push(Purpose::Tune);
@@ -376,9 +380,8 @@ impl Fit<'_> {
             let baseline = biases_only(taught.as_ref().unwrap_or(entries), true);
             baseline.to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification)
         };
-        // The verdict stands; where entries are scarce the model to use is the one that has seen them all.
-        let scarce = oversampling < 3.0 && split.purpose.contains(&Purpose::Judge);
-        let verification_fitted = teaches && scarce && status == Status::Fitted;
+        // The verdict stands; the model to use is the one that has seen all entries.
+        let verification_fitted = teaches && split.purpose.contains(&Purpose::Judge) && status == Status::Fitted;
         if verification_fitted {
             used.push(Purpose::Judge);
             self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);

@@ -101,9 +101,8 @@ pub struct Options {
     /// Share of the entries that only judge the result. Default 0.05, range `[0, 0.5]`; at most 10,000 entries, and near the
     /// limit at most 0.5 % or 100. At 0 nothing is ever called verified.
     pub verification: f64,
-    /// Fit the entries held out as well, after they have chosen and judged (a verified model stays as it is). Default true:
-    /// the tuning entries always, those of the verification below three times the degrees of freedom; none with a robust
-    /// loss.
+    /// Fit the entries held out as well, after they have chosen and judged (a verified model stays as it is, and so does one
+    /// with [`Loss::Huber`]). Default true.
     pub refit: bool,
     /// A model to go on from, of the same shape and rank: the annealing starts at its `λ` (or the last of the path). Default
     /// none.

@@ -234,7 +234,7 @@ impl Setting<'_> {
                     }
                     let o = match options.finish {
                         Finish::GaussNewton => self.finish(entries, State::copy(&state), lambda, path, control),
-                        _ => self.alternate(entries, state.clone(), manner, path, control),
+                        _ => self.alternate(&problem.entries, State::copy(&state), manner, path, control),
                     };
                     let done = o.recovered || control.stop.is_some() || past;
                     offer(o);
@@ -308,10 +308,10 @@ impl Setting<'_> {
     }
 
     /// Plain pairs at `λ = 0` until the goal or a standstill.
-    fn alternate<T: KernelReal>(
+    fn alternate(
         &self,
-        entries: &Entries<T>,
-        mut state: State<T>,
+        entries: &Entries,
+        mut state: State,
         manner: Manner,
         path: PathKind,
         control: &mut Control<'_>,
@@ -329,7 +329,7 @@ impl Setting<'_> {
             let rest = n > WINDOW && residual > 0.9 * residuals[n - 1 - WINDOW];
             let going = control.step("alternating", work / floor, Some(residual));
             if !going || rest || residual <= 1e-2 * self.goal || !residual.is_finite() {
-                return self.judge(State::copy(&state), 0.0, path);
+                return self.judge(state, 0.0, path);
             }
         }
     }

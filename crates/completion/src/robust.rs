@@ -4,7 +4,6 @@
 //! may shrink freely collapses on data without noise, where rows that converge late lose all their entries.
 use samplewise_linalg::random::Streams;
 
-use crate::CompletionError;
 use crate::control::Control;
 use crate::entries::Entries;
 use crate::half_step::{Manner, Ridge};
@@ -12,6 +11,7 @@ use crate::options::{Loss, Options};
 use crate::path::{self, Outcome, PathKind, Problem};
 use crate::start::start;
 use crate::state::State;
+use crate::{CompletionError, Model};
 
 /// Standard deviations per median absolute deviation of normal numbers.
 const NORMAL: f64 = 1.4826;
@@ -124,6 +124,18 @@ pub(crate) fn run(
     }
     let outcome = outcome.unwrap_or_else(|| judged(best_state, best_lambda, problem));
     Ok((outcome, out))
+}
+
+/// Marks those of the entries held out that are as far off as what was trimmed.
+pub(crate) fn mark_held_out(entries: &Entries, model: &Model, out: &mut Vec<bool>, held: impl Fn(usize) -> bool) {
+    out.resize(entries.len(), false);
+    let residual = |e: (usize, usize, f64, f64)| e.2 - model.predict(e.0, e.1);
+    let kept = entries.iter().enumerate().filter(|(p, _)| !held(*p) && !out[*p]).map(|(_, e)| residual(e));
+    // Held-out residuals are larger than fitted ones; a little more room costs nothing.
+    let limit = 1.5 * (TRIM * deviation(kept)).max(TRIM_FLOOR * deviation(entries.iter().map(|e| e.2)));
+    let far: Vec<usize> =
+        entries.iter().enumerate().filter(|(p, e)| held(*p) && residual(*e).abs() > limit).map(|(p, _)| p).collect();
+    far.into_iter().for_each(|p| out[p] = true);
 }
 
 /// Values beyond three robust standard deviations, cut to them.
