@@ -165,8 +165,10 @@ pub fn complete_observed<R: Rng + ?Sized>(
     // With an automatic rank the tuning set has to exist whatever the largest rank tried.
     let kept = if let Rank::Fixed(k) = rank { k } else { 1 };
     let freedom = kept * (entries.rows() + entries.columns() - kept);
-    let shares = [options.tuning, if test.is_some() { 0.0 } else { options.verification }];
     let oversampling = entries.len() as f64 / freedom as f64;
+    // Where some entries are wrong, the others are scarce sooner.
+    let most = if options.loss != Loss::Squared && oversampling < 4.0 { 0.01 } else { 0.5 };
+    let shares = [options.tuning.min(most), if test.is_some() { 0.0 } else { options.verification.min(most) }];
     let mut split = Split::new(entries, kept, oversampling, shares, streams.child(0));
     if let Some(test) = test {
         split.verification = test.to_vec();

@@ -59,8 +59,8 @@ pub enum Loss {
         /// Threshold, positive.
         threshold: f64,
     },
-    /// Huber's loss on the way, then entries far off (four robust standard deviations) are left out once, and the others
-    /// fitted by squares.
+    /// Huber's loss on the way, then entries far off (four robust standard deviations) are left out, and the others fitted by
+    /// squares.
     Trimmed,
 }
 
@@ -96,7 +96,8 @@ pub struct Options {
     /// Ends the fit like `max_iterations`. Default none.
     pub time_limit: Option<Duration>,
     /// Share of the entries that choose `λ`, rank and path. Default 0.05, range `[0, 0.5]`; at most 10,000 entries, and near
-    /// the information limit (fewer than twice the degrees of freedom) at most 0.5 % or 100.
+    /// the information limit (fewer than twice the degrees of freedom) at most 0.5 % or 100; with a robust loss below four
+    /// times at most 1 %.
     pub tuning: f64,
     /// Share of the entries that only judge the result. Default 0.05, range `[0, 0.5]`; at most 10,000 entries, and near the
     /// limit at most 0.5 % or 100. At 0 nothing is ever called verified.

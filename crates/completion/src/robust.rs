@@ -1,7 +1,7 @@
-//! Entries that may be grossly wrong (row COM-9): Huber's loss along the homotopy, by reweighting, then one trim.
+//! Entries that may be grossly wrong (row COM-9): Huber's loss along the homotopy, by reweighting, then trims.
 //!
-//! The scale of the residuals is their median absolute deviation, with a floor, and entries are trimmed once: a scale that
-//! may shrink freely collapses on data without noise, where rows that converge late lose all their entries.
+//! The scale of the residuals is their median absolute deviation, with a floor for the trims as well: a scale that may
+//! shrink freely collapses on data without noise, where rows that converge late lose all their entries.
 use samplewise_linalg::random::Streams;
 
 use crate::control::Control;
@@ -15,7 +15,8 @@ use crate::{CompletionError, Model};
 
 /// Standard deviations per median absolute deviation of normal numbers.
 const NORMAL: f64 = 1.4826;
-/// Pairs along the ridge, and after it without.
+/// Pairs along the ridge, and at the last one: without any, 10 % of gross errors at three times the degrees of freedom were
+/// found in 10 of 20 instances, not 18.
 const ANNEALED: usize = 45;
 const SETTLED: usize = 60;
 /// Factor of the ridge per pair.
@@ -27,6 +28,8 @@ const FLOOR: f64 = 0.02;
 /// An entry is trimmed beyond so many robust standard deviations of the residuals, and this share of that of the values.
 const TRIM: f64 = 4.0;
 const TRIM_FLOOR: f64 = 0.1;
+/// Trims at most, each by the fit of the one before.
+const ROUNDS: u64 = 5;
 
 /// Fits `problem` robustly; the second part says which positions (in the row order of all entries of the problem) were
 /// left out. After a trim, `problem` is without them.
@@ -63,7 +66,7 @@ pub(crate) fn run(
         lambda = match options.lambda {
             Some(asked) => (lambda * DECAY).max(asked),
             None if pair < ANNEALED => lambda * DECAY,
-            None => 0.0,
+            None => lambda,
         };
         let residuals: Vec<f64> = all.iter().map(|(i, j, v, _)| v - state.predict(i, j)).collect();
         let sigma = deviation(residuals.iter().copied()).max(FLOOR * scale);
@@ -100,13 +103,13 @@ pub(crate) fn run(
     }
     let mut outcome = None;
     let mut out: Vec<bool> = Vec::new();
-    // Once, and once more with the better fit: what the first one left out wrongly comes back.
-    for round in 0..2 {
+    // What one trim left out wrongly comes back with the better fit.
+    for round in 0..ROUNDS {
         let fit = outcome.as_ref().map_or(&state, |o: &Outcome| &o.state);
         let sigma = deviation(all.iter().map(|(i, j, v, _)| v - fit.predict(i, j)));
         let limit = (TRIM * sigma).max(TRIM_FLOOR * scale);
         let far: Vec<bool> = all.iter().map(|(i, j, v, _)| (v - fit.predict(i, j)).abs() > limit).collect();
-        if round == 1 && far == out {
+        if far == out {
             break;
         }
         let everyone = |n: usize| crate::entries::Renumbering::without(n, &[]);
