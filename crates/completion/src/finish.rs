@@ -78,7 +78,10 @@ pub(crate) fn gauss_newton<T: KernelReal>(
         let stale =
             system.as_ref().is_none_or(|s| moved > 0.03 || damping > 1.01 * s.damping || damping < 0.2 * s.damping);
         if stale {
-            system = Some(System::new(inner, &here.u, &here.v, damping));
+            match &mut system {
+                None => system = Some(System::new(inner, &here.u, &here.v, damping)),
+                Some(system) => system.update(&here.u, &here.v, damping),
+            }
             moved = 0.0;
             floors += k + 1.0;
         }
@@ -171,6 +174,14 @@ impl<'a, T: KernelReal> System<'a, T> {
         let rows = Inverses::new(&entries.by_row, &v, damping);
         let columns = Inverses::new(&entries.by_column, &u, damping);
         Self { entries, u, v, rows, columns, damping }
+    }
+
+    /// New factors and new inverses.
+    fn update(&mut self, u: &Panel<f64>, v: &Panel<f64>, damping: f64) {
+        self.follow(u, v);
+        self.rows.update(&self.entries.by_row, &self.v, damping);
+        self.columns.update(&self.entries.by_column, &self.u, damping);
+        self.damping = damping;
     }
 
     /// New factors with the old inverses, where the factors hardly moved.
