@@ -77,7 +77,8 @@ pub struct Report {
 }
 
 /// The order statistic of the held-out errors (row COM-6): with probability `1 − δ`, at most a share `ln(1/δ)/v` of all
-/// entries like the `v` held out has a larger error than the largest of them.
+/// entries like the `v` held out has a larger error than the largest of them. They come from rows and columns with more
+/// than `k + 2` entries, and speak of those.
 ///
 /// Bounds on the mean square (Hoeffding, Bernstein) are useless for exact recovery: they give 0.3 where the truth is 1e-7.
 /// One use per verification set: whoever looks at it twice doubles `δ`.
