@@ -45,7 +45,10 @@ impl<'a> Control<'a> {
     /// Books one step of a stage and asks whether to go on.
     pub fn step(&mut self, name: &'static str, floors: f64, value: Option<f64>) -> bool {
         self.used += 1;
-        let step = self.book(name, floors);
+        self.book(name, floors);
+        let stage = self.stages.last_mut().expect("just booked");
+        stage.steps += 1;
+        let step = stage.steps;
         if self.observer.step(Progress { stage: name, step, total: None, value }).is_break() {
             self.stop = Some(Stop::Interrupted);
         } else if self.used >= self.budget || self.deadline.is_some_and(|d| Instant::now() >= d) {
@@ -55,7 +58,7 @@ impl<'a> Control<'a> {
     }
 
     /// Books work that is no step of its own.
-    pub fn book(&mut self, name: &'static str, floors: f64) -> usize {
+    pub fn book(&mut self, name: &'static str, floors: f64) {
         let now = Instant::now();
         let seconds = (now - self.last).as_secs_f64();
         self.last = now;
@@ -63,9 +66,7 @@ impl<'a> Control<'a> {
             self.stages.push(Stage { name, steps: 0, floors: 0.0, seconds: 0.0 });
         }
         let stage = self.stages.last_mut().expect("pushed above");
-        stage.steps += 1;
         stage.floors += floors;
         stage.seconds += seconds;
-        stage.steps
     }
 }

@@ -1,15 +1,17 @@
 //! The driver: split, peel, walk the paths, choose, judge, refit.
 use rand::Rng;
-use samplewise_linalg::LinalgError;
 use samplewise_linalg::chunk::power_of_two_scale;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
 
+use crate::certificate::Certificate;
+use crate::check::{check, check_test};
 use crate::control::{Control, Stage, Stop};
 use crate::entries::Renumbering;
-use crate::options::{Loss, Solver};
+use crate::fill::fill;
+use crate::options::Loss;
 use crate::path::{self, Outcome, PathKind, Problem};
-use crate::peel::{Line, Peeled, peel};
+use crate::peel::{Peeled, peel};
 use crate::split::{Purpose, Split, Triplet};
 use crate::start::biases_only;
 use crate::state::State;
@@ -74,45 +76,6 @@ pub struct Report {
     pub verification_fitted: bool,
     /// What each stage has cost.
     pub stages: Vec<Stage>,
-}
-
-/// The order statistic of the held-out errors (row COM-6): with probability `1 − δ`, at most a share `ln(1/δ)/v` of all
-/// entries like the `v` held out has a larger error than the largest of them. They come from rows and columns with more
-/// than `k + 2` entries, and speak of those.
-///
-/// Bounds on the mean square (Hoeffding, Bernstein) are useless for exact recovery: they give 0.3 where the truth is 1e-7.
-/// One use per verification set: whoever looks at it twice doubles `δ`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Certificate {
-    /// Held-out entries `v`.
-    pub entries: usize,
-    /// The largest error among them.
-    pub largest_error: f64,
-    /// Root mean square error among them.
-    pub rmse: f64,
-}
-
-impl Certificate {
-    /// The share of entries that may have an error above [`Certificate::largest_error`], with probability `1 − delta`.
-    pub fn exceeding_share(&self, delta: f64) -> f64 {
-        ((1.0 / delta).ln() / self.entries as f64).min(1.0)
-    }
-
-    /// Empirical Bernstein bound of the root mean square error over all entries like those held out, with probability
-    /// `1 − delta`, when every error is known to be at most `bound` (predictions clipped to the range of the values):
-    /// Maurer and Pontil, 2009, theorem 4.
-    pub fn rmse_bound(&self, bound: f64, delta: f64) -> f64 {
-        let v = self.entries as f64;
-        if self.entries < 2 {
-            return bound;
-        }
-        let log = (2.0 / delta).ln();
-        let mean = self.rmse * self.rmse;
-        // Squared errors lie in [0, bound²], so their variance is at most bound² times their mean.
-        let variance = (bound * bound * mean - mean * mean).max(0.0) * v / (v - 1.0);
-        let square = mean + (2.0 * variance * log / v).sqrt() + 7.0 * bound * bound * log / (3.0 * (v - 1.0));
-        square.sqrt().min(bound)
-    }
 }
 
 /// A completed matrix with its evidence.
@@ -455,71 +418,6 @@ fn gains(before: &[f64], after: &[f64]) -> bool {
     mean > 0.004 * size && mean > (variance / n).sqrt()
 }
 
-/// Rows and columns left out of the fit, against the finished factors of the others: those that follow from the core in
-/// their order, then the undetermined ones, as little as fits their entries.
-fn fill(
-    entries: &Entries,
-    model: &mut Model,
-    peeled: &Peeled,
-    rows: &Renumbering,
-    columns: &Renumbering,
-    lambda: f64,
-    keep: &dyn Fn(usize) -> bool,
-) {
-    let lost_row = |i: usize| rows.new[i] == u32::MAX;
-    let lost_column = |j: usize| columns.new[j] == u32::MAX;
-    let undetermined = peeled.rows.iter().map(|&i| Line::Row(i)).chain(peeled.columns.iter().map(|&j| Line::Column(j)));
-    let lines: Vec<(Line, bool)> =
-        peeled.following.iter().map(|l| (*l, true)).chain(undetermined.map(|l| (l, false))).collect();
-    let lines = lines.into_iter().filter(|(l, _)| match *l {
-        Line::Row(i) => lost_row(i),
-        Line::Column(j) => lost_column(j),
-    });
-    let size = |m: &samplewise_linalg::Matrix| m.norm().powi(2) / m.rows().max(1) as f64;
-    let small = 1e-6 * size(&model.column_factors).min(size(&model.row_factors));
-    let mut positions: Option<Vec<u32>> = None;
-    for (line, determined) in lines {
-        let (side, at) = match line {
-            Line::Row(i) => (&entries.by_row, i),
-            Line::Column(j) => (&entries.by_column, j),
-        };
-        if matches!(line, Line::Column(_)) && positions.is_none() {
-            positions = Some(entries.by_row.values.transpose_positions());
-        }
-        let counted = |p: usize| match (line, &positions) {
-            (Line::Column(_), Some(positions)) => keep(positions[p] as usize),
-            _ => keep(p),
-        };
-        let (indices, values, weights) = side.row(at);
-        let seen = side.values.row_range(at).enumerate().filter(|(_, p)| counted(*p));
-        let row: Vec<(usize, f64, f64)> =
-            seen.map(|(at, _)| (indices[at] as usize, values[at], weights.map_or(1.0, |w| w[at]))).collect();
-        let ridge = if determined { lambda } else { lambda.max(small).max(f64::MIN_POSITIVE) };
-        let features = if matches!(line, Line::Row(_)) { &model.column_factors } else { &model.row_factors };
-        let (factors, _) = crate::model::ridge_row(&row, features, &|_| 0.0, ridge, None);
-        match line {
-            Line::Row(i) => model.row_factors.row_mut(i).copy_from_slice(&factors),
-            Line::Column(j) => model.column_factors.row_mut(j).copy_from_slice(&factors),
-        }
-    }
-}
-
-fn check_test(entries: &Entries, test: &[Triplet]) -> Result<(), CompletionError> {
-    for &(row, column, value) in test {
-        let outside = |argument, index, bound| LinalgError::IndexOutOfRange { argument, index, bound };
-        if row >= entries.rows() {
-            return Err(outside("row of a test entry", row, entries.rows()).into());
-        }
-        if column >= entries.columns() {
-            return Err(outside("column of a test entry", column, entries.columns()).into());
-        }
-        if !value.is_finite() {
-            return Err(LinalgError::NotFinite { argument: "test", row, column, value }.into());
-        }
-    }
-    Ok(())
-}
-
 /// Standard deviation of the values, or their size when they are all equal, or 1 when they are zero.
 fn spread(entries: &Entries) -> f64 {
     let n = entries.len() as f64;
@@ -532,64 +430,4 @@ fn spread(entries: &Entries) -> f64 {
     let mean = values.iter().map(|v| v / size).sum::<f64>() / n;
     let variance = values.iter().map(|v| (v / size - mean).powi(2)).sum::<f64>() / n;
     if variance.sqrt() > 1e-12 { variance.sqrt() * size } else { size }
-}
-
-fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<usize, CompletionError> {
-    let limit = entries.rows().min(entries.columns());
-    let (k, largest) = match rank {
-        Rank::Fixed(k) => (k, k),
-        Rank::Auto { max } => (1, max.min(limit)),
-    };
-    if k == 0 || k > limit || largest == 0 {
-        return Err(CompletionError::Rank { rank: k.min(largest), limit });
-    }
-    let needed = 2 * k + 2;
-    if entries.len() < needed {
-        return Err(CompletionError::TooFewEntries { given: entries.len(), rank: k, needed });
-    }
-    let range = |option, value: f64, ok: bool, allowed| {
-        if ok { Ok(()) } else { Err(CompletionError::OptionOutOfRange { option, value, allowed }) }
-    };
-    let o = options;
-    if let Some(l) = o.lambda {
-        range("lambda", l, l.is_finite() && l >= 0.0, "finite and not negative")?;
-    }
-    if let Some(t) = o.tolerance {
-        range("tolerance", t, t.is_finite() && t > 0.0, "finite and positive")?;
-    }
-    if let Some(e) = o.ridge_exponent {
-        range("ridge_exponent", e, (0.0..=2.0).contains(&e), "0 to 2")?;
-    }
-    if let Some(d) = o.decay {
-        range("decay", d, d > 0.0 && d < 1.0, "between 0 and 1")?;
-    }
-    match o.solver {
-        Solver::ConjugateGradients { steps } => {
-            range("solver.steps", steps as f64, (1..=100).contains(&steps), "1 to 100")?;
-        }
-        Solver::Sketched { accuracy, rows_per_unknown } => {
-            range("solver.accuracy", accuracy, accuracy > 0.0 && accuracy < 1.0, "between 0 and 1")?;
-            let rows = rows_per_unknown;
-            range("solver.rows_per_unknown", rows as f64, (2..=64).contains(&rows), "2 to 64")?;
-        }
-        Solver::Auto | Solver::Exact => {}
-    }
-    if let Loss::Huber { threshold } = o.loss {
-        range("loss.threshold", threshold, threshold.is_finite() && threshold > 0.0, "finite and positive")?;
-    }
-    range("max_iterations", o.max_iterations as f64, o.max_iterations > 0, "1 or more")?;
-    range("tuning", o.tuning, (0.0..=0.5).contains(&o.tuning), "0 to 0.5")?;
-    range("verification", o.verification, (0.0..=0.5).contains(&o.verification), "0 to 0.5")?;
-    if let Rank::Auto { .. } = rank {
-        range("tuning", o.tuning, o.tuning > 0.0, "above 0 with an automatic rank")?;
-    }
-    if let Some(model) = &o.start {
-        let given = (model.row_factors.rows(), model.column_factors.rows(), model.rank());
-        let fits = given == (entries.rows(), entries.columns(), k);
-        if !fits || matches!(rank, Rank::Auto { .. }) {
-            let expected = (entries.rows(), entries.columns(), k);
-            return Err(CompletionError::Start { given, expected });
-        }
-    }
-    Ok(largest)
 }

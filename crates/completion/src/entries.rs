@@ -168,13 +168,16 @@ impl<T: Real> Entries<T> {
         Self { by_row, by_column }
     }
 
-    /// Other weights, in row order, in the place of the present ones.
-    pub(crate) fn reweighted(&self, weights: Vec<T>) -> Self {
-        let mut by_column = self.by_column.clone();
-        let mut matrix = self.by_row.values.clone();
-        matrix.values_mut().copy_from_slice(&weights);
-        by_column.weights = matrix.transpose().values().to_vec();
-        Self { by_row: Orientation { values: self.by_row.values.clone(), weights }, by_column }
+    pub(crate) fn without_weights(&self) -> Self {
+        let plain = |side: &Orientation<T>| Orientation { values: side.values.clone(), weights: Vec::new() };
+        Self { by_row: plain(&self.by_row), by_column: plain(&self.by_column) }
+    }
+
+    /// Other weights, in row order; `positions` are those of [`CsrMatrix::transpose_positions`].
+    pub(crate) fn set_weights(&mut self, weights: Vec<T>, positions: &[u32]) {
+        self.by_column.weights.clear();
+        self.by_column.weights.extend(positions.iter().map(|&p| weights[p as usize]));
+        self.by_row.weights = weights;
     }
 
     /// Number of rows `m`.

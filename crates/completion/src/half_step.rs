@@ -81,7 +81,11 @@ pub(crate) fn half_step<T: SmallReal>(
             }
         });
     };
-    let work = match (manner.non_negative, manner.solver) {
+    let solver = match manner.solver {
+        Solver::Auto if d > MAX_UNKNOWNS => Solver::ConjugateGradients { steps: 3 },
+        other => other,
+    };
+    let work = match (manner.non_negative, solver) {
         (true, _) => {
             warm(&mut solution);
             row_solvers::non_negative(&dense, &mut solution)

@@ -40,10 +40,13 @@
 //! # Ok::<(), samplewise_completion::CompletionError>(())
 //! ```
 
+mod certificate;
+mod check;
 mod control;
 pub mod driver;
 pub mod entries;
 pub mod error;
+mod fill;
 pub mod finish;
 mod growth;
 pub mod half_step;
@@ -61,8 +64,9 @@ mod split;
 mod start;
 mod state;
 
+pub use certificate::Certificate;
 pub use control::Stage;
-pub use driver::{Certificate, Completion, Report, Status, complete, complete_observed};
+pub use driver::{Completion, Report, Status, complete, complete_observed};
 pub use entries::Entries;
 pub use error::CompletionError;
 pub use model::{Ensemble, FoldedRow, Model};

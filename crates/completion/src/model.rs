@@ -276,6 +276,26 @@ impl Model {
         Ok(Self { mean, row_biases, column_biases, row_factors, column_factors })
     }
 
+    /// As many biases as rows and columns, and every number finite.
+    pub(crate) fn check(&self) -> Result<(), CompletionError> {
+        for (argument, biases, expected) in
+            [("row_biases", &self.row_biases, self.rows()), ("column_biases", &self.column_biases, self.columns())]
+        {
+            if biases.len() != expected {
+                return Err(LinalgError::Length { argument, given: biases.len(), expected }.into());
+            }
+            if let Some(row) = biases.iter().position(|b| !b.is_finite()) {
+                return Err(LinalgError::NotFinite { argument, row, column: 0, value: biases[row] }.into());
+            }
+        }
+        if !self.mean.is_finite() {
+            return Err(LinalgError::NotFinite { argument: "mean", row: 0, column: 0, value: self.mean }.into());
+        }
+        self.row_factors.check_finite("row_factors")?;
+        self.column_factors.check_finite("column_factors")?;
+        Ok(())
+    }
+
     fn has_biases(&self) -> bool {
         self.mean != 0.0 || self.row_biases.iter().chain(&self.column_biases).any(|b| *b != 0.0)
     }

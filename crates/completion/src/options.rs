@@ -41,7 +41,8 @@ pub enum Solver {
 /// What comes after the annealing when the data look free of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// Gauss–Newton on the eliminated problem (see [`crate::finish`]).
+    /// Gauss–Newton on the eliminated problem (see [`crate::finish`]); alternating where its matrices would take more than a
+    /// gigabyte and eight times the memory of the entries.
     GaussNewton,
     /// Plain alternating half steps at `λ = 0`, with [`Options::solver`].
     Alternating,
@@ -88,8 +89,9 @@ pub struct Options {
     pub loss: Loss,
     /// All factors at least zero (biases are free). Default false.
     pub non_negative: bool,
-    /// Harder paths after a failed one: slower annealing, growth of the rank, iteratively reweighted least squares. Default
-    /// true; tried when `tolerance` is given, or when the model predicts the tuning set no better than nothing.
+    /// Harder paths after a failed one: growth of the rank, slower annealing, iteratively reweighted least squares. Default
+    /// true; tried when `tolerance` is given, or when the model predicts the tuning set no better than nothing, and never
+    /// with a `decay` or `lambda` of one's own, with biases or with non-negative factors.
     pub escalate: bool,
     /// Pairs of half steps and Gauss–Newton steps in all, over all ranks and paths. Default 5,000.
     pub max_iterations: usize,

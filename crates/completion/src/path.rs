@@ -7,7 +7,7 @@
 //! | annealing by 0.9 | scarce entries |
 //! | log-det reweighting ([`crate::reweighting`]) | condition 10 and more |
 //! | annealing by 0.97, two pairs per ridge | the last percent |
-use crate::kernel::KernelReal;
+use crate::kernel::{Inverses, KernelReal};
 use samplewise_linalg::LinalgError;
 use samplewise_linalg::random::Streams;
 
@@ -24,8 +24,6 @@ use crate::{growth, reweighting};
 /// What there is to fit: rows and columns of the core, values of size one.
 pub(crate) struct Problem {
     pub entries: Entries,
-    /// The same in single precision, where that is enough.
-    pub single: Option<Entries<f32>>,
     pub tuning: Vec<(usize, usize, f64)>,
     /// Root mean square of the values around their mean (or around zero without biases and with a tiny mean).
     pub spread: f64,
@@ -35,8 +33,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub fn new(entries: Entries, tuning: Vec<(usize, usize, f64)>, spread: f64, oversampling: f64) -> Self {
-        let single = if oversampling >= SINGLE_FROM { entries.to_single() } else { None };
-        Self { entries, single, tuning, spread, oversampling }
+        Self { entries, tuning, spread, oversampling }
     }
 }
 
@@ -103,7 +100,8 @@ pub(crate) fn run(
     }
     let baseline = biases_only(&problem.entries, options.biases);
     let mut random = streams.stream(0);
-    let first = match &problem.single {
+    let single = if problem.oversampling >= SINGLE_FROM { problem.entries.to_single() } else { None };
+    let first = match &single {
         Some(single) if !options.biases => start(single, rank, &mut random)?,
         _ => start(&residual_entries(&problem.entries, &baseline), rank, &mut random)?,
     };
@@ -112,8 +110,7 @@ pub(crate) fn run(
     let mut best: Option<Outcome> = None;
     for (number, path) in paths.into_iter().enumerate() {
         let from = if number == 0 { from } else { None };
-        let single = problem.single.as_ref().filter(|_| number == 0 && problem.oversampling >= SINGLE_FROM);
-        let outcome = match single {
+        let outcome = match single.as_ref().filter(|_| number == 0) {
             Some(single) => setting.walk(path, single, from, number as u64, control)?,
             None => setting.walk(path, &problem.entries, from, number as u64, control)?,
         };
@@ -138,6 +135,12 @@ fn measure(o: &Outcome) -> f64 {
 /// Whether the data may be free of noise as far as the options say.
 fn finishes(options: &Options) -> bool {
     options.lambda.is_none() && !options.biases && !options.non_negative && options.finish != Finish::None
+}
+
+/// Whether the inverses that the finish keeps take no more than eight times the memory of the entries, or a gigabyte.
+fn inverses_fit<T: KernelReal>(entries: &Entries<T>, rank: usize) -> bool {
+    let bytes = Inverses::<T>::bytes(entries.rows() + entries.columns(), rank);
+    bytes <= (8 * 24 * entries.len() as u128).max(1 << 30)
 }
 
 /// Error on the tuning set, over the spread, from which a finish that came to rest near the limit goes on.
@@ -185,7 +188,9 @@ impl Setting<'_> {
         };
         match path {
             PathKind::Reweighting => {
-                let mut search = reweighting::Search::new(&problem.entries, first, self.rank);
+                // It interpolates: weights mean nothing to it.
+                let plain = problem.entries.without_weights();
+                let mut search = reweighting::Search::new(&plain, first, self.rank);
                 while let Some(state) = search.next(problem.spread, control)? {
                     let o = self.finish(&problem.entries, state, search.damping(), path, control);
                     let done = o.recovered || control.stop.is_some();
@@ -199,11 +204,13 @@ impl Setting<'_> {
             PathKind::Annealing { .. } | PathKind::Growth => {
                 let (decay, pairs) =
                     if let PathKind::Annealing { decay, pairs } = path { (decay, pairs) } else { (0.9, 1) };
-                let mut state = State::<T>::copy(&self.begin(from));
-                let mut lambda = largest;
+                let (mut state, mut lambda);
                 if path == PathKind::Growth {
-                    state = State::copy(self.baseline);
+                    state = State::<T>::copy(self.baseline);
                     lambda = growth::grow(entries, &mut state, self.rank, manner, self.streams, control)?;
+                } else {
+                    state = State::copy(&self.begin(from));
+                    lambda = largest;
                 }
                 if let Some((_, started)) = from {
                     lambda = if started > 0.0 { started } else { largest * CHECKPOINTS[2] };
@@ -233,7 +240,9 @@ impl Setting<'_> {
                         break;
                     }
                     let o = match options.finish {
-                        Finish::GaussNewton => self.finish(entries, State::copy(&state), lambda, path, control),
+                        Finish::GaussNewton if inverses_fit::<T>(entries, self.rank) => {
+                            self.finish(entries, State::copy(&state), lambda, path, control)
+                        }
                         _ => self.alternate(&problem.entries, State::copy(&state), manner, path, control),
                     };
                     let done = o.recovered || control.stop.is_some() || past;
@@ -300,10 +309,9 @@ impl Setting<'_> {
         if end == End::Reached && !outcome.recovered && outcome.tuning_error < 1e3 * goal && control.stop.is_none() {
             aim.residual = 1e-13 * spread;
             aim.damping *= 1e-6;
-            (end, _) = gauss_newton(&problem.entries, &problem.entries, &mut outcome.state, aim, control);
+            gauss_newton(&problem.entries, &problem.entries, &mut outcome.state, aim, control);
             outcome = self.judge(outcome.state, 0.0, path);
         }
-        let _ = end;
         outcome
     }
 
@@ -353,7 +361,8 @@ pub(crate) fn refit(entries: &Entries, state: &mut State, lambda: f64, options: 
     let ridge = Ridge { lambda, exponent, bias: options.biases.then_some(BIAS_RIDGE) };
     let manner = Manner { solver: options.solver, non_negative: options.non_negative, seed: 1 };
     let floor = (entries.len() * state.rank().max(1)) as f64;
-    if lambda == 0.0 && finishes(options) && options.finish == Finish::GaussNewton {
+    let newton = options.finish == Finish::GaussNewton && inverses_fit(entries, state.rank());
+    if lambda == 0.0 && finishes(options) && newton {
         let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();
         spread = (spread / entries.len() as f64).sqrt();
         let damping = 1e-6 * state.u.norm() * state.v.norm() / (state.u.rows().min(state.v.rows()) as f64).max(1.0);

@@ -62,6 +62,8 @@ pub(crate) fn run(
     let largest = (first.values.first().copied().unwrap_or(0.0) / typical).max(f64::MIN_POSITIVE);
     let mut lambda = largest;
     let mut best: Option<(State, f64, f64)> = None;
+    let mut weighted = all.clone();
+    let positions = all.by_row.values.transpose_positions();
     for pair in 0..ANNEALED + SETTLED {
         lambda = match options.lambda {
             Some(asked) => (lambda * DECAY).max(asked),
@@ -80,7 +82,8 @@ pub(crate) fn run(
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
         let ridge = Ridge { lambda: lambda * mean, exponent, bias };
         let manner = Manner { seed: manner.seed.wrapping_add(2 * pair as u64), ..manner };
-        let work = state.pair(&all.reweighted(weights), ridge, manner);
+        weighted.set_weights(weights, &positions);
+        let work = state.pair(&weighted, ridge, manner);
         let error = median_error(&state, &problem.tuning);
         if best.as_ref().is_none_or(|b| problem.tuning.is_empty() || options.lambda.is_some() || error < b.2) {
             best = Some((state.clone(), lambda, error));
@@ -135,7 +138,8 @@ pub(crate) fn mark_held_out(entries: &Entries, model: &Model, out: &mut Vec<bool
     let residual = |e: (usize, usize, f64, f64)| e.2 - model.predict(e.0, e.1);
     let kept = entries.iter().enumerate().filter(|(p, _)| !held(*p) && !out[*p]).map(|(_, e)| residual(e));
     // Held-out residuals are larger than fitted ones; a little more room costs nothing.
-    let limit = 1.5 * (TRIM * deviation(kept)).max(TRIM_FLOOR * deviation(entries.iter().map(|e| e.2)));
+    let plain = entries.iter().map(|e| e.2 - model.mean - model.row_biases[e.0] - model.column_biases[e.1]);
+    let limit = 1.5 * (TRIM * deviation(kept)).max(TRIM_FLOOR * deviation(plain));
     let far: Vec<usize> =
         entries.iter().enumerate().filter(|(p, e)| held(*p) && residual(*e).abs() > limit).map(|(p, _)| p).collect();
     far.into_iter().for_each(|p| out[p] = true);

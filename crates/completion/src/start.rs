@@ -110,14 +110,13 @@ fn bias_step(side: &Orientation, mean: f64, other: &[f64], biases: &mut [f64]) {
     }
 }
 
-/// The entries minus mean and biases.
-pub(crate) fn residual_entries(entries: &Entries, state: &State) -> Entries {
+/// The entries minus what a state predicts.
+pub(crate) fn residual_entries<T: KernelReal>(entries: &Entries<T>, state: &State<T>) -> Entries<T> {
     let mut out = entries.clone();
-    if state.mean == 0.0 && state.row_biases.iter().chain(&state.column_biases).all(|b| *b == 0.0) {
+    if state.rank() == 0 && state.is_without_biases() {
         return out;
     }
-    let values: Vec<f64> =
-        entries.iter().map(|(i, j, v, _)| v - state.mean - state.row_biases[i] - state.column_biases[j]).collect();
+    let values: Vec<T> = entries.iter().map(|(i, j, v, _)| T::from_f64(v - state.predict(i, j))).collect();
     out.by_row.values.values_mut().copy_from_slice(&values);
     out.by_column.values = out.by_row.values.transpose();
     out

@@ -35,6 +35,11 @@ impl<T: KernelReal> State<T> {
         }
     }
 
+    pub fn is_without_biases(&self) -> bool {
+        let zero = T::default();
+        self.mean == zero && self.row_biases.iter().chain(&self.column_biases).all(|b| *b == zero)
+    }
+
     /// Two half steps; the work in multiplications.
     pub fn pair(&mut self, entries: &Entries<T>, ridge: Ridge, manner: Manner) -> f64 {
         let rows = half_step(

@@ -1,10 +1,11 @@
 //! Rows COM-7 to COM-10: the finish, the row solvers, robust losses, and what a model can do.
 use samplewise_completion::{
-    Completion, CompletionError, Ensemble, Entries, Finish, Loss, Model, Options, PathKind, Rank, Solver, Status,
-    complete,
+    Certificate, Completion, CompletionError, Ensemble, Entries, Finish, Loss, Model, Options, PathKind, Rank, Solver,
+    Status, complete,
 };
 use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{Streams, normal, uniform};
+use samplewise_testkit::assert_rate_at_most;
 use samplewise_testkit::generate::{LowRank, conditioned_low_rank};
 
 fn instance(
@@ -121,6 +122,33 @@ fn gross_errors_are_found_and_left_out() {
     }
 }
 
+/// COM-6: the order statistic and the empirical Bernstein bound hold as often as they say, in 400 draws of 500 errors from
+/// a population that is mostly small; and the bound is below what is known beforehand.
+#[test]
+fn certificates_hold_as_often_as_they_say() {
+    let mut rng = Streams::new(3).stream(0);
+    let population: Vec<f64> = (0..20_000)
+        .map(|i| if i % 250 == 0 { uniform(&mut rng) } else { 1e-3 * normal(&mut rng).abs().min(5.0) })
+        .collect();
+    let rms = |x: &[f64]| (x.iter().map(|e| e * e).sum::<f64>() / x.len() as f64).sqrt();
+    let truth = rms(&population);
+    let (mut order, mut bernstein) = (0, 0);
+    for _ in 0..400 {
+        let drawn: Vec<f64> =
+            (0..500).map(|_| population[samplewise_linalg::random::below(&mut rng, population.len())]).collect();
+        let largest_error = drawn.iter().copied().fold(0.0, f64::max);
+        let certificate = Certificate { entries: 500, largest_error, rmse: rms(&drawn) };
+        let above = population.iter().filter(|e| **e > largest_error).count() as f64 / 20_000.0;
+        order += usize::from(above > certificate.exceeding_share(0.05));
+        let bound = certificate.rmse_bound(1.0, 0.05);
+        assert!(bound < 0.5);
+        bernstein += usize::from(truth > bound);
+    }
+    assert_rate_at_most(order, 400, 0.05, 1e-6);
+    assert_rate_at_most(bernstein, 400, 0.05, 1e-6);
+    assert!(order > 0, "a bound that never fails in 400 draws is not the one that is stated");
+}
+
 /// COM-10: a stored model comes back bit for bit; damaged bytes are refused.
 #[test]
 fn models_travel_as_bytes() {
@@ -176,6 +204,11 @@ fn new_rows_and_split_rows_equal_their_definitions() {
     let other = Options { start: Some(model.clone()), ..exact() };
     let wrong = complete(&data, Rank::Fixed(2), &other, &mut Streams::new(0).stream(0));
     assert!(matches!(wrong, Err(CompletionError::Start { .. })));
+    let mut broken = model.clone();
+    broken.column_factors.row_mut(3)[1] = f64::NAN;
+    let other = Options { start: Some(broken), ..exact() };
+    let wrong = complete(&data, Rank::Fixed(3), &other, &mut Streams::new(0).stream(0));
+    assert!(wrong.unwrap_err().to_string().contains("column_factors"));
 }
 
 /// COM-10: factors that must not be negative are not, and still fit.

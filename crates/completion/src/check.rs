@@ -1,0 +1,85 @@
+//! What is refused before anything is computed.
+use samplewise_linalg::LinalgError;
+
+use crate::options::{Loss, Solver};
+use crate::split::Triplet;
+use crate::{CompletionError, Entries, Options, Rank};
+
+/// Entries to judge by: inside the matrix and finite.
+pub(crate) fn check_test(entries: &Entries, test: &[Triplet]) -> Result<(), CompletionError> {
+    for &(row, column, value) in test {
+        let outside = |argument, index, bound| LinalgError::IndexOutOfRange { argument, index, bound };
+        if row >= entries.rows() {
+            return Err(outside("row of a test entry", row, entries.rows()).into());
+        }
+        if column >= entries.columns() {
+            return Err(outside("column of a test entry", column, entries.columns()).into());
+        }
+        if !value.is_finite() {
+            return Err(LinalgError::NotFinite { argument: "test", row, column, value }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Rank, number of entries and options; returns the largest rank.
+pub(crate) fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<usize, CompletionError> {
+    let limit = entries.rows().min(entries.columns());
+    let (k, largest) = match rank {
+        Rank::Fixed(k) => (k, k),
+        Rank::Auto { max } => (1, max.min(limit)),
+    };
+    if k == 0 || k > limit || largest == 0 {
+        return Err(CompletionError::Rank { rank: k.min(largest), limit });
+    }
+    let needed = 2 * k + 2;
+    if entries.len() < needed {
+        return Err(CompletionError::TooFewEntries { given: entries.len(), rank: k, needed });
+    }
+    let range = |option, value: f64, ok: bool, allowed| {
+        if ok { Ok(()) } else { Err(CompletionError::OptionOutOfRange { option, value, allowed }) }
+    };
+    let o = options;
+    if let Some(l) = o.lambda {
+        range("lambda", l, l.is_finite() && l >= 0.0, "finite and not negative")?;
+    }
+    if let Some(t) = o.tolerance {
+        range("tolerance", t, t.is_finite() && t > 0.0, "finite and positive")?;
+    }
+    if let Some(e) = o.ridge_exponent {
+        range("ridge_exponent", e, (0.0..=2.0).contains(&e), "0 to 2")?;
+    }
+    if let Some(d) = o.decay {
+        range("decay", d, d > 0.0 && d < 1.0, "between 0 and 1")?;
+    }
+    match o.solver {
+        Solver::ConjugateGradients { steps } => {
+            range("solver.steps", steps as f64, (1..=100).contains(&steps), "1 to 100")?;
+        }
+        Solver::Sketched { accuracy, rows_per_unknown } => {
+            range("solver.accuracy", accuracy, accuracy > 0.0 && accuracy < 1.0, "between 0 and 1")?;
+            let rows = rows_per_unknown;
+            range("solver.rows_per_unknown", rows as f64, (2..=64).contains(&rows), "2 to 64")?;
+        }
+        Solver::Auto | Solver::Exact => {}
+    }
+    if let Loss::Huber { threshold } = o.loss {
+        range("loss.threshold", threshold, threshold.is_finite() && threshold > 0.0, "finite and positive")?;
+    }
+    range("max_iterations", o.max_iterations as f64, o.max_iterations > 0, "1 or more")?;
+    range("tuning", o.tuning, (0.0..=0.5).contains(&o.tuning), "0 to 0.5")?;
+    range("verification", o.verification, (0.0..=0.5).contains(&o.verification), "0 to 0.5")?;
+    if let Rank::Auto { .. } = rank {
+        range("tuning", o.tuning, o.tuning > 0.0, "above 0 with an automatic rank")?;
+    }
+    if let Some(model) = &o.start {
+        let given = (model.row_factors.rows(), model.column_factors.rows(), model.rank());
+        let fits = given == (entries.rows(), entries.columns(), k);
+        if !fits || matches!(rank, Rank::Auto { .. }) {
+            let expected = (entries.rows(), entries.columns(), k);
+            return Err(CompletionError::Start { given, expected });
+        }
+        model.check()?;
+    }
+    Ok(largest)
+}
