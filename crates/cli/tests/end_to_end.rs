@@ -478,9 +478,14 @@ fn completion_options_act_and_factors_are_written() {
         assert!(done.status.success(), "{more:?}: {}", String::from_utf8_lossy(&done.stderr));
         serde_json::from_slice::<serde_json::Value>(&done.stdout).unwrap()
     };
-    for more in [&["--solver", "cg"][..], &["--solver", "sketched"], &["--non-negative"], &["--loss", "huber"]] {
-        assert!(call(more)["result"]["train_rmse"].as_f64().unwrap().is_finite(), "{more:?}");
-    }
+    let error = |more: &[&str]| call(more)["result"]["train_rmse"].as_f64().unwrap();
+    let errors = [error(&[]), error(&["--non-negative"]), error(&["--loss", "huber"])];
+    // Factors of one sign fit worse, and Huber's loss leaves the wrong entry where it is.
+    assert!(errors[1] > errors[0] && errors[2] > 2.0 * errors[0], "{errors:?}");
+    let work = |solver: &str| call(&["--solver", solver])["report"]["costs"][1]["floors"].as_f64().unwrap();
+    let all = ["exact", "cg", "sketched"].map(work);
+    assert!(all[0] != all[1] && all[1] != all[2] && all[0] == work("auto"), "{all:?}");
+    assert_eq!(call(&["--time-limit", "0"])["result"]["status"], "limit");
     let trimmed = call(&["--loss", "trimmed", "--factors", out.to_str().unwrap()]);
     assert_eq!(trimmed["report"]["outliers"], 1, "{trimmed}");
     let bytes = std::fs::read(&out).unwrap();

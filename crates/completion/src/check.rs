@@ -32,6 +32,10 @@ pub(crate) fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<
     if k == 0 || k > limit || largest == 0 {
         return Err(CompletionError::Rank { rank: k.min(largest), limit });
     }
+    if u32::try_from(entries.len()).is_err() {
+        let bytes = 24 * entries.len() as u128;
+        return Err(LinalgError::TooLarge { what: "a fit of 2^32 entries or more", bytes }.into());
+    }
     let needed = 2 * k + 2;
     if entries.len() < needed {
         return Err(CompletionError::TooFewEntries { given: entries.len(), rank: k, needed });

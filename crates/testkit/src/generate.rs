@@ -83,7 +83,7 @@ pub fn conditioned_low_rank(
             per_column[j] += 1;
         }
     };
-    // Rows and columns that would come out short are filled first, as many as chance would leave so; the rest is uniform.
+    // Uniform; then short rows and columns are filled up, and as many taken from the others.
     let mut cells: Vec<usize> = Vec::with_capacity(2 * count);
     while cells.len() < count {
         cells.push(below(&mut rng, rows * columns));
