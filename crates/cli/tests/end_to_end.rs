@@ -486,6 +486,8 @@ fn completion_options_act_and_factors_are_written() {
     let all = ["exact", "cg", "sketched"].map(work);
     assert!(all[0] != all[1] && all[1] != all[2] && all[0] == work("auto"), "{all:?}");
     assert_eq!(call(&["--time-limit", "0"])["result"]["status"], "limit");
+    let ridged = |e: &str| error(&["--lambda", "1", "--ridge-exponent", e]);
+    assert!(ridged("2") > ridged("0"));
     let trimmed = call(&["--loss", "trimmed", "--factors", out.to_str().unwrap()]);
     assert_eq!(trimmed["report"]["outliers"], 1, "{trimmed}");
     let bytes = std::fs::read(&out).unwrap();
@@ -493,6 +495,46 @@ fn completion_options_act_and_factors_are_written() {
     for name in ["mean.npy", "row_factors.npy", "column_ids.npy", "(40, 1", "(30,", "|S3", "c29"] {
         assert!(text.contains(name), "{name}");
     }
+}
+
+/// Draws reach the files: a deviation beside every prediction, and every draw among the factors.
+#[test]
+fn draws_from_the_posterior_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |n: &str| folder.path().join(n).to_str().unwrap().to_owned();
+    let (triplets, pairs, out, factors) = (name("t.csv"), name("p.csv"), name("o.csv"), name("f.npz"));
+    let mut text = "row,column,value\n".to_owned();
+    for (i, j) in (0..40).flat_map(|i| (0..30).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 6) {
+        let noise = f64::from((i * 37 + j * 101) % 19) / 19.0;
+        text += &format!("r{i},c{j},{}\n", f64::from((1 + i) * (20 - j)) / 10.0 + noise);
+    }
+    std::fs::write(&triplets, text).unwrap();
+    std::fs::write(&pairs, "row,column\nr0,c29\nr39,c0\n").unwrap();
+    let call = |more: &[&str]| {
+        let done = run(&[&["complete", &triplets, "--solver", "gibbs", "--json"], more].concat());
+        assert!(done.status.success(), "{more:?}: {}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice::<serde_json::Value>(&done.stdout).unwrap()
+    };
+    let found = call(&["--samples", "9", "--predict", &pairs, "--out", &out, "--factors", &factors]);
+    assert_eq!((&found["result"]["rank"], &found["report"]["draws"]), (&7.into(), &9.into()));
+    // A third as many sweeps before the draws, and again, shorter, with the entries held out.
+    assert_eq!(found["report"]["noise_trace"].as_array().unwrap().len(), 3 + 9 + 9);
+    assert!(found["result"]["test_rmse"].as_f64().unwrap() < found["result"]["baseline_test_rmse"].as_f64().unwrap());
+    let written = std::fs::read_to_string(&out).unwrap();
+    let lines: Vec<Vec<&str>> = written.lines().map(|l| l.split(',').collect()).collect();
+    assert_eq!(lines[0], ["row", "column", "prediction", "deviation"]);
+    for (line, truth) in lines[1..].iter().zip([-0.9 + 0.5, 80.0 + 0.5]) {
+        let [mean, deviation] = [2, 3].map(|c: usize| line[c].parse::<f64>().unwrap());
+        assert!((mean - truth).abs() < 5.0 * deviation && deviation < 5.0, "{line:?}");
+    }
+    let bytes = std::fs::read(&factors).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    for name in ["noise.npy", "(9, 40, 7", "(9, 30, 7", "(9, 40"] {
+        assert!(text.contains(name), "{name}");
+    }
+    assert_eq!(call(&["--time-limit", "0"])["result"]["status"], "limit");
+    let bare = |biases: &str| call(&["--samples", "5", "--biases", biases])["result"]["train_rmse"].as_f64().unwrap();
+    assert!(bare("off") != bare("on"));
 }
 
 /// What this version cannot do is refused with a sentence, never accepted and ignored.
@@ -508,6 +550,10 @@ fn what_is_not_there_yet_is_refused() {
         &["sensitivity", "a", "--stream"],
         &["complete", "a", "--solver", "best"],
         &["complete", "a", "--loss", "none"],
+        &["complete", "a", "--samples", "5"],
+        &["complete", "a", "--solver", "gibbs", "--lambda", "1"],
+        &["complete", "a", "--solver", "gibbs", "--tolerance", "1e-6"],
+        &["complete", "a", "--solver", "gibbs", "--rank", "many"],
         &["complete", "a", "--factors", "b.csv"],
         &["complete", "a", "--time-limit", "-1"],
         &["mtrl", "a", "--target", "b", "--cost", "c"],

@@ -29,17 +29,7 @@ pub(crate) fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<
         Rank::Fixed(k) => (k, k),
         Rank::Auto { max } => (1, max.min(limit)),
     };
-    if k == 0 || k > limit || largest == 0 {
-        return Err(CompletionError::Rank { rank: k.min(largest), limit });
-    }
-    if u32::try_from(entries.len()).is_err() {
-        let bytes = 24 * entries.len() as u128;
-        return Err(LinalgError::TooLarge { what: "a fit of 2^32 entries or more", bytes }.into());
-    }
-    let needed = 2 * k + 2;
-    if entries.len() < needed {
-        return Err(CompletionError::TooFewEntries { given: entries.len(), rank: k, needed });
-    }
+    check_entries(entries, k.min(largest), limit)?;
     let range = |option, value: f64, ok: bool, allowed| {
         if ok { Ok(()) } else { Err(CompletionError::OptionOutOfRange { option, value, allowed }) }
     };
@@ -86,4 +76,20 @@ pub(crate) fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<
         model.check()?;
     }
     Ok(largest)
+}
+
+/// Rank within its limit, entries enough and not too many.
+pub(crate) fn check_entries(entries: &Entries, rank: usize, limit: usize) -> Result<(), CompletionError> {
+    if rank == 0 || rank > limit {
+        return Err(CompletionError::Rank { rank, limit });
+    }
+    if u32::try_from(entries.len()).is_err() {
+        let bytes = 24 * entries.len() as u128;
+        return Err(LinalgError::TooLarge { what: "a fit of 2^32 entries or more", bytes }.into());
+    }
+    let needed = 2 * rank + 2;
+    if entries.len() < needed {
+        return Err(CompletionError::TooFewEntries { given: entries.len(), rank, needed });
+    }
+    Ok(())
 }

@@ -401,7 +401,8 @@ impl Fit<'_> {
             side.values.values_mut().iter_mut().for_each(|v| *v /= core.scale);
         }
         let scaled = Options { lambda: self.options.lambda.map(|l| l / core.scale), ..self.options.clone() };
-        path::refit(&more, &mut outcome.state, outcome.lambda, &scaled, control);
+        let fitted = self.split.purpose.iter().filter(|p| **p == Purpose::Fit).count();
+        path::refit(&more, fitted, &mut outcome.state, outcome.lambda, &scaled, control);
         *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
         fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);
     }
@@ -419,7 +420,7 @@ fn gains(before: &[f64], after: &[f64]) -> bool {
 }
 
 /// Standard deviation of the values, or their size when they are all equal, or 1 when they are zero.
-fn spread(entries: &Entries) -> f64 {
+pub(crate) fn spread(entries: &Entries) -> f64 {
     let n = entries.len() as f64;
     let size = entries.by_row.values.values().iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     if size == 0.0 {

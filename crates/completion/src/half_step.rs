@@ -116,7 +116,7 @@ fn exact<T: SmallReal>(dense: &Dense<'_, T>, solution: &mut Matrix<T>) -> f64 {
     let ridges: Vec<T> = (0..rows).map(|i| T::from_f64(ridge.of(entries.count(i)))).collect();
     let weights = (!entries.weights.is_empty()).then_some(&entries.weights[..]);
     let floor = T::from_f64(if size_of::<T>() == 4 { 1e-6 } else { FLOOR });
-    let penalty = Penalty { ridge: &ridges, last: ridge.bias.map(T::from_f64), floor };
+    let penalty = Penalty { ridge: &ridges, last: ridge.bias.map(T::from_f64), floor, draw: None };
     let solved = if d <= MAX_UNKNOWNS {
         // Numbers out of range, after divergence, are refused: the rows below then carry them on, to be seen by the path.
         solve_penalised(features, &entries.values, targets, weights, &penalty, solution)

@@ -24,6 +24,7 @@
 //! | paths for scarce entries: growth of the rank, log-det reweighting | `path`, `growth`, `reweighting` | COM-3 |
 //! | grossly wrong entries | `robust` | COM-9 |
 //! | rank, tuning and verification sets, status | [`complete`](fn@complete) in [`driver`] | COM-5, COM-6 |
+//! | ratings: draws from the posterior | [`posterior`] | COM-11 |
 //! | predictions, new rows, storage | [`model`] | COM-10 |
 //!
 //! ```
@@ -57,6 +58,7 @@ pub mod model;
 pub mod options;
 mod path;
 pub mod peel;
+pub mod posterior;
 mod reweighting;
 mod robust;
 mod row_solvers;
@@ -72,3 +74,4 @@ pub use error::CompletionError;
 pub use model::{Ensemble, FoldedRow, Model};
 pub use options::{Finish, Loss, Options, Rank, Solver};
 pub use path::PathKind;
+pub use posterior::{Posterior, PosteriorReport, Prediction, Sampling, sample_posterior};

@@ -100,7 +100,9 @@ pub(crate) fn run(
     }
     let baseline = biases_only(&problem.entries, options.biases);
     let mut random = streams.stream(0);
-    let single = if problem.oversampling >= SINGLE_FROM { problem.entries.to_single() } else { None };
+    // With a ridge of its own the problem is well conditioned however scarce the entries.
+    let ridged = options.lambda.is_some_and(|l| l > 0.0) && options.tolerance.is_none();
+    let single = if problem.oversampling >= SINGLE_FROM || ridged { problem.entries.to_single() } else { None };
     let first = match &single {
         Some(single) if !options.biases => start(single, rank, &mut random)?,
         _ => start(&residual_entries(&problem.entries, &baseline), rank, &mut random)?,
@@ -145,6 +147,10 @@ fn inverses_fit<T: KernelReal>(entries: &Entries<T>, rank: usize) -> bool {
 
 /// Error on the tuning set, over the spread, from which a finish that came to rest near the limit goes on.
 const PROMISING: f64 = 0.3;
+
+/// A ridge above this share of the first one is annealed to from [`WITHIN`] times itself.
+const NEAR: f64 = 1e-4;
+const WITHIN: f64 = 8.0;
 
 /// What all paths of one rank share.
 struct Setting<'a> {
@@ -223,8 +229,10 @@ impl Setting<'_> {
                         Some(asked) => asked,
                         None => largest * share,
                     };
+                    // A ridge of some size needs no long way.
+                    let near = if last > NEAR * largest && from.is_none() { WITHIN * last } else { f64::INFINITY };
                     let schedule = Schedule {
-                        first: lambda.max(last),
+                        first: lambda.max(last).min(near),
                         decay,
                         last: last.max(if options.lambda == Some(0.0) { 0.0 } else { f64::MIN_POSITIVE }),
                         pairs,
@@ -352,8 +360,15 @@ impl Setting<'_> {
     }
 }
 
-/// A few more pairs from a state, at its λ, on more entries.
-pub(crate) fn refit(entries: &Entries, state: &mut State, lambda: f64, options: &Options, control: &mut Control<'_>) {
+/// A few more pairs from a state, at its λ, on more entries than the `fitted` ones: one pair where there are hardly more.
+pub(crate) fn refit(
+    entries: &Entries,
+    fitted: usize,
+    state: &mut State,
+    lambda: f64,
+    options: &Options,
+    control: &mut Control<'_>,
+) {
     if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
         return;
     }
@@ -370,7 +385,8 @@ pub(crate) fn refit(entries: &Entries, state: &mut State, lambda: f64, options: 
         gauss_newton(entries, entries, state, aim, control);
         return;
     }
-    for _ in 0..REFIT_PAIRS {
+    let pairs = if (entries.len() as f64) < 1.01 * fitted as f64 { 1 } else { REFIT_PAIRS };
+    for _ in 0..pairs {
         let work = state.pair(entries, ridge, manner);
         control.book("refit", work / floor);
     }

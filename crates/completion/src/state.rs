@@ -66,6 +66,19 @@ impl<T: KernelReal> State<T> {
         rows + columns
     }
 
+    /// Moves the column side on by `momentum` times its last step, which `before` remembers: alternating steps from such
+    /// places need about half as many.
+    pub fn extrapolate(&mut self, momentum: f64, before: &mut Option<(Matrix<T>, Vec<T>)>) {
+        let now = (self.v.clone(), self.column_biases.clone());
+        if let Some((v, biases)) = before.as_ref().filter(|_| momentum > 0.0) {
+            let factor = T::from_f64(momentum);
+            let old = v.as_slice().iter().chain(biases);
+            let new = self.v.as_mut_slice().iter_mut().chain(&mut self.column_biases);
+            new.zip(old).for_each(|(x, old)| *x += factor * (*x - *old));
+        }
+        *before = Some(now);
+    }
+
     pub fn predict(&self, i: usize, j: usize) -> f64 {
         let (u, v) = (self.u.row(i), self.v.row(j));
         let product: f64 = u.iter().zip(v).map(|(a, b)| a.to_f64() * b.to_f64()).sum();

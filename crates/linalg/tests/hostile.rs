@@ -174,7 +174,8 @@ fn attempt(n: usize, d: usize, k: usize, spoil: Spoil, spoil_b: Spoil, seed: u64
         // Many small problems: what calls itself solved is finite, whatever the features, the targets and the ridge are.
         let features = spoilt(d, k, spoil, s.child(4));
         let targets: Vec<f64> = (0..sparse.nnz()).map(|p| b.get(p).copied().unwrap_or(1.0)).collect();
-        let penalty = Penalty { ridge: &weights, last: Some(s.uniform(6)), floor: s.uniform(7).round() * 1e-12 };
+        let penalty =
+            Penalty { ridge: &weights, last: Some(s.uniform(6)), floor: s.uniform(7).round() * 1e-12, draw: None };
         let mut x = Matrix::zeros(n, k);
         let solved = solve_penalised(&features, &sparse, &targets, None, &penalty, &mut x);
         judge("solve_penalised", solved, |solved| {

@@ -50,13 +50,13 @@ fn interleave_lanes<T: SmallReal, S: Lanes<T>, const W: usize>(
 }
 
 /// Cholesky of a packed triangle of registers whose last row is the right-hand side, then the backward solve in that row.
-/// Diagonal entries become the reciprocals of the pivots. A pivot that is not positive leaves a NaN or an infinity, which
+/// Between the two, `noise` is added to it (nothing when there is none). Diagonal entries become the reciprocals of the pivots. A pivot that is not positive leaves a NaN or an infinity, which
 /// the answer of its lane shows.
 ///
 /// Left-looking by blocks of four columns. The narrow block comes first, where nothing has to be subtracted; the number of
 /// rows below a block is then a multiple of four, and the right-hand side.
 #[inline(always)]
-pub(super) fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], k: usize) {
+pub(super) fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], k: usize, noise: &[S::V]) {
     let narrow = k % 4;
     for u in 0..narrow {
         let inverse = factor_diagonal::<T, S>(s, a, u, 0);
@@ -84,6 +84,8 @@ pub(super) fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], 
         solve_rows::<T, S, 1>(s, a, c, k);
     }
     let (triangle, answer) = a.split_at_mut(row(k));
+    let one = s.splat(T::from_f64(1.0));
+    answer.iter_mut().zip(noise).for_each(|(y, &z)| *y = s.add_product(one, z, *y));
     for c in (0..k).rev() {
         let x = s.mul(answer[c], triangle[row(c) + c]);
         answer[c] = x;

@@ -52,40 +52,82 @@ pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(
             }
         };
         let vectors = ld / S::WIDTH;
-        for c in (0..k).step_by(TILE) {
-            // Rows c.. of the lower triangle: registers up to the one that holds the last diagonal entry of the tile.
-            let end = (c + TILE - 1) / S::WIDTH + 1;
-            let mut v = 0;
-            while v < end {
-                let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[c * ld..(c + TILE) * ld]);
-                let columns = &scaled[c..];
-                v += match end - v {
-                    3.. if end - v != 4 && S::REGISTER_COUNT >= 32 => {
-                        tile::<T, S, 3>(s, registers, columns, ld, v, gram, fresh)
-                    }
-                    2.. if S::REGISTER_COUNT >= 32 => tile::<T, S, 2>(s, registers, columns, ld, v, gram, fresh),
-                    _ => tile::<T, S, 1>(s, registers, columns, ld, v, gram, fresh),
-                };
-            }
+        // Twelve of sixteen registers hold sums, or twenty-four of thirty-two.
+        if S::REGISTER_COUNT >= 32 {
+            triangle::<T, S, TILE>(s, registers, scaled, ld, k, gram, fresh);
+        } else {
+            triangle::<T, S, 4>(s, registers, scaled, ld, k, gram, fresh);
         }
+        let weights = problem.weights.map(|w| &w[from..to]);
         let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[ld * ld..]);
-        for (v, total) in right.iter_mut().enumerate() {
-            let mut acc = if fresh { s.splat(T::default()) } else { *total };
-            for (o, (row, &y)) in registers.chunks_exact(vectors).zip(&values[from..to]).enumerate() {
-                let y = match problem.weights {
-                    None => y,
-                    Some(w) => w[from + o] * y,
-                };
-                acc = s.add_product(s.splat(y), row[v], acc);
-            }
-            *total = acc;
+        let mut v = 0;
+        while v < vectors {
+            v += match vectors - v {
+                4.. => right_side::<T, S, 4>(s, registers, vectors, &values[from..to], weights, v, right, fresh),
+                2.. => right_side::<T, S, 2>(s, registers, vectors, &values[from..to], weights, v, right, fresh),
+                _ => right_side::<T, S, 1>(s, registers, vectors, &values[from..to], weights, v, right, fresh),
+            };
         }
     }
 }
 
-/// Eight columns against `R` registers of rows over the whole block.
+/// `R` registers of the right-hand side from `v`.
 #[inline(always)]
-fn tile<T: SmallReal, S: Lanes<T>, const R: usize>(
+fn right_side<T: SmallReal, S: Lanes<T>, const R: usize>(
+    s: S,
+    panel: &[S::V],
+    vectors: usize,
+    values: &[T],
+    weights: Option<&[T]>,
+    v: usize,
+    right: &mut [S::V],
+    fresh: bool,
+) -> usize {
+    let mut acc = [s.splat(T::default()); R];
+    for (o, (row, &y)) in panel.chunks_exact(vectors).zip(values).enumerate() {
+        let Some(x) = row.get(v..v + R) else { break };
+        let y = s.splat(weights.map_or(y, |w| w[o] * y));
+        for r in 0..R {
+            acc[r] = s.add_product(y, x[r], acc[r]);
+        }
+    }
+    let one = s.splat(T::from_f64(1.0));
+    for r in 0..R {
+        right[v + r] = if fresh { acc[r] } else { s.add_product(one, acc[r], right[v + r]) };
+    }
+    R
+}
+
+/// All tiles of `W` columns on and left of the diagonal.
+#[inline(always)]
+fn triangle<T: SmallReal, S: Lanes<T>, const W: usize>(
+    s: S,
+    panel: &[S::V],
+    scaled: &[T],
+    ld: usize,
+    k: usize,
+    gram: &mut [T],
+    fresh: bool,
+) {
+    for c in (0..k).step_by(W) {
+        // Rows c.. of the lower triangle: registers up to the one that holds the last diagonal entry of the tile.
+        let end = (c + W - 1) / S::WIDTH + 1;
+        let mut v = 0;
+        while v < end {
+            let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[c * ld..(c + W) * ld]);
+            let columns = &scaled[c..];
+            v += match end - v {
+                3.. if end - v != 4 => tile::<T, S, 3, W>(s, panel, columns, ld, v, gram, fresh),
+                2.. => tile::<T, S, 2, W>(s, panel, columns, ld, v, gram, fresh),
+                _ => tile::<T, S, 1, W>(s, panel, columns, ld, v, gram, fresh),
+            };
+        }
+    }
+}
+
+/// `W` columns against `R` registers of rows over the whole block.
+#[inline(always)]
+fn tile<T: SmallReal, S: Lanes<T>, const R: usize, const W: usize>(
     s: S,
     panel: &[S::V],
     columns: &[T],
@@ -95,11 +137,11 @@ fn tile<T: SmallReal, S: Lanes<T>, const R: usize>(
     fresh: bool,
 ) -> usize {
     let vectors = ld / S::WIDTH;
-    let mut acc = [[s.splat(T::default()); TILE]; R];
+    let mut acc = [[s.splat(T::default()); W]; R];
     for (row, column) in panel.chunks_exact(vectors).zip(columns.chunks(ld)) {
         let Some(x) = row.get(v..v + R) else { break };
-        let Some(c) = column.first_chunk::<TILE>() else { break };
-        for t in 0..TILE {
+        let Some(c) = column.first_chunk::<W>() else { break };
+        for t in 0..W {
             let b = s.splat(c[t]);
             for r in 0..R {
                 acc[r][t] = s.add_product(b, x[r], acc[r][t]);
@@ -107,7 +149,7 @@ fn tile<T: SmallReal, S: Lanes<T>, const R: usize>(
         }
     }
     let one = s.splat(T::from_f64(1.0));
-    for t in 0..TILE {
+    for t in 0..W {
         for r in 0..R {
             let slot = &mut gram[t * vectors + v + r];
             *slot = if fresh { acc[r][t] } else { s.add_product(one, acc[r][t], *slot) };

@@ -71,7 +71,7 @@ struct Problem<'a, T: Real> {
 
 /// What is added to the diagonal of the normal equations.
 #[derive(Clone, Copy, Debug)]
-pub struct Penalty<'a, T> {
+pub struct Penalty<'a, T: Real> {
     /// One entry per problem, finite, at least 0: for every unknown.
     pub ridge: &'a [T],
     /// The ridge of the last unknown of every problem, instead: that of a bias, whose feature is the constant 1.
@@ -79,6 +79,20 @@ pub struct Penalty<'a, T> {
     /// This times the mean of the diagonal on top, for every unknown: finite, at least 0. Where it is positive, a problem
     /// without observations has the answer zero.
     pub floor: T,
+    /// More of a Gaussian prior than a ridge, and a draw from the posterior instead of its mean.
+    pub draw: Option<Draw<'a, T>>,
+}
+
+/// A draw from the posterior of every problem: with the normal matrix `A = L Lᵀ` and the right-hand side `b`, the answer is
+/// `L⁻ᵀ (L⁻¹ b + z)`, of mean `A⁻¹ b`, and of covariance `A⁻¹` when `z` is standard normal. All numbers finite.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a, T: Real> {
+    /// `k × k`, symmetric (the lower triangle is read): added to every normal matrix.
+    pub precision: &'a Matrix<T>,
+    /// `n × k`: added to the right-hand sides.
+    pub right: &'a Matrix<T>,
+    /// `n × k`: `z`.
+    pub noise: &'a Matrix<T>,
 }
 
 /// Buffers of one thread.
@@ -89,6 +103,7 @@ pub struct Scratch<T> {
     weighted: Vec<T>,
     grams: Vec<T>,
     triangle: Vec<T>,
+    noise: Vec<T>,
 }
 
 /// Solves every problem and returns, for each, whether it could be (row LA-12): not with a pivot that is not positive,
@@ -126,7 +141,7 @@ pub fn solve_normal_equations<T: SmallReal>(
     ridge: &[T],
     out: &mut Matrix<T>,
 ) -> Result<Vec<bool>, LinalgError> {
-    let penalty = Penalty { ridge, last: None, floor: T::default() };
+    let penalty = Penalty { ridge, last: None, floor: T::default(), draw: None };
     solve_penalised(features, observations, observations.values(), weights, &penalty, out)
 }
 
@@ -180,6 +195,16 @@ fn check<T: SmallReal>(
     if out.rows() != n || out.columns() != k {
         return shape("out", out.rows(), out.columns(), format!("{n} x {k}"));
     }
+    if let Some(draw) = &penalty.draw {
+        for (argument, matrix, rows) in
+            [("precision", draw.precision, k), ("right", draw.right, n), ("noise", draw.noise, n)]
+        {
+            if matrix.rows() != rows || matrix.columns() != k {
+                return shape(argument, matrix.rows(), matrix.columns(), format!("{rows} x {k}"));
+            }
+            matrix.check_finite(argument)?;
+        }
+    }
     if penalty.ridge.len() != n {
         return Err(LinalgError::Length { argument: "ridge", given: penalty.ridge.len(), expected: n });
     }
@@ -210,7 +235,7 @@ fn check<T: SmallReal>(
 
 #[inline(always)]
 fn penalise<T: SmallReal>(problem: &Problem<'_, T>, i: usize, ld: usize, gram: &mut [T]) {
-    let Penalty { ridge, last, floor } = problem.penalty;
+    let Penalty { ridge, last, floor, draw } = problem.penalty;
     let k = problem.features.columns();
     let mut floor = floor;
     if floor > T::default() {
@@ -220,6 +245,12 @@ fn penalise<T: SmallReal>(problem: &Problem<'_, T>, i: usize, ld: usize, gram: &
     for r in 0..k {
         let ridge = if r + 1 == k { last.unwrap_or(ridge[i]) } else { ridge[i] };
         gram[r * ld + r] += ridge + floor;
+    }
+    if let Some(draw) = draw {
+        for r in 0..k {
+            gram[r * ld..][..=r].iter_mut().zip(draw.precision.row(r)).for_each(|(g, p)| *g += *p);
+        }
+        gram[ld * ld..].iter_mut().zip(draw.right.row(i)).for_each(|(g, b)| *g += *b);
     }
 }
 
@@ -248,9 +279,17 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
                 (0..k).for_each(|r| gram[r * ld + r] = T::from_f64(1.0));
             }
         }
+        scratch.noise.clear();
+        if let Some(draw) = &problem.penalty.draw {
+            scratch.noise.resize(k * S::WIDTH, T::default());
+            for lane in 0..lanes {
+                let row = draw.noise.row(first + base + lane);
+                row.iter().enumerate().for_each(|(c, z)| scratch.noise[c * S::WIDTH + lane] = *z);
+            }
+        }
         let registers: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.triangle);
         interleave::<T, S>(s, &scratch.grams, registers, k, ld);
-        factor_and_solve::<T, S>(s, registers, k);
+        factor_and_solve::<T, S>(s, registers, k, bytemuck::cast_slice(&scratch.noise));
         let answers = &scratch.triangle[k * (k + 1) / 2 * S::WIDTH..];
         for lane in 0..lanes {
             let good = (0..k).all(|c| answers[c * S::WIDTH + lane].is_finite());
@@ -376,7 +415,7 @@ mod tests {
         y = thinned.build(Duplicates::Error).unwrap();
         let weights = &weights[..y.nnz()];
         let targets: Vec<f64> = y.values().iter().map(|v| 1.0 - v).collect();
-        let penalty = Penalty { ridge: &ridge, last: Some(0.7), floor: 0.25 };
+        let penalty = Penalty { ridge: &ridge, last: Some(0.7), floor: 0.25, draw: None };
         let mut out = Matrix::zeros(n, k);
         let solved = solve_penalised(&features, &y, &targets, Some(weights), &penalty, &mut out).unwrap();
         assert!(solved.iter().all(|s| *s) && out.row(4).iter().all(|x| *x == 0.0));
@@ -398,12 +437,52 @@ mod tests {
         assert!(solve_penalised(&features, &y, &targets[1..], Some(weights), &penalty, &mut out).is_err());
     }
 
+    /// LA-12: a prior and a draw against the definition, with problems that have no observations at all.
+    #[test]
+    fn draws_equal_their_definition() {
+        let (n, k) = (13, 6);
+        let (features, y, _, _) = problem::<f64>(n, 40, k, 6);
+        let mut thinned = CooBuilder::new(n, 40);
+        y.iter().filter(|(i, _, _)| *i != 5).for_each(|(i, j, v)| thinned.push(i, j, v).unwrap());
+        let y = thinned.build(Duplicates::Error).unwrap();
+        let s = Streams::new(77);
+        let root = Matrix::from_fn(k, k, |r, c| s.uniform((r * k + c) as u64) - 0.5);
+        let mut precision = root.multiply(&root.transpose()).unwrap();
+        (0..k).for_each(|r| precision[(r, r)] += 0.3);
+        let right = Matrix::from_fn(n, k, |i, c| s.uniform((100 + i * k + c) as u64));
+        let noise = Matrix::from_fn(n, k, |i, c| s.uniform((300 + i * k + c) as u64) - 0.5);
+        let draw = Draw { precision: &precision, right: &right, noise: &noise };
+        let penalty = Penalty { ridge: &[0.0; 13], last: None, floor: 0.0, draw: Some(draw) };
+        let mut out = Matrix::zeros(n, k);
+        assert!(solve_penalised(&features, &y, y.values(), None, &penalty, &mut out).unwrap().iter().all(|s| *s));
+        for i in 0..n {
+            let (mut a, mut b) = (precision.clone(), right.row(i).to_vec());
+            for p in y.row_range(i) {
+                let v = features.row(y.indices()[p] as usize);
+                for c in 0..k {
+                    b[c] += y.values()[p] * v[c];
+                    (0..k).for_each(|r| a[(r, c)] += v[r] * v[c]);
+                }
+            }
+            // Lᵀ x = L⁻¹ b + z.
+            let factor = factor::Cholesky::new(&a, 0.0).unwrap();
+            factor.solve_lower_in_place(&mut b);
+            for c in 0..k {
+                let left: f64 = (c..k).map(|r| factor.lower()[(r, c)] * out[(i, r)]).sum();
+                assert!((left - b[c] - noise[(i, c)]).abs() < 1e-10, "problem {i}, unknown {c}");
+            }
+        }
+        let short = Matrix::zeros(n, k - 1);
+        let penalty = Penalty { draw: Some(Draw { noise: &short, ..draw }), ..penalty };
+        assert!(solve_penalised(&features, &y, y.values(), None, &penalty, &mut out).is_err());
+    }
+
     /// The registers that this machine prefers, AVX2 and one scalar at a time agree.
     #[test]
     fn every_instruction_set_agrees() {
         fn run<T: SmallReal, S: Lanes<T>>(s: S, k: usize) -> Vec<f64> {
             let (features, y, weights, ridge) = problem::<T>(21, 60, k, 8);
-            let penalty = Penalty { ridge: &ridge, last: None, floor: T::default() };
+            let penalty = Penalty { ridge: &ridge, last: None, floor: T::default(), draw: None };
             let problem = Problem {
                 features: &features,
                 observations: &y,

@@ -1,0 +1,128 @@
+//! Draws from the posterior: `--solver gibbs`.
+use samplewise_completion::{Entries, Posterior, Sampling, Status, sample_posterior};
+use samplewise_linalg::Matrix;
+use samplewise_linalg::random::Streams;
+use serde_json::json;
+
+use super::triplets::Ids;
+use super::{Arguments, Data, answer_table};
+use crate::output::{self, Array};
+use crate::session::{Answer, Failure, Session, bad, usage};
+
+/// With `--rank auto`: more changes nothing on ratings, and with the bias it fills whole registers.
+const RANK: usize = 7;
+
+/// What the words of the call ask for.
+pub fn sampling(a: &Arguments) -> Result<(usize, Sampling), Failure> {
+    let other = [
+        ("--lambda", a.lambda != "auto"),
+        ("--ridge-exponent", a.ridge_exponent.is_some()),
+        ("--tolerance", a.tolerance.is_some()),
+        ("--loss", a.loss != "squared"),
+        ("--non-negative", a.non_negative),
+        ("--max-iterations", a.max_iterations.is_some()),
+    ];
+    if let Some((name, _)) = other.iter().find(|o| o.1) {
+        return Err(usage(format!("{name} means nothing to --solver gibbs, which draws noise and priors as well")));
+    }
+    let rank = match a.rank.as_str() {
+        "auto" => RANK,
+        k => k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?,
+    };
+    let samples = a.samples.unwrap_or(Sampling::default().samples);
+    let sampling = Sampling {
+        samples,
+        burn_in: samples.div_ceil(3),
+        biases: a.biases()?,
+        verification: a.holdout.unwrap_or(0.05),
+        time_limit: a.limit()?,
+        ..Sampling::default()
+    };
+    Ok((rank, sampling))
+}
+
+pub fn run(
+    (rank, sampling): (usize, Sampling),
+    a: &Arguments,
+    data: &Data,
+    session: &Session,
+) -> Result<Answer, Failure> {
+    let mut observer = session;
+    let Data { train, test, rows, columns, pairs } = data;
+    let found = session.stage("compute", || {
+        let entries = Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
+        // A small matrix has a small largest rank.
+        let rank = if a.rank == "auto" { rank.min(rows.len()).min(columns.len()) } else { rank };
+        let mut rng = Streams::new(session.seed()).stream(0);
+        let test = test.as_ref().map(|t| &t.entries[..]);
+        sample_posterior(&entries, rank, &sampling, test, &mut rng, &mut observer).map_err(bad)
+    })?;
+    if let (Some((pairs, positions)), Some(out)) = (pairs, &a.out) {
+        session.stage("write", || {
+            output::write(out, |w| {
+                writeln!(w, "row,column,prediction,deviation")?;
+                for (r, &(i, j)) in pairs.rows.iter().zip(positions) {
+                    let p = found.predict(i, j);
+                    writeln!(w, "{},{},{},{}", r[0], r[1], p.mean, p.deviation)?;
+                }
+                Ok(())
+            })
+        })?;
+    }
+    if let Some(path) = &a.factors {
+        session.stage("write", || write_draws(path, &found, rows, columns))?;
+    }
+    Ok(answer(a, &found, (rows.len(), columns.len(), train.entries.len())))
+}
+
+/// As for one fit, with the draws as first axis, and the noise.
+fn write_draws(path: &std::path::Path, found: &Posterior, rows: &Ids, columns: &Ids) -> Result<(), Failure> {
+    let models = found.models.models();
+    let draws = models.len() as u64;
+    let all = |part: &dyn Fn(&samplewise_completion::Model) -> &[f64]| -> Vec<f64> {
+        models.iter().flat_map(|m| part(m).iter().copied()).collect()
+    };
+    let shape = |m: &Matrix| vec![draws, m.rows() as u64, m.columns() as u64];
+    let (u, v) = models[0].factors();
+    let (row_ids, column_ids) = (rows.in_order(), columns.in_order());
+    let (row_biases, column_biases) = (all(&|m| &m.row_biases), all(&|m| &m.column_biases));
+    let (left, right) = (all(&|m| m.row_factors.as_slice()), all(&|m| m.column_factors.as_slice()));
+    let numbers = |shape, values| Array::Numbers { shape, values };
+    output::write_npz(
+        path,
+        &[
+            ("mean", numbers(Vec::new(), &[models[0].mean])),
+            ("noise", numbers(vec![draws], &found.noise)),
+            ("row_biases", numbers(vec![draws, u.rows() as u64], &row_biases)),
+            ("column_biases", numbers(vec![draws, v.rows() as u64], &column_biases)),
+            ("row_factors", numbers(shape(u), &left)),
+            ("column_factors", numbers(shape(v), &right)),
+            ("row_ids", Array::Names(&row_ids)),
+            ("column_ids", Array::Names(&column_ids)),
+        ],
+    )
+}
+
+fn answer(a: &Arguments, found: &Posterior, shape: (usize, usize, usize)) -> Answer {
+    let r = &found.report;
+    let status = match r.status {
+        Status::Interrupted => "interrupted",
+        Status::Limit => "limit",
+        _ => "fitted",
+    };
+    let rank = found.models.models()[0].rank();
+    let (rows, columns, observed) = shape;
+    let result = json!({
+        "status": status, "rows": rows, "columns": columns, "observed": observed, "undetermined_rows": 0,
+        "undetermined_columns": 0, "rank": rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
+        "baseline_test_rmse": r.baseline_test_rmse,
+    });
+    let report = json!({
+        "draws": found.models.models().len(), "noise": r.noise, "noise_trace": r.trace,
+        "test_coverage_of_nine_tenths": r.test_coverage, "fitted_entries": r.fitted_entries,
+        "verification_entries": r.verification_entries,
+    });
+    let mut table = answer_table(status, shape, rank, [Some(r.train_rmse), r.test_rmse, r.baseline_test_rmse]);
+    table += &format!("noise         {:.5}, mean of {} draws\n", r.noise, found.models.models().len());
+    Answer { parameters: a.parameters(), result, report: super::super::map(report), table }
+}

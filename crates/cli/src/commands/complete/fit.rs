@@ -1,0 +1,140 @@
+//! One best fit.
+use samplewise_completion::{
+    Completion, Entries, Loss, Model, Options, PathKind, Rank, Solver, Status, complete_observed,
+};
+use samplewise_linalg::random::Streams;
+use serde_json::{Value, json};
+
+use super::triplets::Ids;
+use super::{Arguments, Data, answer_table};
+use crate::output;
+use crate::session::{Answer, Failure, Session, bad, usage};
+
+/// What the words of the call ask for.
+pub fn options(a: &Arguments) -> Result<(Rank, Options), Failure> {
+    let solver = match a.solver.as_str() {
+        "auto" => Solver::Auto,
+        "exact" => Solver::Exact,
+        "cg" => Solver::ConjugateGradients { steps: 3 },
+        "sketched" => Solver::Sketched { accuracy: 0.1, rows_per_unknown: 4 },
+        other => return Err(usage(format!("--solver is {other}, allowed is auto, exact, cg, sketched or gibbs"))),
+    };
+    let loss = match a.loss.as_str() {
+        "squared" => Loss::Squared,
+        "huber" => Loss::Huber { threshold: 1.345 },
+        "trimmed" => Loss::Trimmed,
+        other => return Err(usage(format!("--loss is {other}, allowed is squared, huber or trimmed"))),
+    };
+    let time_limit = a.limit()?;
+    let biases = a.biases()?;
+    let rank = match a.rank.as_str() {
+        "auto" => Rank::Auto { max: 30 },
+        k => Rank::Fixed(k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?),
+    };
+    let lambda = match a.lambda.as_str() {
+        "auto" => None,
+        l => Some(l.parse().map_err(|_| usage(format!("--lambda is {l}, allowed is auto or a number")))?),
+    };
+    let options = Options {
+        ridge_exponent: a.ridge_exponent,
+        lambda,
+        biases,
+        tolerance: a.tolerance,
+        solver,
+        loss,
+        non_negative: a.non_negative,
+        time_limit,
+        max_iterations: a.max_iterations.unwrap_or(Options::default().max_iterations),
+        verification: a.holdout.unwrap_or(0.05),
+        ..Options::default()
+    };
+    Ok((rank, options))
+}
+
+pub fn run((rank, options): (Rank, Options), a: &Arguments, data: &Data, session: &Session) -> Result<Answer, Failure> {
+    let mut observer = session;
+    let Data { train, test, rows, columns, pairs } = data;
+    let done: Completion = session.stage("compute", || {
+        let data = Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
+        let mut rng = Streams::new(session.seed()).stream(0);
+        let test = test.as_ref().map(|t| &t.entries[..]);
+        complete_observed(&data, rank, &options, test, &mut rng, &mut observer).map_err(bad)
+    })?;
+    if let (Some((pairs, positions)), Some(out)) = (pairs, &a.out) {
+        session.stage("write", || {
+            output::write(out, |w| {
+                writeln!(w, "row,column,prediction")?;
+                for (r, &(i, j)) in pairs.rows.iter().zip(positions) {
+                    writeln!(w, "{},{},{}", r[0], r[1], done.model.predict(i, j))?;
+                }
+                Ok(())
+            })
+        })?;
+    }
+    if let Some(path) = &a.factors {
+        session.stage("write", || write_factors(path, &done.model, rows, columns))?;
+    }
+    Ok(answer(a, &done, rows, columns, train.entries.len()))
+}
+
+fn write_factors(path: &std::path::Path, model: &Model, rows: &Ids, columns: &Ids) -> Result<(), Failure> {
+    let (u, v) = model.factors();
+    let (row_ids, column_ids) = (rows.in_order(), columns.in_order());
+    let matrix = |m: &samplewise_linalg::Matrix| vec![m.rows() as u64, m.columns() as u64];
+    let line = |values| output::Array::Numbers { shape: vec![<[f64]>::len(values) as u64], values };
+    output::write_npz(
+        path,
+        &[
+            ("mean", output::Array::Numbers { shape: Vec::new(), values: &[model.mean] }),
+            ("row_biases", line(&model.row_biases)),
+            ("column_biases", line(&model.column_biases)),
+            ("row_factors", output::Array::Numbers { shape: matrix(u), values: u.as_slice() }),
+            ("column_factors", output::Array::Numbers { shape: matrix(v), values: v.as_slice() }),
+            ("row_ids", output::Array::Names(&row_ids)),
+            ("column_ids", output::Array::Names(&column_ids)),
+        ],
+    )
+}
+
+fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed: usize) -> Answer {
+    let r = &done.report;
+    let status = match done.status {
+        Status::Verified => "verified",
+        Status::Fitted => "fitted",
+        Status::NotRecovered => "not_recovered",
+        Status::Limit => "limit",
+        Status::Interrupted => "interrupted",
+    };
+    let result = json!({
+        "status": status, "rows": rows.len(), "columns": columns.len(), "observed": observed,
+        "undetermined_rows": r.undetermined_rows.len(), "undetermined_columns": r.undetermined_columns.len(),
+        "rank": r.rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
+        "baseline_test_rmse": r.baseline_test_rmse,
+    });
+    let path = match r.path {
+        PathKind::Annealing { decay, pairs } => format!("annealing by {decay}, {pairs} pairs per ridge"),
+        PathKind::Growth => "growth of the rank".to_owned(),
+        PathKind::Reweighting => "log-det reweighting".to_owned(),
+    };
+    let cost = |s: &samplewise_completion::Stage| json!({"stage": s.name, "steps": s.steps, "floors": s.floors, "seconds": s.seconds});
+    let costs: Vec<Value> = r.stages.iter().map(cost).collect();
+    let report = json!({
+        "path": path, "oversampling": r.oversampling, "outliers": r.outliers.len(),
+        "costs": costs, "verification_fitted": r.verification_fitted, "lambda": r.lambda, "iterations": r.iterations,
+        "tuning_entries": r.tuning_entries, "verification_entries": r.verification_entries,
+        "relative_test_error": r.relative_test_error, "spread": r.spread,
+        "certificate": {
+            "share": r.certificate.map(|c| c.exceeding_share(0.05)),
+            "error_above": r.certificate.map(|c| c.largest_error),
+            "confidence": 0.95,
+        },
+        "ranks_tried": r.ranks_tried,
+    });
+    let table = answer_table(
+        status,
+        (rows.len(), columns.len(), observed),
+        r.rank,
+        [Some(r.train_rmse), r.test_rmse, r.baseline_test_rmse],
+    );
+    Answer { parameters: a.parameters(), result, report: super::super::map(report), table }
+}

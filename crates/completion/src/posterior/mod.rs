@@ -1,0 +1,307 @@
+//! Ratings: draws from the posterior of a low-rank model instead of one best fit (row COM-11).
+//!
+//! Bayesian matrix factorisation by Gibbs sampling (Salakhutdinov and Mnih 2008): the rows of both factors, with their
+//! biases, are normal around a mean with a precision that is drawn as well, and so is the noise. There is nothing to tune,
+//! the rank hardly matters, and the mean prediction of many draws beats every single fit where entries are few and noisy.
+//! Which entries exist moves the prior of a row or column (`links`).
+//!
+//! A draw of all rows given the others is one half step of alternating least squares with a normal number added before the
+//! back substitution ([`samplewise_linalg::small::Draw`]), so that a sweep costs what a pair does.
+mod chain;
+mod links;
+mod prior;
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use samplewise_linalg::LinalgError;
+use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::random::Streams;
+use samplewise_linalg::small::MAX_UNKNOWNS;
+
+use crate::check::{check_entries, check_test};
+use crate::driver::{Status, spread};
+use crate::entries::Renumbering;
+use crate::split::{Purpose, Split, Triplet};
+use crate::start::biases_only;
+use crate::{CompletionError, Ensemble, Entries, Model};
+use chain::Chain;
+
+/// Settings of [`sample_posterior`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Sweeps before the first draw is kept. Default 20.
+    pub burn_in: usize,
+    /// Draws kept, one per sweep. Default 60; 1 or more.
+    pub samples: usize,
+    /// Fit a mean and biases of rows and columns. Default true.
+    pub biases: bool,
+    /// Let the choice of the entries speak: the prior of a row moves with the columns it has entries in, and the other way
+    /// round. Default true; false where entries were chosen at random.
+    pub implicit: bool,
+    /// Share of the entries that only judge, `[0, 0.5]`, at most 10,000. Default 0.05. After they have judged they are
+    /// fitted as well, by as many sweeps again.
+    pub verification: f64,
+    /// Ends the sampling like an observer would. Default none.
+    pub time_limit: Option<Duration>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { burn_in: 20, samples: 60, biases: true, implicit: true, verification: 0.05, time_limit: None }
+    }
+}
+
+/// Evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PosteriorReport {
+    /// [`Status::Fitted`], [`Status::Limit`] or [`Status::Interrupted`].
+    pub status: Status,
+    /// Standard deviation of the noise, the mean over the draws kept.
+    pub noise: f64,
+    /// The same at every sweep, those of the burn-in too: at rest when the chain is.
+    pub trace: Vec<f64>,
+    /// Entries fitted.
+    pub fitted_entries: usize,
+    /// Entries that only judged (those given, or those held out).
+    pub verification_entries: usize,
+    /// Root mean square residual of the draws on the fitted entries; the mean prediction is closer.
+    pub train_rmse: f64,
+    /// On the entries that judge, before they were fitted as well.
+    pub test_rmse: Option<f64>,
+    /// Of mean and biases alone on the same entries.
+    pub baseline_test_rmse: Option<f64>,
+    /// Share of the entries that judge within 1.645 predicted deviations of their mean: 0.9 when the model is right.
+    pub test_coverage: Option<f64>,
+}
+
+/// Draws from the posterior.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posterior {
+    /// The draws.
+    pub models: Ensemble,
+    /// Standard deviation of the noise of each draw.
+    pub noise: Vec<f64>,
+    /// The evidence.
+    pub report: PosteriorReport,
+}
+
+/// What the draws say of one entry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation of the entry without its noise.
+    pub uncertainty: f64,
+    /// Standard deviation of a new observation of the entry: uncertainty and noise.
+    pub deviation: f64,
+}
+
+impl Posterior {
+    /// Mean and deviations of one entry.
+    ///
+    /// # Panics
+    /// When the position is outside the matrix.
+    pub fn predict(&self, row: usize, column: usize) -> Prediction {
+        let mut moments = Moments::new(self.report.noise);
+        for (model, noise) in self.models.models().iter().zip(&self.noise) {
+            moments.add(model.predict(row, column), *noise);
+        }
+        moments.prediction()
+    }
+}
+
+/// Sums over draws.
+#[derive(Clone, Copy, Debug)]
+struct Moments {
+    /// Of the squares, which might leave the range of numbers otherwise.
+    unit: f64,
+    count: f64,
+    mean: f64,
+    squares: f64,
+    noise: f64,
+}
+
+impl Moments {
+    fn new(unit: f64) -> Self {
+        Self { unit: unit.max(f64::MIN_POSITIVE), count: 0.0, mean: 0.0, squares: 0.0, noise: 0.0 }
+    }
+
+    fn add(&mut self, value: f64, noise: f64) {
+        self.count += 1.0;
+        let step = value - self.mean;
+        self.mean += step / self.count;
+        self.squares += step / self.unit * ((value - self.mean) / self.unit);
+        self.noise += ((noise / self.unit).powi(2) - self.noise) / self.count;
+    }
+
+    fn prediction(&self) -> Prediction {
+        let variance = self.squares / self.count.max(1.0);
+        Prediction {
+            mean: self.mean,
+            uncertainty: self.unit * variance.sqrt(),
+            deviation: self.unit * (variance + self.noise).sqrt(),
+        }
+    }
+}
+
+/// Draws models of rank `rank` from their posterior given the entries (row COM-11).
+///
+/// Values are standardised; rows of factors with their bias have normal priors with normal-Wishart hyperpriors, the noise an
+/// inverse gamma one, all of one entry's weight. `test` takes the place of `sampling.verification`. An observer that stops,
+/// or the time limit, ends the sampling with the draws so far.
+///
+/// - **Cost**: `|Ω|(k + 1)²` multiplications a sweep and `(m + n)(k + 1)³/6`; `8(m + n)(k + 1)` bytes a draw.
+/// - **Randomness**: all from `rng`; the same seed gives the same draws for every thread count.
+///
+/// ```
+/// use samplewise_completion::{Entries, Sampling, sample_posterior};
+/// use samplewise_linalg::random::Streams;
+/// let seen = (0..40).flat_map(|i| (0..30).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 6);
+/// let noise = Streams::new(1);
+/// let entries: Vec<_> = seen
+///     .map(|(i, j)| (i, j, (1.0 + i as f64) * (2.0 - j as f64 / 10.0) + noise.uniform((i * 30 + j) as u64)))
+///     .collect();
+/// let data = Entries::new(40, 30, &entries, None)?;
+/// let draws = sample_posterior(&data, 1, &Sampling::default(), None, &mut Streams::new(0).stream(0), &mut ())?;
+/// let found = draws.predict(39, 0); // never seen: 80, and noise of mean 0.5 and deviation 0.29
+/// assert!((found.mean - 80.5).abs() < 4.0 * found.uncertainty);
+/// assert!((found.deviation - 0.3).abs() < 0.1);
+/// # Ok::<(), samplewise_completion::CompletionError>(())
+/// ```
+///
+/// # Errors
+/// [`CompletionError::Rank`] (at most 127 with biases), [`CompletionError::TooFewEntries`],
+/// [`CompletionError::OptionOutOfRange`]; [`CompletionError::Entries`] for test entries outside the shape or not finite,
+/// and for draws that do not fit in memory.
+pub fn sample_posterior<R: Rng + ?Sized>(
+    entries: &Entries,
+    rank: usize,
+    sampling: &Sampling,
+    test: Option<&[(usize, usize, f64)]>,
+    rng: &mut R,
+    observer: &mut dyn Observer,
+) -> Result<Posterior, CompletionError> {
+    check(entries, rank, sampling)?;
+    if let Some(test) = test {
+        check_test(entries, test)?;
+    }
+    let streams = Streams::from_rng(rng);
+    let share = if test.is_some() { 0.0 } else { sampling.verification };
+    let mut split = Split::new(entries, 1, f64::INFINITY, [0.0, share], streams.child(0));
+    let held_out = !split.verification.is_empty();
+    if let Some(test) = test {
+        split.verification = test.to_vec();
+    }
+    let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
+    let fitted = entries
+        .select(|p| split.purpose[p] == Purpose::Fit, &everyone.0, &everyone.1)
+        .ok_or(CompletionError::TooFewEntries { given: entries.len(), rank, needed: split.verification.len() + 1 })?;
+    let spread = spread(entries);
+    let mut chain = Chain::new(&fitted, rank, sampling, spread, streams.child(1))?;
+    let mut run = Run { sampling, observer, deadline: None, status: Status::Fitted, trace: Vec::new() };
+    run.deadline = sampling.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+    let mut kept = run.draws(&mut chain, sampling.burn_in, &split.verification)?;
+    let judged: Vec<(Prediction, f64)> =
+        kept.moments.iter().zip(&split.verification).map(|(m, e)| (m.prediction(), e.2)).collect();
+    let mean = |f: &dyn Fn(&(Prediction, f64)) -> f64| {
+        (!judged.is_empty()).then(|| judged.iter().map(f).sum::<f64>() / judged.len() as f64)
+    };
+    let test_rmse = mean(&|(p, v)| ((p.mean - v) / spread).powi(2)).map(|square| spread * square.sqrt());
+    let test_coverage = mean(&|(p, v)| f64::from(u8::from((p.mean - v).abs() <= NINETY * p.deviation)));
+    let baseline_test_rmse = test_rmse
+        .and_then(|_| biases_only(&fitted, true).to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification));
+    let mut used = &fitted;
+    if held_out && run.status == Status::Fitted {
+        used = entries;
+        chain.replace(entries);
+        let all = run.draws(&mut chain, sampling.burn_in / 4, &[])?;
+        // One that was cut short at once has nothing better than the draws that were judged.
+        if !all.models.is_empty() {
+            kept = all;
+        }
+    }
+    let models = Ensemble::new(kept.models)?;
+    let weights: f64 =
+        if used.by_row.weights.is_empty() { used.len() as f64 } else { used.by_row.weights.iter().sum() };
+    let report = PosteriorReport {
+        status: run.status,
+        noise: kept.noise.iter().sum::<f64>() / kept.noise.len() as f64,
+        trace: run.trace,
+        fitted_entries: used.len(),
+        verification_entries: split.verification.len(),
+        train_rmse: spread * (kept.squares / kept.noise.len() as f64 / weights).sqrt(),
+        test_rmse,
+        baseline_test_rmse,
+        test_coverage,
+    };
+    Ok(Posterior { models, noise: kept.noise, report })
+}
+
+/// Deviations on both sides of the mean that hold nine tenths of a normal distribution.
+const NINETY: f64 = 1.645;
+
+fn check(entries: &Entries, rank: usize, sampling: &Sampling) -> Result<(), CompletionError> {
+    let limit = entries.rows().min(entries.columns()).min(MAX_UNKNOWNS - usize::from(sampling.biases));
+    check_entries(entries, rank, limit)?;
+    let range = |option, value: f64, ok: bool, allowed| {
+        if ok { Ok(()) } else { Err(CompletionError::OptionOutOfRange { option, value, allowed }) }
+    };
+    range("samples", sampling.samples as f64, sampling.samples > 0, "1 or more")?;
+    let v = sampling.verification;
+    range("verification", v, (0.0..=0.5).contains(&v), "0 to 0.5")?;
+    let bytes = 8 * sampling.samples as u128 * (entries.rows() + entries.columns()) as u128 * (rank as u128 + 1);
+    let fits = usize::try_from(bytes).is_ok_and(|b| Vec::<u8>::new().try_reserve_exact(b).is_ok());
+    if fits { Ok(()) } else { Err(LinalgError::TooLarge { what: "the draws", bytes }.into()) }
+}
+
+/// The draws kept, and what they say of the entries that judge.
+struct Kept {
+    models: Vec<Model>,
+    noise: Vec<f64>,
+    /// Squared residuals of the draws over the square of the scale, added.
+    squares: f64,
+    moments: Vec<Moments>,
+}
+
+struct Run<'a> {
+    sampling: &'a Sampling,
+    observer: &'a mut dyn Observer,
+    deadline: Option<Instant>,
+    status: Status,
+    trace: Vec<f64>,
+}
+
+impl Run<'_> {
+    /// Sweeps, and keeps what comes after the burn-in; the first sweep of all at least.
+    fn draws(&mut self, chain: &mut Chain, burn_in: usize, test: &[Triplet]) -> Result<Kept, LinalgError> {
+        let moments = vec![Moments::new(chain.scale); test.len()];
+        let mut kept = Kept { models: Vec::new(), noise: Vec::new(), squares: 0.0, moments };
+        let total = burn_in + self.sampling.samples;
+        for step in 1..=total {
+            let squares = chain.sweep()?;
+            let noise = chain.noise();
+            self.trace.push(noise);
+            let stage = if step <= burn_in { "burn-in" } else { "sampling" };
+            let stopped =
+                self.observer.step(Progress { stage, step, total: Some(total), value: Some(noise) }).is_break();
+            if stopped {
+                self.status = Status::Interrupted;
+            } else if self.deadline.is_some_and(|d| Instant::now() >= d) && step < total {
+                self.status = Status::Limit;
+            }
+            let over = self.status != Status::Fitted;
+            if step > burn_in || over && kept.models.is_empty() && self.trace.len() == step {
+                let model = chain.model();
+                kept.moments.iter_mut().zip(test).for_each(|(m, e)| m.add(model.predict(e.0, e.1), noise));
+                kept.models.push(model);
+                kept.noise.push(noise);
+                kept.squares += squares;
+            }
+            if over {
+                break;
+            }
+        }
+        Ok(kept)
+    }
+}
