@@ -26,8 +26,15 @@ LIBMF_FLAGS = ("-O3", "-march=native", "-std=c++11", "-DUSEAVX", "-pthread", "-s
 MOVIELENS_PEERS = ("libmf", "cornac MF", "cornac PMF", "cmfrec CMF", "Surprise SVD", "Surprise SVD++")
 SYNTHETIC_PEERS = ("libmf", "cornac MF", "cmfrec CMF")
 # What is added to `samplewise complete TRAIN --test TEST`; one row per label, the one without is compared.
-MOVIELENS_OPTIONS: dict[str, tuple[str, ...]] = {"": ()}
-SYNTHETIC_OPTIONS: dict[str, tuple[str, ...]] = {"": ("--rank", "50", "--biases", "off")}
+MOVIELENS_OPTIONS: dict[str, tuple[str, ...]] = {
+    "": ("--solver", "gibbs"),
+    "15 draws": ("--solver", "gibbs", "--samples", "15"),
+    "one fit": ("--rank", "10"),
+}
+SYNTHETIC_OPTIONS = ("--rank", "50", "--biases", "off", "--ridge-exponent", "1")
+# Ridges of the search, on the small problem as for the peers, and the pairs of half steps of the curve.
+SYNTHETIC_RIDGES = ("0.02", "0.03", "0.045")
+SYNTHETIC_PAIRS = (12, 16, 20, 24, 32)
 ABSENT = (
     "implicit is not compared: it fits confidence-weighted preferences of all pairs, absent ones as 0, and does not"
     " predict ratings, so its RMSE would say nothing",
@@ -169,14 +176,13 @@ def compare_synthetic(tools: Completion) -> None:
     stem, floor = small if session.quick else synthetic(tools, 10_000_000)
     case = f"synthetic {'1M' if session.quick else '10M'}, rank 50"
     curves: dict[str, list[dict[str, float]]] = {}
-    for label, options in SYNTHETIC_OPTIONS.items():
-        say(f"completion: {case}, {titled(OURS, label)}")
-        try:
-            curves[titled(OURS, label)] = [tools.complete(stem, options, None)]
-        except Disagreement:
-            raise
-        except Failure as failure:
-            note_failure(session, case, failure)
+    say(f"completion: {case}, {OURS}")
+    try:
+        curves[OURS] = our_curve(tools, small[0], stem, case)
+    except Disagreement:
+        raise
+    except Failure as failure:
+        note_failure(session, case, failure)
     for peer in tools.peers(SYNTHETIC_PEERS):
         say(f"completion: {case}, {peer}")
         files = {part: f"{stem}-{part}" for part in ("train", "test")}
@@ -201,6 +207,22 @@ def compare_synthetic(tools: Completion) -> None:
         extras["own_best_s"] = time_to(points, 1.01 * best)
         extras["s_to_our_rmse"] = None if tool == OURS or mine is None else time_to(points, mine)
         session.rows.append(Row(case, tool, 1, [] if within is None else [within], extras))
+
+
+def our_curve(tools: Completion, small: Path, stem: Path, case: str) -> list[dict[str, float]]:
+    """The ridge from the small problem, a hundredth of which judges; then more pairs each, from the beginning."""
+    errors = {}
+    for ridge in SYNTHETIC_RIDGES:
+        words = (f"{small}-train.csv", *SYNTHETIC_OPTIONS, "--lambda", ridge, "--max-iterations", "32")
+        errors[ridge] = ours(["complete", *words, "--holdout", "0.01"], 1)["result"]["test_rmse"]
+    best = min(errors, key=errors.__getitem__)
+    points = []
+    for pairs in SYNTHETIC_PAIRS:
+        words = (*SYNTHETIC_OPTIONS, "--lambda", best, "--max-iterations", str(pairs))
+        points.append({"iterations": pairs, **tools.complete(stem, words, None)})
+    shown = " ".join(f"{p['iterations']}:{p['rmse']:.4f}@{p['seconds']:.1f}s" for p in points)
+    tools.session.notes.append(f"{case}, {OURS}: ridge {best}, of {len(errors)}; {shown}")
+    return points
 
 
 def time_to(points: list[dict[str, float]], target: float) -> float | None:
