@@ -1,6 +1,6 @@
 //! Matrix completion: rates of recovery, time and work against one look at every entry, noise, gross errors, real data.
-//! `cargo bench --bench completion -- WORD` runs the tables whose name has WORD; `hard` (2,000 runs) and `curves` (which
-//! writes `benches/results/completion_curve.csv`) run only when they are named. One thread: `RAYON_NUM_THREADS=1`; with
+//! `cargo bench --bench completion -- WORD` runs the tables whose name has WORD; `hard` (2,000 runs), `curves` (which
+//! writes `benches/results/completion_curve.csv`) and `picture` (which draws it) run only when they are named. One thread: `RAYON_NUM_THREADS=1`; with
 //! more, instances of a rate run side by side. Peers in other languages: `python3 benches/peers/run.py completion`.
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use samplewise::completion::kernel::Verification;
-use samplewise::completion::{Completion, Entries, Finish, Loss, Options, PathKind, Rank, Solver, Status, complete};
+use samplewise::completion::{
+    Completion, Entries, Finish, Loss, Options, PathKind, Rank, Sampling, Solver, Status, complete, sample_posterior,
+};
 use samplewise::linalg::random::{Streams, normal, uniform};
-use samplewise_testkit::fixtures;
-use samplewise_testkit::generate::{LowRank, conditioned_low_rank};
+use samplewise_testkit::generate::{LowRank, conditioned_low_rank, skewed_low_rank};
+use samplewise_testkit::{fixtures, picture};
 
 #[path = "baselines/completion.rs"]
 #[allow(missing_docs, clippy::pedantic)]
@@ -329,6 +331,114 @@ fn hard() {
     println!("certificate at 95 % holds for entries like those held out in {covered} of 2000");
 }
 
+/// C7: rows of very different size, and rows and columns of very different counts.
+fn skewed() {
+    println!("skewed: 1000 x 1000, rank 5, 40 seeds, relative error <= 1e-4 on what is determined");
+    println!("row norms  sampling  oversampling  successes  goal  false");
+    for (power, zipf, oversampling, goal) in [(0.5, 0.0, 4.0, 0.95), (0.0, 0.8, 2.5, 0.98)] {
+        let runs: Vec<(bool, bool)> = (0..40)
+            .into_par_iter()
+            .map(|seed| {
+                let count = (oversampling * 5.0 * 1995.0) as usize;
+                let (truth, cells) = skewed_low_rank(1000, 5, power, zipf, count, seed);
+                let seen: Triplets = cells.into_iter().map(|(i, j)| (i, j, truth.at(i, j))).collect();
+                let found = fit(1000, &seen, 5, &exact(), seed);
+                let good = error(&truth, &found) <= 1e-4;
+                (good, found.status == Status::Verified && !good)
+            })
+            .collect();
+        let (good, lies) = (runs.iter().filter(|r| r.0).count(), runs.iter().filter(|r| r.1).count());
+        println!("  i^-{power:3}  Zipf {zipf:3}  {oversampling:12}  {good:6}/40  {goal:4}  {lies:5}");
+    }
+}
+
+/// C8: MovieLens 100K, the mean of draws beside one fit; the same splits for both, predictions clipped to the stars.
+fn ratings() {
+    let Some(path) = fixtures::full_data("ml-100k/ratings.csv") else {
+        println!("ratings: no data (python3 scripts/fetch_data.py fetch ml-100k)");
+        return;
+    };
+    let text = std::fs::read_to_string(path).expect("fetched data can be read");
+    let number = |cell: Option<&str>| cell.and_then(|c| c.parse::<f64>().ok()).expect("three numbers a line");
+    let mut all: Triplets = text
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let mut cells = line.split(',');
+            let (user, item) = (number(cells.next()) as usize, number(cells.next()) as usize);
+            (user, item, number(cells.next()))
+        })
+        .collect();
+    let [m, n] = [all.iter().map(|e| e.0).max(), all.iter().map(|e| e.1).max()].map(|x| x.map_or(0, |x| x + 1));
+    println!("ratings: MovieLens 100K, five random splits 90/10, {} threads", rayon::current_num_threads());
+    println!("method                RMSE    seconds  nine tenths hold");
+    let rows: Vec<[(f64, f64, f64); 4]> = (0..5)
+        .map(|seed| {
+            samplewise::linalg::random::shuffle(&mut Streams::new(seed).stream(0), &mut all);
+            let (test, train) = all.split_at(all.len() / 10);
+            let data = Entries::new(m, n, train, None).expect("valid entries");
+            let rng = || Streams::new(seed).stream(1);
+            let rmse = |predict: &dyn Fn(usize, usize) -> f64| {
+                let squares: f64 = test.iter().map(|e| (e.2 - predict(e.0, e.1).clamp(1.0, 5.0)).powi(2)).sum();
+                (squares / test.len() as f64).sqrt()
+            };
+            let draws = |samples: usize, implicit: bool| {
+                let sampling = Sampling { samples, burn_in: samples.div_ceil(3), implicit, ..Sampling::default() };
+                let run = || sample_posterior(&data, 7, &sampling, Some(test), &mut rng(), &mut ());
+                let (time, found) = seconds(run);
+                let found = found.expect("valid options");
+                (rmse(&|i, j| found.predict(i, j).mean), time, found.report.test_coverage.unwrap_or(f64::NAN))
+            };
+            let options = Options { biases: true, ..Options::default() };
+            let (time, one) = seconds(|| complete(&data, Rank::Fixed(10), &options, &mut rng()));
+            let one = one.expect("valid options");
+            let one = (rmse(&|i, j| one.model.predict(i, j)), time, f64::NAN);
+            [draws(60, true), draws(15, true), draws(60, false), one]
+        })
+        .collect();
+    for (c, name) in ["60 draws", "15 draws", "60 draws, no links", "one fit, rank 10"].iter().enumerate() {
+        let mean = |f: &dyn Fn(&(f64, f64, f64)) -> f64| rows.iter().map(|r| f(&r[c])).sum::<f64>() / rows.len() as f64;
+        let (error, time, inside) = (mean(&|r| r.0), median(rows.iter().map(|r| r[c].1).collect()), mean(&|r| r.2));
+        println!("{name:20}  {error:.4}  {time:7.2}  {inside:16.3}");
+    }
+}
+
+/// C13: memory beyond the entries while fitting, on Linux.
+fn memory() {
+    println!("memory: n = 20,000, rank 10, oversampling 10; peak of the process while it fits, above that before");
+    let status = |name: &str| -> Option<f64> {
+        let text = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = text.lines().find_map(|l| l.strip_prefix(name))?;
+        Some(line.trim().trim_end_matches(" kB").parse::<f64>().ok()? * 1024.0)
+    };
+    let data = {
+        // One entry in each hundred columns of each row; large blocks alone, which go back to the system.
+        let truth = conditioned_low_rank(20_000, 20_000, 10, 1.0, 200_000, 1).0;
+        let streams = Streams::new(2);
+        let at = |c: usize| 100 * (c % 200) + (100.0 * streams.uniform(c as u64)) as usize;
+        let seen: Triplets = (0..4_000_000).map(|c| (c / 200, at(c), truth.at(c / 200, at(c)))).collect();
+        Entries::new(20_000, 20_000, &seen, None).expect("valid entries")
+    };
+    // The peak starts anew.
+    let fresh = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+    let before = status("VmRSS:");
+    let found = complete(&data, Rank::Fixed(10), &exact(), &mut Streams::new(0).stream(0)).expect("valid options");
+    assert_eq!(found.status, Status::Verified);
+    match (fresh, before, status("VmHWM:")) {
+        (true, Some(before), Some(peak)) => {
+            let own = 24.0 * data.len() as f64;
+            println!(
+                "entries {:.0} MB in both orientations; the fit takes {:.0} MB more: {:.2} of them, {:.2} with them (goal 2.5)",
+                own / 1e6,
+                (peak - before) / 1e6,
+                (peak - before) / own,
+                (peak - before) / own + 1.0
+            );
+        }
+        _ => println!("this system does not tell"),
+    }
+}
+
 /// Successes against oversampling, beside plain ALS and R2RILS.
 fn curves() {
     let mut csv = "rank,condition,oversampling,method,successes,seeds\n".to_owned();
@@ -363,26 +473,57 @@ fn curves() {
         }
     }
     print!("{csv}");
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results/completion_curve.csv");
-    std::fs::write(path, csv).expect("benches/results can be written");
+    std::fs::write(CURVE, csv).expect("benches/results can be written");
+    picture();
+}
+
+const CURVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results/completion_curve.csv");
+
+/// Draws the curves that `curves` has written.
+fn picture() {
+    let text = std::fs::read_to_string(CURVE).expect("benches/results/completion_curve.csv is there");
+    let lines: Vec<Vec<&str>> = text.lines().skip(1).map(|l| l.split(',').collect()).collect();
+    let panels = ["1", "10"].map(|condition| {
+        let of = |method: &str| -> Vec<(f64, f64)> {
+            let chosen = lines.iter().filter(|l| l[1] == condition && l[3] == method);
+            let number = |c: &str| c.parse::<f64>().expect("a number");
+            chosen.map(|l| (number(l[2]), 100.0 * number(l[4]) / number(l[5]))).collect()
+        };
+        picture::Panel {
+            title: if condition == "1" { "500 x 500, rank 5, condition 1" } else { "500 x 500, rank 5, condition 10" },
+            axes: ["entries over degrees of freedom", "recovered (%)"],
+            ranges: [1.0..3.0, 0.0..102.0],
+            lines: [("samplewise", "samplewise"), ("R2RILS", "r2rils"), ("alternating least squares", "als")]
+                .map(|(name, method)| (name, of(method)))
+                .to_vec(),
+            points: Vec::new(),
+        }
+    });
+    let path = std::path::Path::new(CURVE).with_extension("svg");
+    picture::draw(&path, &panels).expect("benches/results can be written");
+    println!("drawn: benches/results/completion_curve.svg");
 }
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let tables: [(&str, fn()); 9] = [
+    let tables: [(&str, fn()); 13] = [
         ("recovery", recovery),
         ("rivals", rivals),
         ("passes", passes),
         ("noise", noise),
         ("outliers", outliers),
         ("solvers", solvers),
+        ("skewed", skewed),
+        ("ratings", ratings),
         ("gb1", gb1),
+        ("memory", memory),
         ("hard", hard),
         ("curves", curves),
+        ("picture", picture),
     ];
     for (name, table) in tables {
         let named = words.iter().any(|w| name.contains(w.as_str()));
-        if named || words.is_empty() && !["hard", "curves"].contains(&name) {
+        if named || words.is_empty() && !["hard", "curves", "picture"].contains(&name) {
             table();
             println!();
         }

@@ -1,10 +1,11 @@
 //! Protein GB1: from how few measured double mutants can the fitness of the others be predicted?
 //!
 //! `cargo run --release --example gb1_epistasis` runs on the embedded crop;
-//! after `python3 scripts/fetch_data.py fetch gb1` on all 530,737 pairs of 1,045 single mutants.
+//! after `python3 scripts/fetch_data.py fetch gb1` on all 530,737 pairs of 1,045 single mutants. A word after `--` is the
+//! name of a picture of observed against predicted fitness (SVG).
 use samplewise::completion::{Entries, Options, Rank, complete};
 use samplewise::linalg::random::{Streams, shuffle};
-use samplewise_testkit::fixtures;
+use samplewise_testkit::{fixtures, picture};
 
 type Pairs = Vec<(usize, usize, f64)>;
 
@@ -53,6 +54,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut ranked: Vec<(f64, &(usize, usize, f64))> =
             hidden.iter().map(|h| (predict(&found.model, h.0, h.1), h)).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        if percent == 40
+            && let Some(path) = std::env::args().nth(1)
+        {
+            draw(&path, &ranked, r2(&found.model))?;
+        }
         ranked.truncate(5);
         last = Some(ranked.iter().map(|(p, h)| (*p, **h)).collect::<Vec<_>>());
     }
@@ -60,5 +66,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (predicted, (a, b, truth)) in last.unwrap_or_default() {
         println!("  {:>5} + {:<5}  {predicted:+.2}  {truth:+.2}", rows[a], columns[b]);
     }
+    Ok(())
+}
+
+/// Observed against predicted log fitness, at most 4,000 pairs.
+fn draw(path: &str, pairs: &[(f64, &(usize, usize, f64))], r2: f64) -> Result<(), Box<dyn std::error::Error>> {
+    let step = pairs.len().div_ceil(4_000);
+    let points: Vec<(f64, f64)> = pairs.iter().step_by(step).map(|(predicted, pair)| (*predicted, pair.2)).collect();
+    let all = points.iter().flat_map(|p| [p.0, p.1]);
+    let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    let panel = picture::Panel {
+        title: &format!("GB1 double mutants that were not measured, R2 = {r2:.3}"),
+        axes: ["predicted log fitness", "observed log fitness"],
+        ranges: [low..high, low..high],
+        lines: vec![("", vec![(low, low), (high, high)])],
+        points,
+    };
+    picture::draw(path.as_ref(), &[panel])?;
+    println!("drawn: {path}");
     Ok(())
 }

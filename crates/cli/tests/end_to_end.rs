@@ -509,7 +509,7 @@ fn draws_from_the_posterior_are_written() {
         text += &format!("r{i},c{j},{}\n", f64::from((1 + i) * (20 - j)) / 10.0 + noise);
     }
     std::fs::write(&triplets, text).unwrap();
-    std::fs::write(&pairs, "row,column\nr0,c29\nr39,c0\n").unwrap();
+    std::fs::write(&pairs, "row,column\nr0,c29\nr38,c0\n").unwrap();
     let call = |more: &[&str]| {
         let done = run(&[&["complete", &triplets, "--solver", "gibbs", "--json"], more].concat());
         assert!(done.status.success(), "{more:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -523,13 +523,13 @@ fn draws_from_the_posterior_are_written() {
     let written = std::fs::read_to_string(&out).unwrap();
     let lines: Vec<Vec<&str>> = written.lines().map(|l| l.split(',').collect()).collect();
     assert_eq!(lines[0], ["row", "column", "prediction", "deviation"]);
-    for (line, truth) in lines[1..].iter().zip([-0.9 + 0.5, 80.0 + 0.5]) {
+    for (line, truth) in lines[1..].iter().zip([-0.9 + 0.5, 78.0 + 0.5]) {
         let [mean, deviation] = [2, 3].map(|c: usize| line[c].parse::<f64>().unwrap());
         assert!((mean - truth).abs() < 5.0 * deviation && deviation < 5.0, "{line:?}");
     }
     let bytes = std::fs::read(&factors).unwrap();
     let text = String::from_utf8_lossy(&bytes);
-    for name in ["noise.npy", "(9, 40, 7", "(9, 30, 7", "(9, 40"] {
+    for name in ["noise.npy", "(9, 40, 7", "(9, 30, 7", "(9, 40, )"] {
         assert!(text.contains(name), "{name}");
     }
     assert_eq!(call(&["--time-limit", "0"])["result"]["status"], "limit");

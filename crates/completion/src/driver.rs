@@ -401,7 +401,11 @@ impl Fit<'_> {
             side.values.values_mut().iter_mut().for_each(|v| *v /= core.scale);
         }
         let scaled = Options { lambda: self.options.lambda.map(|l| l / core.scale), ..self.options.clone() };
-        let fitted = self.split.purpose.iter().filter(|p| **p == Purpose::Fit).count();
+        let inside = |i: usize, j: usize| core.rows.new[i] != u32::MAX && core.columns.new[j] != u32::MAX;
+        let taught = |(p, (i, j, ..)): &(usize, (usize, usize, f64, f64))| {
+            self.split.purpose[*p] == Purpose::Fit && !left_out(*p) && inside(*i, *j)
+        };
+        let fitted = self.entries.iter().enumerate().filter(taught).count();
         path::refit(&more, fitted, &mut outcome.state, outcome.lambda, &scaled, control);
         *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
         fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);

@@ -37,7 +37,7 @@ pub(crate) struct Best<T: samplewise_linalg::Real> {
 }
 
 /// Share of the last step that is taken again at a ridge that stays: alternating steps have no negative eigenvalues, so
-/// that any share below 1 converges, and slow directions twice as fast.
+/// that any share below 1 converges, slow directions several times as fast.
 const MOMENTUM: f64 = 0.8;
 /// Steps at the last ridge before it is taken as it is.
 const SETTLE: usize = 60;
@@ -57,7 +57,7 @@ pub(crate) fn anneal<T: KernelReal>(
     let mut lambda = schedule.first;
     let mut previous = f64::INFINITY;
     let (mut worse, mut at_rest, mut step) = (0, 0, 0_u64);
-    let mut last = None;
+    let (mut last, mut before_that) = (None, f64::INFINITY);
     loop {
         let next = lambda * schedule.decay;
         // A ridge that was asked for is jumped to from a small share of the first: zero would never be reached.
@@ -69,7 +69,10 @@ pub(crate) fn anneal<T: KernelReal>(
         let mut work = 0.0;
         for _ in 0..schedule.pairs {
             step += 1;
-            state.extrapolate(if resting { MOMENTUM } else { 0.0 }, &mut last);
+            // Factors that may not be negative stay where they may be.
+            if resting && !manner.non_negative {
+                state.extrapolate(MOMENTUM, &mut last);
+            }
             work += state.pair(entries, ridge, Manner { seed: manner.seed.wrapping_add(2 * step), ..manner });
         }
         let error = state.rmse(tuning);
@@ -92,6 +95,11 @@ pub(crate) fn anneal<T: KernelReal>(
                 before.as_slice().iter().zip(state.u.as_slice()).map(|(a, b)| (a.to_f64() - b.to_f64()).powi(2)).sum();
             let size: f64 = state.u.as_slice().iter().map(|a| a.to_f64().powi(2)).sum();
             at_rest += 1;
+            // Steps that grow were pushed too far.
+            if change > before_that {
+                last = None;
+            }
+            before_that = change;
             if change <= 1e-8 * size || at_rest >= SETTLE {
                 return (lambda, false);
             }

@@ -100,14 +100,17 @@ pub(crate) fn run(
     }
     let baseline = biases_only(&problem.entries, options.biases);
     let mut random = streams.stream(0);
-    // With a ridge of its own the problem is well conditioned however scarce the entries.
-    let ridged = options.lambda.is_some_and(|l| l > 0.0) && options.tolerance.is_none();
-    let single = if problem.oversampling >= SINGLE_FROM || ridged { problem.entries.to_single() } else { None };
+    let mut single = if problem.oversampling >= SINGLE_FROM { problem.entries.to_single() } else { None };
     let first = match &single {
         Some(single) if !options.biases => start(single, rank, &mut random)?,
         _ => start(&residual_entries(&problem.entries, &baseline), rank, &mut random)?,
     };
     control.book("start", first.floors);
+    // With a ridge of some size the problem is well conditioned however scarce the entries.
+    let ridged = options.lambda.is_some_and(|l| l > NEAR * largest_ridge(problem, options, &first));
+    if single.is_none() && ridged && options.tolerance.is_none() {
+        single = problem.entries.to_single();
+    }
     let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams };
     let mut best: Option<Outcome> = None;
     for (number, path) in paths.into_iter().enumerate() {
@@ -148,9 +151,22 @@ fn inverses_fit<T: KernelReal>(entries: &Entries<T>, rank: usize) -> bool {
 /// Error on the tuning set, over the spread, from which a finish that came to rest near the limit goes on.
 const PROMISING: f64 = 0.3;
 
-/// A ridge above this share of the first one is annealed to from [`WITHIN`] times itself.
-const NEAR: f64 = 1e-4;
+/// A ridge asked for that is above this share of the first one is annealed to from [`WITHIN`] times itself.
+const NEAR: f64 = 1e-3;
 const WITHIN: f64 = 8.0;
+
+/// Of the number of entries in the ridge of a row.
+fn exponent(options: &Options) -> f64 {
+    options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 })
+}
+
+/// The first ridge of a path: `λ` is per entry^e, and at the typical row it is the first singular value.
+fn largest_ridge(problem: &Problem, options: &Options, first: &Start) -> f64 {
+    let Problem { entries, .. } = problem;
+    let top = first.values.first().copied().unwrap_or(0.0);
+    let count = (entries.len() as f64 / entries.rows().min(entries.columns()) as f64).max(1.0);
+    (top / count.powf(exponent(options))).max(f64::MIN_POSITIVE)
+}
 
 /// What all paths of one rank share.
 struct Setting<'a> {
@@ -173,14 +189,9 @@ impl Setting<'_> {
         control: &mut Control<'_>,
     ) -> Result<Outcome, LinalgError> {
         let Setting { problem, options, first, .. } = *self;
-        let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
+        let exponent = exponent(options);
         let bias = options.biases.then_some(BIAS_RIDGE);
-        let top = first.values.first().copied().unwrap_or(0.0);
-        // λ is per entry^e: at the typical row it should start at the first singular value.
-        let typical = (problem.entries.len() as f64 / problem.entries.rows().min(problem.entries.columns()) as f64)
-            .max(1.0)
-            .powf(exponent);
-        let largest = (top / typical).max(f64::MIN_POSITIVE);
+        let largest = largest_ridge(problem, options, first);
         let manner = Manner {
             solver: options.solver,
             non_negative: options.non_negative,
@@ -229,8 +240,11 @@ impl Setting<'_> {
                         Some(asked) => asked,
                         None => largest * share,
                     };
-                    // A ridge of some size needs no long way.
-                    let near = if last > NEAR * largest && from.is_none() { WITHIN * last } else { f64::INFINITY };
+                    // A ridge of some size that was asked for needs no long way.
+                    let near = match options.lambda {
+                        Some(asked) if from.is_none() && asked > NEAR * largest => WITHIN * asked,
+                        _ => f64::INFINITY,
+                    };
                     let schedule = Schedule {
                         first: lambda.max(last).min(near),
                         decay,
@@ -372,8 +386,7 @@ pub(crate) fn refit(
     if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
         return;
     }
-    let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
-    let ridge = Ridge { lambda, exponent, bias: options.biases.then_some(BIAS_RIDGE) };
+    let ridge = Ridge { lambda, exponent: exponent(options), bias: options.biases.then_some(BIAS_RIDGE) };
     let manner = Manner { solver: options.solver, non_negative: options.non_negative, seed: 1 };
     let floor = (entries.len() * state.rank().max(1)) as f64;
     let newton = options.finish == Finish::GaussNewton && inverses_fit(entries, state.rank());

@@ -67,10 +67,10 @@ impl<T: KernelReal> State<T> {
     }
 
     /// Moves the column side on by `momentum` times its last step, which `before` remembers: alternating steps from such
-    /// places need about half as many.
+    /// places need half as many or fewer.
     pub fn extrapolate(&mut self, momentum: f64, before: &mut Option<(Matrix<T>, Vec<T>)>) {
         let now = (self.v.clone(), self.column_biases.clone());
-        if let Some((v, biases)) = before.as_ref().filter(|_| momentum > 0.0) {
+        if let Some((v, biases)) = before.as_ref() {
             let factor = T::from_f64(momentum);
             let old = v.as_slice().iter().chain(biases);
             let new = self.v.as_mut_slice().iter_mut().chain(&mut self.column_biases);

@@ -75,6 +75,58 @@ pub fn conditioned_low_rank(
         right: Matrix::from_fn(columns, rank, |j, c| v[c][j]),
     };
     let mut rng = streams.stream(12);
+    let cells = observed(rows, columns, rank, count, &mut rng, |rng| {
+        let cell = below(rng, rows * columns);
+        [cell / columns, cell % columns]
+    });
+    (truth, cells)
+}
+
+/// A square matrix of rank `rank`, normal factors whose row `i` (from 1) has the size `i^-power`, and `count` observed
+/// positions: rows and columns drawn with weights `i^-zipf` in an order of their own, with at least `rank` entries in each.
+pub fn skewed_low_rank(
+    n: usize,
+    rank: usize,
+    power: f64,
+    zipf: f64,
+    count: usize,
+    seed: u64,
+) -> (LowRank, Vec<(usize, usize)>) {
+    let streams = Streams::new(seed);
+    let side = |id: u64| {
+        let mut rng = streams.stream(id);
+        Matrix::from_fn(n, rank, |i, _| normal(&mut rng) * ((i + 1) as f64).powf(-power))
+    };
+    let truth = LowRank { left: side(10), right: side(11) };
+    let mut rng = streams.stream(12);
+    let orders = [0, 1].map(|_| {
+        let mut order: Vec<usize> = (0..n).collect();
+        shuffle(&mut rng, &mut order);
+        order
+    });
+    let mut sums = Vec::with_capacity(n);
+    let mut total = 0.0;
+    for i in 1..=n {
+        total += (i as f64).powf(-zipf);
+        sums.push(total);
+    }
+    let pick = |rng: &mut samplewise_linalg::random::StreamRng, order: &[usize]| {
+        let x = uniform(rng) * total;
+        order[sums.partition_point(|s| *s <= x).min(n - 1)]
+    };
+    let cells = observed(n, n, rank, count, &mut rng, |rng| [pick(rng, &orders[0]), pick(rng, &orders[1])]);
+    (truth, cells)
+}
+
+/// `count` positions by `draw`; then short rows and columns are filled up, and as many taken from the others.
+fn observed(
+    rows: usize,
+    columns: usize,
+    rank: usize,
+    count: usize,
+    rng: &mut samplewise_linalg::random::StreamRng,
+    draw: impl Fn(&mut samplewise_linalg::random::StreamRng) -> [usize; 2],
+) -> Vec<(usize, usize)> {
     let mut taken = std::collections::BTreeSet::new();
     let (mut per_row, mut per_column) = (vec![0; rows], vec![0; columns]);
     let mut add = |i: usize, j: usize, per_row: &mut [usize], per_column: &mut [usize]| {
@@ -83,25 +135,25 @@ pub fn conditioned_low_rank(
             per_column[j] += 1;
         }
     };
-    // Uniform; then short rows and columns are filled up, and as many taken from the others.
     let mut cells: Vec<usize> = Vec::with_capacity(2 * count);
     while cells.len() < count {
-        cells.push(below(&mut rng, rows * columns));
+        let [i, j] = draw(rng);
+        cells.push(i * columns + j);
         if cells.len() == count {
             cells.sort_unstable();
             cells.dedup();
-            shuffle(&mut rng, &mut cells);
+            shuffle(rng, &mut cells);
         }
     }
     cells.iter().for_each(|c| add(c / columns, c % columns, &mut per_row, &mut per_column));
     while let Some(i) = per_row.iter().position(|&d| d < rank) {
-        add(i, below(&mut rng, columns), &mut per_row, &mut per_column);
+        add(i, below(rng, columns), &mut per_row, &mut per_column);
     }
     while let Some(j) = per_column.iter().position(|&d| d < rank) {
-        add(below(&mut rng, rows), j, &mut per_row, &mut per_column);
+        add(below(rng, rows), j, &mut per_row, &mut per_column);
     }
     let mut all: Vec<usize> = taken.into_iter().collect();
-    shuffle(&mut rng, &mut all);
+    shuffle(rng, &mut all);
     let mut surplus = all.len() - count;
     let mut out = Vec::with_capacity(count);
     for c in all {
@@ -115,7 +167,7 @@ pub fn conditioned_low_rank(
         }
     }
     out.sort_unstable();
-    (truth, out)
+    out
 }
 
 /// A low-rank matrix by its factors.

@@ -2,6 +2,7 @@
 
 pub mod fixtures;
 pub mod generate;
+pub mod picture;
 pub mod rate;
 pub mod strategies;
 pub mod trees;

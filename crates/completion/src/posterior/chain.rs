@@ -46,7 +46,7 @@ impl Chain {
         entries: &Entries,
         rank: usize,
         sampling: &Sampling,
-        spread: f64,
+        (mean, spread): (f64, f64),
         streams: Streams,
     ) -> Result<Self, LinalgError> {
         let d = rank + usize::from(sampling.biases);
@@ -61,8 +61,7 @@ impl Chain {
         };
         let (m, n) = (entries.rows(), entries.columns());
         let (rows, columns) = (side(m, n, 1)?, side(n, m, 2)?);
-        let values = entries.by_row.values.values();
-        let mean = if sampling.biases { values.iter().map(|v| v / values.len() as f64).sum::<f64>() } else { 0.0 };
+        let mean = if sampling.biases { mean } else { 0.0 };
         let mut chain = Self {
             by_row: entries.by_row.clone(),
             by_column: entries.by_column.clone(),
@@ -187,7 +186,7 @@ fn draw_side(
         &mut own.x,
     )?;
     let mut rng = streams.stream(1);
-    own.prior.draw(&own.x, &own.shift, &mut rng)?;
+    own.prior.draw(&own.x, &own.shift, own.links.as_ref().map(Links::parts), &mut rng)?;
     if let Some(links) = &mut own.links {
         links.draw(entries, transposed, &own.x, &own.prior, &mut own.shift, &mut rng)?;
     }

@@ -40,7 +40,7 @@ pub struct Sampling {
     /// round. Default true; false where entries were chosen at random.
     pub implicit: bool,
     /// Share of the entries that only judge, `[0, 0.5]`, at most 10,000. Default 0.05. After they have judged they are
-    /// fitted as well, by as many sweeps again.
+    /// fitted as well: a quarter of the burn-in, and as many draws, replace the first ones.
     pub verification: f64,
     /// Ends the sampling like an observer would. Default none.
     pub time_limit: Option<Duration>,
@@ -67,7 +67,7 @@ pub struct PosteriorReport {
     pub verification_entries: usize,
     /// Root mean square residual of the draws on the fitted entries; the mean prediction is closer.
     pub train_rmse: f64,
-    /// On the entries that judge, before they were fitted as well.
+    /// On the entries that judge, each of weight 1, before they were fitted as well.
     pub test_rmse: Option<f64>,
     /// Of mean and biases alone on the same entries.
     pub baseline_test_rmse: Option<f64>,
@@ -91,7 +91,7 @@ pub struct Posterior {
 pub struct Prediction {
     /// Mean.
     pub mean: f64,
-    /// Standard deviation of the entry without its noise.
+    /// Standard deviation of the entry without its noise; 0 from a single draw.
     pub uncertainty: f64,
     /// Standard deviation of a new observation of the entry: uncertainty and noise.
     pub deviation: f64,
@@ -136,7 +136,7 @@ impl Moments {
     }
 
     fn prediction(&self) -> Prediction {
-        let variance = self.squares / self.count.max(1.0);
+        let variance = self.squares / (self.count - 1.0).max(1.0);
         Prediction {
             mean: self.mean,
             uncertainty: self.unit * variance.sqrt(),
@@ -148,7 +148,7 @@ impl Moments {
 /// Draws models of rank `rank` from their posterior given the entries (row COM-11).
 ///
 /// Values are standardised; rows of factors with their bias have normal priors with normal-Wishart hyperpriors, the noise an
-/// inverse gamma one, all of one entry's weight. `test` takes the place of `sampling.verification`. An observer that stops,
+/// inverse gamma one, each of the weight of a few rows or one entry. `test` takes the place of `sampling.verification`. An observer that stops,
 /// or the time limit, ends the sampling with the draws so far.
 ///
 /// - **Cost**: `|Ω|(k + 1)²` multiplications a sweep and `(m + n)(k + 1)³/6`; `8(m + n)(k + 1)` bytes a draw.
@@ -164,8 +164,8 @@ impl Moments {
 ///     .collect();
 /// let data = Entries::new(40, 30, &entries, None)?;
 /// let draws = sample_posterior(&data, 1, &Sampling::default(), None, &mut Streams::new(0).stream(0), &mut ())?;
-/// let found = draws.predict(39, 0); // never seen: 80, and noise of mean 0.5 and deviation 0.29
-/// assert!((found.mean - 80.5).abs() < 4.0 * found.uncertainty);
+/// let found = draws.predict(38, 0); // never seen: 78, and noise of mean 0.5 and deviation 0.29
+/// assert!((found.mean - 78.5).abs() < 4.0 * found.uncertainty);
 /// assert!((found.deviation - 0.3).abs() < 0.1);
 /// # Ok::<(), samplewise_completion::CompletionError>(())
 /// ```
@@ -197,28 +197,28 @@ pub fn sample_posterior<R: Rng + ?Sized>(
     let fitted = entries
         .select(|p| split.purpose[p] == Purpose::Fit, &everyone.0, &everyone.1)
         .ok_or(CompletionError::TooFewEntries { given: entries.len(), rank, needed: split.verification.len() + 1 })?;
-    let spread = spread(entries);
-    let mut chain = Chain::new(&fitted, rank, sampling, spread, streams.child(1))?;
+    let (mean, spread) = moments(&fitted);
+    let mut chain = Chain::new(&fitted, rank, sampling, (mean, spread), streams.child(1))?;
     let mut run = Run { sampling, observer, deadline: None, status: Status::Fitted, trace: Vec::new() };
     run.deadline = sampling.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut kept = run.draws(&mut chain, sampling.burn_in, &split.verification)?;
     let judged: Vec<(Prediction, f64)> =
         kept.moments.iter().zip(&split.verification).map(|(m, e)| (m.prediction(), e.2)).collect();
-    let mean = |f: &dyn Fn(&(Prediction, f64)) -> f64| {
+    let over_judged = |f: &dyn Fn(&(Prediction, f64)) -> f64| {
         (!judged.is_empty()).then(|| judged.iter().map(f).sum::<f64>() / judged.len() as f64)
     };
-    let test_rmse = mean(&|(p, v)| ((p.mean - v) / spread).powi(2)).map(|square| spread * square.sqrt());
-    let test_coverage = mean(&|(p, v)| f64::from(u8::from((p.mean - v).abs() <= NINETY * p.deviation)));
+    let test_rmse = over_judged(&|(p, v)| ((p.mean - v) / spread).powi(2)).map(|square| spread * square.sqrt());
+    let test_coverage = over_judged(&|(p, v)| f64::from(u8::from((p.mean - v).abs() <= NINETY * p.deviation)));
     let baseline_test_rmse = test_rmse
         .and_then(|_| biases_only(&fitted, true).to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification));
     let mut used = &fitted;
     if held_out && run.status == Status::Fitted {
-        used = entries;
         chain.replace(entries);
         let all = run.draws(&mut chain, sampling.burn_in / 4, &[])?;
-        // One that was cut short at once has nothing better than the draws that were judged.
-        if !all.models.is_empty() {
+        // Cut short, it has nothing better than the draws that were judged.
+        if run.status == Status::Fitted {
             kept = all;
+            used = entries;
         }
     }
     let models = Ensemble::new(kept.models)?;
@@ -238,8 +238,22 @@ pub fn sample_posterior<R: Rng + ?Sized>(
     Ok(Posterior { models, noise: kept.noise, report })
 }
 
+/// Sweeps of a burn-in, at most.
+const MOST: usize = 1_000_000_000;
 /// Deviations on both sides of the mean that hold nine tenths of a normal distribution.
 const NINETY: f64 = 1.645;
+
+/// Weighted mean and standard deviation of the values; the latter positive.
+fn moments(entries: &Entries) -> (f64, f64) {
+    let unit = spread(entries);
+    let (mut total, mut mean) = (0.0, 0.0);
+    for (_, _, v, w) in entries.iter() {
+        total += w;
+        mean += w / total * (v - mean);
+    }
+    let variance = entries.iter().map(|(_, _, v, w)| w / total * ((v - mean) / unit).powi(2)).sum::<f64>();
+    (mean, if variance > 0.0 { unit * variance.sqrt() } else { unit })
+}
 
 fn check(entries: &Entries, rank: usize, sampling: &Sampling) -> Result<(), CompletionError> {
     let limit = entries.rows().min(entries.columns()).min(MAX_UNKNOWNS - usize::from(sampling.biases));
@@ -250,7 +264,10 @@ fn check(entries: &Entries, rank: usize, sampling: &Sampling) -> Result<(), Comp
     range("samples", sampling.samples as f64, sampling.samples > 0, "1 or more")?;
     let v = sampling.verification;
     range("verification", v, (0.0..=0.5).contains(&v), "0 to 0.5")?;
-    let bytes = 8 * sampling.samples as u128 * (entries.rows() + entries.columns()) as u128 * (rank as u128 + 1);
+    range("burn_in", sampling.burn_in as f64, sampling.burn_in <= MOST, "at most 1e9")?;
+    // Those that are judged and those that are returned, if some entries are held out.
+    let sets = if v > 0.0 { 2 } else { 1 };
+    let bytes = 8 * sets * sampling.samples as u128 * (entries.rows() + entries.columns()) as u128 * (rank as u128 + 1);
     let fits = usize::try_from(bytes).is_ok_and(|b| Vec::<u8>::new().try_reserve_exact(b).is_ok());
     if fits { Ok(()) } else { Err(LinalgError::TooLarge { what: "the draws", bytes }.into()) }
 }

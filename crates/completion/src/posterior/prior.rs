@@ -18,9 +18,15 @@ impl Prior {
         Self { mean: vec![0.0; d], precision: Matrix::identity(d) }
     }
 
-    /// A draw given the rows: `Λ ~ Wishart`, `m ~ N(·, (β + n)⁻¹ Λ⁻¹)`, with `β = 2` rows of zeros, `d` degrees of freedom
+    /// A draw given the rows and the vectors `β_j ~ N(0, (λΛ)⁻¹)` of `links`, `(β, λ)`: `Λ ~ Wishart`, `m ~ N(·, (β + n)⁻¹ Λ⁻¹)`, with `β = 2` rows of zeros, `d` degrees of freedom
     /// and the identity as scale before the data (Salakhutdinov and Mnih 2008, equation 14).
-    pub fn draw<R: Rng + ?Sized>(&mut self, x: &Matrix, shift: &Matrix, rng: &mut R) -> Result<(), LinalgError> {
+    pub fn draw<R: Rng + ?Sized>(
+        &mut self,
+        x: &Matrix,
+        shift: &Matrix,
+        links: Option<(&Matrix, f64)>,
+        rng: &mut R,
+    ) -> Result<(), LinalgError> {
         let (n, d) = (x.rows(), x.columns());
         let count = n as f64;
         let total = MEAN_WEIGHT + count;
@@ -39,7 +45,13 @@ impl Prior {
             }
             scatter[(r, r)] += 1.0;
         }
-        self.precision = wishart(&scatter, d as f64 + count, rng)?;
+        let mut freedom = d as f64 + count;
+        if let Some((vectors, precision)) = links {
+            freedom += vectors.rows() as f64;
+            let more = gram::gram(vectors, None, None)?.matrix;
+            scatter.as_mut_slice().iter_mut().zip(more.as_slice()).for_each(|(s, g)| *s += precision * g);
+        }
+        self.precision = wishart(&scatter, freedom, rng)?;
         let lower = factor::Cholesky::new(&self.precision, 0.0)?;
         let scale = total.sqrt().recip();
         let mut noise: Vec<f64> = (0..d).map(|_| scale * normal(rng)).collect();

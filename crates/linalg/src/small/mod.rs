@@ -3,8 +3,8 @@
 //! Problem `i` has one observation for every stored entry `(j, y)` of row `i` of a sparse matrix, with the features `v_j`:
 //! it is `min Σ w (v_jᵀx − y)² + ridge_i ‖x‖²`.
 //!
-//! *Gram*: observations are gathered in blocks of 64 into a padded panel, and products of eight columns with up to three
-//! registers of the others stay in registers over the whole block; only the blocks on and right of the diagonal are formed.
+//! *Gram*: observations are gathered in blocks of 64 into a padded panel, and products of eight columns (four where there are
+//! sixteen registers) with up to three registers of the others stay in registers over the whole block; only the blocks on and right of the diagonal are formed.
 //! *Solve*: as many problems as a register has lanes are factored at once, one per lane, from a packed triangle; the
 //! right-hand side is its last row, so that the forward solve is part of the factorisation. A pivot that is not positive
 //! spoils its own lane only.
@@ -481,7 +481,7 @@ mod tests {
     #[test]
     fn every_instruction_set_agrees() {
         fn run<T: SmallReal, S: Lanes<T>>(s: S, k: usize) -> Vec<f64> {
-            let (features, y, weights, ridge) = problem::<T>(21, 60, k, 8);
+            let (features, y, weights, ridge) = problem::<T>(21, 200, k, 8);
             let penalty = Penalty { ridge: &ridge, last: None, floor: T::default(), draw: None };
             let problem = Problem {
                 features: &features,

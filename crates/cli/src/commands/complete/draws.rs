@@ -51,8 +51,9 @@ pub fn run(
     let Data { train, test, rows, columns, pairs } = data;
     let found = session.stage("compute", || {
         let entries = Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
-        // A small matrix has a small largest rank.
-        let rank = if a.rank == "auto" { rank.min(rows.len()).min(columns.len()) } else { rank };
+        // Small data have a small largest rank.
+        let most = rows.len().min(columns.len()).min(entries.len().saturating_sub(2) / 2).max(1);
+        let rank = if a.rank == "auto" { rank.min(most) } else { rank };
         let mut rng = Streams::new(session.seed()).stream(0);
         let test = test.as_ref().map(|t| &t.entries[..]);
         sample_posterior(&entries, rank, &sampling, test, &mut rng, &mut observer).map_err(bad)
@@ -113,8 +114,8 @@ fn answer(a: &Arguments, found: &Posterior, shape: (usize, usize, usize)) -> Ans
     let rank = found.models.models()[0].rank();
     let (rows, columns, observed) = shape;
     let result = json!({
-        "status": status, "rows": rows, "columns": columns, "observed": observed, "undetermined_rows": 0,
-        "undetermined_columns": 0, "rank": rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
+        "status": status, "rows": rows, "columns": columns, "observed": observed, "undetermined_rows": null,
+        "undetermined_columns": null, "rank": rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
         "baseline_test_rmse": r.baseline_test_rmse,
     });
     let report = json!({

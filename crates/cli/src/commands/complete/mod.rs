@@ -6,6 +6,7 @@ mod triplets;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use samplewise_completion::Options;
 use serde_json::{Value, json};
 
 use crate::input::Table;
@@ -104,7 +105,7 @@ impl Arguments {
             "triplets": self.triplets, "rank": self.rank, "lambda": self.lambda, "ridge_exponent": self.ridge_exponent,
             "solver": self.solver, "samples": self.samples, "loss": self.loss, "non_negative": self.non_negative,
             "time_limit": self.time_limit, "biases": biases, "tolerance": self.tolerance, "holdout": self.holdout,
-            "test": self.test, "max_iterations": self.max_iterations,
+            "test": self.test, "max_iterations": self.max_iterations.unwrap_or(Options::default().max_iterations),
         })
     }
 }
