@@ -33,7 +33,7 @@ fn ratings(m: usize, n: usize, rank: usize, noise: f64, chosen: bool, seed: u64)
 
 fn sample(m: usize, n: usize, seen: &[Triplet], rank: usize, sampling: &Sampling, test: &[Triplet]) -> Posterior {
     let data = Entries::new(m, n, seen, None).unwrap();
-    sample_posterior(&data, rank, sampling, Some(test), &mut Streams::new(5).stream(0), &mut ()).unwrap()
+    sample_posterior(&data, Rank::Fixed(rank), sampling, Some(test), &mut Streams::new(5).stream(0), &mut ()).unwrap()
 }
 
 /// COM-11: on data of the model's own kind nine tenths of unseen entries are within the interval of nine tenths, and the
@@ -97,7 +97,7 @@ fn draws_do_not_depend_on_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let sampling = Sampling { burn_in: 4, samples: 3, ..Sampling::default() };
         let rng = &mut Streams::new(1).stream(0);
-        pool.install(|| sample_posterior(&data, 2, &sampling, None, rng, &mut ()).unwrap())
+        pool.install(|| sample_posterior(&data, Rank::Fixed(2), &sampling, None, rng, &mut ()).unwrap())
     };
     let one = run(1);
     assert_eq!(one, run(3));
@@ -107,8 +107,9 @@ fn draws_do_not_depend_on_threads() {
     assert_eq!((one.models.models().len(), one.report.trace.len()), (3, 4 + 3 + 1 + 3));
 
     let sampling = Sampling { verification: 0.0, ..Sampling::default() };
-    let found =
-        |data: &Entries| sample_posterior(data, 2, &sampling, None, &mut Streams::new(1).stream(0), &mut ()).unwrap();
+    let found = |data: &Entries| {
+        sample_posterior(data, Rank::Fixed(2), &sampling, None, &mut Streams::new(1).stream(0), &mut ()).unwrap()
+    };
     let wrong: Vec<Triplet> = seen.iter().map(|&(i, j, v)| (i, j, if (i + j) % 2 == 0 { v } else { -9.0 })).collect();
     let weights: Vec<f64> = seen.iter().map(|e| if (e.0 + e.1) % 2 == 0 { 1.0 } else { 1e-6 }).collect();
     let heard = found(&Entries::new(300, 60, &wrong, Some(&weights)).unwrap());
@@ -127,7 +128,7 @@ fn a_stopped_run_gives_its_draws() {
             FromFn(|p: Progress| if p.step < after { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
         let rng = &mut Streams::new(1).stream(0);
         let sampling = Sampling::default();
-        let found = sample_posterior(&data, 1, &sampling, Some(&test), rng, &mut observer).unwrap();
+        let found = sample_posterior(&data, Rank::Fixed(1), &sampling, Some(&test), rng, &mut observer).unwrap();
         assert_eq!((found.report.status, found.models.models().len()), (Status::Interrupted, draws), "after {after}");
         assert!(found.report.test_rmse.unwrap().is_finite());
     }
@@ -138,12 +139,13 @@ fn a_stopped_run_gives_its_draws() {
         if seen_sweeps < 95 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     let rng = &mut Streams::new(1).stream(0);
-    let found = sample_posterior(&data, 1, &Sampling::default(), None, rng, &mut observer).unwrap();
+    let found = sample_posterior(&data, Rank::Fixed(1), &Sampling::default(), None, rng, &mut observer).unwrap();
     assert_eq!((found.report.status, found.models.models().len()), (Status::Interrupted, 60));
     assert_eq!(found.report.fitted_entries + found.report.verification_entries, data.len());
 
     let sampling = Sampling { time_limit: Some(Duration::ZERO), ..Sampling::default() };
-    let found = sample_posterior(&data, 1, &sampling, None, &mut Streams::new(1).stream(0), &mut ()).unwrap();
+    let found =
+        sample_posterior(&data, Rank::Fixed(1), &sampling, None, &mut Streams::new(1).stream(0), &mut ()).unwrap();
     assert_eq!((found.report.status, found.models.models().len()), (Status::Limit, 1));
 }
 
@@ -158,7 +160,7 @@ fn odd_data_are_answered_and_bad_arguments_refused() {
         for biases in [true, false] {
             let data = Entries::new(40, 30, &moved, None).unwrap();
             let sampling = Sampling { biases, ..sampling.clone() };
-            let found = sample_posterior(&data, 2, &sampling, None, &mut rng(), &mut ()).unwrap();
+            let found = sample_posterior(&data, Rank::Fixed(2), &sampling, None, &mut rng(), &mut ()).unwrap();
             for i in 0..40 {
                 let p = found.predict(i, 3);
                 assert!(p.mean.is_finite() && p.deviation.is_finite(), "scale {scale}, row {i}: {p:?}");
@@ -168,7 +170,7 @@ fn odd_data_are_answered_and_bad_arguments_refused() {
     }
     let data = Entries::new(40, 30, &seen, None).unwrap();
     let refused = |rank, sampling: &Sampling, test: Option<&[Triplet]>| {
-        sample_posterior(&data, rank, sampling, test, &mut rng(), &mut ()).unwrap_err()
+        sample_posterior(&data, Rank::Fixed(rank), sampling, test, &mut rng(), &mut ()).unwrap_err()
     };
     assert_eq!(refused(0, &sampling, None), CompletionError::Rank { rank: 0, limit: 30 });
     assert_eq!(refused(31, &sampling, None), CompletionError::Rank { rank: 31, limit: 30 });
@@ -179,6 +181,14 @@ fn odd_data_are_answered_and_bad_arguments_refused() {
         Sampling { burn_in: usize::MAX, ..sampling.clone() },
     ] {
         assert!(matches!(refused(1, &bad, None), CompletionError::OptionOutOfRange { .. }));
+    }
+    // 360 entries of 70 rows and columns: one factor each five; never more than is allowed.
+    for (max, rank) in [(9, 1), (0, 0)] {
+        let found = sample_posterior(&data, Rank::Auto { max }, &sampling, None, &mut rng(), &mut ());
+        match found {
+            Ok(found) => assert_eq!(found.models.models()[0].rank(), rank),
+            Err(error) => assert_eq!(error, CompletionError::Rank { rank, limit: 30 }),
+        }
     }
     let huge = Sampling { samples: usize::MAX / 1_000, ..sampling.clone() };
     assert!(matches!(refused(1, &huge, None), CompletionError::Entries(_)));

@@ -24,7 +24,7 @@ use crate::driver::{Status, spread};
 use crate::entries::Renumbering;
 use crate::split::{Purpose, Split, Triplet};
 use crate::start::biases_only;
-use crate::{CompletionError, Ensemble, Entries, Model};
+use crate::{CompletionError, Ensemble, Entries, Model, Rank};
 use chain::Chain;
 
 /// Settings of [`sample_posterior`].
@@ -147,6 +147,9 @@ impl Moments {
 
 /// Draws models of rank `rank` from their posterior given the entries (row COM-11).
 ///
+/// The rank hardly matters, since draws shrink what the entries do not show: an automatic one is a fifth of the entries of
+/// the mean row or column.
+///
 /// Values are standardised; rows of factors with their bias have normal priors with normal-Wishart hyperpriors, the noise an
 /// inverse gamma one, each of the weight of a few rows or one entry. `test` takes the place of `sampling.verification`. An observer that stops,
 /// or the time limit, ends the sampling with the draws so far.
@@ -155,7 +158,7 @@ impl Moments {
 /// - **Randomness**: all from `rng`; the same seed gives the same draws for every thread count.
 ///
 /// ```
-/// use samplewise_completion::{Entries, Sampling, sample_posterior};
+/// use samplewise_completion::{Entries, Rank, Sampling, sample_posterior};
 /// use samplewise_linalg::random::Streams;
 /// let seen = (0..40).flat_map(|i| (0..30).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 6);
 /// let noise = Streams::new(1);
@@ -163,7 +166,7 @@ impl Moments {
 ///     .map(|(i, j)| (i, j, (1.0 + i as f64) * (2.0 - j as f64 / 10.0) + noise.uniform((i * 30 + j) as u64)))
 ///     .collect();
 /// let data = Entries::new(40, 30, &entries, None)?;
-/// let draws = sample_posterior(&data, 1, &Sampling::default(), None, &mut Streams::new(0).stream(0), &mut ())?;
+/// let draws = sample_posterior(&data, Rank::Fixed(1), &Sampling::default(), None, &mut Streams::new(0).stream(0), &mut ())?;
 /// let found = draws.predict(38, 0); // never seen: 78, and noise of mean 0.5 and deviation 0.29
 /// assert!((found.mean - 78.5).abs() < 4.0 * found.uncertainty);
 /// assert!((found.deviation - 0.3).abs() < 0.1);
@@ -176,13 +179,13 @@ impl Moments {
 /// and for draws that do not fit in memory.
 pub fn sample_posterior<R: Rng + ?Sized>(
     entries: &Entries,
-    rank: usize,
+    rank: Rank,
     sampling: &Sampling,
     test: Option<&[(usize, usize, f64)]>,
     rng: &mut R,
     observer: &mut dyn Observer,
 ) -> Result<Posterior, CompletionError> {
-    check(entries, rank, sampling)?;
+    let rank = check(entries, rank, sampling)?;
     if let Some(test) = test {
         check_test(entries, test)?;
     }
@@ -238,6 +241,8 @@ pub fn sample_posterior<R: Rng + ?Sized>(
     Ok(Posterior { models, noise: kept.noise, report })
 }
 
+/// Entries of a row or column, of the mean one, for each factor of an automatic rank.
+const FOR_EACH: f64 = 5.0;
 /// Sweeps of a burn-in, at most.
 const MOST: usize = 1_000_000_000;
 /// Deviations on both sides of the mean that hold nine tenths of a normal distribution.
@@ -255,8 +260,15 @@ fn moments(entries: &Entries) -> (f64, f64) {
     (mean, if variance > 0.0 { unit * variance.sqrt() } else { unit })
 }
 
-fn check(entries: &Entries, rank: usize, sampling: &Sampling) -> Result<(), CompletionError> {
+fn check(entries: &Entries, rank: Rank, sampling: &Sampling) -> Result<usize, CompletionError> {
     let limit = entries.rows().min(entries.columns()).min(MAX_UNKNOWNS - usize::from(sampling.biases));
+    let rank = match rank {
+        Rank::Fixed(rank) => rank,
+        Rank::Auto { max } => {
+            let of_each = entries.len() as f64 / (entries.rows() + entries.columns()) as f64 / FOR_EACH;
+            (of_each.round() as usize).clamp(1, max.min(limit).max(1)).min(max)
+        }
+    };
     check_entries(entries, rank, limit)?;
     let range = |option, value: f64, ok: bool, allowed| {
         if ok { Ok(()) } else { Err(CompletionError::OptionOutOfRange { option, value, allowed }) }
@@ -269,7 +281,7 @@ fn check(entries: &Entries, rank: usize, sampling: &Sampling) -> Result<(), Comp
     let sets = if v > 0.0 { 2 } else { 1 };
     let bytes = 8 * sets * sampling.samples as u128 * (entries.rows() + entries.columns()) as u128 * (rank as u128 + 1);
     let fits = usize::try_from(bytes).is_ok_and(|b| Vec::<u8>::new().try_reserve_exact(b).is_ok());
-    if fits { Ok(()) } else { Err(LinalgError::TooLarge { what: "the draws", bytes }.into()) }
+    if fits { Ok(rank) } else { Err(LinalgError::TooLarge { what: "the draws", bytes }.into()) }
 }
 
 /// The draws kept, and what they say of the entries that judge.

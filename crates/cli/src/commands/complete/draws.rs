@@ -1,5 +1,5 @@
 //! Draws from the posterior: `--solver gibbs`.
-use samplewise_completion::{Entries, Posterior, Sampling, Status, sample_posterior};
+use samplewise_completion::{Entries, Posterior, Rank, Sampling, Status, sample_posterior};
 use samplewise_linalg::Matrix;
 use samplewise_linalg::random::Streams;
 use serde_json::json;
@@ -9,11 +9,11 @@ use super::{Arguments, Data, answer_table};
 use crate::output::{self, Array};
 use crate::session::{Answer, Failure, Session, bad, usage};
 
-/// With `--rank auto`: more changes nothing on ratings, and with the bias it fills whole registers.
-const RANK: usize = 7;
+/// The largest of `--rank auto`: with the bias it fills whole registers.
+const LARGEST: usize = 23;
 
 /// What the words of the call ask for.
-pub fn sampling(a: &Arguments) -> Result<(usize, Sampling), Failure> {
+pub fn sampling(a: &Arguments) -> Result<(Rank, Sampling), Failure> {
     let other = [
         ("--lambda", a.lambda != "auto"),
         ("--ridge-exponent", a.ridge_exponent.is_some()),
@@ -26,8 +26,8 @@ pub fn sampling(a: &Arguments) -> Result<(usize, Sampling), Failure> {
         return Err(usage(format!("{name} means nothing to --solver gibbs, which draws noise and priors as well")));
     }
     let rank = match a.rank.as_str() {
-        "auto" => RANK,
-        k => k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?,
+        "auto" => Rank::Auto { max: LARGEST },
+        k => Rank::Fixed(k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?),
     };
     let samples = a.samples.unwrap_or(Sampling::default().samples);
     let sampling = Sampling {
@@ -42,7 +42,7 @@ pub fn sampling(a: &Arguments) -> Result<(usize, Sampling), Failure> {
 }
 
 pub fn run(
-    (rank, sampling): (usize, Sampling),
+    (rank, sampling): (Rank, Sampling),
     a: &Arguments,
     data: &Data,
     session: &Session,
@@ -51,9 +51,6 @@ pub fn run(
     let Data { train, test, rows, columns, pairs } = data;
     let found = session.stage("compute", || {
         let entries = Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
-        // Small data have a small largest rank.
-        let most = rows.len().min(columns.len()).min(entries.len().saturating_sub(2) / 2).max(1);
-        let rank = if a.rank == "auto" { rank.min(most) } else { rank };
         let mut rng = Streams::new(session.seed()).stream(0);
         let test = test.as_ref().map(|t| &t.entries[..]);
         sample_posterior(&entries, rank, &sampling, test, &mut rng, &mut observer).map_err(bad)
