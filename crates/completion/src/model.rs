@@ -309,41 +309,6 @@ impl Model {
     }
 }
 
-/// The mean prediction of several models of the same shape, of fits from different starts: a little better than each.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ensemble {
-    models: Vec<Model>,
-}
-
-impl Ensemble {
-    /// # Errors
-    /// [`CompletionError::Empty`] without models; [`CompletionError::Entries`] for shapes that differ.
-    pub fn new(models: Vec<Model>) -> Result<Self, CompletionError> {
-        let first = models.first().ok_or(CompletionError::Empty)?;
-        let (rows, columns) = (first.rows(), first.columns());
-        match models.iter().find(|m| (m.rows(), m.columns()) != (rows, columns)) {
-            Some(m) => {
-                let (rows, columns, expected) = (m.rows(), m.columns(), format!("{rows} x {columns}"));
-                Err(LinalgError::Shape { argument: "models", rows, columns, expected }.into())
-            }
-            None => Ok(Self { models }),
-        }
-    }
-
-    /// The models.
-    pub fn models(&self) -> &[Model] {
-        &self.models
-    }
-
-    /// The mean prediction of one entry.
-    ///
-    /// # Panics
-    /// When the position is outside the matrix.
-    pub fn predict(&self, row: usize, column: usize) -> f64 {
-        self.models.iter().map(|m| m.predict(row, column)).sum::<f64>() / self.models.len() as f64
-    }
-}
-
 /// One row's ridge problem: entries `(feature, value, weight)`, values above `offset` of the feature; factors and bias.
 pub(crate) fn ridge_row(
     entries: &[(usize, f64, f64)],

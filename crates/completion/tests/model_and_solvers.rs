@@ -248,3 +248,28 @@ fn entries_come_from_dense_and_sparse_matrices() {
     assert!(Entries::from_dense(&infinite).is_err());
     assert!(matches!(Entries::from_dense(&Matrix::from_fn(2, 2, |_, _| f64::NAN)), Err(CompletionError::Empty)));
 }
+
+/// COM-10: fits of an ensemble differ, their mean is closer to noisy data than the best of them, and the same for a seed.
+#[test]
+fn ensembles_are_closer_than_their_best_fit() {
+    for seed in 0..3 {
+        let (truth, mut seen) = instance(150, 3, 1.0, 3.0, 70 + seed);
+        let mut rng = Streams::new(seed).stream(0);
+        seen.iter_mut().for_each(|e| e.2 += 0.5 * normal(&mut rng));
+        let data = Entries::new(150, 150, &seen, None).unwrap();
+        let fit = |count: usize| {
+            let options = Options { refit: false, tuning: 0.3, ..Options::default() };
+            Ensemble::fit(&data, Rank::Fixed(3), &options, count, &mut Streams::new(seed).stream(1), &mut ())
+        };
+        let found = fit(8).unwrap();
+        assert_eq!(found, fit(8).unwrap());
+        let best = found
+            .models()
+            .iter()
+            .map(|m| truth.relative_error(1, [&[], &[]], |i, j| m.predict(i, j)))
+            .fold(f64::INFINITY, f64::min);
+        let mean = truth.relative_error(1, [&[], &[]], |i, j| found.predict(i, j));
+        assert!(mean < 0.97 * best, "seed {seed}: {mean} and {best}");
+        assert_eq!(fit(0).unwrap_err(), CompletionError::Empty);
+    }
+}

@@ -46,7 +46,7 @@ fn draw_to(text: &mut String, panels: &[Panel<'_>]) -> Result<(), Box<dyn Error>
             .x_label_area_size(40)
             .y_label_area_size(52)
             .build_cartesian_2d(x, y)?;
-        chart.configure_mesh().x_desc(panel.axes[0]).y_desc(panel.axes[1]).light_line_style(WHITE).draw()?;
+        chart.configure_mesh().x_desc(panel.axes[0]).y_desc(panel.axes[1]).max_light_lines(0).draw()?;
         chart.draw_series(panel.points.iter().map(|&p| Circle::new(p, 1, COLOURS[0].mix(0.35).filled())))?;
         for (&(name, ref points), colour) in panel.lines.iter().zip(COLOURS.into_iter().cycle()) {
             let drawn = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
