@@ -2,7 +2,8 @@
 //!
 //! Bayesian matrix factorisation by Gibbs sampling (Salakhutdinov and Mnih 2008): the rows of both factors, with their
 //! biases, are normal around a mean with a precision that is drawn as well, and so is the noise. There is nothing to tune,
-//! the rank hardly matters, and the mean prediction of many draws beats every single fit where entries are few and noisy.
+//! the rank hardly matters, and the mean prediction of many draws is closer than one fit where entries are few and noisy
+//! (`cargo bench --bench completion -- ratings`).
 //! Which entries exist moves the prior of a row or column (`links`).
 //!
 //! A draw of all rows given the others is one half step of alternating least squares with a normal number added before the
@@ -151,8 +152,8 @@ impl Moments {
 /// the mean row or column.
 ///
 /// Values are standardised; rows of factors with their bias have normal priors with normal-Wishart hyperpriors, the noise an
-/// inverse gamma one, each of the weight of a few rows or one entry. `test` takes the place of `sampling.verification`. An observer that stops,
-/// or the time limit, ends the sampling with the draws so far.
+/// inverse gamma one, each of the weight of a few rows or one entry. `test` takes the place of `sampling.verification`. An
+/// observer that stops, or the time limit, ends the sampling with the draws so far.
 ///
 /// - **Cost**: `|Ω|(k + 1)²` multiplications a sweep and `(m + n)(k + 1)³/6`; `8(m + n)(k + 1)` bytes a draw.
 /// - **Randomness**: all from `rng`; the same seed gives the same draws for every thread count.
