@@ -1,12 +1,38 @@
-//! Scores against a thin QR of faer, and `ℓ1` regression on a coreset against all rows and against iteratively
-//! reweighted least squares, the baseline that is written first.
-use std::time::Duration;
+//! Leverage scores, Lewis weights, certified sensitivities, coresets and `ℓ1` regression, each beside what it replaces.
+//! `cargo bench --bench sensitivity -- WORD` runs the tables whose name has WORD; `stream` (a table of 5 GB) runs only when
+//! it is named. One thread: `RAYON_NUM_THREADS=1`. Real tables: `python3 scripts/fetch_data.py fetch flights cpssw8 gss
+//! diamonds`. Peers in other languages: `python3 benches/peers/run.py sensitivity`.
+use std::hint::black_box;
+use std::time::Instant;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use samplewise::linalg::lstsq::{Method as Solver, least_squares};
-use samplewise::linalg::{Matrix, leverage, random};
-use samplewise::sensitivity::{Loss, Method, Options, regress, regress_on_coreset, scores};
+use rayon::prelude::*;
+use samplewise::linalg::leverage::{leverage_scores, reweigh, row_norms_squared, whiten};
+use samplewise::linalg::random::{Streams, normal};
+use samplewise::linalg::{Matrix, Summary, chunk};
+use samplewise::sensitivity::{
+    Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Sampler, ScoreOptions, StreamOptions,
+    StreamingCoreset, certified_sensitivities, distortion, planned_size, regress, regress_on_coreset, scores, scores_with,
+};
+use samplewise_testkit::designs::{self, Design, Flights};
 use samplewise_testkit::generate::random_matrix;
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let out = black_box(work());
+    (start.elapsed().as_secs_f64(), out)
+}
+
+/// Median seconds of five runs, and the last result.
+fn timed<T>(mut work: impl FnMut() -> T) -> (f64, T) {
+    let mut runs: Vec<(f64, T)> = (0..5).map(|_| seconds(&mut work)).collect();
+    let times = runs.iter().map(|r| r.0).collect();
+    (median(times), runs.pop().expect("five runs").1)
+}
 
 fn leverage_by_qr(a: &Matrix) -> Vec<f64> {
     let (n, d) = (a.rows(), a.columns());
@@ -14,70 +40,326 @@ fn leverage_by_qr(a: &Matrix) -> Vec<f64> {
     (0..n).map(|i| (0..d).map(|j| thin[(i, j)].powi(2)).sum()).collect()
 }
 
-fn row_scores(c: &mut Criterion) {
-    let mut group = c.benchmark_group("sensitivity/scores 200000 x 20");
-    group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
-    let a = random_matrix(200_000, 20, 1);
-    let ours = leverage::leverage_scores(&a).expect("finite");
-    let theirs = leverage_by_qr(&a);
-    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-10));
-    group.bench_function("leverage", |b| b.iter(|| leverage::leverage_scores(&a)));
-    group.bench_function("leverage by faer's thin QR", |b| b.iter(|| leverage_by_qr(&a)));
-    group.bench_function("Lewis weights, p = 1", |b| b.iter(|| scores(&a, 1.0, Method::Lewis)));
-    group.finish();
+/// S1: exact leverage scores beside faer's thin QR.
+fn leverage() {
+    println!("leverage: exact scores; floor: n d^2 multiply-adds; both answers agree to 1e-10");
+    println!("       n    d   ours ms  GF/s   thin QR of faer ms   times as fast");
+    for (n, d) in [(100_000, 10), (100_000, 50), (100_000, 100), (1_000_000, 10), (300_000, 100)] {
+        let a = random_matrix(n, d, 1);
+        let (ours, found) = timed(|| leverage_scores(&a).expect("finite"));
+        let (theirs, expected) = seconds(|| leverage_by_qr(&a));
+        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-10));
+        let flops = 2.0 * n as f64 * (d * d) as f64;
+        println!(
+            "{n:8}  {d:3}  {:8.1}  {:4.1}  {:19.0}  {:14.1}",
+            1e3 * ours,
+            1e-9 * flops / ours,
+            1e3 * theirs,
+            theirs / ours
+        );
+    }
 }
 
-/// Iteratively reweighted least squares for `ℓ1`, to a relative change of 1e-6.
-fn reweighted(a: &Matrix, b: &[f64]) -> Vec<f64> {
-    let (n, d) = (a.rows(), a.columns());
-    let mut x = vec![0.0; d];
-    let mut before = f64::INFINITY;
-    for _ in 0..200 {
-        let mut r = vec![0.0; n];
-        a.multiply_vector_into(&x, &mut r);
-        r.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
-        let loss = Loss::Lp(1.0).value(&r);
-        if before - loss < 1e-6 * loss {
-            break;
+/// Orthonormal columns with heavy rows, and a triangular mixing of the given condition number.
+fn conditioned(n: usize, d: usize, condition: f64, seed: u64) -> (Matrix, Vec<f64>) {
+    let mut rng = Streams::new(seed).stream(0);
+    let heavy: Vec<f64> = (0..n).map(|_| normal(&mut rng).abs().powi(-1).min(1e3)).collect();
+    let raw = Matrix::from_fn(n, d, |i, _| heavy[i] * normal(&mut rng));
+    // Gram-Schmidt, twice.
+    let mut columns: Vec<Vec<f64>> = (0..d).map(|j| raw.copy_column(j)).collect();
+    for j in 0..d {
+        for _ in 0..2 {
+            for k in 0..j {
+                let (done, rest) = columns.split_at_mut(j);
+                let c = chunk::dot(&done[k], &rest[0]);
+                chunk::axpy(-c, &done[k], &mut rest[0]);
+            }
         }
-        before = loss;
-        let root: Vec<f64> = r.iter().map(|r| 1.0 / r.abs().max(1e-6).sqrt()).collect();
-        let rows = Matrix::from_fn(n, d, |i, j| a[(i, j)] * root[i]);
-        let target: Vec<f64> = b.iter().zip(&root).map(|(b, w)| b * w).collect();
-        x = least_squares(&rows, &target, Solver::Auto).expect("finite").x;
+        let norm = chunk::norm(&columns[j]);
+        columns[j].iter_mut().for_each(|v| *v /= norm);
     }
-    x
+    let truth = (0..n).map(|i| columns.iter().map(|c| c[i] * c[i]).sum()).collect();
+    // Q D V with a random orthogonal V, so that no scaling of columns helps.
+    let v = samplewise::linalg::factor::dense_svd(&random_matrix(d, d, seed + 1)).expect("finite").u;
+    let scale = |j: usize| condition.powf(-(j as f64) / (d as f64 - 1.0));
+    let a = Matrix::from_fn(n, d, |i, c| (0..d).map(|j| columns[j][i] * scale(j) * v[(j, c)]).sum());
+    (a, truth)
 }
 
-fn median_regression(c: &mut Criterion) {
-    let mut group = c.benchmark_group("sensitivity/l1 100000 x 10");
-    group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(3));
-    let a = random_matrix(100_000, 10, 2);
-    let mut rng = random::Streams::new(3).stream(0);
-    let b: Vec<f64> = (0..a.rows()).map(|i| a[(i, 0)] + random::normal(&mut rng) / random::uniform(&mut rng)).collect();
-    let loss = |x: &[f64]| {
-        let mut r = vec![0.0; b.len()];
-        a.multiply_vector_into(x, &mut r);
-        r.iter_mut().zip(&b).for_each(|(r, b)| *r = b - *r);
-        Loss::Lp(1.0).value(&r)
+/// S2: largest relative error of a leverage score against the columns the matrix was made from.
+fn accuracy() {
+    println!("accuracy: 4000 x 20, heavy rows, largest relative error of a score (goal: 1e-6 to 1e10, never worse than QR)");
+    println!("condition      ours   thin QR of faer   numerical rank");
+    for exponent in [2, 3, 4, 6, 8, 10, 12] {
+        let (a, truth) = conditioned(4000, 20, 10_f64.powi(exponent), 3);
+        let worst = |s: &[f64]| s.iter().zip(&truth).map(|(s, t)| (s / t - 1.0).abs()).fold(0.0, f64::max);
+        let rank = whiten(&a, None).expect("finite").rank;
+        println!(
+            "     1e{exponent:<2}  {:8.1e}   {:15.1e}   {rank:14}",
+            worst(&leverage_scores(&a).expect("finite")),
+            worst(&leverage_by_qr(&a))
+        );
+    }
+}
+
+/// S3: Lewis weights in units of one pair of passes.
+fn lewis() {
+    println!("Lewis weights: time in pairs of passes (Gram matrix and norms) of the same table");
+    println!("table                 p   to 10 %: passes  pairs    to 1 %: passes  pairs   reference residual");
+    let mut tables = vec![("Gaussian 200000 x 50".to_owned(), random_matrix(200_000, 50, 1))];
+    tables.extend(designs::flights_mid().map(|d| (d.name, d.a)));
+    tables.extend(designs::fetched("diamonds").map(|d| (d.name, d.a)));
+    for (name, a) in tables {
+        let white = whiten(&a, None).expect("finite").transform;
+        let (pair, _) = timed(|| (whiten(&a, None), row_norms_squared(&a, &white)));
+        for p in [1.0, 1.5, 3.0, 4.0, 8.0] {
+            let run = |tolerance| {
+                let options = ScoreOptions { lewis_tolerance: tolerance, ..ScoreOptions::default() };
+                let (time, s) = timed(|| scores_with(&a, p, &options, &mut ()).expect("finite"));
+                (s.steps + 1, time / pair, s)
+            };
+            let (rough, fine) = (run(0.1), run(0.01));
+            println!(
+                "{name:20} {p:3}  {:16}  {:5.1}  {:16}  {:5.1}  {:18.4}",
+                rough.0, rough.1, fine.0, fine.1, fine.2.residual
+            );
+        }
+    }
+}
+
+/// S4: all sensitivities of small tables, certified.
+fn certified() {
+    println!("certified: all sensitivities, gap at most 1e-3; seconds of all rows (peer: run.py sensitivity)");
+    println!("   n   d    p   seconds   steps   largest gap    total between");
+    for (n, d) in [(2000, 8), (2000, 24)] {
+        let a = random_matrix(n, d, 5);
+        let rows: Vec<usize> = (0..n).collect();
+        for p in [1.0, 1.5, 3.0, 4.0] {
+            let (time, c) = seconds(|| certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).expect("finite"));
+            let gap = c.upper.iter().zip(&c.lower).map(|(u, l)| u / l - 1.0).fold(0.0, f64::max);
+            let (low, high): (f64, f64) = (c.lower.iter().sum(), c.upper.iter().sum());
+            println!("{n:5} {d:3}  {p:3}  {time:8.2}  {:6}  {gap:12.1e}  {low:8.3} {high:8.3}", c.steps);
+        }
+    }
+}
+
+fn excess(d: &Design, x: &[f64], best: f64) -> f64 {
+    let mut r = vec![0.0; d.b.len()];
+    d.a.multiply_vector_into(x, &mut r);
+    r.iter_mut().zip(&d.b).for_each(|(r, b)| *r = b - *r);
+    Loss::Lp(1.0).value(&r) / best - 1.0
+}
+
+/// S5: `ℓ1` regression on coresets of all flights.
+fn coreset() {
+    let Some(d) = designs::flights_mid() else {
+        return println!("coreset: flights are not there");
     };
-    let best = regress(&a, &b, Loss::Lp(1.0), 1e-9).expect("finite");
-    assert!(best.lower_bound >= (1.0 - 1e-7) * best.objective, "certified");
-    let baseline = loss(&reweighted(&a, &b));
-    assert!(baseline < 1.001 * best.objective);
-    println!("reweighted least squares ends {:.1e} above the certified optimum", baseline / best.objective - 1.0);
-    group
-        .bench_function("samplewise, all rows, certified", |bench| bench.iter(|| regress(&a, &b, Loss::Lp(1.0), 1e-9)));
-    group.bench_function("reweighted least squares, all rows", |bench| bench.iter(|| reweighted(&a, &b)));
-    for size in [1_000, 10_000] {
-        let run = || regress_on_coreset(&a, &b, Loss::Lp(1.0), size, &Options::default()).expect("finite");
-        println!("{size} rows: {:.2e} above the optimum", run().objective / best.objective - 1.0);
-        group.bench_function(BenchmarkId::new("coreset, scored and certified on all rows", size), |bench| {
-            bench.iter(run);
-        });
+    let (all, best) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), 1e-9).expect("finite"));
+    let (n, columns) = (d.a.rows(), d.a.columns());
+    println!("coreset: {n} flights x {columns}, sum of absolute errors; all rows certified in {:.0} ms, gap {:.0e}", 1e3 * all, best.gap() / best.objective);
+    println!("method                 rows   excess, median   worst of 20    scores and solve ms   with certificate ms, gap");
+    for (name, method, sampler) in [
+        ("Lewis", Method::Lewis, Sampler::Bernoulli),
+        ("Lewis, tree", Method::Lewis, Sampler::Tree),
+        ("leverage", Method::Leverage, Sampler::Bernoulli),
+        ("root leverage", Method::RootLeverage, Sampler::Bernoulli),
+        ("uniform", Method::Uniform, Sampler::Bernoulli),
+    ] {
+        for size in [1_060, 5_300, 21_200] {
+            let options = |seed| Options { method, sampler, seed, certify: false, ..Options::default() };
+            let run = |seed| seconds(|| regress_on_coreset(&d.a, &d.b, Loss::Lp(1.0), size, &options(seed)).expect("finite"));
+            let runs: Vec<(f64, f64)> =
+                (0..20).map(run).map(|(t, f)| (t, excess(&d, &f.coefficients, best.objective))).collect();
+            let (time, f) = seconds(|| {
+                regress_on_coreset(&d.a, &d.b, Loss::Lp(1.0), size, &Options { certify: true, ..options(0) }).expect("finite")
+            });
+            println!(
+                "{name:20} {size:6}   {:14.2e}   {:11.2e}   {:20.0}   {:10.0}  {:.1e}",
+                median(runs.iter().map(|r| r.1).collect()),
+                runs.iter().map(|r| r.1).fold(0.0, f64::max),
+                1e3 * median(runs.iter().map(|r| r.0).collect()),
+                1e3 * time,
+                f.gap() / f.objective
+            );
+        }
     }
-    group.finish();
 }
 
-criterion_group!(benches, row_scores, median_regression);
-criterion_main!(benches);
+/// S6 and S7: exact median regression, certified.
+fn exact() {
+    println!("exact: median regression of all rows, gap = objective over certified bound - 1 (peers: run.py sensitivity)");
+    println!("table                      n   d        ms   relative gap  steps  rows of the reduced problem, put back");
+    let mut tables: Vec<Design> = ["cpssw8", "diamonds", "gss"].iter().filter_map(|n| designs::fetched(n)).collect();
+    tables.extend(designs::flights_seven());
+    tables.extend(designs::flights_mid());
+    tables.push(designs::student_noise(100_000, 10, 1));
+    tables.push(designs::student_noise(100_000, 100, 1));
+    tables.push(designs::student_noise(1_000_000, 10, 1));
+    for d in tables {
+        let (time, f) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), 1e-9).expect("finite"));
+        let path = match f.path {
+            Path::Preprocessed { rows, repaired } => format!("{rows}, {repaired}"),
+            _ => "all".to_owned(),
+        };
+        println!(
+            "{:20} {:8} {:3}  {:8.1}  {:12.1e}  {:5}  {path}",
+            d.name,
+            d.a.rows(),
+            d.a.columns(),
+            1e3 * time,
+            f.gap() / f.objective,
+            f.iterations
+        );
+    }
+}
+
+/// S8: distortion of samplers with the same scores under the same search.
+fn samplers() {
+    println!("samplers: Lewis weights, 32 d rows, distortion found by the search, mean of 5 seeds");
+    println!("table            p   Bernoulli   priority       tree   tree over Bernoulli");
+    for (name, a) in designs::for_coresets() {
+        for p in [1.0, 1.5, 2.0, 4.0] {
+            let s = scores(&a, p, Method::Lewis).expect("finite");
+            let size = 32 * a.columns();
+            let mean = |sampler| {
+                let one = |seed: u64| {
+                    let c = Coreset::sample(&a, &s.values, p, size, sampler, seed).expect("valid");
+                    distortion(&a, &c, p, &DistortionOptions::default(), &mut ()).expect("finite").at_least
+                };
+                (0..5).into_par_iter().map(one).sum::<f64>() / 5.0
+            };
+            let [b, q, t] = [Sampler::Bernoulli, Sampler::Priority, Sampler::Tree].map(mean);
+            println!("{name:14} {p:3}   {b:9.3}   {q:8.3}   {t:8.3}   {:8.2}", t / b);
+        }
+    }
+}
+
+/// S11: sizes planned for a distortion, under the search.
+fn embedding() {
+    println!("embedding: size planned for epsilon; seeds of 40 in which the search stays within it, the largest found");
+    println!("table            p   epsilon    rows   within   largest");
+    for (name, a) in designs::for_coresets() {
+        for p in [1.0, 1.5, 2.0, 3.0, 4.0] {
+            let s = scores(&a, p, Method::Lewis).expect("finite");
+            let epsilon = if p <= 2.0 { 0.3 } else { 0.5 };
+            let size = planned_size(epsilon, p, s.rank).expect("valid").min(a.rows());
+            let found: Vec<f64> = (0..40_u64)
+                .into_par_iter()
+                .map(|seed| {
+                    let c = Coreset::bernoulli(&s.values, size, seed).expect("valid");
+                    distortion(&a, &c, p, &DistortionOptions::default(), &mut ()).expect("finite").at_least
+                })
+                .collect();
+            let within = found.iter().filter(|f| **f <= epsilon).count();
+            println!("{name:14} {p:3}   {epsilon:7}  {size:6}   {within:3}/40   {:7.3}", found.iter().copied().fold(0.0, f64::max));
+        }
+    }
+}
+
+/// S9: the same coreset from any shards and threads, as a digest of row numbers and weights.
+fn shards() {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    println!("shards: digest of row numbers and weights (64 bits here, SHA-256 in the table of the command line's test)");
+    let a = designs::flights_mid().map_or_else(|| random_matrix(150_000, 20, 1), |d| d.a);
+    for (method, p) in [(Method::Leverage, 2.0), (Method::RootLeverage, 1.0), (Method::Lewis, 1.0), (Method::Lewis, 3.0)] {
+        let options = StreamOptions { p, method, size: 4_000, seed: 1 };
+        let mut digests = Vec::new();
+        for shards in [1, 3, 7] {
+            for threads in [1, 2] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+                let out = pool.install(|| {
+                    let mut parts: Vec<StreamingCoreset> = (0..shards)
+                        .map(|k| {
+                            let mut part = StreamingCoreset::new(a.columns(), options).expect("valid");
+                            let (from, to) = (k * a.rows() / shards, (k + 1) * a.rows() / shards);
+                            for first in (from..to).step_by(10_007) {
+                                let rows: Vec<usize> = (first..(first + 10_007).min(to)).collect();
+                                let block = a.select_rows(&rows);
+                                part.update(Block { first: first as u64, rows: &block }).expect("finite");
+                            }
+                            part
+                        })
+                        .collect();
+                    let mut all = parts.pop().expect("one");
+                    parts.into_iter().for_each(|p| all.merge(p).expect("same options"));
+                    all.finish().expect("complete")
+                });
+                let mut hash = DefaultHasher::new();
+                out.rows.hash(&mut hash);
+                out.weights.iter().for_each(|w| w.to_bits().hash(&mut hash));
+                digests.push((shards, threads, out.rows.len(), hash.finish()));
+            }
+        }
+        let batch = (method != Method::Lewis).then(|| {
+            let s = scores(&a, p, method).expect("finite");
+            let (n, d) = (a.rows() as f64, a.columns() as f64);
+            let rate = 4_000.0 / if method == Method::Leverage { d } else { n.powf(1.0 - p / 2.0) * d.powf(p / 2.0) };
+            let c = Coreset::with_rate(&s.values, rate, 1);
+            let mut hash = DefaultHasher::new();
+            c.rows.iter().map(|r| *r as u64).collect::<Vec<u64>>().hash(&mut hash);
+            c.weights.iter().for_each(|w| w.to_bits().hash(&mut hash));
+            hash.finish()
+        });
+        for (shards, threads, rows, digest) in &digests {
+            println!("{method:?} p = {p}: {shards} shards, {threads} threads: {rows} rows {digest:016x}");
+        }
+        println!("  all equal: {}; all rows at once: {}", digests.iter().all(|d| d.3 == digests[0].3), batch.map_or("(another coreset)".to_owned(), |b| (b == digests[0].3).to_string()));
+    }
+}
+
+/// S10: leverage scores of a sparse design beside the dense kernel.
+fn sparse() {
+    let Some(f) = Flights::full(&["carrier", "origin", "dest", "hour"]) else {
+        return println!("sparse: flights are not there");
+    };
+    let (a, dense) = (f.sparse(), f.dense("").a);
+    let share = a.nnz() as f64 / (a.rows() * a.columns()) as f64;
+    println!("sparse: leverage scores of {} flights x {}, {:.1} % dense", a.rows(), a.columns(), 100.0 * share);
+    let (sparse_time, s) = timed(|| scores(&a, 2.0, Method::Leverage).expect("finite").values);
+    let (dense_time, t) = timed(|| scores(&dense, 2.0, Method::Leverage).expect("finite").values);
+    let apart = s.iter().zip(&t).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    println!("sparse {:.1} ms, dense {:.1} ms: {:.1} times as fast; apart by {apart:.0e}", 1e3 * sparse_time, 1e3 * dense_time, dense_time / sparse_time);
+    let (exact, s) = timed(|| leverage_scores(&a).expect("finite"));
+    let (exact_dense, _) = timed(|| leverage_scores(&dense).expect("finite"));
+    println!("to the last digits (condition {:.0e}): {:.1} ms, dense {:.1} ms; sum {:.6}", whiten(&a, None).expect("finite").condition, 1e3 * exact, 1e3 * exact_dense, s.iter().sum::<f64>());
+}
+
+/// One fused pass beside the two it replaces.
+fn fused() {
+    println!("fused: norms and the next Gram matrix in one pass, ms");
+    for (n, d) in [(1_000_000, 10), (200_000, 50), (100_000, 100)] {
+        let a = random_matrix(n, d, 1);
+        let t = whiten(&a, None).expect("finite").transform;
+        let (one, _) = timed(|| reweigh(&a, &t, &|_, q| q.sqrt()).expect("finite"));
+        let (two, _) = timed(|| {
+            let q = row_norms_squared(&a, &t);
+            let w: Vec<f64> = q.iter().map(|q| q.sqrt()).collect();
+            samplewise::linalg::gram::gram(&a, Some(&w), None).expect("finite")
+        });
+        println!("{n:8} x {d:3}: {:.1} against {:.1}", 1e3 * one, 1e3 * two);
+    }
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let tables: [(&str, fn()); 11] = [
+        ("leverage", leverage),
+        ("accuracy", accuracy),
+        ("lewis", lewis),
+        ("certified", certified),
+        ("coreset", coreset),
+        ("exact", exact),
+        ("samplers", samplers),
+        ("embedding", embedding),
+        ("shards", shards),
+        ("sparse", sparse),
+        ("fused", fused),
+    ];
+    for (name, table) in tables {
+        if words.is_empty() || words.iter().any(|w| name.contains(w.as_str())) {
+            table();
+            println!();
+        }
+    }
+}

@@ -19,7 +19,9 @@ import gzip
 import hashlib
 import importlib.util
 import io
+import lzma
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -30,6 +32,8 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import designs
 
 try:
     import tomllib
@@ -50,6 +54,8 @@ BROKEN_ARCHIVE = (
     tarfile.TarError,
     gzip.BadGzipFile,
     zlib.error,
+    lzma.LZMAError,
+    pickle.UnpicklingError,
     EOFError,
     KeyError,
     ValueError,
@@ -200,6 +206,7 @@ CONVERSIONS: dict[str, Callable[[bytes], bytes]] = {
     "ratings": ratings,
     "kmers": kmers,
     "windows": windows,
+    **designs.CONVERSIONS,
 }
 
 

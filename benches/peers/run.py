@@ -18,6 +18,7 @@ from common import CLI, Failure, Session, call, git_state, save, say, table
 from completion import run_completion
 from hamming import run_hamming
 from linalg import run_linalg
+from sensitivity import run_sensitivity
 from wht import run_spex, run_wht
 from wht_curves import run_curves
 from wht_degree import run_degree
@@ -30,7 +31,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "wht-spex": ("boosted trees explained by a sparse transform: SPEX of shapiq", run_spex),
     "wht-curves": ("success against samples in noise: sparse-transform", run_curves),
     "hamming": ("all Hamming distances: C loops", run_hamming),
-    "sensitivity": ("row sensitivities and coresets", None),
+    "sensitivity": ("leverage scores, median regression: numpy, R quantreg, pinball-qr, HiGHS", run_sensitivity),
     "lasso": ("lasso and elastic net", None),
     "mtrl": ("multi-task representation learning", None),
     "linalg": ("linear algebra: LAPACK, numpy, scipy.sparse, faer, FFHT", run_linalg),

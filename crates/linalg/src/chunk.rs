@@ -40,6 +40,22 @@ pub fn sum(a: &[f64]) -> f64 {
     fold(lanes)
 }
 
+/// `Σ f(i)` for `i < n` in the same order.
+#[inline]
+pub fn sum_by(n: usize, mut f: impl FnMut(usize) -> f64) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let whole = n - n % LANES;
+    for i in (0..whole).step_by(LANES) {
+        for (l, lane) in lanes.iter_mut().enumerate() {
+            *lane += f(i + l);
+        }
+    }
+    for (l, i) in (whole..n).enumerate() {
+        lanes[l] += f(i);
+    }
+    fold(lanes)
+}
+
 /// `y += alpha · x`.
 ///
 /// # Panics

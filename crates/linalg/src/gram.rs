@@ -1,7 +1,9 @@
 //! Gram matrices in one pass over row blocks.
 use rayon::prelude::*;
 
-use crate::{LinalgError, Matrix, chunk};
+use crate::forest::Forest;
+use crate::rows::Rows;
+use crate::{CsrMatrix, LinalgError, Matrix, chunk, tall};
 
 /// `XᵀDX` with, when asked, `XᵀDy`, for a diagonal `D ≥ 0`.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,14 +14,23 @@ pub struct Gram {
     pub right: Vec<f64>,
 }
 
-/// `XᵀDX` and `XᵀDy` of an `n × d` matrix (row LA-1).
+/// Rows that one thread adds up in order; the sums of such blocks are combined as [`crate::forest`] says.
+pub const BLOCK: usize = 4096;
+
+/// `XᵀDX` and `XᵀDy` of an `n × d` matrix, dense or sparse (row LA-1).
 ///
-/// `weights` is the diagonal of `D` (ones when `None`), `right` is `y`. Cost `n·d²` flops with faer's triangular
-/// product inside fixed blocks of rows; memory `d²` per block of rows in flight. Same bits for every thread count.
+/// `weights` is the diagonal of `D` (ones when `None`), `right` is `y`. Cost `n·d²` flops, for sparse rows of `k` entries
+/// `n·k²`; memory `d²` for each of at most 32 blocks in flight. Same bits for every thread count, and for every split of
+/// the rows at multiples of [`BLOCK`].
 ///
 /// # Errors
 /// [`LinalgError::Length`]; [`LinalgError::TooLarge`] when `d²` cannot be reserved.
-pub fn gram(x: &Matrix, weights: Option<&[f64]>, right: Option<&[f64]>) -> Result<Gram, LinalgError> {
+pub fn gram<'a>(
+    x: impl Into<Rows<'a>>,
+    weights: Option<&[f64]>,
+    right: Option<&[f64]>,
+) -> Result<Gram, LinalgError> {
+    let x = x.into();
     let (n, d) = (x.rows(), x.columns());
     for (argument, given) in [("weights", weights), ("right", right)] {
         if let Some(v) = given
@@ -28,62 +39,111 @@ pub fn gram(x: &Matrix, weights: Option<&[f64]>, right: Option<&[f64]>) -> Resul
             return Err(LinalgError::Length { argument, given: v.len(), expected: n });
         }
     }
-    let mut total = Gram { matrix: Matrix::try_zeros(d, d)?, right: vec![0.0; if right.is_some() { d } else { 0 }] };
     if d == 0 {
-        return Ok(total);
+        return Ok(Gram { matrix: Matrix::zeros(0, 0), right: Vec::new() });
     }
-    // At most 32 partial sums whatever n, and a boundary that depends on n alone.
-    let block = n.div_ceil(32).max(2048);
-    let parts: Vec<Gram> = (0..n.div_ceil(block))
-        .into_par_iter()
-        .map(|b| part(x, weights, right, b * block, ((b + 1) * block).min(n)))
-        .collect();
-    for p in parts {
-        chunk::axpy(1.0, p.matrix.as_slice(), total.matrix.as_mut_slice());
-        chunk::axpy(1.0, &p.right, &mut total.right);
-    }
-    for i in 0..d {
-        for j in 0..i {
-            total.matrix[(j, i)] = total.matrix[(i, j)];
+    let sums = in_blocks(n, stride(x), |from, to, out, scratch| {
+        let (weights, right) = (weights.map(|w| &w[from..to]), right.map(|y| &y[from..to]));
+        match x {
+            Rows::Dense(x) => {
+                tall::run(&x.as_slice()[from * d..to * d], d, tall::Task::Gram { weights, right, out }, scratch);
+            }
+            Rows::Sparse(x) => add_sparse(x, from, to, weights, right, out),
         }
-    }
-    Ok(total)
+    })?;
+    unpack(&sums, d, stride(x), right.is_some())
 }
 
-fn part(x: &Matrix, weights: Option<&[f64]>, right: Option<&[f64]>, from: usize, to: usize) -> Gram {
-    const PANEL: usize = 512;
+/// Distance between rows of the packed sums.
+pub(crate) fn stride(x: Rows<'_>) -> usize {
+    match x {
+        Rows::Dense(x) => tall::stride(x.columns()),
+        Rows::Sparse(x) => x.columns(),
+    }
+}
+
+/// Both triangles, without padding.
+pub(crate) fn unpack(sums: &[f64], d: usize, ld: usize, right: bool) -> Result<Gram, LinalgError> {
+    let mut matrix = Matrix::try_zeros(d, d)?;
+    for i in 0..d {
+        for j in 0..=i {
+            matrix[(i, j)] = sums[i * ld + j];
+            matrix[(j, i)] = sums[i * ld + j];
+        }
+    }
+    Ok(Gram { matrix, right: if right { sums[ld * ld..ld * ld + d].to_vec() } else { Vec::new() } })
+}
+
+/// Sums of `(ld + 1)·ld` entries over blocks of rows, each filled by `block`.
+pub(crate) fn in_blocks(
+    n: usize,
+    ld: usize,
+    block: impl Fn(usize, usize, &mut [f64], &mut tall::Scratch) + Sync,
+) -> Result<Vec<f64>, LinalgError> {
+    in_blocks_with(n, ld, &mut vec![(); n.div_ceil(BLOCK)], |from, to, out, (), scratch| block(from, to, out, scratch))
+}
+
+/// [`in_blocks`] with something of its own for every block.
+pub(crate) fn in_blocks_with<T: Send>(
+    n: usize,
+    ld: usize,
+    own: &mut [T],
+    block: impl Fn(usize, usize, &mut [f64], &mut T, &mut tall::Scratch) + Sync,
+) -> Result<Vec<f64>, LinalgError> {
+    let size = Matrix::<f64>::try_zeros(ld + 1, ld)?.into_vec();
+    if n == 0 || ld == 0 {
+        return Ok(size);
+    }
+    let mut forest = Forest::default();
+    // Blocks whose sums exist at a time; their number changes no bit of the result.
+    let wave = ((1 << 26) / size.len()).clamp(1, 32);
+    for (w, own) in own.chunks_mut(wave).enumerate() {
+        let sums: Vec<Vec<f64>> = own
+            .par_iter_mut()
+            .enumerate()
+            .map_init(tall::Scratch::default, |scratch, (b, own)| {
+                let from = (w * wave + b) * BLOCK;
+                let mut out = vec![0.0; size.len()];
+                block(from, (from + BLOCK).min(n), &mut out, own, scratch);
+                out
+            })
+            .collect();
+        for (b, sums) in sums.into_iter().enumerate() {
+            forest.insert((w * wave + b) as u64, 0, sums, |l, r, _, _| Ok::<_, LinalgError>(add(l, &r)))?;
+        }
+    }
+    Ok(forest.fold(|l, r| Ok::<_, LinalgError>(add(l, &r)))?.unwrap_or(size))
+}
+
+/// `l + r`.
+pub(crate) fn add(mut l: Vec<f64>, r: &[f64]) -> Vec<f64> {
+    chunk::axpy(1.0, r, &mut l);
+    l
+}
+
+/// Outer products of sparse rows: the lower triangle, and behind it the right-hand side.
+pub(crate) fn add_sparse(
+    x: &CsrMatrix,
+    from: usize,
+    to: usize,
+    weights: Option<&[f64]>,
+    right: Option<&[f64]>,
+    out: &mut [f64],
+) {
     let d = x.columns();
-    let mut out = Gram { matrix: Matrix::zeros(d, d), right: vec![0.0; if right.is_some() { d } else { 0 }] };
-    let mut scaled = Vec::new();
-    for first in (from..to).step_by(PANEL) {
-        let last = (first + PANEL).min(to);
-        let rows = &x.as_slice()[first * d..last * d];
-        let left = match weights {
-            None => rows,
-            Some(w) => {
-                scaled.clear();
-                for (r, row) in rows.chunks_exact(d).enumerate() {
-                    scaled.extend(row.iter().map(|v| v * w[first + r]));
-                }
-                &scaled
+    let (triangle, side) = out.split_at_mut(d * d);
+    for i in from..to {
+        let (indices, values) = x.row(i);
+        let weight = weights.map_or(1.0, |w| w[i - from]);
+        for (a, (&r, &v)) in indices.iter().zip(values).enumerate() {
+            let row = &mut triangle[r as usize * d..][..d];
+            let scaled = weight * v;
+            for (&c, &u) in indices[..=a].iter().zip(values) {
+                row[c as usize] += scaled * u;
             }
-        };
-        if let Some(y) = right {
-            for (r, row) in left.chunks_exact(d).enumerate() {
-                chunk::axpy(y[first + r], row, &mut out.right);
+            if let Some(y) = right {
+                side[r as usize] += scaled * y[i - from];
             }
         }
-        faer::linalg::matmul::triangular::matmul(
-            faer::MatMut::from_row_major_slice_mut(out.matrix.as_mut_slice(), d, d),
-            faer::linalg::matmul::triangular::BlockStructure::TriangularLower,
-            faer::Accum::Add,
-            faer::MatRef::from_row_major_slice(left, last - first, d).transpose(),
-            faer::linalg::matmul::triangular::BlockStructure::Rectangular,
-            faer::MatRef::from_row_major_slice(rows, last - first, d),
-            faer::linalg::matmul::triangular::BlockStructure::Rectangular,
-            1.0,
-            faer::Par::Seq,
-        );
     }
-    out
 }

@@ -1,61 +1,70 @@
-//! Leverage scores, and the whitening transform they come from.
+//! Leverage scores, the whitening transform they come from, and passes that weigh rows by them.
+//!
+//! The Gram matrix of the rows gives a triangular transform in one pass; a second pass takes the norms. Where the columns
+//! are too close to dependent for the square of their condition number, the transform of a first round (of the Gram matrix,
+//! or of a sketch) preconditions a second one, which loses no more digits than Householder QR does.
 use rayon::prelude::*;
 
 use crate::dense::ROW_BLOCK;
-use crate::{LinalgError, Matrix, chunk, factor, gram, tsqr};
+use crate::gram::{self, BLOCK, Gram};
+use crate::rows::Rows;
+use crate::sketch::{Kind, Sketch};
+use crate::tall::{self, Packed, Task};
+use crate::{CsrMatrix, LinalgError, Matrix, chunk, factor, random, tsqr};
 
 /// `W` with `(D^½ A W)ᵀ(D^½ A W) = I` on the row space of `A`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Whitening {
     /// `d × rank`.
     pub transform: Matrix,
     /// Numerical rank.
     pub rank: usize,
-    /// Ratio of the largest to the smallest singular value that counts, after scaling the columns.
+    /// Estimate of the condition number of the columns that count, after scaling them (by power iteration, seldom more than
+    /// a fifth too small).
     pub condition: f64,
-    /// True when the Gram matrix was too ill-conditioned and the factor came from [`crate::tsqr`].
-    pub used_tsqr: bool,
+    /// How the transform was found.
+    pub path: Path,
 }
 
-/// Condition number up to which the Gram matrix is trusted: its error is `ε·cond²`, here about 2e-6.
-const GRAM_CONDITION: f64 = 1e5;
+/// How a [`Whitening`] was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Cholesky of the Gram matrix.
+    Gram,
+    /// Cholesky of the Gram matrix, twice: the second time of the rows whitened by the first.
+    Twice,
+    /// Cholesky of the Gram matrix of the rows whitened by a sketch, or by [`crate::tsqr`] where there are few.
+    Preconditioned,
+}
+
+/// Condition number up to which one Gram matrix is trusted for a transform: its error is `ε·cond²`, here about 2e-6.
+const TRUSTED: f64 = 1e5;
+/// The same for scores that are a result: below this the Gram matrix loses no more digits than Householder QR.
+const TRUSTED_FOR_SCORES: f64 = 1e3;
+/// Condition number up to which the first factor of a Gram matrix is a good enough start of a second round.
+const REPEATABLE: f64 = 3e6;
+/// A column whose part outside the columns before it has less than this share of its squared norm is left out of the factor
+/// of a Gram matrix.
+const DEPENDENT: f64 = 1e-10;
 
 /// The whitening transform of the rows of `a`, each weighted by `weights` (ones when `None`).
 ///
 /// Columns are scaled by powers of two first, which changes no digit of the result. A direction counts towards the rank
-/// when its singular value in the scaled matrix is above `16·min(max(n, d), 10⁵)·ε` of the largest.
-/// Cost `n·d²` flops, twice that beyond condition 1e5.
+/// when its singular value in the scaled matrix is above `64·d·ε` of the largest. Cost `n·d²` flops, three times that
+/// beyond condition 1e5 (error of the scores below it: about `ε·cond²`).
 ///
 /// # Errors
 /// [`LinalgError::NotFinite`], [`LinalgError::Length`], [`LinalgError::Empty`]; [`LinalgError::OutOfRange`] for weights
 /// that are negative or not finite, and for columns so small that their scale has no reciprocal.
-pub fn whiten(a: &Matrix, weights: Option<&[f64]>) -> Result<Whitening, LinalgError> {
-    let Scaled { mut whitening, scales, .. } = whiten_scaled(a, weights)?;
-    let rank = whitening.rank;
-    for (row, s) in whitening.transform.as_mut_slice().chunks_exact_mut(rank.max(1)).zip(&scales) {
-        row.iter_mut().for_each(|v| *v /= s);
-    }
-    if whitening.transform.as_slice().iter().any(|v| !v.is_finite()) {
-        let value = scales.iter().copied().fold(f64::INFINITY, f64::min);
-        return Err(LinalgError::OutOfRange { argument: "scale of a column of a", value, allowed: "1e-300 and above" });
-    }
-    Ok(whitening)
+pub fn whiten<'a>(a: impl Into<Rows<'a>>, weights: Option<&[f64]>) -> Result<Whitening, LinalgError> {
+    whiten_to(a.into(), weights, TRUSTED)
 }
 
-/// A whitening of the columns as scaled.
-struct Scaled {
-    whitening: Whitening,
-    /// `A` with column `j` divided by `scales[j]`, without weights.
-    matrix: Matrix,
-    scales: Vec<f64>,
-}
-
-fn whiten_scaled(a: &Matrix, weights: Option<&[f64]>) -> Result<Scaled, LinalgError> {
-    let (n, d) = (a.rows(), a.columns());
-    if n == 0 || d == 0 {
+fn whiten_to(a: Rows<'_>, weights: Option<&[f64]>, trusted: f64) -> Result<Whitening, LinalgError> {
+    let n = a.rows();
+    if n == 0 || a.columns() == 0 {
         return Err(LinalgError::Empty { argument: "a" });
     }
-    a.check_finite("a")?;
     if let Some(w) = weights {
         if w.len() != n {
             return Err(LinalgError::Length { argument: "weights", given: w.len(), expected: n });
@@ -64,49 +73,271 @@ fn whiten_scaled(a: &Matrix, weights: Option<&[f64]>) -> Result<Scaled, LinalgEr
             return Err(LinalgError::OutOfRange { argument: "weights", value, allowed: "finite and at least 0" });
         }
     }
+    whiten_from(a, weights, &gram::gram(a, weights, None)?.matrix, trusted)
+}
+
+/// [`whiten`] when the Gram matrix of the weighted rows is known already.
+///
+/// # Errors
+/// As [`whiten`].
+pub fn whiten_given_gram<'a>(
+    a: impl Into<Rows<'a>>,
+    weights: Option<&[f64]>,
+    gram: &Matrix,
+) -> Result<Whitening, LinalgError> {
+    whiten_from(a.into(), weights, gram, TRUSTED)
+}
+
+fn whiten_from(
+    a: Rows<'_>,
+    weights: Option<&[f64]>,
+    gram: &Matrix,
+    trusted: f64,
+) -> Result<Whitening, LinalgError> {
+    // An entry that is not finite makes its diagonal entry of the Gram matrix so; squares must neither over- nor underflow.
+    let safe = (0..gram.rows()).all(|j| (1e-200..1e200).contains(&gram[(j, j)]));
+    if !safe {
+        return preconditioned(a, weights);
+    }
+    let first = factor_gram(gram)?;
+    if first.dropped() == 0 && first.whitening.condition <= trusted {
+        return Ok(first.whitening);
+    }
+    if first.dropped() == 0 && first.whitening.condition <= REPEATABLE {
+        let product = gram_of_product(a, weights, &first.whitening.transform)?;
+        let second = factor_gram(&product)?;
+        if second.dropped() == 0 && second.whitening.condition < 2.0 {
+            let transform = first.whitening.transform.multiply(&second.whitening.transform)?;
+            return Ok(Whitening { transform, path: Path::Twice, ..first.whitening });
+        }
+    }
+    let careful = preconditioned(a, weights)?;
+    // The columns left out do depend on the others: what is left is as good as any.
+    let enough = careful.rank == first.whitening.rank && first.whitening.condition <= trusted;
+    Ok(if enough { first.whitening } else { careful })
+}
+
+/// What a Gram matrix alone says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GramFactor {
+    /// The transform, with zero rows for columns left out.
+    pub whitening: Whitening,
+    /// Columns that are in it. Those left out depend, to about five digits, on columns before them; whether they do exactly
+    /// cannot be seen from the Gram matrix.
+    pub kept: Vec<usize>,
+}
+
+impl GramFactor {
+    /// Columns left out.
+    pub fn dropped(&self) -> usize {
+        self.whitening.transform.rows() - self.kept.len()
+    }
+}
+
+/// The transform from a Gram matrix, by Cholesky in the order of the columns. Cost `d³` flops.
+///
+/// # Errors
+/// [`LinalgError::OutOfRange`] when a diagonal entry is negative, not finite, or too small for a scale.
+pub fn factor_gram(gram: &Matrix) -> Result<GramFactor, LinalgError> {
+    let d = gram.rows();
+    let mut scales = vec![0.0; d];
+    for (j, s) in scales.iter_mut().enumerate() {
+        let value = gram[(j, j)];
+        if !(value == 0.0 || (1e-300..1e300).contains(&value)) {
+            return Err(LinalgError::OutOfRange { argument: "squared norm of a column", value, allowed: "1e-300 to 1e300" });
+        }
+        *s = if value == 0.0 { 0.0 } else { 1.0 / chunk::power_of_two_scale(value.sqrt()) };
+    }
+    // Rows of L for all columns, against the kept ones.
+    let mut lower = Matrix::try_zeros(d, d)?;
+    let mut kept: Vec<usize> = Vec::with_capacity(d);
+    for i in 0..d {
+        for (c, &k) in kept.iter().enumerate() {
+            let (head, row) = lower.as_mut_slice().split_at_mut(i * d);
+            let other = &head[k * d..][..c + 1];
+            let g = gram[(i, k)] * scales[i] * scales[k];
+            row[c] = (g - chunk::dot(&row[..c], &other[..c])) / other[c];
+        }
+        let row = &lower.row(i)[..kept.len()];
+        let own = gram[(i, i)] * scales[i] * scales[i];
+        let pivot = own - chunk::dot(row, row);
+        if own > 0.0 && pivot > DEPENDENT * own {
+            let c = kept.len();
+            lower[(i, c)] = pivot.sqrt();
+            kept.push(i);
+        }
+    }
+    // Rows of L⁻¹ of the kept columns.
+    let r = kept.len();
+    let factor = Matrix::from_fn(r, r, |i, c| lower[(kept[i], c)]);
+    let mut inverse = Matrix::zeros(r, r);
+    for i in 0..r {
+        let (done, row) = inverse.as_mut_slice().split_at_mut(i * r);
+        let row = &mut row[..r];
+        for (j, above) in done.chunks_exact(r.max(1)).enumerate() {
+            chunk::axpy(-factor[(i, j)], &above[..i], &mut row[..i]);
+        }
+        row[i] = 1.0;
+        row[..=i].iter_mut().for_each(|v| *v /= factor[(i, i)]);
+    }
+    let mut transform = Matrix::zeros(d, r);
+    for (i, &k) in kept.iter().enumerate() {
+        for c in i..r {
+            transform[(k, c)] = inverse[(c, i)] * scales[k];
+        }
+    }
+    let condition = if r == 0 { 1.0 } else { largest_singular_value(&factor) * largest_singular_value(&inverse) };
+    if transform.as_slice().iter().any(|v| !v.is_finite()) {
+        let value = scales.iter().copied().fold(0.0, f64::max);
+        return Err(LinalgError::OutOfRange { argument: "scale of a column", value: 1.0 / value, allowed: "1e-150 and above" });
+    }
+    let whitening = Whitening { transform, rank: r, condition: condition.max(1.0), path: Path::Gram };
+    Ok(GramFactor { whitening, kept })
+}
+
+/// By power iteration.
+fn largest_singular_value(m: &Matrix) -> f64 {
+    const STEPS: usize = 16;
+    let mut rng = random::Streams::new(0x5eed).stream(0);
+    let mut x: Vec<f64> = (0..m.columns()).map(|_| random::normal(&mut rng)).collect();
+    let mut y = vec![0.0; m.rows()];
+    let mut value = 0.0;
+    for _ in 0..STEPS {
+        let norm = chunk::norm(&x);
+        if norm == 0.0 {
+            break;
+        }
+        x.iter_mut().for_each(|v| *v /= norm);
+        m.multiply_vector_into(&x, &mut y);
+        value = chunk::norm(&y);
+        m.multiply_transpose_vector_into(&y, &mut x);
+    }
+    value
+}
+
+/// The transform by way of a sketch, whose singular values decide the rank.
+fn preconditioned(a: Rows<'_>, weights: Option<&[f64]>) -> Result<Whitening, LinalgError> {
+    a.check_finite("a")?;
+    let d = a.columns();
     let scales = column_scales(a);
-    let scaled = scale_columns(a, &scales);
-    let g = gram::gram(&scaled, weights, None)?;
-    let (values, vectors) = factor::symmetric_eigen(&g.matrix)?;
-    let largest = values.last().copied().unwrap_or(0.0).max(0.0);
-    let smallest = values[0];
-    let (singular, vectors, used_tsqr) = if smallest > largest / (GRAM_CONDITION * GRAM_CONDITION) {
-        (values.iter().map(|v| v.sqrt()).collect::<Vec<_>>(), vectors, false)
-    } else {
-        let factor = match weights {
-            None => tsqr::tsqr(&scaled),
-            Some(w) => tsqr::tsqr(&Matrix::from_fn(n, d, |i, j| scaled[(i, j)] * w[i].sqrt())),
+    let scaled = Scaled::new(a, &scales, weights);
+    let rows = (8 * d).max(64);
+    let from_sketch = a.rows() > 2 * rows;
+    let mut out = None;
+    for sketched in [from_sketch, false] {
+        let small = if sketched {
+            let sketch = Sketch::new(Kind::SparseSign, rows, 0)?;
+            match &scaled {
+                Scaled::Dense(m) => sketch.apply(m)?,
+                Scaled::Sparse(m) => sketch.apply_csr(m)?,
+            }
+        } else {
+            match &scaled {
+                Scaled::Dense(m) => m.clone(),
+                Scaled::Sparse(m) => m.copy_to_dense(),
+            }
         };
-        let svd = factor::dense_svd(&factor.r)?;
-        (svd.s, svd.v, true)
-    };
-    let top = singular.iter().copied().fold(0.0, f64::max);
-    let tolerance = top * f64::EPSILON * 16.0 * n.max(d).min(100_000) as f64;
-    let kept: Vec<usize> = (0..d).filter(|&j| singular[j] > tolerance && singular[j] > 0.0).collect();
-    let bottom = kept.iter().map(|&j| singular[j]).fold(f64::INFINITY, f64::min);
-    let transform = Matrix::from_fn(d, kept.len(), |i, c| vectors[(i, kept[c])] / singular[kept[c]]);
+        let first = by_singular_values(&small)?;
+        let again = factor_gram(&gram_of_product(scaled.rows(), None, &first.transform)?)?;
+        // A sketch that embeds the columns leaves a condition number of two or three.
+        let good = again.dropped() == 0 && again.whitening.condition < 30.0;
+        if good || !sketched {
+            let transform = if good { first.transform.multiply(&again.whitening.transform)? } else { first.transform };
+            out = Some(Whitening { transform, ..first });
+            break;
+        }
+    }
+    let mut out = out.expect("the second round always ends");
+    for (row, s) in out.transform.as_mut_slice().chunks_exact_mut(out.rank.max(1)).zip(&scales) {
+        row.iter_mut().for_each(|v| *v /= s);
+    }
+    if out.transform.as_slice().iter().any(|v| !v.is_finite()) {
+        let value = scales.iter().copied().fold(f64::INFINITY, f64::min);
+        return Err(LinalgError::OutOfRange { argument: "scale of a column of a", value, allowed: "1e-300 and above" });
+    }
+    Ok(out)
+}
+
+/// `A` with columns scaled and rows weighted.
+enum Scaled {
+    Dense(Matrix),
+    Sparse(CsrMatrix),
+}
+
+impl Scaled {
+    fn new(a: Rows<'_>, scales: &[f64], weights: Option<&[f64]>) -> Self {
+        let roots: Option<Vec<f64>> = weights.map(|w| w.iter().map(|w| w.sqrt()).collect());
+        match a {
+            Rows::Dense(a) => {
+                let mut copy = scale_columns(a, scales);
+                if let Some(roots) = &roots {
+                    for (row, w) in copy.as_mut_slice().chunks_exact_mut(a.columns()).zip(roots) {
+                        row.iter_mut().for_each(|v| *v *= w);
+                    }
+                }
+                Scaled::Dense(copy)
+            }
+            Rows::Sparse(a) => {
+                let mut copy = a.clone();
+                let values = copy.values_mut();
+                for i in 0..a.rows() {
+                    let root = roots.as_ref().map_or(1.0, |r| r[i]);
+                    for p in a.row_range(i) {
+                        values[p] = values[p] / scales[a.indices()[p] as usize] * root;
+                    }
+                }
+                Scaled::Sparse(copy)
+            }
+        }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        match self {
+            Scaled::Dense(m) => m.into(),
+            Scaled::Sparse(m) => m.into(),
+        }
+    }
+}
+
+fn by_singular_values(a: &Matrix) -> Result<Whitening, LinalgError> {
+    let d = a.columns();
+    let svd = factor::dense_svd(&tsqr::tsqr(a).r)?;
+    let top = svd.s.iter().copied().fold(0.0, f64::max);
+    let tolerance = top * f64::EPSILON * 64.0 * d as f64;
+    let kept: Vec<usize> = (0..d).filter(|&j| svd.s[j] > tolerance && svd.s[j] > 0.0).collect();
+    let bottom = kept.iter().map(|&j| svd.s[j]).fold(f64::INFINITY, f64::min);
+    let transform = Matrix::from_fn(d, kept.len(), |i, c| svd.v[(i, kept[c])] / svd.s[kept[c]]);
     let condition = if kept.is_empty() { 1.0 } else { top / bottom };
-    let whitening = Whitening { transform, rank: kept.len(), condition, used_tsqr };
-    Ok(Scaled { whitening, matrix: scaled, scales })
+    Ok(Whitening { transform, rank: kept.len(), condition, path: Path::Preconditioned })
 }
 
 /// Power of two at or above the largest entry of each column.
-pub(crate) fn column_scales(a: &Matrix) -> Vec<f64> {
+pub(crate) fn column_scales<'a>(a: impl Into<Rows<'a>>) -> Vec<f64> {
+    let a = a.into();
     let d = a.columns();
-    let parts: Vec<Vec<f64>> = a
-        .as_slice()
-        .par_chunks((16 * ROW_BLOCK * d).max(1))
-        .map(|rows| {
+    let largest = match a {
+        Rows::Sparse(a) => {
             let mut largest = vec![0.0_f64; d];
-            for row in rows.chunks_exact(d) {
-                // A comparison instead of `max`, which the vectoriser takes apart for the sake of NaN.
-                largest.iter_mut().zip(row).for_each(|(m, v)| *m = if v.abs() > *m { v.abs() } else { *m });
-            }
+            a.iter().for_each(|(_, j, v)| largest[j] = largest[j].max(v.abs()));
             largest
-        })
-        .collect();
-    let largest = |j: usize| parts.iter().fold(0.0_f64, |m, p| m.max(p[j]));
-    (0..d).map(|j| chunk::power_of_two_scale(largest(j))).collect()
+        }
+        Rows::Dense(a) => {
+            let parts: Vec<Vec<f64>> = a
+                .as_slice()
+                .par_chunks((16 * ROW_BLOCK * d).max(1))
+                .map(|rows| {
+                    let mut largest = vec![0.0_f64; d];
+                    for row in rows.chunks_exact(d) {
+                        // A comparison instead of `max`, which the vectoriser takes apart for the sake of NaN.
+                        largest.iter_mut().zip(row).for_each(|(m, v)| *m = if v.abs() > *m { v.abs() } else { *m });
+                    }
+                    largest
+                })
+                .collect();
+            (0..d).map(|j| parts.iter().fold(0.0_f64, |m, p| m.max(p[j]))).collect()
+        }
+    };
+    largest.into_iter().map(chunk::power_of_two_scale).collect()
 }
 
 /// Every column divided by its scale.
@@ -131,40 +362,131 @@ pub(crate) fn scale_columns(a: &Matrix, scales: &[f64]) -> Matrix {
     scaled
 }
 
-/// Squared row norms of `A W`, without storing `A W`.
-pub fn row_norms_squared(a: &Matrix, transform: &Matrix) -> Vec<f64> {
+/// The Gram matrix of `D^½ A T`.
+fn gram_of_product(a: Rows<'_>, weights: Option<&[f64]>, transform: &Matrix) -> Result<Matrix, LinalgError> {
     let (d, r) = (transform.rows(), transform.columns());
-    let columns = transform.transpose();
-    let mut out = vec![0.0; a.rows()];
-    out.par_chunks_mut(ROW_BLOCK).enumerate().for_each(|(b, part)| {
-        const PANEL: usize = 64;
-        let mut product = vec![0.0; PANEL * r];
-        for (p, norms) in part.chunks_mut(PANEL).enumerate() {
-            let first = b * ROW_BLOCK + p * PANEL;
-            let rows = &a.as_slice()[first * d..(first + norms.len()) * d];
-            if r == 0 {
-                continue;
+    if r == 0 {
+        return Ok(Matrix::zeros(0, 0));
+    }
+    let packed = Packed::new(transform);
+    let ld = tall::stride(r);
+    let sums = gram::in_blocks(a.rows(), ld, |from, to, out, scratch| {
+        let weights = weights.map(|w| &w[from..to]);
+        match a {
+            Rows::Dense(a) => {
+                let rows = &a.as_slice()[from * d..to * d];
+                tall::run(rows, d, Task::GramOfProduct { transform: &packed, weights, out }, scratch);
             }
-            let target = &mut product[..norms.len() * r];
-            faer::linalg::matmul::matmul(
-                faer::MatMut::from_row_major_slice_mut(target, norms.len(), r),
-                faer::Accum::Replace,
-                faer::MatRef::from_row_major_slice(rows, norms.len(), d),
-                faer::MatRef::from_row_major_slice(columns.as_slice(), r, d).transpose(),
-                1.0,
-                faer::Par::Seq,
-            );
-            for (norm, row) in norms.iter_mut().zip(target.chunks_exact(r)) {
-                *norm = chunk::dot(row, row);
+            Rows::Sparse(a) => {
+                let mut product = vec![0.0; (to - from) * r];
+                for (i, y) in (from..to).zip(product.chunks_exact_mut(r)) {
+                    sparse_product(a, i, transform, y);
+                }
+                tall::run(&product, r, Task::Gram { weights, right: None, out }, scratch);
             }
         }
+    })?;
+    Ok(gram::unpack(&sums, r, ld, false)?.matrix)
+}
+
+/// `Tᵀ a_i`.
+fn sparse_product(a: &CsrMatrix, i: usize, transform: &Matrix, y: &mut [f64]) {
+    y.fill(0.0);
+    let (indices, values) = a.row(i);
+    for (&j, &v) in indices.iter().zip(values) {
+        chunk::axpy(v, transform.row(j as usize), y);
+    }
+}
+
+/// Squared row norms of `A T`, without storing `A T`. The value of a row does not depend on the rows beside it.
+///
+/// Cost `2·n·d·r` flops, half of that for a triangular `T`; `2·nnz·r` for sparse rows.
+///
+/// # Panics
+/// When `T` has not as many rows as `A` has columns.
+pub fn row_norms_squared<'a>(a: impl Into<Rows<'a>>, transform: &Matrix) -> Vec<f64> {
+    let a = a.into();
+    let d = a.columns();
+    assert_eq!(d, transform.rows(), "{d} columns times {} rows", transform.rows());
+    let mut out = vec![0.0; a.rows()];
+    if d == 0 || transform.columns() == 0 {
+        return out;
+    }
+    let packed = Packed::new(transform);
+    out.par_chunks_mut(BLOCK).enumerate().for_each_init(tall::Scratch::default, |scratch, (b, out)| {
+        norms_of_block(a, b * BLOCK, transform, &packed, out, scratch);
     });
     out
 }
 
-/// Leverage scores `τ_i = a_iᵀ(AᵀA)⁺a_i` of the rows of `A` (row LA-4): each in `[0, 1]`, sum = rank.
+fn norms_of_block(
+    a: Rows<'_>,
+    from: usize,
+    transform: &Matrix,
+    packed: &Packed,
+    out: &mut [f64],
+    scratch: &mut tall::Scratch,
+) {
+    let d = a.columns();
+    match a {
+        Rows::Dense(a) => {
+            let rows = &a.as_slice()[from * d..(from + out.len()) * d];
+            tall::run(rows, d, Task::Norms { transform: packed, out }, scratch);
+        }
+        Rows::Sparse(a) => {
+            let mut y = vec![0.0; transform.columns()];
+            for (k, q) in out.iter_mut().enumerate() {
+                sparse_product(a, from + k, transform, &mut y);
+                *q = chunk::dot(&y, &y);
+            }
+        }
+    }
+}
+
+/// One pass for what iterations on weights need twice: the squared row norms of `A T`, and the Gram matrix of the rows with
+/// weights that `weigh` makes of number and norm of each row.
 ///
-/// Cost `2·n·d²` flops and two passes over `A`.
+/// Cost `2·n·d·r + n·d²` flops, half of the first for a triangular `T`; reads `A` once. Same bits for every thread count.
+///
+/// # Errors
+/// [`LinalgError::Length`] when `T` has not as many rows as `A` has columns; [`LinalgError::TooLarge`].
+pub fn reweigh<'a>(
+    a: impl Into<Rows<'a>>,
+    transform: &Matrix,
+    weigh: &(dyn Fn(usize, f64) -> f64 + Sync),
+) -> Result<(Vec<f64>, Matrix), LinalgError> {
+    let a = a.into();
+    let (n, d) = (a.rows(), a.columns());
+    if transform.rows() != d {
+        return Err(LinalgError::Length { argument: "rows of transform", given: transform.rows(), expected: d });
+    }
+    if d == 0 || n == 0 {
+        return Ok((vec![0.0; n], Matrix::zeros(d, d)));
+    }
+    let packed = Packed::new(transform);
+    let mut norms = vec![0.0; n];
+    let mut parts: Vec<&mut [f64]> = norms.chunks_mut(BLOCK).collect();
+    let ld = gram::stride(a);
+    let sums = gram::in_blocks_with(n, ld, &mut parts, |from, to, out, norms, scratch| match a {
+        Rows::Dense(a) => {
+            let weigh = &|i: usize, q: f64| weigh(from + i, q);
+            let task = Task::Reweighed { transform: &packed, norms, weigh, out };
+            tall::run(&a.as_slice()[from * d..to * d], d, task, scratch);
+        }
+        Rows::Sparse(sparse) => {
+            norms_of_block(a, from, transform, &packed, norms, scratch);
+            let weights: Vec<f64> = norms.iter().enumerate().map(|(i, q)| weigh(from + i, *q)).collect();
+            gram::add_sparse(sparse, from, to, Some(&weights), None, out);
+        }
+    })?;
+    let Gram { matrix, .. } = gram::unpack(&sums, d, ld, false)?;
+    Ok((norms, matrix))
+}
+
+/// Leverage scores `τ_i = a_iᵀ(AᵀA)⁺a_i` of the rows of `A`, dense or sparse (row LA-4): each in `[0, 1]`, sum = rank.
+///
+/// Cost `2·n·d²` flops and two passes over `A`; four and three of them beyond condition 1e3, so that no more digits are
+/// lost than by Householder QR.
 ///
 /// ```
 /// use samplewise_linalg::{Matrix, leverage};
@@ -176,8 +498,17 @@ pub fn row_norms_squared(a: &Matrix, transform: &Matrix) -> Vec<f64> {
 ///
 /// # Errors
 /// As [`whiten`].
-pub fn leverage_scores(a: &Matrix) -> Result<Vec<f64>, LinalgError> {
-    let Scaled { whitening, matrix, .. } = whiten_scaled(a, None)?;
-    let scores = row_norms_squared(&matrix, &whitening.transform);
-    Ok(scores.into_iter().map(|t| if t > 1.0 { 1.0 } else { t }).collect())
+pub fn leverage_scores<'a>(a: impl Into<Rows<'a>>) -> Result<Vec<f64>, LinalgError> {
+    let a = a.into();
+    let mut scores = match whiten_to(a, None, TRUSTED_FOR_SCORES) {
+        Ok(whitening) => row_norms_squared(a, &whitening.transform),
+        // The transform of a column below 1e-300 cannot be stored, that of the scaled columns can.
+        Err(LinalgError::OutOfRange { .. }) => {
+            let scaled = Scaled::new(a, &column_scales(a), None);
+            row_norms_squared(scaled.rows(), &whiten_to(scaled.rows(), None, TRUSTED_FOR_SCORES)?.transform)
+        }
+        Err(e) => return Err(e),
+    };
+    scores.iter_mut().for_each(|t| *t = if *t > 1.0 { 1.0 } else { *t });
+    Ok(scores)
 }

@@ -6,12 +6,13 @@
 //!
 //! | module | what it answers | row in paper-refs.md |
 //! |---|---|---|
-//! | [`dense`], [`sparse`] | row-major [`Matrix`], strided [`MatrixView`], checked [`CsrMatrix`] | |
+//! | [`dense`], [`sparse`] | row-major [`Matrix`], strided [`MatrixView`], checked [`CsrMatrix`], [`Rows`] of either | |
 //! | [`operator`] | [`LinearOperator`]: products without a matrix | |
 //! | [`gram`] | `XᵀDX` and `XᵀDy` in one pass | LA-1 |
 //! | [`tsqr`] | the R factor of a tall matrix in fixed chunks | LA-2 |
 //! | [`lstsq`] | least squares that says how it was solved and how sure it is | LA-3 |
-//! | [`leverage`] | leverage scores | LA-4 |
+//! | [`leverage`] | leverage scores, whitening, one pass that weighs rows anew | LA-4 |
+//! | [`forest`] | sums over blocks with the same bits for every split | LA-13 |
 //! | [`spmm`] | sparse times dense block | LA-5 |
 //! | [`svd`] | block-Krylov truncated SVD with a residual per triplet | LA-6 |
 //! | [`fwht`] | fast Walsh–Hadamard transform | LA-7 |
@@ -35,6 +36,7 @@ pub mod dense;
 pub mod error;
 pub mod factor;
 pub mod fft;
+pub mod forest;
 pub mod fwht;
 pub mod gram;
 pub mod krylov;
@@ -44,18 +46,21 @@ pub mod observe;
 pub mod operator;
 mod prefetch;
 pub mod random;
+pub mod rows;
 pub mod sketch;
 pub mod small;
 pub mod sparse;
 pub mod spmm;
 pub mod summary;
 pub mod svd;
+mod tall;
 pub mod tsqr;
 
 pub use dense::{Matrix, MatrixView};
 pub use error::LinalgError;
 pub use observe::{Observer, Progress};
 pub use operator::LinearOperator;
+pub use rows::Rows;
 pub use sparse::{CooBuilder, CsrMatrix, Duplicates};
 pub use summary::Summary;
 

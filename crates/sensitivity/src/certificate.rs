@@ -6,28 +6,29 @@
 //!
 //! What rounding can do is subtracted: `Aᵀu` is zero only nearly, which costs `‖Aᵀu‖` times the distance to the
 //! minimiser, and `r` is known only to a few `ε(|b| + |A||x₀|)`.
-use samplewise_linalg::{LinalgError, Matrix, chunk, factor, gram};
+use samplewise_linalg::{LinalgError, chunk, factor, gram};
 
+use crate::design::Design;
+use crate::power::Power;
 use crate::regress::Loss;
 
-/// A candidate on the full data, in orthonormal columns.
-#[derive(Clone, Copy, Debug)]
+/// A candidate on the full data.
+#[derive(Clone, Copy)]
 pub struct Candidate<'a> {
-    /// Orthonormal columns that span those of `A`.
-    pub columns: &'a Matrix,
+    /// The rows, with the coordinates in which their columns are orthonormal.
+    pub(crate) design: &'a Design<'a>,
     /// `r = b − A x₀`.
-    pub residual: &'a [f64],
+    pub(crate) residual: &'a [f64],
     /// Bounds of the rounding error of each entry of `r`.
-    pub rounding: &'a [f64],
+    pub(crate) rounding: &'a [f64],
 }
 
 impl Candidate<'_> {
     /// `rᵀu` less everything that rounding may have added; `reach` bounds the distance `‖A(x − x₀)‖₂` of the minimiser.
     fn value(&self, u: &[f64], reach: f64) -> f64 {
-        let mut leak = vec![0.0; self.columns.columns()];
-        self.columns.multiply_transpose_vector_into(u, &mut leak);
-        let blur: f64 = u.iter().zip(self.rounding).map(|(u, e)| u.abs() * e).sum();
-        let sizes: f64 = u.iter().zip(self.residual).map(|(u, r)| (u * r).abs()).sum();
+        let leak = self.design.multiply_transpose(u);
+        let blur = chunk::sum_by(u.len(), |i| u[i].abs() * self.rounding[i]);
+        let sizes = chunk::sum_by(u.len(), |i| (u[i] * self.residual[i]).abs());
         let sum_error = f64::EPSILON * (u.len() as f64 / 8.0 + 8.0) * sizes;
         chunk::dot(self.residual, u) - blur - sum_error - 2.0 * chunk::norm(&leak) * reach
     }
@@ -37,11 +38,12 @@ impl Candidate<'_> {
 ///
 /// The dual point is the derivative of the loss at `r`, made orthogonal to `A` in the metric that moves rows with small
 /// residuals first; for the `ℓ1` and quantile losses the derivative is smoothed at the scale `h`, for several `h`, by
-/// a few steps of Newton's method on the smoothed problem, and the best bound is returned. Cost `n·d²` flops a step.
+/// a few steps of Newton's method on the smoothed problem, and the best bound is returned. Such a step costs two passes over
+/// the rows and a Gram matrix of those with small residuals; for `p > 1` the cost is one Gram matrix of all.
 ///
 /// # Errors
 /// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
-pub fn lower_bound(candidate: &Candidate<'_>, loss: Loss) -> Result<f64, LinalgError> {
+pub(crate) fn lower_bound(candidate: &Candidate<'_>, loss: Loss) -> Result<f64, LinalgError> {
     match loss {
         Loss::Lp(p) if p > 1.0 => smooth_bound(candidate, p),
         Loss::Lp(_) => Ok(2.0 * kinked_bound(candidate, 0.5)?),
@@ -51,102 +53,151 @@ pub fn lower_bound(candidate: &Candidate<'_>, loss: Loss) -> Result<f64, LinalgE
 
 /// The bound of a dual point that is feasible up to rounding, such as [`crate::interior_point::Solution::dual`]: `u` is
 /// made orthogonal to `A`, moving the entries far from their limits first, and scaled into the limits (row SEN-7).
-/// Never negative. Cost `n·d²` flops.
+/// Never negative. Cost a Gram matrix of the rows whose entry is off its limits.
 ///
 /// # Errors
 /// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
-pub fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> Result<f64, LinalgError> {
-    let mut u = dual.to_vec();
-    let slack: Vec<f64> = u.iter().map(|&u| (tau - u).min(u + 1.0 - tau).max(1e-9)).collect();
-    project(candidate.columns, &slack, &mut u)?;
-    Ok(scaled_value(candidate, &u, tau))
-}
-
-/// `rᵀu` for the `u` scaled into the limits of the quantile loss.
-fn scaled_value(candidate: &Candidate<'_>, u: &[f64], tau: f64) -> f64 {
-    let worst = u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)));
-    // A better x has ‖A(x − x₀)‖₂ ≤ ‖A(x − x₀)‖₁ ≤ 2·loss/min(τ, 1 − τ).
-    let reach = 2.0 * Loss::Quantile(tau).value(candidate.residual) / tau.min(1.0 - tau);
-    if worst > 0.0 { (candidate.value(u, reach) / worst).max(0.0) } else { 0.0 }
-}
-
-fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, LinalgError> {
-    let residual = candidate.residual;
-    let largest = residual.iter().fold(0.0_f64, |m, r| m.max(r.abs()));
-    if largest == 0.0 {
-        return Ok(0.0);
-    }
-    let unit: Vec<f64> = residual.iter().map(|r| r / largest).collect();
-    let mut u: Vec<f64> = unit.iter().map(|r| r.abs().powf(p - 1.0) * r.signum()).collect();
-    let metric: Vec<f64> = unit.iter().map(|r| r.abs().max(1e-6).powf(p - 2.0)).collect();
-    project(candidate.columns, &metric, &mut u)?;
-    let q = p / (p - 1.0);
-    let top = u.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-    if top == 0.0 {
-        return Ok(0.0);
-    }
-    let power_mean = |v: &[f64], top: f64, q: f64| {
-        top * chunk::sum(&v.iter().map(|v| (v.abs() / top).powf(q)).collect::<Vec<_>>()).powf(1.0 / q)
-    };
-    let norm = power_mean(&u, top, q) * (1.0 + 1e-13 * u.len() as f64 / 8.0);
-    // A better x has ‖A(x − x₀)‖_p ≤ 2‖r‖_p, and ‖·‖₂ ≤ n^{1/2 − 1/p}‖·‖_p for p > 2.
-    let reach = 2.0 * power_mean(residual, largest, p) * (u.len() as f64).powf((0.5 - 1.0 / p).max(0.0));
-    Ok((candidate.value(&u, reach) / norm).max(0.0).powf(p))
-}
-
-/// The best of a few smoothing widths.
-fn kinked_bound(candidate: &Candidate<'_>, tau: f64) -> Result<f64, LinalgError> {
-    let (a, residual) = (candidate.columns, candidate.residual);
-    let mut sizes: Vec<f64> = residual.iter().map(|r| r.abs()).collect();
-    sizes.sort_by(f64::total_cmp);
-    let (n, d) = (a.rows(), a.columns());
+pub(crate) fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> Result<f64, LinalgError> {
+    let slack = |u: f64| (tau - u).min(u + 1.0 - tau);
     let mut best = 0.0_f64;
-    let mut r = residual.to_vec();
-    // From wide to narrow: each width starts from the residual of the one before.
-    for share in [64, 24, 8, 3] {
-        let h = sizes[(share * d).min(n - 1)];
-        if h <= 0.0 {
-            continue;
-        }
-        for _ in 0..5 {
-            // u = clip(r/h) in [−(1−τ), τ]: rows inside the kink carry curvature 1/h.
-            let clip = |r: f64| (r / h + tau - 0.5).clamp(tau - 1.0, tau);
-            let mut u: Vec<f64> = r.iter().map(|&r| clip(r)).collect();
-            let inside: Vec<f64> = r
-                .iter()
-                .map(|&r| if (r / h + tau - 0.5).abs() < 1.0 && clip(r) == r / h + tau - 0.5 { 1.0 } else { 1e-7 })
-                .collect();
-            let correction = project(a, &inside, &mut u)?;
+    // First the rows that have room; if these do not suffice, all.
+    for least in [1e-6, 0.0] {
+        let mut u = dual.to_vec();
+        let free: Vec<usize> = (0..u.len()).filter(|&i| slack(u[i]) >= least).collect();
+        let metric: Vec<f64> = free.iter().map(|&i| slack(u[i]).max(1e-9)).collect();
+        if project(candidate.design, &free, &metric, 1e-12, &mut u).is_ok() {
             best = best.max(scaled_value(candidate, &u, tau));
-            let worst = u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)));
-            if worst <= 1.0 + 1e-9 {
-                break;
-            }
-            // Newton step of the smoothed problem: the coefficients move by h times the correction.
-            let mut moved = vec![0.0; n];
-            a.multiply_vector_into(&correction, &mut moved);
-            r.iter_mut().zip(&moved).for_each(|(r, m)| *r -= h * m);
+        }
+        if best >= (1.0 - 1e-9) * Loss::Quantile(tau).value(candidate.residual) {
+            break;
         }
     }
     Ok(best)
 }
 
-/// `u ← u − D A (AᵀDA)⁻¹ Aᵀu` (twice, against rounding); returns the coefficients of the first correction.
-fn project(a: &Matrix, metric: &[f64], u: &mut [f64]) -> Result<Vec<f64>, LinalgError> {
-    let g = gram::gram(a, Some(metric), None)?;
-    let trace: f64 = (0..a.columns()).map(|j| g.matrix[(j, j)]).sum();
-    let factor = factor::Cholesky::new(&g.matrix, 1e-15 * trace)?;
+/// `rᵀu` for the `u` scaled into the limits of the quantile loss.
+fn scaled_value(candidate: &Candidate<'_>, u: &[f64], tau: f64) -> f64 {
+    let worst = excess(u, tau);
+    // A better x has ‖A(x − x₀)‖₂ ≤ ‖A(x − x₀)‖₁ ≤ 2·loss/min(τ, 1 − τ).
+    let reach = 2.0 * Loss::Quantile(tau).value(candidate.residual) / tau.min(1.0 - tau);
+    if worst > 0.0 { (candidate.value(u, reach) / worst).max(0.0) } else { 0.0 }
+}
+
+/// By what `u` has to be divided to lie within the limits.
+fn excess(u: &[f64], tau: f64) -> f64 {
+    u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)))
+}
+
+fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, LinalgError> {
+    let residual = candidate.residual;
+    let n = residual.len();
+    let largest = residual.iter().fold(0.0_f64, |m, r| m.max(r.abs()));
+    if largest == 0.0 {
+        return Ok(0.0);
+    }
+    let (slope, curvature) = (Power::new(p - 1.0), Power::new(p - 2.0));
+    let mut u: Vec<f64> = residual.iter().map(|r| slope.of(r.abs() / largest).copysign(*r)).collect();
+    let metric: Vec<f64> = residual.iter().map(|r| curvature.of((r.abs() / largest).max(1e-6))).collect();
+    let every: Vec<usize> = (0..n).collect();
+    project(candidate.design, &every, &metric, 0.0, &mut u)?;
+    let q = p / (p - 1.0);
+    let top = u.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    if top == 0.0 {
+        return Ok(0.0);
+    }
+    let norm_of = |v: &[f64], top: f64, q: f64| {
+        let power = Power::new(q);
+        top * chunk::sum_by(n, |i| power.of(v[i].abs() / top)).powf(1.0 / q)
+    };
+    let norm = norm_of(&u, top, q) * (1.0 + 1e-13 * n as f64 / 8.0);
+    // A better x has ‖A(x − x₀)‖_p ≤ 2‖r‖_p, and ‖·‖₂ ≤ n^{1/2 − 1/p}‖·‖_p for p > 2.
+    let reach = 2.0 * norm_of(residual, largest, p) * (n as f64).powf((0.5 - 1.0 / p).max(0.0));
+    Ok((candidate.value(&u, reach) / norm).max(0.0).powf(p))
+}
+
+/// The best of a few smoothing widths.
+fn kinked_bound(candidate: &Candidate<'_>, tau: f64) -> Result<f64, LinalgError> {
+    let Candidate { design, residual, .. } = candidate;
+    let (n, d) = (residual.len(), design.rank());
+    let objective = Loss::Quantile(tau).value(residual);
+    let mut sizes: Vec<f64> = residual.iter().map(|r| r.abs()).collect();
+    let mut best = 0.0_f64;
+    let mut r = residual.to_vec();
+    let mut moved = vec![0.0; n];
+    // From wide to narrow: each width starts from the residual of the one before.
+    for share in [64, 24, 8, 3] {
+        let before = best;
+        let h = *sizes.select_nth_unstable_by((share * d).min(n - 1), f64::total_cmp).1;
+        if h <= 0.0 {
+            continue;
+        }
+        let shifted = |r: f64| r / h + tau - 0.5;
+        for _ in 0..6 {
+            // u = clip(r/h) in [−(1−τ), τ]: rows inside the kink carry curvature 1/h.
+            let mut u: Vec<f64> = r.iter().map(|&r| shifted(r).clamp(tau - 1.0, tau)).collect();
+            let inside: Vec<usize> =
+                (0..n).filter(|&i| shifted(r[i]) > tau - 1.0 && shifted(r[i]) < tau).collect();
+            let Ok(correction) = project(design, &inside, &vec![1.0; inside.len()], 1e-7, &mut u) else { break };
+            best = best.max(scaled_value(candidate, &u, tau));
+            if excess(&u, tau) <= 1.0 + 1e-9 {
+                break;
+            }
+            // Newton step of the smoothed problem: the coefficients move by h times the correction.
+            design.multiply_into(&correction, &mut moved);
+            r.iter_mut().zip(&moved).for_each(|(r, m)| *r -= h * m);
+        }
+        if before > 0.0 && best - before <= 0.05 * (objective - best) {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+/// `u ← u − D A (AᵀDA + ridge)⁻¹ Aᵀu` on the rows of `free`, in whitened coordinates, with rounds of refinement on these
+/// rows; returns the coefficients of the first correction.
+fn project(
+    design: &Design<'_>,
+    free: &[usize],
+    metric: &[f64],
+    ridge: f64,
+    u: &mut [f64],
+) -> Result<Vec<f64>, LinalgError> {
+    let whole = free.len() == u.len();
+    let some = if whole { None } else { Some(design.select(free)?) };
+    let mut g = match &some {
+        None => design.gram(metric)?,
+        Some(a) => gram::gram(a, Some(metric), None)?.matrix,
+    };
+    let d = g.rows();
+    let trace: f64 = (0..d).map(|j| g[(j, j)]).sum();
+    let ridge = ridge.max(1e-15 * trace);
+    (0..d).for_each(|j| g[(j, j)] += ridge);
+    let factor = factor::Cholesky::new(&g, 0.0)?;
     let mut first = None;
-    let mut fitted = vec![0.0; a.rows()];
-    for _ in 0..3 {
-        let mut c = vec![0.0; a.columns()];
-        a.multiply_transpose_vector_into(u, &mut c);
+    let mut fitted = vec![0.0; free.len()];
+    let mut missing = design.multiply_transpose(u);
+    for round in 0..3 {
+        let mut c = missing.clone();
         factor.solve_in_place(&mut c);
-        a.multiply_vector_into(&c, &mut fitted);
-        for ((u, m), f) in u.iter_mut().zip(metric).zip(&fitted) {
-            *u -= m * f;
+        match &some {
+            None => design.multiply_into(&c, &mut fitted),
+            Some(a) => a.multiply_vector_into(&c, &mut fitted),
+        }
+        fitted.iter_mut().zip(metric).for_each(|(f, m)| *f *= m);
+        free.iter().zip(&fitted).for_each(|(&i, f)| u[i] -= f);
+        if round < 2 {
+            let gone = match &some {
+                None => design.multiply_transpose(&fitted),
+                Some(a) => {
+                    let mut gone = vec![0.0; d];
+                    a.multiply_transpose_vector_into(&fitted, &mut gone);
+                    gone
+                }
+            };
+            chunk::axpy(-1.0, &gone, &mut missing);
         }
         first.get_or_insert(c);
     }
     Ok(first.expect("three rounds"))
 }
+

@@ -31,6 +31,17 @@ pub enum SensitivityError {
         /// Allowed values in words.
         allowed: &'static str,
     },
+    /// A method that cannot be had in one pass.
+    #[error("sensitivities need all rows at once; a stream takes Lewis weights, leverage, root leverage or uniform")]
+    Stream,
+    /// The oracle that was asked for labels gave none.
+    #[error("the label of row {row} is {value}; labels must be finite")]
+    Label {
+        /// The row asked for.
+        row: usize,
+        /// What came.
+        value: f64,
+    },
     /// The data are bad: empty, not finite, wrong length.
     #[error(transparent)]
     Data(#[from] LinalgError),

@@ -32,22 +32,25 @@ const MAX_STEPS: usize = 80;
 pub fn solve(
     a: &Matrix,
     b: &[f64],
-    weights: &[f64],
+    weights: Option<&[f64]>,
     tau: f64,
     tolerance: f64,
     observer: &mut dyn Observer,
 ) -> Result<Solution, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
     // Rows are scaled by their weights: w ρ(r) = ρ(w r). Then the bounds are 0 ≤ y ≤ 1.
-    let mut scaled = a.clone();
-    let mut c = vec![0.0; n]; // minus the scaled target
-    for i in 0..n {
-        scaled.row_mut(i).iter_mut().for_each(|v| *v *= weights[i]);
-        c[i] = -b[i] * weights[i];
-    }
+    let mut c: Vec<f64> = b.iter().map(|b| -b).collect(); // minus the scaled target
+    let scaled = weights.map(|weights| {
+        let mut scaled = a.clone();
+        for (i, w) in weights.iter().enumerate() {
+            scaled.row_mut(i).iter_mut().for_each(|v| *v *= w);
+            c[i] *= w;
+        }
+        scaled
+    });
+    let a = scaled.as_ref().unwrap_or(a);
     let scale = c.iter().fold(0.0_f64, |m, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
     c.iter_mut().for_each(|v| *v /= scale);
-    let a = &scaled;
 
     let (mut x, mut s) = (vec![1.0 - tau; n], vec![tau; n]);
     // Start of the multipliers: the least-squares fit of c.
@@ -67,7 +70,7 @@ pub fn solve(
 
     let mut q = vec![0.0; n];
     let mut r = vec![0.0; n];
-    let mut work = vec![0.0; n];
+    let (mut work, mut rhs, mut weighted) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     let (mut dx, mut dz, mut dw) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     let (mut iterations, mut converged, mut interrupted) = (0, false, false);
     let mut best_gap = f64::INFINITY;
@@ -108,13 +111,12 @@ pub fn solve(
             }
             let target = mu * (after / mu).powi(3) / (2.0 * n as f64);
             // Corrector with the second-order terms of the predictor.
-            let mut rhs = vec![0.0; n];
             for i in 0..n {
                 let (cross_z, cross_w) = (dx[i] * dz[i], -dx[i] * dw[i]);
                 rhs[i] = r[i] - target / x[i] + cross_z / x[i] + target / s[i] - cross_w / s[i];
+                weighted[i] = rhs[i] * q[i];
             }
             let mut right = vec![0.0; d];
-            let weighted: Vec<f64> = rhs.iter().zip(&q).map(|(r, q)| r * q).collect();
             a.multiply_transpose_vector_into(&weighted, &mut right);
             dy = right;
             factor.solve_in_place(&mut dy);
@@ -139,7 +141,7 @@ pub fn solve(
     }
     Ok(Solution {
         x: y.iter().map(|v| -v * scale).collect(),
-        dual: x.iter().zip(weights).map(|(x, w)| (x - (1.0 - tau)) * w).collect(),
+        dual: (0..n).map(|i| (x[i] - (1.0 - tau)) * weights.map_or(1.0, |w| w[i])).collect(),
         iterations,
         converged,
         interrupted,

@@ -7,12 +7,14 @@
 //!
 //! | stage | module | row |
 //! |---|---|---|
-//! | scores: leverage, root leverage, Lewis weights, with two-sided bounds on `s_i` | [`scores`](mod@scores) | SEN-1, SEN-2, SEN-3 |
-//! | sampling by row hash, weights | [`coreset`] | SEN-4, SEN-5 |
-//! | `ℓ1` and quantile regression: interior point | [`interior_point`] | SEN-6 |
-//! | `ℓp` regression, `p > 1`: damped Newton | [`newton`] | SEN-6 |
-//! | dual lower bound on the full data | [`certificate`] | SEN-7 |
-//! | regression on a coreset, judged on all rows | [`regress`](mod@regress) | SEN-8 |
+//! | scores: leverage, root leverage, Lewis weights, certified sensitivities, with two-sided bounds on `s_i` | [`scores`](mod@scores) | SEN-1, SEN-2, SEN-3, SEN-9 |
+//! | samples by row hash: independent, of fixed size, systematic along a tree; size for a distortion; root leverage in rounds | [`coreset`] | SEN-4, SEN-5, SEN-10 to SEN-13 |
+//! | one pass, any blocks, any shards: the same coreset | [`streaming`] | SEN-14 |
+//! | what an adversary finds against a coreset | [`distortion`](mod@distortion) | SEN-15 |
+//! | `ℓ1` and quantile regression: interior point, with a reduced problem for many rows | [`interior_point`] | SEN-6, SEN-16 |
+//! | `ℓp` regression, `p > 1`: damped Newton | `newton` | SEN-6 |
+//! | dual lower bound on the full data | `certificate` | SEN-7 |
+//! | regression on a coreset, judged on all rows; with labels asked for | [`regress`](mod@regress) | SEN-8, SEN-17 |
 //!
 //! Honest limits, measured in the design: exact sensitivities do not sample better than Lewis weights or leverage
 //! scores on anything tried, and on benign data uniform sampling is as good. Lewis weights earn their cost where a few
@@ -30,17 +32,24 @@
 //! # Ok::<(), samplewise_sensitivity::SensitivityError>(())
 //! ```
 
-pub mod certificate;
+mod certificate;
 pub mod coreset;
+mod design;
+pub mod distortion;
 pub mod error;
 pub mod interior_point;
-pub mod newton;
+mod newton;
+mod power;
 pub mod regress;
 pub mod scores;
+pub mod streaming;
 
-pub use coreset::Coreset;
+pub use coreset::{Coreset, Recursion, Sampler, planned_size, recursive_root_leverage};
+pub use distortion::{Distortion, DistortionOptions, distortion};
 pub use error::SensitivityError;
 pub use regress::{
-    Loss, Options, Regression, Status, regress, regress_observed, regress_on_coreset, regress_on_coreset_observed,
+    ActiveFit, ActivePlan, Loss, Options, Path, Regression, Status, regress, regress_active, regress_observed,
+    regress_on_coreset, regress_on_coreset_observed,
 };
-pub use scores::{Method, Scores, scores};
+pub use scores::{Certified, Method, ScoreOptions, Scores, certified_sensitivities, scores, scores_with};
+pub use streaming::{Block, StreamOptions, Streamed, StreamingCoreset};

@@ -1,5 +1,6 @@
 //! Shared by the tests, benches and examples of samplewise: random problems, failure-rate assertions, fixtures.
 
+pub mod designs;
 pub mod fixtures;
 pub mod generate;
 pub mod picture;

@@ -10,7 +10,7 @@ pub(super) const BLOCK: usize = 64;
 /// Observations between a row being asked for and being copied.
 const AHEAD: usize = 16;
 /// Columns of a register tile.
-pub(super) const TILE: usize = 8;
+pub(crate) const TILE: usize = 8;
 
 /// Lower triangle (`gram[r·ld + c]` for `c ≤ r`) and right-hand side (row `ld`) of problem `i`.
 #[inline(always)]
@@ -73,7 +73,7 @@ pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(
 
 /// `R` registers of the right-hand side from `v`.
 #[inline(always)]
-fn right_side<T: SmallReal, S: Lanes<T>, const R: usize>(
+pub(crate) fn right_side<T: SmallReal, S: Lanes<T>, const R: usize>(
     s: S,
     panel: &[S::V],
     vectors: usize,
@@ -100,7 +100,7 @@ fn right_side<T: SmallReal, S: Lanes<T>, const R: usize>(
 
 /// All tiles of `W` columns on and left of the diagonal.
 #[inline(always)]
-fn triangle<T: SmallReal, S: Lanes<T>, const W: usize>(
+pub(crate) fn triangle<T: SmallReal, S: Lanes<T>, const W: usize>(
     s: S,
     panel: &[S::V],
     scaled: &[T],

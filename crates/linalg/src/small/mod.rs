@@ -12,7 +12,7 @@
 //! Floor: `k² + k` fused multiply-adds per observation over the lanes of a register (half of that for the triangle alone,
 //! plus diagonal blocks).
 mod factor;
-mod gram;
+pub(crate) mod gram;
 #[doc(hidden)]
 pub mod lanes;
 

@@ -1,0 +1,93 @@
+//! Rows in coordinates in which their columns are orthonormal.
+use samplewise_linalg::leverage::Whitening;
+use samplewise_linalg::{LinalgError, Matrix, Rows, gram};
+
+/// Condition number up to which the transform is applied on the side of the coefficients; beyond, all rows are multiplied
+/// by it once.
+const ON_COEFFICIENTS: f64 = 1e4;
+
+/// `A T` with orthonormal columns, by `A` and `T` wherever that loses no digits.
+pub struct Design<'a> {
+    source: Source<'a>,
+    /// From whitened coefficients to those of the source.
+    transform: Option<Matrix>,
+    rank: usize,
+}
+
+enum Source<'a> {
+    Given(Rows<'a>),
+    Own(Matrix),
+}
+
+impl<'a> Design<'a> {
+    pub(crate) fn new(rows: Rows<'a>, base: &Whitening) -> Result<Self, LinalgError> {
+        let rank = base.rank;
+        Ok(if base.condition <= ON_COEFFICIENTS {
+            Self { source: Source::Given(rows), transform: Some(base.transform.clone()), rank }
+        } else {
+            Self { source: Source::Own(rows.multiply(&base.transform)?), transform: None, rank }
+        })
+    }
+
+    /// Columns that are orthonormal, or nearly, as they are.
+    pub(crate) fn whitened(a: Matrix) -> Design<'static> {
+        Design { rank: a.columns(), source: Source::Own(a), transform: None }
+    }
+
+    /// The rows that passes go over, in the coordinates of the source.
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        match &self.source {
+            Source::Given(rows) => *rows,
+            Source::Own(a) => a.into(),
+        }
+    }
+
+    /// Columns after whitening.
+    pub(crate) fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// `y ← A T x`.
+    pub(crate) fn multiply_into(&self, x: &[f64], y: &mut [f64]) {
+        match &self.transform {
+            None => self.rows().multiply_vector_into(x, y),
+            Some(t) => {
+                let mut inner = vec![0.0; t.rows()];
+                t.multiply_vector_into(x, &mut inner);
+                self.rows().multiply_vector_into(&inner, y);
+            }
+        }
+    }
+
+    /// `Tᵀ Aᵀ u`.
+    pub(crate) fn multiply_transpose(&self, u: &[f64]) -> Vec<f64> {
+        let mut inner = vec![0.0; self.rows().columns()];
+        self.rows().multiply_transpose_vector_into(u, &mut inner);
+        match &self.transform {
+            None => inner,
+            Some(t) => {
+                let mut out = vec![0.0; self.rank];
+                t.multiply_transpose_vector_into(&inner, &mut out);
+                out
+            }
+        }
+    }
+
+    /// `Tᵀ AᵀDA T`.
+    pub(crate) fn gram(&self, weights: &[f64]) -> Result<Matrix, LinalgError> {
+        let g = gram::gram(self.rows(), Some(weights), None)?.matrix;
+        match &self.transform {
+            None => Ok(g),
+            Some(t) => t.transpose().multiply(&g.multiply(t)?),
+        }
+    }
+
+    /// Some rows of `A T`.
+    pub(crate) fn select(&self, rows: &[usize]) -> Result<Matrix, LinalgError> {
+        let chosen = self.rows().select_rows(rows);
+        match &self.transform {
+            None => Ok(chosen),
+            Some(t) => chosen.multiply(t),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Lewis weights: the fixed point `w_i = τ_i(W^{1/2−1/p} A)` (row SEN-2).
+//!
+//! One step is one pass over the rows: the quadratic forms `q_i = a_iᵀ(AᵀW^{1−2/p}A)⁻¹a_i` of the weights so far, and in the
+//! same pass the Gram matrix with the next weights. In logarithms a step `w ← q^{p/2}` multiplies errors by
+//! `(1 − p/2)·M`, where the rows of `M` are non-negative and sum to one: its largest eigenvalue belongs to a common factor,
+//! which scaling the sum of the weights to the rank removes, and the others are small when there are many more rows than
+//! columns. So full steps converge fast for `p ≤ 2`; above, a step goes the share `8/(6 + p)` of the way, and
+//! `4/(2 + p)` as soon as the residual grows, which contracts at least by `(p − 2)/(p + 2)` near the fixed point for every `M`.
+use samplewise_linalg::leverage::{Whitening, factor_gram, reweigh, row_norms_squared, whiten_given_gram};
+use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::{LinalgError, Matrix, Rows};
+
+use super::Scores;
+use crate::design::Design;
+use crate::power::Power;
+
+const STEPS: usize = 100;
+
+/// Lewis weights, and the bounds they give (row SEN-3): for any positive `w`, converged or not, with `Q = AᵀW^{1−2/p}A`,
+/// `f_i = (a_iᵀQ⁻¹a_i)^{p/2}`, `W = Σ w` and `c = max_j (f_j/w_j)^{2/p}`,
+/// `f_i / W^{1−p/2} ≤ s_i ≤ f_i c^{(2−p)/2}` for `p ≤ 2` and `f_i / c^{(p−2)/2} ≤ s_i ≤ f_i W^{p/2−1}` for `p ≥ 2`.
+pub(super) fn fill(
+    out: &mut Scores,
+    a: Rows<'_>,
+    p: f64,
+    leverage: Vec<f64>,
+    base: &Whitening,
+    tolerance: f64,
+    observer: &mut dyn Observer,
+) -> Result<(), LinalgError> {
+    if p == 2.0 || base.rank == 0 {
+        out.values = leverage;
+        return Ok(());
+    }
+    let design = Design::new(a, base)?;
+    let lewis = iterate(design.rows(), p, leverage, base.rank, tolerance, observer)?;
+    let total: f64 = lewis.before.iter().sum();
+    let power = total.max(f64::MIN_POSITIVE).powf((p / 2.0 - 1.0).abs());
+    let ratios = lewis.forms.iter().zip(&lewis.before).filter(|e| *e.1 > 0.0).map(|(f, w)| f / w);
+    let spread = ratios.fold(0.0, f64::max).powf((p - 2.0).abs() / p).max(1.0);
+    let slack = 1.0 + 1e-9 * (base.condition / 1e2).max(1.0); // rounding of the quadratic forms
+    for (i, &f) in lewis.forms.iter().enumerate() {
+        let (low, high) = if p <= 2.0 { (f / power, f * spread) } else { (f / spread, f * power) };
+        out.lower[i] = out.lower[i].max(low / slack).min(1.0);
+        out.upper[i] = out.upper[i].min(high * slack).min(1.0).max(out.lower[i]);
+    }
+    (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.residual <= tolerance);
+    out.values = lewis.weights.into_iter().map(super::at_most_one).collect();
+    Ok(())
+}
+
+/// Lewis weights to a factor of about 5/4, which is all that a sample needs.
+///
+/// # Errors
+/// [`LinalgError`] of a degenerate table.
+pub(crate) fn for_sampling(
+    a: Rows<'_>,
+    p: f64,
+    leverage: Vec<f64>,
+    base: &Whitening,
+) -> Result<Vec<f64>, LinalgError> {
+    if p == 2.0 || base.rank == 0 {
+        return Ok(leverage);
+    }
+    let design = Design::new(a, base)?;
+    Ok(iterate(design.rows(), p, leverage, base.rank, 0.25, &mut ())?.weights)
+}
+
+struct Lewis {
+    weights: Vec<f64>,
+    /// `(a_iᵀQ⁻¹a_i)^{p/2}` for the weights before the last step, and those weights.
+    forms: Vec<f64>,
+    before: Vec<f64>,
+    residual: f64,
+    steps: usize,
+}
+
+fn iterate(
+    rows: Rows<'_>,
+    p: f64,
+    leverage: Vec<f64>,
+    rank: usize,
+    tolerance: f64,
+    observer: &mut dyn Observer,
+) -> Result<Lewis, LinalgError> {
+    let (raise, root) = (Power::new(p / 2.0), Power::new(1.0 - 2.0 / p));
+    // A row of zeros has weight zero, and must not be raised to a negative power.
+    let diagonal = |w: f64| if w > 0.0 { root.of(w) } else { 0.0 };
+    let careful = 4.0 / (2.0 + p);
+    let mut share = if p < 2.0 { 1.0 } else { 8.0 / (6.0 + p) };
+    // The first step is free: its quadratic forms are the leverage scores.
+    let mut w: Vec<f64> = leverage.iter().map(|&t| raise.of(t)).collect();
+    normalise(&mut w, rank);
+    let mut gram = samplewise_linalg::gram::gram(rows, Some(&w.iter().map(|&w| diagonal(w)).collect::<Vec<_>>()), None)?.matrix;
+    let (mut steps, mut residual) = (0, f64::INFINITY);
+    loop {
+        let transform = transform(rows, &gram, &w, &diagonal)?;
+        steps += 1;
+        let step = |w: f64, q: f64, share: f64| {
+            let target = raise.of(q.max(0.0));
+            if share == 1.0 || w <= 0.0 { target } else { w * (target / w).powf(share) }
+        };
+        // The last pass needs no Gram matrix; which one it is can be foreseen.
+        let last = residual * (1.0 - p / 2.0).abs().min(0.5) < 0.5 * tolerance;
+        let (q, next) = if last {
+            (row_norms_squared(rows, &transform), None)
+        } else {
+            let (q, gram) = reweigh(rows, &transform, &|i, q| diagonal(step(w[i], q, share)))?;
+            (q, Some(gram))
+        };
+        let forms: Vec<f64> = q.iter().map(|&q| raise.of(q.max(0.0))).collect();
+        let scale = rank as f64 / forms.iter().sum::<f64>();
+        let change = |(f, w): (&f64, &f64)| if *w > 0.0 { (scale * f / w).ln().abs() } else { 0.0 };
+        let found = forms.iter().zip(&w).map(change).fold(0.0, f64::max).exp_m1();
+        let grew = found > residual;
+        residual = found;
+        let progress = Progress { stage: "Lewis weights", step: steps, total: None, value: Some(residual) };
+        let stopped = observer.step(progress).is_break();
+        let mut new: Vec<f64> = w.iter().zip(&q).map(|(&w, &q)| step(w, q, share)).collect();
+        let factor = normalise(&mut new, rank);
+        if residual <= tolerance || steps == STEPS || stopped {
+            return Ok(Lewis { weights: new, forms, before: w, residual, steps });
+        }
+        gram = match next {
+            Some(mut gram) => {
+                let c = diagonal(factor);
+                gram.as_mut_slice().iter_mut().for_each(|g| *g *= c);
+                gram
+            }
+            None => {
+                let diagonal: Vec<f64> = new.iter().map(|&w| diagonal(w)).collect();
+                samplewise_linalg::gram::gram(rows, Some(&diagonal), None)?.matrix
+            }
+        };
+        w = new;
+        if grew && p > 2.0 {
+            share = careful;
+        }
+    }
+}
+
+/// The transform of the weighted rows; by preconditioning where the Gram matrix is not enough.
+fn transform(
+    rows: Rows<'_>,
+    gram: &Matrix,
+    w: &[f64],
+    diagonal: &dyn Fn(f64) -> f64,
+) -> Result<Matrix, LinalgError> {
+    if let Ok(factor) = factor_gram(gram)
+        && factor.dropped() == 0
+        && factor.whitening.condition <= 1e5
+    {
+        return Ok(factor.whitening.transform);
+    }
+    let weights: Vec<f64> = w.iter().map(|&w| diagonal(w)).collect();
+    Ok(whiten_given_gram(rows, Some(&weights), gram)?.transform)
+}
+
+/// Scales the sum to the rank; the factor is returned.
+fn normalise(w: &mut [f64], rank: usize) -> f64 {
+    let factor = rank as f64 / w.iter().sum::<f64>();
+    w.iter_mut().for_each(|w| *w *= factor);
+    factor
+}

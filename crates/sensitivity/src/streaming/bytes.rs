@@ -1,0 +1,154 @@
+//! A stream as bytes: magic, version, options, waiting rows, state; little-endian.
+use std::collections::BTreeMap;
+
+use samplewise_linalg::{LinalgError, Matrix};
+
+use super::reduce::Part;
+use super::{State, StreamOptions, StreamingCoreset};
+use crate::scores::Method;
+
+const MAGIC: &[u8; 4] = b"SWSC";
+const VERSION: u32 = 1;
+const METHODS: [Method; 4] = [Method::Uniform, Method::Leverage, Method::RootLeverage, Method::Lewis];
+
+pub(super) fn write(s: &StreamingCoreset) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(MAGIC);
+    out.extend(VERSION.to_le_bytes());
+    let method = METHODS.iter().position(|m| *m == s.options.method).expect("one of the four") as u64;
+    let head = [method, s.options.size as u64, s.options.seed, s.options.p.to_bits(), s.columns as u64, s.seen, s.end];
+    head.iter().for_each(|v| out.extend(v.to_le_bytes()));
+    word(&mut out, s.runs.len() as u64);
+    for (first, run) in &s.runs {
+        word(&mut out, *first);
+        numbers(&mut out, run);
+    }
+    match &s.state {
+        State::Decide(d) => {
+            word(&mut out, d.grams.iter().count() as u64);
+            for (first, level, g) in d.grams.iter() {
+                word(&mut out, first);
+                word(&mut out, u64::from(level));
+                numbers(&mut out, g.as_slice());
+            }
+            word(&mut out, d.numbers.len() as u64);
+            d.numbers.iter().for_each(|n| word(&mut out, *n));
+            numbers(&mut out, &d.data);
+        }
+        State::Reduce(r) => {
+            word(&mut out, r.parts.iter().count() as u64);
+            for (first, level, part) in r.parts.iter() {
+                word(&mut out, first);
+                word(&mut out, u64::from(level));
+                word(&mut out, part.numbers.len() as u64);
+                part.numbers.iter().for_each(|n| word(&mut out, *n));
+                numbers(&mut out, &part.weights);
+                numbers(&mut out, part.data.as_slice());
+            }
+        }
+    }
+    out
+}
+
+fn word(out: &mut Vec<u8>, v: u64) {
+    out.extend(v.to_le_bytes());
+}
+
+fn numbers(out: &mut Vec<u8>, values: &[f64]) {
+    word(out, values.len() as u64);
+    values.iter().for_each(|v| out.extend(v.to_le_bytes()));
+}
+
+fn bad(reason: &'static str) -> LinalgError {
+    LinalgError::Bytes { kind: "stream", reason }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn word(&mut self) -> Result<u64, LinalgError> {
+        let (head, rest) = self.0.split_first_chunk::<8>().ok_or_else(|| bad("it ends early"))?;
+        self.0 = rest;
+        Ok(u64::from_le_bytes(*head))
+    }
+
+    /// A count of things of at least `size` bytes each that follow.
+    fn count(&mut self, size: usize) -> Result<usize, LinalgError> {
+        let count = usize::try_from(self.word()?).map_err(|_| bad("a count does not fit"))?;
+        if count.checked_mul(size).is_none_or(|b| b > self.0.len()) { Err(bad("it ends early")) } else { Ok(count) }
+    }
+
+    fn words(&mut self, count: usize) -> Result<Vec<u64>, LinalgError> {
+        (0..count).map(|_| self.word()).collect()
+    }
+
+    fn numbers(&mut self) -> Result<Vec<f64>, LinalgError> {
+        let count = self.count(8)?;
+        let values: Vec<f64> = self.words(count)?.into_iter().map(f64::from_bits).collect();
+        if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(bad("an entry is not finite")) }
+    }
+
+    fn level(&mut self) -> Result<u32, LinalgError> {
+        u32::try_from(self.word()?).map_err(|_| bad("a level does not fit"))
+    }
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
+    let head = bytes.get(..8).ok_or_else(|| bad("it is shorter than its header"))?;
+    if &head[..4] != MAGIC {
+        return Err(bad("wrong magic"));
+    }
+    if head[4..] != VERSION.to_le_bytes() {
+        return Err(bad("unknown version"));
+    }
+    let mut r = Reader(&bytes[8..]);
+    let method = *METHODS.get(r.word()? as usize).ok_or_else(|| bad("unknown method"))?;
+    let size = usize::try_from(r.word()?).map_err(|_| bad("the size does not fit"))?;
+    let seed = r.word()?;
+    let p = f64::from_bits(r.word()?);
+    let columns = usize::try_from(r.word()?).ok().filter(|c| *c < 1 << 32).ok_or_else(|| bad("too many columns"))?;
+    let options = StreamOptions { p, method, size, seed };
+    let mut out = StreamingCoreset::new(columns, options).map_err(|_| bad("its options are not allowed"))?;
+    (out.seen, out.end) = (r.word()?, r.word()?);
+    let runs = r.count(16)?;
+    out.runs = (0..runs)
+        .map(|_| {
+            let (first, run) = (r.word()?, r.numbers()?);
+            if run.is_empty() || !run.len().is_multiple_of(columns) {
+                return Err(bad("a run of rows has the wrong length"));
+            }
+            Ok((first, run))
+        })
+        .collect::<Result<BTreeMap<_, _>, _>>()?;
+    match &mut out.state {
+        State::Decide(d) => {
+            for _ in 0..r.count(24)? {
+                let (first, level) = (r.word()?, r.level()?);
+                let g = Matrix::from_vec(columns, columns, r.numbers()?)?;
+                d.grams.insert(first, level, g, |_, _, _, _| Err(bad("its sums are not combined")))?;
+            }
+            let count = r.count(8)?;
+            d.numbers = r.words(count)?;
+            d.data = r.numbers()?;
+            if d.data.len() != count * columns {
+                return Err(bad("candidates have the wrong length"));
+            }
+        }
+        State::Reduce(reduce) => {
+            for _ in 0..r.count(40)? {
+                let (first, level) = (r.word()?, r.level()?);
+                let count = r.count(8)?;
+                let part = Part {
+                    numbers: r.words(count)?,
+                    weights: r.numbers()?,
+                    data: Matrix::from_vec(count, columns, r.numbers()?)?,
+                };
+                if part.weights.len() != count || part.weights.iter().any(|w| *w < 1.0) {
+                    return Err(bad("weights do not fit their rows"));
+                }
+                reduce.parts.insert(first, level, part, |_, _, _, _| Err(bad("its parts are not combined")))?;
+            }
+        }
+    }
+    if r.0.is_empty() { Ok(out) } else { Err(bad("something follows its end")) }
+}

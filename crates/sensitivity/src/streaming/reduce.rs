@@ -1,0 +1,124 @@
+//! Merge and reduce by Lewis weights.
+use samplewise_linalg::forest::Forest;
+use samplewise_linalg::random::Streams;
+use samplewise_linalg::{LinalgError, Matrix, gram};
+
+use super::{StreamOptions, Streamed};
+use crate::power::Power;
+use crate::scores::{Method, ScoreOptions, scores_with};
+use crate::{Coreset, SensitivityError};
+
+/// Weighted rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Part {
+    pub(super) numbers: Vec<u64>,
+    pub(super) weights: Vec<f64>,
+    pub(super) data: Matrix,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reduce {
+    pub(super) options: StreamOptions,
+    pub(super) parts: Forest<Part>,
+}
+
+impl Reduce {
+    pub(super) fn new(options: StreamOptions, columns: usize) -> Result<Self, SensitivityError> {
+        if options.size <= columns {
+            return Err(SensitivityError::Size { size: options.size, least: columns + 1, rows: usize::MAX });
+        }
+        Ok(Self { options, parts: Forest::default() })
+    }
+
+    /// Four samples, in whole blocks.
+    pub(super) fn leaf(&self) -> u64 {
+        (self.options.size as u64).saturating_mul(4).next_multiple_of(gram::BLOCK as u64)
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = u64> {
+        self.parts.iter().flat_map(|(_, _, p)| p.numbers.iter().copied())
+    }
+
+    pub(super) fn add(&mut self, leaf: u64, rows: &Matrix) -> Result<(), SensitivityError> {
+        let part = reduce(&self.options, self.whole(leaf, rows), leaf, 0)?;
+        self.insert(leaf, 0, part)
+    }
+
+    /// All rows of a leaf, with weight one.
+    fn whole(&self, leaf: u64, rows: &Matrix) -> Part {
+        let first = leaf * self.leaf();
+        let numbers = (first..first + rows.rows() as u64).collect();
+        Part { numbers, weights: vec![1.0; rows.rows()], data: rows.clone() }
+    }
+
+    fn insert(&mut self, first: u64, level: u32, part: Part) -> Result<(), SensitivityError> {
+        let options = self.options;
+        self.parts.insert(first, level, part, |l, r, first, level| reduce(&options, join(l, r)?, first, level))
+    }
+
+    pub(super) fn merge(&mut self, other: Self) -> Result<(), SensitivityError> {
+        other.parts.into_nodes().try_for_each(|(first, level, part)| self.insert(first, level, part))
+    }
+
+    pub(super) fn finish(mut self, last: Option<(u64, Matrix)>, seen: u64) -> Result<Streamed, SensitivityError> {
+        if let Some((leaf, rows)) = last {
+            let part = self.whole(leaf, &rows);
+            let part = reduce(&self.options, part, leaf, 0)?;
+            self.insert(leaf, 0, part)?;
+        }
+        let levels = self.parts.iter().map(|n| n.1 + 1).max().unwrap_or(0) + u32::from(self.parts.iter().count() > 1);
+        let options = self.options;
+        let all = self.parts.fold(join)?.expect("a row was seen");
+        let part = reduce(&options, all, 0, 63)?;
+        let scores = lewis(&options, &part)?;
+        Ok(Streamed {
+            rows: part.numbers,
+            weights: part.weights,
+            data: part.data,
+            seen,
+            rank: scores.rank,
+            condition: scores.condition,
+            total: scores.total,
+            levels,
+        })
+    }
+}
+
+fn join(l: Part, r: Part) -> Result<Part, LinalgError> {
+    let columns = l.data.columns();
+    let mut data = l.data.into_vec();
+    data.extend(r.data.as_slice());
+    let mut out = Part { numbers: l.numbers, weights: l.weights, data: Matrix::zeros(0, columns) };
+    out.numbers.extend(r.numbers);
+    out.weights.extend(r.weights);
+    out.data = Matrix::from_vec(out.numbers.len(), columns, data)?;
+    Ok(out)
+}
+
+/// Lewis weights of the rows as weighted.
+fn lewis(options: &StreamOptions, part: &Part) -> Result<crate::Scores, SensitivityError> {
+    let root = Power::new(1.0 / options.p);
+    let mut scaled = part.data.clone();
+    for (row, w) in scaled.as_mut_slice().chunks_exact_mut(part.data.columns()).zip(&part.weights) {
+        let scale = root.of(*w);
+        row.iter_mut().for_each(|v| *v *= scale);
+    }
+    let score = ScoreOptions { method: Method::Lewis, lewis_tolerance: 0.1, ..ScoreOptions::default() };
+    scores_with(&scaled, options.p, &score, &mut ())
+}
+
+/// Down to about `size` rows by fresh hashes of the node.
+fn reduce(options: &StreamOptions, part: Part, first: u64, level: u32) -> Result<Part, SensitivityError> {
+    if part.numbers.len() <= options.size {
+        return Ok(part);
+    }
+    let scores = lewis(options, &part)?;
+    let node = Streams::new(options.seed).child(u64::from(level)).child(first);
+    let seed = node.bits(0);
+    let kept = Coreset::bernoulli(&scores.values, options.size, seed)?;
+    Ok(Part {
+        numbers: kept.rows.iter().map(|&i| part.numbers[i]).collect(),
+        weights: kept.rows.iter().zip(&kept.weights).map(|(&i, w)| part.weights[i] * w).collect(),
+        data: part.data.select_rows(&kept.rows),
+    })
+}
