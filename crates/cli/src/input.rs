@@ -87,22 +87,11 @@ impl Table {
 
     /// A column by name, or 0-based number.
     pub fn column(&self, wanted: &str) -> Result<usize, Failure> {
-        let by_number = || wanted.parse().ok().filter(|&j: &usize| j < self.header.len());
-        self.header
-            .iter()
-            .position(|h| h == wanted)
-            .or_else(by_number)
-            .ok_or_else(|| bad(format!("{}: no column {wanted:?}; columns are {}", self.name, self.header.join(", "))))
+        column(&self.name, &self.header, wanted)
     }
 
     pub fn number(&self, row: usize, column: usize) -> Result<f64, Failure> {
-        let at = format!("{}:{}:{}", self.name, self.lines[row], column + 1);
-        let cell = self.rows[row].get(column).ok_or_else(|| bad(format!("{at}: the cell is missing")))?;
-        match cell.parse::<f64>() {
-            Ok(v) if v.is_finite() => Ok(v),
-            Ok(v) => Err(bad(format!("{at}: value {v} is not finite"))),
-            Err(_) => Err(bad(format!("{at}: value {cell:?} is not a number"))),
-        }
+        number(&self.name, self.lines[row], column, self.rows[row].get(column).map(String::as_str))
     }
 
     pub fn numbers(&self, column: usize) -> Result<Vec<f64>, Failure> {
@@ -125,13 +114,39 @@ impl Table {
 
     /// Columns named in `list` (`all`: every one), without those in `except`.
     pub fn select(&self, list: &str, except: &[usize]) -> Result<Vec<usize>, Failure> {
-        let all: Vec<usize> = if list == "all" {
-            (0..self.header.len()).filter(|j| !except.contains(j)).collect()
-        } else {
-            list.split(',').map(|c| self.column(c.trim())).collect::<Result<_, _>>()?
-        };
-        if all.is_empty() { Err(bad(format!("{}: no feature columns", self.name))) } else { Ok(all) }
+        select(&self.name, &self.header, list, except)
     }
+}
+
+/// A cell as a number; complaints name file, line and column.
+pub fn number(name: &str, line: u64, column: usize, cell: Option<&str>) -> Result<f64, Failure> {
+    let at = || format!("{name}:{line}:{}", column + 1);
+    let cell = cell.ok_or_else(|| bad(format!("{}: the cell is missing", at())))?;
+    match cell.parse::<f64>() {
+        Ok(v) if v.is_finite() => Ok(v),
+        Ok(v) => Err(bad(format!("{}: value {v} is not finite", at()))),
+        Err(_) => Err(bad(format!("{}: value {cell:?} is not a number", at()))),
+    }
+}
+
+/// A column by name, or 0-based number.
+pub fn column(name: &str, header: &[String], wanted: &str) -> Result<usize, Failure> {
+    let by_number = || wanted.parse().ok().filter(|&j: &usize| j < header.len());
+    header
+        .iter()
+        .position(|h| h == wanted)
+        .or_else(by_number)
+        .ok_or_else(|| bad(format!("{name}: no column {wanted:?}; columns are {}", header.join(", "))))
+}
+
+/// Columns named in `list` (`all`: every one), without those in `except`.
+pub fn select(name: &str, header: &[String], list: &str, except: &[usize]) -> Result<Vec<usize>, Failure> {
+    let all: Vec<usize> = if list == "all" {
+        (0..header.len()).filter(|j| !except.contains(j)).collect()
+    } else {
+        list.split(',').map(|c| column(name, header, c.trim())).collect::<Result<_, _>>()?
+    };
+    if all.is_empty() { Err(bad(format!("{name}: no feature columns"))) } else { Ok(all) }
 }
 
 /// A vector of numbers from `.npy` (f64 or f32) or text with one number per line.
@@ -173,10 +188,9 @@ pub enum Piece<'a> {
     Symbols(&'a [u8]),
 }
 
-/// Reads a text piece by piece in constant memory: FASTQ by name, FASTA by its first byte, else the raw bytes without
-/// final line breaks as one record; gzip is decompressed. `take` returns false to stop.
-pub fn text(path: &Path, mut take: impl FnMut(Piece<'_>) -> Result<bool, Failure>) -> Result<(), Failure> {
-    let name = path.display().to_string();
+/// A file (`-`: standard input) as a stream, decompressed when it is gzip, and whether it is.
+pub fn open(path: &Path) -> Result<(BufReader<Box<dyn Read + Send>>, bool), Failure> {
+    let name = path.display();
     let fail = |e: std::io::Error| bad(format!("{name}: {e}"));
     if path.is_dir() {
         return Err(bad(format!("{name}: is a folder, a file is wanted")));
@@ -188,11 +202,22 @@ pub fn text(path: &Path, mut take: impl FnMut(Piece<'_>) -> Result<bool, Failure
     };
     let mut plain = BufReader::with_capacity(1 << 20, plain);
     let gz = plain.fill_buf().map_err(fail)?.starts_with(&[0x1f, 0x8b]);
-    let fail =
-        |e: std::io::Error| bad(if gz { format!("{name}: damaged gzip file: {e}") } else { format!("{name}: {e}") });
     let reader: Box<dyn Read + Send> =
         if gz { Box::new(flate2::bufread::MultiGzDecoder::new(plain)) } else { Box::new(plain) };
-    let mut reader = BufReader::with_capacity(1 << 20, reader);
+    Ok((BufReader::with_capacity(1 << 20, reader), gz))
+}
+
+/// What to say of an error in the middle of a file.
+pub fn damaged(name: &str, gz: bool, e: &dyn std::fmt::Display) -> Failure {
+    bad(if gz { format!("{name}: damaged gzip file: {e}") } else { format!("{name}: {e}") })
+}
+
+/// Reads a text piece by piece in constant memory: FASTQ by name, FASTA by its first byte, else the raw bytes without
+/// final line breaks as one record; gzip is decompressed. `take` returns false to stop.
+pub fn text(path: &Path, mut take: impl FnMut(Piece<'_>) -> Result<bool, Failure>) -> Result<(), Failure> {
+    let name = path.display().to_string();
+    let (mut reader, gz) = open(path)?;
+    let fail = |e: std::io::Error| damaged(&name, gz, &e);
     let first = *reader.fill_buf().map_err(fail)?.first().ok_or_else(|| bad(format!("{name}: the file is empty")))?;
     if matches!(kind(path).as_str(), "fq" | "fastq") {
         let mut records = needletail::parse_fastx_reader(reader).map_err(|e| bad(format!("{name}: {e}")))?;

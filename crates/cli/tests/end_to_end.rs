@@ -537,6 +537,52 @@ fn draws_from_the_posterior_are_written() {
     assert!(bare("off") != bare("on"));
 }
 
+/// A table that streams past: the coreset has the cells of its rows, whether the file is compressed or not, and every
+/// method and sampler of a table in memory answers.
+#[test]
+fn coresets_of_streams_and_of_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let plain = path("flights.csv");
+    std::fs::write(&plain, fixtures::text("flights.csv.gz")).unwrap();
+    let lines: Vec<String> = fixtures::text("flights.csv.gz").lines().map(str::to_owned).collect();
+    let features = "dep_delay,distance,air_time";
+    for method in ["lewis", "root-leverage", "leverage", "uniform"] {
+        let of = |file: &str, out: &str| {
+            let call = ["sensitivity", file, "--stream", "--features", features, "--intercept", "--size", "200"];
+            json(&[&call[..], &["--method", method, "--out", out]].concat())["result"].clone()
+        };
+        let (one, two) = (path("one.csv"), path("two.csv"));
+        assert_eq!(of(&plain, &one), of(&fixture("flights.csv.gz"), &two), "{method}");
+        let text = std::fs::read_to_string(&one).unwrap();
+        assert_eq!(text, std::fs::read_to_string(&two).unwrap());
+        let rows: Vec<&str> = text.lines().collect();
+        assert!((50..300).contains(&rows.len()), "{method}: {}", rows.len());
+        assert_eq!(rows[0], format!("row,weight,{}", lines[0]));
+        for row in &rows[1..] {
+            let mut parts = row.splitn(3, ',');
+            let (number, weight) = (parts.next().unwrap().parse::<usize>().unwrap(), parts.next().unwrap());
+            assert!(weight.parse::<f64>().unwrap() >= 1.0);
+            assert_eq!(parts.next().unwrap(), lines[number + 1]);
+        }
+    }
+    let small = path("small.csv");
+    std::fs::write(&small, lines[..301].join("\n")).unwrap();
+    for (method, sampler) in [("sensitivity", "priority"), ("sensitivity+leverage", "tree"), ("lewis", "priority")] {
+        let call = ["sensitivity", &small, "--features", features, "--size", "40", "--method", method, "--sampler"];
+        let result = json(&[&call[..], &[sampler]].concat())["result"].clone();
+        assert!((39..=41).contains(&result["size"].as_u64().unwrap()), "{method}: {result}");
+        let sum = &result["total_sensitivity"];
+        assert!(sum["lower"].as_f64().unwrap() <= sum["upper"].as_f64().unwrap());
+    }
+    let planned = json(&["sensitivity", &plain, "--features", features, "--epsilon", "0.2"])["result"].clone();
+    assert!((80..200).contains(&planned["size"].as_u64().unwrap()), "{planned}");
+    std::fs::write(&small, "a,b\n1,2\n3,x\n").unwrap();
+    let done = run(&["sensitivity", &small, "--stream"]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("small.csv:3:2: value \"x\" is not a number"));
+}
+
 /// What this version cannot do is refused with a sentence, never accepted and ignored.
 #[test]
 fn what_is_not_there_yet_is_refused() {
@@ -547,7 +593,11 @@ fn what_is_not_there_yet_is_refused() {
         &["hamming", "a", "b", "--max-distance", "2", "--required", "3..3"],
         &["hamming", "a", "b", "--wildcard", "NN"],
         &["hamming", "a", "b", "--engine", "quickest"],
-        &["sensitivity", "a", "--stream"],
+        &["sensitivity", "a", "--stream", "--scores", "b.csv"],
+        &["sensitivity", "a", "--stream", "--sampler", "tree"],
+        &["sensitivity", "a", "--method", "best"],
+        &["sensitivity", "a", "--sampler", "best"],
+        &["sensitivity", "a", "--size", "5", "--epsilon", "0.5"],
         &["complete", "a", "--solver", "best"],
         &["complete", "a", "--loss", "none"],
         &["complete", "a", "--samples", "5"],

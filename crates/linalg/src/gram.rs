@@ -25,11 +25,7 @@ pub const BLOCK: usize = 4096;
 ///
 /// # Errors
 /// [`LinalgError::Length`]; [`LinalgError::TooLarge`] when `d²` cannot be reserved.
-pub fn gram<'a>(
-    x: impl Into<Rows<'a>>,
-    weights: Option<&[f64]>,
-    right: Option<&[f64]>,
-) -> Result<Gram, LinalgError> {
+pub fn gram<'a>(x: impl Into<Rows<'a>>, weights: Option<&[f64]>, right: Option<&[f64]>) -> Result<Gram, LinalgError> {
     let x = x.into();
     let (n, d) = (x.rows(), x.columns());
     for (argument, given) in [("weights", weights), ("right", right)] {
@@ -44,11 +40,10 @@ pub fn gram<'a>(
     }
     let sums = in_blocks(n, stride(x), |from, to, out, scratch| {
         let (weights, right) = (weights.map(|w| &w[from..to]), right.map(|y| &y[from..to]));
-        match x {
-            Rows::Dense(x) => {
-                tall::run(&x.as_slice()[from * d..to * d], d, tall::Task::Gram { weights, right, out }, scratch);
-            }
-            Rows::Sparse(x) => add_sparse(x, from, to, weights, right, out),
+        match (x, x.dense_part(from, to)) {
+            (Rows::Sparse(x), _) => add_sparse(x, from, to, weights, right, out),
+            (_, Some(rows)) => tall::run(rows, d, tall::Task::Gram { weights, right, out }, scratch),
+            _ => unreachable!("rows are sparse or have a dense part"),
         }
     })?;
     unpack(&sums, d, stride(x), right.is_some())
@@ -56,10 +51,7 @@ pub fn gram<'a>(
 
 /// Distance between rows of the packed sums.
 pub(crate) fn stride(x: Rows<'_>) -> usize {
-    match x {
-        Rows::Dense(x) => tall::stride(x.columns()),
-        Rows::Sparse(x) => x.columns(),
-    }
+    if matches!(x, Rows::Sparse(_)) { x.columns() } else { tall::stride(x.columns()) }
 }
 
 /// Both triangles, without padding.

@@ -1,11 +1,13 @@
 //! Rows of a table, dense or sparse, for routines that take both.
-use crate::{CsrMatrix, LinalgError, Matrix, spmm};
+use crate::{CsrMatrix, LinalgError, Matrix, chunk, spmm};
 
 /// A borrowed table; `&Matrix` and `&CsrMatrix` convert into it.
 #[derive(Clone, Copy, Debug)]
 pub enum Rows<'a> {
     /// Row-major.
     Dense(&'a Matrix),
+    /// Row-major, with one more column at the end that is stored apart: a table with its target.
+    Joined(&'a Matrix, &'a [f64]),
     /// Compressed rows.
     Sparse(&'a CsrMatrix),
 }
@@ -26,7 +28,7 @@ impl Rows<'_> {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         match self {
-            Rows::Dense(a) => a.rows(),
+            Rows::Dense(a) | Rows::Joined(a, _) => a.rows(),
             Rows::Sparse(a) => a.rows(),
         }
     }
@@ -35,6 +37,7 @@ impl Rows<'_> {
     pub fn columns(&self) -> usize {
         match self {
             Rows::Dense(a) => a.columns(),
+            Rows::Joined(a, _) => a.columns() + 1,
             Rows::Sparse(a) => a.columns(),
         }
     }
@@ -44,6 +47,13 @@ impl Rows<'_> {
     pub fn check_finite(&self, argument: &'static str) -> Result<(), LinalgError> {
         match self {
             Rows::Dense(a) => a.check_finite(argument),
+            Rows::Joined(a, b) => {
+                a.check_finite(argument)?;
+                match b.iter().position(|v| !v.is_finite()) {
+                    Some(row) => Err(LinalgError::NotFinite { argument, row, column: a.columns(), value: b[row] }),
+                    None => Ok(()),
+                }
+            }
             Rows::Sparse(a) => match a.iter().find(|(_, _, v)| !v.is_finite()) {
                 Some((row, column, value)) => Err(LinalgError::NotFinite { argument, row, column, value }),
                 None => Ok(()),
@@ -58,6 +68,11 @@ impl Rows<'_> {
     pub fn multiply_vector_into(&self, x: &[f64], y: &mut [f64]) {
         match self {
             Rows::Dense(a) => a.multiply_vector_into(x, y),
+            Rows::Joined(a, b) => {
+                let (last, x) = x.split_last().expect("one column at least");
+                a.multiply_vector_into(x, y);
+                chunk::axpy(*last, b, y);
+            }
             Rows::Sparse(a) => spmm::multiply_vector_into(a, x, y),
         }
     }
@@ -69,6 +84,11 @@ impl Rows<'_> {
     pub fn multiply_transpose_vector_into(&self, x: &[f64], y: &mut [f64]) {
         match self {
             Rows::Dense(a) => a.multiply_transpose_vector_into(x, y),
+            Rows::Joined(a, b) => {
+                let (last, y) = y.split_last_mut().expect("one column at least");
+                a.multiply_transpose_vector_into(x, y);
+                *last = chunk::dot(b, x);
+            }
             Rows::Sparse(a) => spmm::multiply_transpose_vector_into(a, x, y),
         }
     }
@@ -80,11 +100,20 @@ impl Rows<'_> {
     pub fn multiply(&self, x: &Matrix) -> Result<Matrix, LinalgError> {
         match self {
             Rows::Dense(a) => a.multiply(x),
-            Rows::Sparse(a) => {
-                if x.rows() != a.columns() {
-                    let expected = format!("{} rows", a.columns());
-                    return Err(LinalgError::Shape { argument: "x", rows: x.rows(), columns: x.columns(), expected });
+            _ if x.rows() != self.columns() => {
+                let expected = format!("{} rows", self.columns());
+                Err(LinalgError::Shape { argument: "x", rows: x.rows(), columns: x.columns(), expected })
+            }
+            Rows::Joined(a, b) => {
+                let d = a.columns();
+                let top = Matrix::from_vec(d, x.columns(), x.as_slice()[..d * x.columns()].to_vec())?;
+                let mut out = a.multiply(&top)?;
+                for (row, b) in out.as_mut_slice().chunks_exact_mut(x.columns().max(1)).zip(*b) {
+                    chunk::axpy(*b, x.row(d), row);
                 }
+                Ok(out)
+            }
+            Rows::Sparse(a) => {
                 let mut out = Matrix::try_zeros(a.rows(), x.columns())?;
                 spmm::multiply_into(a, x, &mut out);
                 Ok(out)
@@ -99,6 +128,16 @@ impl Rows<'_> {
     pub fn select_rows(&self, rows: &[usize]) -> Matrix {
         match self {
             Rows::Dense(a) => a.select_rows(rows),
+            Rows::Joined(a, b) => {
+                let d = a.columns();
+                let mut out = Matrix::zeros(rows.len(), d + 1);
+                for (k, &i) in rows.iter().enumerate() {
+                    let target = out.row_mut(k);
+                    target[..d].copy_from_slice(a.row(i));
+                    target[d] = b[i];
+                }
+                out
+            }
             Rows::Sparse(a) => {
                 let mut out = Matrix::zeros(rows.len(), a.columns());
                 for (k, &i) in rows.iter().enumerate() {
@@ -111,15 +150,33 @@ impl Rows<'_> {
         }
     }
 
-    /// Calls `visit` with the column and value of each stored entry of row `i`.
+    /// `Σ_j |a_ij| x_j`: what bounds the rounding of a product with row `i`.
+    ///
+    /// # Panics
+    /// When `x` is shorter than a row.
     #[inline]
-    pub fn each_entry(&self, i: usize, mut visit: impl FnMut(usize, f64)) {
+    pub fn absolute_dot(&self, i: usize, x: &[f64]) -> f64 {
         match self {
-            Rows::Dense(a) => a.row(i).iter().enumerate().for_each(|(j, &v)| visit(j, v)),
+            Rows::Dense(a) => absolute_dot(a.row(i), x),
+            Rows::Joined(a, b) => absolute_dot(a.row(i), x) + b[i].abs() * x[a.columns()],
             Rows::Sparse(a) => {
                 let (indices, values) = a.row(i);
-                indices.iter().zip(values).for_each(|(&j, &v)| visit(j as usize, v));
+                indices.iter().zip(values).map(|(&j, v)| v.abs() * x[j as usize]).sum()
             }
         }
     }
+
+    /// The dense part of consecutive rows, and what belongs to it of a column stored apart.
+    pub(crate) fn dense_part(&self, from: usize, to: usize) -> Option<(&[f64], Option<&[f64]>)> {
+        match self {
+            Rows::Dense(a) => Some((&a.as_slice()[from * a.columns()..to * a.columns()], None)),
+            Rows::Joined(a, b) => Some((&a.as_slice()[from * a.columns()..to * a.columns()], Some(&b[from..to]))),
+            Rows::Sparse(_) => None,
+        }
+    }
+}
+
+fn absolute_dot(row: &[f64], x: &[f64]) -> f64 {
+    let x = &x[..row.len()];
+    chunk::sum_by(row.len(), |j| row[j].abs() * x[j])
 }

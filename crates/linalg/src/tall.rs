@@ -76,13 +76,15 @@ pub(crate) enum Task<'a> {
     GramOfProduct { transform: &'a Packed, weights: Option<&'a [f64]>, out: &'a mut [f64] },
 }
 
-/// Runs a task over consecutive rows of `d` entries each.
-pub(crate) fn run(rows: &[f64], d: usize, task: Task<'_>, scratch: &mut Scratch) {
-    pulp::Arch::new().dispatch(Run { rows, d, task, scratch });
+/// Runs a task over consecutive rows of `d` entries each, of which the last may be stored apart.
+pub(crate) fn run(rows: (&[f64], Option<&[f64]>), d: usize, task: Task<'_>, scratch: &mut Scratch) {
+    let (rows, last) = rows;
+    pulp::Arch::new().dispatch(Run { rows, last, d, task, scratch });
 }
 
 struct Run<'a, 'b> {
     rows: &'a [f64],
+    last: Option<&'a [f64]>,
     d: usize,
     task: Task<'b>,
     scratch: &'a mut Scratch,
@@ -93,9 +95,13 @@ impl WithSimd for Run<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Run { rows, d, mut task, scratch } = self;
-        for (p, part) in rows.chunks(PANEL * d).enumerate() {
-            let (first, count) = (p * PANEL, part.len() / d);
+        let Run { rows, last, d, mut task, scratch } = self;
+        let stored = d - usize::from(last.is_some());
+        let n = last.map_or_else(|| rows.len() / d, <[f64]>::len);
+        for first in (0..n).step_by(PANEL) {
+            let count = PANEL.min(n - first);
+            let last = last.map(|b| &b[first..first + count]);
+            let part = Part { rows: &rows[first * stored..(first + count) * stored], last, stored };
             match &mut task {
                 Task::Gram { weights, right, out } => {
                     let weights = weights.map(|w| &w[first..first + count]);
@@ -104,12 +110,12 @@ impl WithSimd for Run<'_, '_> {
                     gram_of_panel(s, d, count, weights, right, scratch, out);
                 }
                 Task::Norms { transform, out } => {
-                    transpose(part, d, scratch);
+                    transpose(part, d, count, scratch);
                     product_of_panel::<S, false>(s, transform, scratch);
                     out[first..first + count].copy_from_slice(&scratch.norms[..count]);
                 }
                 Task::Reweighed { transform, norms, weigh, out } => {
-                    transpose(part, d, scratch);
+                    transpose(part, d, count, scratch);
                     product_of_panel::<S, false>(s, transform, scratch);
                     let norms = &mut norms[first..first + count];
                     norms.copy_from_slice(&scratch.norms[..count]);
@@ -121,7 +127,7 @@ impl WithSimd for Run<'_, '_> {
                     gram_of_panel(s, d, count, Some(&weights[..count]), None, scratch, out);
                 }
                 Task::GramOfProduct { transform, weights, out } => {
-                    transpose(part, d, scratch);
+                    transpose(part, d, count, scratch);
                     product_of_panel::<S, true>(s, transform, scratch);
                     let weights = weights.map(|w| &w[first..first + count]);
                     gram_of_panel(s, transform.ld, count, weights, None, scratch, out);
@@ -131,13 +137,26 @@ impl WithSimd for Run<'_, '_> {
     }
 }
 
+/// Rows of a panel as they lie.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    rows: &'a [f64],
+    last: Option<&'a [f64]>,
+    /// Entries of a row in `rows`.
+    stored: usize,
+}
+
 /// Rows padded to whole registers.
-fn lay_out(part: &[f64], d: usize, scratch: &mut Scratch) {
+fn lay_out(part: Part<'_>, d: usize, scratch: &mut Scratch) {
     let ld = stride(d);
     scratch.rows.resize(PANEL * ld, 0.0);
-    for (target, row) in scratch.rows.chunks_exact_mut(ld).zip(part.chunks_exact(d)) {
-        target[..d].copy_from_slice(row);
-        target[d..].fill(0.0);
+    // Without a stored column the chunks are empty; nobody asks for that many rows of nothing.
+    for (target, row) in scratch.rows.chunks_exact_mut(ld).zip(part.rows.chunks_exact(part.stored.max(1))) {
+        target[..part.stored].copy_from_slice(row);
+        target[part.stored..].fill(0.0);
+    }
+    if let Some(last) = part.last {
+        scratch.rows.iter_mut().skip(d - 1).step_by(ld).zip(last).for_each(|(t, b)| *t = *b);
     }
 }
 
@@ -183,24 +202,28 @@ fn gram_of_panel<S: Lanes<f64>>(
 }
 
 /// One column of the panel after the other; lanes beyond the last row keep what they had, and nobody reads them.
-fn transpose(part: &[f64], d: usize, scratch: &mut Scratch) {
+fn transpose(part: Part<'_>, d: usize, count: usize, scratch: &mut Scratch) {
     const GROUP: usize = 8;
+    let stored = part.stored;
     scratch.transposed.resize(APART * d, 0.0);
-    for (g, group) in part.chunks(GROUP * d).enumerate() {
+    for (g, group) in part.rows.chunks(GROUP * stored.max(1)).enumerate() {
         let target = &mut scratch.transposed[g * GROUP..];
-        if group.len() == GROUP * d {
-            let rows: [&[f64]; GROUP] = std::array::from_fn(|k| &group[k * d..(k + 1) * d]);
-            for i in 0..d {
+        if group.len() == GROUP * stored {
+            let rows: [&[f64]; GROUP] = std::array::from_fn(|k| &group[k * stored..(k + 1) * stored]);
+            for i in 0..stored {
                 let out = &mut target[i * APART..][..GROUP];
                 for k in 0..GROUP {
                     out[k] = rows[k][i];
                 }
             }
         } else {
-            for (k, row) in group.chunks_exact(d).enumerate() {
+            for (k, row) in group.chunks_exact(stored.max(1)).enumerate() {
                 row.iter().enumerate().for_each(|(i, v)| target[i * APART + k] = *v);
             }
         }
+    }
+    if let Some(last) = part.last {
+        scratch.transposed[stored * APART..][..count].copy_from_slice(last);
     }
 }
 

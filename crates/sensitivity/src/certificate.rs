@@ -34,30 +34,10 @@ impl Candidate<'_> {
     }
 }
 
-/// Bounds `min_x` of the loss from below. Never negative.
-///
-/// The dual point is the derivative of the loss at `r`, made orthogonal to `A` in the metric that moves rows with small
-/// residuals first; for the `ℓ1` and quantile losses the derivative is smoothed at the scale `h`, for several `h`, by
-/// a few steps of Newton's method on the smoothed problem, and the best bound is returned. Such a step costs two passes over
-/// the rows and a Gram matrix of those with small residuals; for `p > 1` the cost is one Gram matrix of all.
-///
-/// # Errors
-/// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
-pub(crate) fn lower_bound(candidate: &Candidate<'_>, loss: Loss) -> Result<f64, LinalgError> {
-    match loss {
-        Loss::Lp(p) if p > 1.0 => smooth_bound(candidate, p),
-        Loss::Lp(_) => Ok(2.0 * kinked_bound(candidate, 0.5)?),
-        Loss::Quantile(tau) => kinked_bound(candidate, tau),
-    }
-}
-
 /// The bound of a dual point that is feasible up to rounding, such as [`crate::interior_point::Solution::dual`]: `u` is
 /// made orthogonal to `A`, moving the entries far from their limits first, and scaled into the limits (row SEN-7).
 /// Never negative. Cost a Gram matrix of the rows whose entry is off its limits.
-///
-/// # Errors
-/// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
-pub(crate) fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> Result<f64, LinalgError> {
+pub(crate) fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> f64 {
     let slack = |u: f64| (tau - u).min(u + 1.0 - tau);
     let mut best = 0.0_f64;
     // First the rows that have room; if these do not suffice, all.
@@ -72,7 +52,7 @@ pub(crate) fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> R
             break;
         }
     }
-    Ok(best)
+    best
 }
 
 /// `rᵀu` for the `u` scaled into the limits of the quantile loss.
@@ -88,7 +68,12 @@ fn excess(u: &[f64], tau: f64) -> f64 {
     u.iter().fold(0.0_f64, |m, &v| m.max(v / tau).max(-v / (1.0 - tau)))
 }
 
-fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, LinalgError> {
+/// The bound for `p > 1` by the derivative of the loss at `r`, made orthogonal to `A` in the metric of its curvature. Never
+/// negative. Cost a Gram matrix of all rows.
+///
+/// # Errors
+/// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
+pub(crate) fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, LinalgError> {
     let residual = candidate.residual;
     let n = residual.len();
     let largest = residual.iter().fold(0.0_f64, |m, r| m.max(r.abs()));
@@ -115,53 +100,9 @@ fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, LinalgError> {
     Ok((candidate.value(&u, reach) / norm).max(0.0).powf(p))
 }
 
-/// The best of a few smoothing widths.
-fn kinked_bound(candidate: &Candidate<'_>, tau: f64) -> Result<f64, LinalgError> {
-    let Candidate { design, residual, .. } = candidate;
-    let (n, d) = (residual.len(), design.rank());
-    let objective = Loss::Quantile(tau).value(residual);
-    let mut sizes: Vec<f64> = residual.iter().map(|r| r.abs()).collect();
-    let mut best = 0.0_f64;
-    let mut r = residual.to_vec();
-    let mut moved = vec![0.0; n];
-    // From wide to narrow: each width starts from the residual of the one before.
-    for share in [64, 24, 8, 3] {
-        let before = best;
-        let h = *sizes.select_nth_unstable_by((share * d).min(n - 1), f64::total_cmp).1;
-        if h <= 0.0 {
-            continue;
-        }
-        let shifted = |r: f64| r / h + tau - 0.5;
-        for _ in 0..6 {
-            // u = clip(r/h) in [−(1−τ), τ]: rows inside the kink carry curvature 1/h.
-            let mut u: Vec<f64> = r.iter().map(|&r| shifted(r).clamp(tau - 1.0, tau)).collect();
-            let inside: Vec<usize> =
-                (0..n).filter(|&i| shifted(r[i]) > tau - 1.0 && shifted(r[i]) < tau).collect();
-            let Ok(correction) = project(design, &inside, &vec![1.0; inside.len()], 1e-7, &mut u) else { break };
-            best = best.max(scaled_value(candidate, &u, tau));
-            if excess(&u, tau) <= 1.0 + 1e-9 {
-                break;
-            }
-            // Newton step of the smoothed problem: the coefficients move by h times the correction.
-            design.multiply_into(&correction, &mut moved);
-            r.iter_mut().zip(&moved).for_each(|(r, m)| *r -= h * m);
-        }
-        if before > 0.0 && best - before <= 0.05 * (objective - best) {
-            break;
-        }
-    }
-    Ok(best)
-}
-
 /// `u ← u − D A (AᵀDA + ridge)⁻¹ Aᵀu` on the rows of `free`, in whitened coordinates, with rounds of refinement on these
-/// rows; returns the coefficients of the first correction.
-fn project(
-    design: &Design<'_>,
-    free: &[usize],
-    metric: &[f64],
-    ridge: f64,
-    u: &mut [f64],
-) -> Result<Vec<f64>, LinalgError> {
+/// rows.
+fn project(design: &Design<'_>, free: &[usize], metric: &[f64], ridge: f64, u: &mut [f64]) -> Result<(), LinalgError> {
     let whole = free.len() == u.len();
     let some = if whole { None } else { Some(design.select(free)?) };
     let mut g = match &some {
@@ -173,7 +114,6 @@ fn project(
     let ridge = ridge.max(1e-15 * trace);
     (0..d).for_each(|j| g[(j, j)] += ridge);
     let factor = factor::Cholesky::new(&g, 0.0)?;
-    let mut first = None;
     let mut fitted = vec![0.0; free.len()];
     let mut missing = design.multiply_transpose(u);
     for round in 0..3 {
@@ -196,8 +136,6 @@ fn project(
             };
             chunk::axpy(-1.0, &gone, &mut missing);
         }
-        first.get_or_insert(c);
     }
-    Ok(first.expect("three rounds"))
+    Ok(())
 }
-

@@ -63,13 +63,26 @@ impl<'a> Design<'a> {
     pub(crate) fn multiply_transpose(&self, u: &[f64]) -> Vec<f64> {
         let mut inner = vec![0.0; self.rows().columns()];
         self.rows().multiply_transpose_vector_into(u, &mut inner);
+        self.transform_transpose(&inner)
+    }
+
+    /// `Tᵀ x`.
+    pub(crate) fn transform_transpose(&self, x: &[f64]) -> Vec<f64> {
         match &self.transform {
-            None => inner,
+            None => x.to_vec(),
             Some(t) => {
                 let mut out = vec![0.0; self.rank];
-                t.multiply_transpose_vector_into(&inner, &mut out);
+                t.multiply_transpose_vector_into(x, &mut out);
                 out
             }
+        }
+    }
+
+    /// `X T` of rows in the coordinates of the source.
+    pub(crate) fn transform(&self, rows: Matrix) -> Result<Matrix, LinalgError> {
+        match &self.transform {
+            None => Ok(rows),
+            Some(t) => rows.multiply(t),
         }
     }
 
@@ -84,10 +97,6 @@ impl<'a> Design<'a> {
 
     /// Some rows of `A T`.
     pub(crate) fn select(&self, rows: &[usize]) -> Result<Matrix, LinalgError> {
-        let chosen = self.rows().select_rows(rows);
-        match &self.transform {
-            None => Ok(chosen),
-            Some(t) => chosen.multiply(t),
-        }
+        self.transform(self.rows().select_rows(rows))
     }
 }

@@ -71,7 +71,8 @@ pub fn distortion<'a>(
         let direction = vec![0.0; a.columns()];
         return Ok(Distortion { at_least: 0.0, direction, ratio: 1.0, starts: 0, interrupted: false });
     }
-    let search = Search { rows: a.multiply(&white.transform)?, coreset, power: Power::new(p), slope: Power::new(p - 1.0), p };
+    let search =
+        Search { rows: a.multiply(&white.transform)?, coreset, power: Power::new(p), slope: Power::new(p - 1.0), p };
     let starts = search.starts(options)?;
     let mut best = (0.0_f64, 1.0, vec![0.0; white.rank]);
     let mut interrupted = false;

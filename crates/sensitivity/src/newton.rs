@@ -126,7 +126,11 @@ impl Line<'_> {
         let mut t = 1.0 / (self.p - 1.0).max(1.0);
         for _ in 0..40 {
             let (slope, bend) = at(t);
-            if slope < 0.0 { low = t } else { high = t }
+            if slope < 0.0 {
+                low = t
+            } else {
+                high = t
+            }
             let newton = t - slope / bend;
             let next = if newton > low && newton < high { newton } else { f64::midpoint(low, high) };
             if (next - t).abs() <= 1e-6 * t || high - low <= 1e-9 {

@@ -2,7 +2,12 @@
 use proptest::prelude::*;
 use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{Streams, normal};
-use samplewise_sensitivity::{Coreset, Loss, Method, Options, SensitivityError, regress, regress_on_coreset, scores};
+use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Summary};
+use samplewise_sensitivity::{
+    ActivePlan, Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Sampler, SensitivityError,
+    StreamOptions, StreamingCoreset, certified_sensitivities, distortion, planned_size, recursive_root_leverage,
+    regress, regress_active, regress_on_coreset, scores,
+};
 use samplewise_testkit::{assert_rate_at_most, generate};
 
 proptest! {
@@ -175,4 +180,352 @@ fn results_do_not_depend_on_threads() {
     let one = run(1);
     assert_eq!(one, run(2));
     assert_eq!(one, run(3));
+}
+
+/// SEN-9: in the plane every direction can be tried: no one exceeds the upper bound, the best one reaches the lower bound.
+#[test]
+fn certified_sensitivities_are_those_of_every_direction() {
+    for (seed, heavy) in [(1, false), (2, true)] {
+        let a =
+            if heavy { generate::adversarial_heavy_rows(60, 2, seed) } else { generate::random_matrix(60, 2, seed) };
+        let rows: Vec<usize> = (0..60).collect();
+        for p in [1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 7.0] {
+            let found = certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).unwrap();
+            assert!(found.converged, "p {p}");
+            let mut best = vec![0.0_f64; 60];
+            for k in 0..20_000 {
+                let (sin, cos) = (std::f64::consts::PI * f64::from(k) / 20_000.0).sin_cos();
+                let image: Vec<f64> = (0..60).map(|i| (a[(i, 0)] * cos + a[(i, 1)] * sin).abs().powf(p)).collect();
+                let total: f64 = image.iter().sum();
+                best.iter_mut().zip(&image).for_each(|(b, v)| *b = b.max(v / total));
+            }
+            for i in 0..60 {
+                assert!(found.upper[i] <= 1.001 * found.lower[i], "p {p} row {i}");
+                assert!(best[i] <= found.upper[i] * (1.0 + 1e-12), "p {p} row {i}: {} {}", best[i], found.upper[i]);
+                // The grid misses the best direction by its width.
+                assert!(best[i] >= found.lower[i] * (1.0 - 2e-3), "p {p} row {i}: {} {}", best[i], found.lower[i]);
+            }
+        }
+    }
+}
+
+/// SEN-9: the bounds of Lewis weights (SEN-3) hold the certified sensitivities, and the total of `p = 2` is the rank.
+#[test]
+fn certified_sensitivities_lie_within_the_bounds_of_lewis_weights() {
+    let a = generate::adversarial_heavy_rows(150, 5, 8);
+    let rows: Vec<usize> = (0..150).collect();
+    for p in [1.0, 1.7, 2.0, 3.5] {
+        let (s, c) =
+            (scores(&a, p, Method::Lewis).unwrap(), certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).unwrap());
+        for i in 0..150 {
+            assert!(s.lower[i] <= c.upper[i] && c.lower[i] <= s.upper[i], "p {p} row {i}");
+        }
+        if p == 2.0 {
+            assert!(
+                (c.lower.iter().sum::<f64>() - 5.0).abs() < 1e-6 && (c.upper.iter().sum::<f64>() - 5.0).abs() < 1e-6
+            );
+        }
+        let both = scores(&a, p, Method::SensitivityPlusLeverage).unwrap();
+        let alone = scores(&a, p, Method::Sensitivity).unwrap();
+        assert!((both.total - alone.total - 5.0).abs() < 1e-6, "the leverage scores are added");
+    }
+}
+
+/// SEN-10: at the planned size the search finds a distortion beyond epsilon in at most 5 % of the seeds.
+#[test]
+fn the_planned_size_keeps_the_norm() {
+    for (a, p) in [
+        (generate::random_matrix(3000, 4, 1), 1.0),
+        (generate::adversarial_heavy_rows(3000, 4, 2), 1.5),
+        (generate::random_matrix(3000, 4, 3), 4.0),
+    ] {
+        let s = scores(&a, p, Method::Lewis).unwrap();
+        let size = planned_size(0.3, p, s.rank).unwrap();
+        assert!(size < 3000);
+        let options = DistortionOptions { random_starts: 2, steps: 30, ..DistortionOptions::default() };
+        let failures = (0..20).filter(|&seed| {
+            let c = Coreset::bernoulli(&s.values, size, seed).unwrap();
+            distortion(&a, &c, p, &options, &mut ()).unwrap().at_least > 0.3
+        });
+        assert_rate_at_most(failures.count(), 20, 0.05, 1e-6);
+    }
+}
+
+/// SEN-11: priority samples have the size asked, keep the heaviest row, and are unbiased: mean over 3,000 seeds within five
+/// standard errors.
+#[test]
+fn priority_samples_have_their_size_and_are_unbiased() {
+    let values: Vec<f64> = (0..200).map(|i| if i == 3 { 500.0 } else { 1.0 + f64::from(i % 9) }).collect();
+    let total: f64 = values.iter().enumerate().map(|(i, v)| v * ((i % 4) as f64 - 1.0)).sum();
+    let got: Vec<f64> = (0..3000)
+        .map(|seed| {
+            let c = Coreset::priority(&values, 30, seed).unwrap();
+            assert_eq!(c.rows.len(), 30);
+            assert!(c.rows.contains(&3) && c.rows.windows(2).all(|w| w[0] < w[1]));
+            c.rows.iter().zip(&c.weights).map(|(&i, w)| w * values[i] * ((i % 4) as f64 - 1.0)).sum()
+        })
+        .collect();
+    let mean = got.iter().sum::<f64>() / 3000.0;
+    let sd = (got.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 3000.0).sqrt();
+    assert!((mean - total).abs() < 5.0 * sd / 3000.0_f64.sqrt(), "{mean} {total} {sd}");
+}
+
+/// SEN-13: rounds of root leverage sampling end at the size asked, keep a row that carries a column alone, and are unbiased
+/// for a direction (mean of 400 seeds within five standard errors).
+#[test]
+fn root_leverage_in_rounds_is_unbiased() {
+    let mut a = generate::random_matrix(20_000, 3, 4);
+    (0..20_000).for_each(|i| a[(i, 2)] = f64::from(u8::from(i == 777)));
+    let image = |i: usize| (a[(i, 0)] - 0.5 * a[(i, 1)] + 3.0 * a[(i, 2)]).abs();
+    let total: f64 = (0..20_000).map(image).sum();
+    let got: Vec<f64> = (0..400)
+        .map(|seed| {
+            let r = recursive_root_leverage(&a, 1.0, 150, seed).unwrap();
+            assert!(r.rounds.len() >= 2 && (90..220).contains(&r.coreset.rows.len()), "{:?}", r.rounds);
+            assert!(r.coreset.rows.contains(&777));
+            r.coreset.rows.iter().zip(&r.coreset.weights).map(|(&i, w)| w * image(i)).sum()
+        })
+        .collect();
+    let mean = got.iter().sum::<f64>() / 400.0;
+    let sd = (got.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 400.0).sqrt();
+    assert!((mean - total).abs() < 5.0 * sd / 20.0, "{mean} {total} {sd}");
+    assert!(sd < 0.2 * total);
+    assert!(recursive_root_leverage(&a, 3.0, 100, 0).is_err());
+}
+
+fn streamed(
+    a: &Matrix,
+    options: StreamOptions,
+    cuts: &[usize],
+    block: usize,
+    through_bytes: bool,
+) -> samplewise_sensitivity::Streamed {
+    let mut parts = Vec::new();
+    for w in cuts.windows(2) {
+        let mut part = StreamingCoreset::new(a.columns(), options).unwrap();
+        // Blocks from the last to the first.
+        let firsts: Vec<usize> = (w[0]..w[1]).step_by(block).collect();
+        for &first in firsts.iter().rev() {
+            let rows: Vec<usize> = (first..(first + block).min(w[1])).collect();
+            part.update(Block { first: first as u64, rows: &a.select_rows(&rows) }).unwrap();
+        }
+        parts.push(if through_bytes { StreamingCoreset::from_bytes(&part.to_bytes()).unwrap() } else { part });
+    }
+    // Merged from the middle.
+    let middle = parts.len() / 2;
+    let mut all = parts.remove(middle);
+    parts.into_iter().rev().for_each(|p| all.merge(p).unwrap());
+    all.finish().unwrap()
+}
+
+/// SEN-14: any blocks, any shards, any order of merging, also through bytes: the same rows and weights, and for leverage,
+/// root leverage and uniform those of all rows at once. Small samples of many rows, so that rows are given up on the way;
+/// dependent columns, too.
+#[test]
+fn streams_give_the_same_coreset_for_every_split() {
+    let mut a = generate::adversarial_heavy_rows(30_000, 4, 9);
+    for i in 0..30_000 {
+        let (x, y) = (f64::from(u8::from(i % 3 == 0)), f64::from(u8::from(i % 3 != 0)));
+        (a[(i, 1)], a[(i, 2)], a[(i, 3)]) = (x, y, x + y); // an intercept beside all its dummies
+    }
+    let n = 30_000_f64;
+    for (method, p) in [
+        (Method::Uniform, 1.0),
+        (Method::Leverage, 2.0),
+        (Method::Leverage, 1.0),
+        (Method::RootLeverage, 1.0),
+        (Method::RootLeverage, 1.5),
+        (Method::Lewis, 1.0),
+        (Method::Lewis, 4.0),
+    ] {
+        let options = StreamOptions { p, method, size: 60, seed: 5 };
+        let whole = streamed(&a, options, &[0, 30_000], 30_000, false);
+        for (cuts, block, bytes) in [
+            (&[0, 30_000][..], 777, false),
+            (&[0, 4096, 8192, 30_000], 4096, true),
+            (&[0, 1, 12_345, 12_346, 29_999, 30_000], 1_000, true),
+        ] {
+            assert_eq!(whole, streamed(&a, options, cuts, block, bytes), "{method:?} {cuts:?}");
+        }
+        assert!((10..120).contains(&whole.rows.len()), "{method:?}: {}", whole.rows.len());
+        for (k, &row) in whole.rows.iter().enumerate() {
+            assert_eq!(whole.data.row(k), a.row(row as usize));
+        }
+        if method != Method::Lewis {
+            let s = scores(&a, p, method).unwrap();
+            let rate = match method {
+                Method::Uniform => 60.0 / n,
+                Method::Leverage => 60.0 / 4.0,
+                _ => 60.0 / (n.powf(1.0 - p / 2.0) * 4.0_f64.powf(p / 2.0)),
+            };
+            let batch = Coreset::with_rate(&s.values, rate, 5);
+            let rows: Vec<usize> = whole.rows.iter().map(|r| *r as usize).collect();
+            assert_eq!((rows, &whole.weights), (batch.rows, &batch.weights), "{method:?}");
+        }
+    }
+}
+
+/// SEN-14: rows that never came, came twice, or do not fit are errors, and so are damaged bytes; the estimate of a sum
+/// from a Lewis stream is right within 40 % (its weights are products of several levels).
+#[test]
+fn streams_refuse_what_is_wrong() {
+    let a = generate::random_matrix(9_000, 3, 1);
+    let options = StreamOptions { p: 1.0, method: Method::Lewis, size: 300, seed: 1 };
+    let part = |from: usize, to: usize| a.select_rows(&(from..to).collect::<Vec<_>>());
+    let mut s = StreamingCoreset::new(3, options).unwrap();
+    s.update(Block { first: 0, rows: &part(0, 5_000) }).unwrap();
+    assert!(s.update(Block { first: 4_999, rows: &part(0, 1) }).is_err(), "twice");
+    assert!(s.update(Block { first: 100, rows: &part(0, 1) }).is_err(), "twice, in a finished leaf");
+    assert!(s.update(Block { first: 5_000, rows: &generate::random_matrix(2, 4, 0) }).is_err());
+    assert!(
+        s.update(Block { first: 5_000, rows: &Matrix::from_vec(1, 3, vec![0.0, f64::NAN, 1.0]).unwrap() }).is_err()
+    );
+    let bytes = s.to_bytes();
+    assert_eq!(StreamingCoreset::from_bytes(&bytes).unwrap(), s);
+    assert!((0..bytes.len()).step_by(97).all(|k| StreamingCoreset::from_bytes(&bytes[..k]).is_err()));
+    let mut other = s.clone();
+    other.update(Block { first: 6_000, rows: &part(6_000, 9_000) }).unwrap();
+    assert!(other.clone().finish().is_err(), "1,000 rows are missing");
+    assert!(other.merge(s).is_err(), "rows of both");
+    other.update(Block { first: 5_000, rows: &part(5_000, 6_000) }).unwrap();
+    let out = other.finish().unwrap();
+    let image = |m: &Matrix, i: usize| (m[(i, 0)] - m[(i, 1)]).abs();
+    let truth: f64 = (0..9_000).map(|i| image(&a, i)).sum();
+    let found: f64 = out.weights.iter().enumerate().map(|(k, w)| w * image(&out.data, k)).sum();
+    assert!((found / truth - 1.0).abs() < 0.4, "{found} {truth}");
+    for options in [
+        StreamOptions { p: 3.0, method: Method::RootLeverage, ..options },
+        StreamOptions { method: Method::Sensitivity, ..options },
+        StreamOptions { size: 0, ..options },
+    ] {
+        assert!(StreamingCoreset::new(3, options).is_err());
+    }
+    assert!(StreamingCoreset::new(3, options).unwrap().finish().is_err());
+}
+
+/// SEN-15: the ratio reported is that of the direction reported; nothing is found against all rows, and a column whose only
+/// row is missing is found.
+#[test]
+fn the_adversary_finds_what_is_missing() {
+    let mut a = generate::random_matrix(500, 4, 2);
+    (0..500).for_each(|i| a[(i, 3)] = f64::from(u8::from(i == 99)));
+    let power =
+        |m: &Matrix, i: usize, x: &[f64], p: f64| m.row(i).iter().zip(x).map(|(a, b)| a * b).sum::<f64>().abs().powf(p);
+    for p in [1.0, 2.0, 3.0] {
+        let all = Coreset { rows: (0..500).collect(), weights: vec![1.0; 500], expected_size: 500.0 };
+        assert!(distortion(&a, &all, p, &DistortionOptions::default(), &mut ()).unwrap().at_least < 1e-9);
+        let some =
+            Coreset { rows: (0..500).filter(|i| *i != 99).collect(), weights: vec![1.0; 499], expected_size: 499.0 };
+        let found = distortion(&a, &some, p, &DistortionOptions::default(), &mut ()).unwrap();
+        assert!(found.at_least > 0.99, "p {p}: {}", found.at_least);
+        let c = Coreset::bernoulli(&vec![1.0; 500], 100, 3).unwrap();
+        let found = distortion(&a, &c, p, &DistortionOptions::default(), &mut ()).unwrap();
+        let whole: f64 = (0..500).map(|i| power(&a, i, &found.direction, p)).sum();
+        let part: f64 = c.rows.iter().zip(&c.weights).map(|(&i, w)| w * power(&a, i, &found.direction, p)).sum();
+        assert!((part / whole - found.ratio).abs() < 1e-9 * (1.0 + found.ratio), "{} {}", part / whole, found.ratio);
+    }
+    let empty = Coreset { rows: Vec::new(), weights: Vec::new(), expected_size: 0.0 };
+    assert!(distortion(&a, &empty, 1.0, &DistortionOptions::default(), &mut ()).is_err());
+}
+
+/// SEN-16: the reduced problem has the solution of all rows: the certified gap says so, also with rare categories, heavy
+/// tails, ties and every quantile.
+#[test]
+fn reduced_problems_have_the_solution_of_all_rows() {
+    let n = 12_000;
+    let mut rng = Streams::new(5).stream(0);
+    let a = Matrix::from_fn(n, 6, |i, j| match j {
+        0 => 1.0,
+        1 => f64::from(u8::from(i % 600 == 0)),
+        2 => f64::from(u8::from(i % 3 == 0)),
+        _ => normal(&mut rng),
+    });
+    let b: Vec<f64> = (0..n)
+        .map(|i| {
+            let noise = normal(&mut rng);
+            (a[(i, 0)] + 4.0 * a[(i, 1)] - a[(i, 3)] + noise * noise * noise * (1.0 + 3.0 * a[(i, 2)])).round()
+        })
+        .collect();
+    for loss in [Loss::Lp(1.0), Loss::Quantile(0.5), Loss::Quantile(0.9), Loss::Quantile(0.02)] {
+        let fit = regress(&a, &b, loss, 1e-9).unwrap();
+        assert!(
+            matches!(fit.path, Path::Preprocessed { rows, .. } if rows < n / 2) || fit.path == Path::InteriorPoint,
+            "{:?}",
+            fit.path
+        );
+        assert!(fit.gap() <= 1e-7 * fit.objective, "{loss:?}: {:e}", fit.gap() / fit.objective);
+    }
+    let fit = regress(&a, &b, Loss::Lp(1.0), 1e-9).unwrap();
+    assert!(matches!(fit.path, Path::Preprocessed { .. }), "{:?}", fit.path);
+}
+
+/// SEN-17: labels are asked for the sampled rows only, in order, and the fit is near the optimum: excess beyond 15 % in at
+/// most 5 % of the seeds.
+#[test]
+fn few_labels_are_enough() {
+    let a = generate::adversarial_heavy_rows(3_000, 4, 6);
+    let mut rng = Streams::new(4).stream(0);
+    let b: Vec<f64> = (0..3_000).map(|i| a[(i, 0)] - 2.0 * a[(i, 2)] + normal(&mut rng)).collect();
+    for loss in [Loss::Lp(1.0), Loss::Lp(1.5), Loss::Lp(3.0), Loss::Quantile(0.3)] {
+        let best = regress(&a, &b, loss, 1e-9).unwrap();
+        let failures = (0..20).filter(|&seed| {
+            let options = Options { seed, ..Options::default() };
+            let mut asked = Vec::new();
+            let fit = regress_active(
+                &a,
+                |i| {
+                    asked.push(i);
+                    b[i]
+                },
+                loss,
+                250,
+                &options,
+            )
+            .unwrap();
+            assert_eq!(asked, ActivePlan::new(&a, loss, 250, &options).unwrap().rows());
+            assert_eq!(asked.len(), fit.labels);
+            let r: Vec<f64> =
+                (0..3_000).map(|i| b[i] - (0..4).map(|j| a[(i, j)] * fit.coefficients[j]).sum::<f64>()).collect();
+            loss.value(&r) > 1.15 * best.objective
+        });
+        assert_rate_at_most(failures.count(), 20, 0.05, 1e-6);
+    }
+    assert!(matches!(
+        regress_active(&a, |_| f64::NAN, Loss::Lp(1.0), 100, &Options::default()),
+        Err(SensitivityError::Label { .. })
+    ));
+}
+
+/// SEN-1 to SEN-8 on sparse tables: the same scores, samples and fits as of the dense ones, to rounding.
+#[test]
+fn sparse_tables_answer_as_dense_ones() {
+    let n = 3_000;
+    let mut rng = Streams::new(2).stream(0);
+    let mut coo = CooBuilder::new(n, 12);
+    for i in 0..n {
+        coo.push(i, 0, 1.0).unwrap();
+        coo.push(i, 1, normal(&mut rng)).unwrap();
+        coo.push(i, 2 + i * i % 10, 1.0 + (i % 2) as f64).unwrap();
+    }
+    let sparse: CsrMatrix = coo.build(Duplicates::Error).unwrap();
+    let dense = sparse.copy_to_dense();
+    let b: Vec<f64> = (0..n).map(|i| dense[(i, 1)] + (i % 7) as f64 + normal(&mut rng)).collect();
+    for (method, p) in [(Method::Leverage, 2.0), (Method::Lewis, 1.0), (Method::Lewis, 3.0)] {
+        let (s, d) = (scores(&sparse, p, method).unwrap(), scores(&dense, p, method).unwrap());
+        assert!(s.values.iter().zip(&d.values).all(|(s, d)| (s - d).abs() < 1e-8), "{method:?}");
+        let (c, e) = (Coreset::sample(&sparse, &s.values, p, 300, Sampler::Tree, 1).unwrap(), s.rank);
+        assert!((299..=301).contains(&c.rows.len()) && e == d.rank);
+        assert_eq!(c.scaled_rows(&sparse, p), c.scaled_rows(&dense, p));
+    }
+    for loss in [Loss::Lp(1.0), Loss::Lp(1.5), Loss::Lp(2.0), Loss::Quantile(0.7)] {
+        let (s, d) = (regress(&sparse, &b, loss, 1e-9).unwrap(), regress(&dense, &b, loss, 1e-9).unwrap());
+        assert!((s.objective / d.objective - 1.0).abs() < 1e-8, "{loss:?}");
+        let options = Options::default();
+        let (s, d) = (
+            regress_on_coreset(&sparse, &b, loss, 400, &options).unwrap(),
+            regress_on_coreset(&dense, &b, loss, 400, &options).unwrap(),
+        );
+        assert!((s.objective / d.objective - 1.0).abs() < 1e-6, "{loss:?}: {} {}", s.objective, d.objective);
+        assert!(s.lower_bound <= s.objective && s.lower_bound > 0.5 * s.objective);
+    }
 }

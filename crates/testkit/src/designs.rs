@@ -33,20 +33,23 @@ pub struct Flights {
     delays: Vec<f64>,
 }
 
-const NUMERIC: [&str; 6] = ["dep_delay", "distance", "air_time", "hour", "month", "day"];
+/// Numbers of the narrow designs, and of the one with many categories.
+const FEW: [&str; 6] = ["dep_delay", "distance", "air_time", "hour", "month", "day"];
+const BESIDE_CATEGORIES: [&str; 6] = ["dep_delay", "distance", "air_time", "day", "minute", "weekend"];
 
 impl Flights {
     /// The full data, or `None` before `scripts/fetch_data.py fetch flights`.
-    pub fn full(categories: &[&str]) -> Option<Self> {
+    pub fn full(numeric: &[&str], categories: &[&str]) -> Option<Self> {
         let mut table = fixtures::full_table(&fixtures::full_data("flights/flights.csv")?);
-        Some(Self::of(&mut table, categories))
+        Some(Self::of(&mut table, numeric, categories))
     }
 
-    fn of(table: &mut Table, categories: &[&str]) -> Self {
-        let needed: Vec<usize> = NUMERIC.iter().chain(&["arr_delay"]).map(|c| table.column(c)).collect();
+    fn of(table: &mut Table, numeric: &[&str], categories: &[&str]) -> Self {
+        let needed: Vec<usize> = ["arr_delay", "dep_delay", "air_time"].iter().map(|c| table.column(c)).collect();
         table.rows.retain(|r| needed.iter().all(|&j| r[j].parse::<f64>().is_ok()));
+        let numbers = |c: &&str| if *c == "weekend" { weekends(table) } else { table.numbers(c) };
         let mut out = Self {
-            numeric: NUMERIC.iter().map(|c| table.numbers(c)).collect(),
+            numeric: numeric.iter().map(numbers).collect(),
             levels: Vec::new(),
             sizes: Vec::new(),
             delays: table.numbers("arr_delay"),
@@ -105,14 +108,27 @@ impl Flights {
     }
 }
 
+/// One on Saturdays and Sundays of 2013, which began on a Tuesday.
+fn weekends(table: &Table) -> Vec<f64> {
+    const BEFORE: [usize; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let (months, days) = (table.numbers("month"), table.numbers("day"));
+    let weekday = |(m, d): (&f64, &f64)| (BEFORE[*m as usize - 1] + *d as usize) % 7;
+    months.iter().zip(&days).map(|e| f64::from(u8::from(weekday(e) == 5 || weekday(e) == 6))).collect()
+}
+
 /// Seven columns, no categories.
 pub fn flights_seven() -> Option<Design> {
-    Flights::full(&[]).map(|f| f.dense("flights 7"))
+    Flights::full(&FEW, &[]).map(|f| f.dense("flights 7"))
 }
 
 /// Carriers, origins and hours: rare columns among common ones.
 pub fn flights_mid() -> Option<Design> {
-    Flights::full(&["carrier", "origin", "hour", "month"]).map(|f| f.dense("flights mid"))
+    Flights::full(&BESIDE_CATEGORIES, &["carrier", "origin", "month", "hour"]).map(|f| f.dense("flights mid"))
+}
+
+/// Destinations too: 146 columns, of which a row has a tenth.
+pub fn flights_wide() -> Option<Flights> {
+    Flights::full(&BESIDE_CATEGORIES, &["carrier", "origin", "dest", "hour"])
 }
 
 /// `x^j` at Chebyshev points, which every row of a Vandermonde matrix could be.

@@ -157,12 +157,12 @@ fn check(scores: &[f64], size: usize) -> Result<(), SensitivityError> {
         return Err(SensitivityError::Size { size, least: 1, rows: n });
     }
     match scores.iter().position(|s| !(s.is_finite() && *s >= 0.0)) {
-        Some(row) if scores[row].is_finite() => {
-            Err(SensitivityError::OutOfRange { argument: "scores", value: scores[row], allowed: "finite and at least 0" })
-        }
-        Some(row) => {
-            Err(LinalgError::NotFinite { argument: "scores", row, column: 0, value: scores[row] }.into())
-        }
+        Some(row) if scores[row].is_finite() => Err(SensitivityError::OutOfRange {
+            argument: "scores",
+            value: scores[row],
+            allowed: "finite and at least 0",
+        }),
+        Some(row) => Err(LinalgError::NotFinite { argument: "scores", row, column: 0, value: scores[row] }.into()),
         None => Ok(()),
     }
 }

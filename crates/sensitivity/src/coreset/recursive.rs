@@ -40,7 +40,11 @@ pub fn recursive_root_leverage<'a>(
     let a = a.into();
     check_exponent(p)?;
     if p > 2.0 {
-        return Err(SensitivityError::OutOfRange { argument: "p", value: p, allowed: "1 to 2 for root leverage in rounds" });
+        return Err(SensitivityError::OutOfRange {
+            argument: "p",
+            value: p,
+            allowed: "1 to 2 for root leverage in rounds",
+        });
     }
     if size == 0 || size > a.rows() {
         return Err(SensitivityError::Size { size, least: 1, rows: a.rows() });

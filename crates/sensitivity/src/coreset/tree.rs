@@ -5,9 +5,9 @@
 //! split at the median of the projection on its principal direction. Along the leaves a systematic sample takes the rows at
 //! which the running sum of `q` passes `u, u + 1, u + 2, …`: every subtree gets its share of rows within one.
 use rayon::prelude::*;
+use samplewise_linalg::Rows;
 use samplewise_linalg::leverage::whiten;
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::Rows;
 
 use super::{Coreset, check, probability_scale};
 use crate::SensitivityError;
@@ -22,13 +22,7 @@ const POWER_STEPS: usize = 6;
 /// Rows from which the two halves of a node are worth two threads.
 const PARALLEL: usize = 4096;
 
-pub(super) fn sample(
-    a: Rows<'_>,
-    scores: &[f64],
-    p: f64,
-    size: usize,
-    seed: u64,
-) -> Result<Coreset, SensitivityError> {
+pub(super) fn sample(a: Rows<'_>, scores: &[f64], p: f64, size: usize, seed: u64) -> Result<Coreset, SensitivityError> {
     check_exponent(p)?;
     check(scores, size)?;
     let alpha = probability_scale(scores, size as f64);

@@ -140,4 +140,3 @@ pub fn regress_active<'a>(
     let labels: Vec<f64> = plan.rows().iter().copied().map(oracle).collect();
     plan.fit(a, &labels)
 }
-

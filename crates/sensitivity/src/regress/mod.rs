@@ -185,7 +185,7 @@ pub fn regress_observed<'a>(
         None => solve(&design, b, None, loss, tolerance, observer)?,
     };
     let coefficients = coefficients(&base.transform, &solved.x);
-    let judged = Judged { a, b, loss, coefficients, design: Some(design), tolerance, certify: true };
+    let judged = Judged { a, b, loss, coefficients, design: Some(design), certify: true };
     judge(judged, solved, a.rows(), base.rank)
 }
 
@@ -222,12 +222,22 @@ pub fn regress_on_coreset_observed<'a>(
     if size < d + 1 || size > n {
         return Err(SensitivityError::Size { size, least: d + 1, rows: n });
     }
-    let joined = Joined::new(a, b)?;
-    let score = ScoreOptions { method: options.method, lewis_tolerance: 0.25, ..ScoreOptions::default() };
-    let importance = scores_with(joined.rows(), loss.exponent(), &score, observer)?;
+    let (apart, dense);
+    let joined = match a {
+        Rows::Dense(a) => Rows::Joined(a, b),
+        Rows::Sparse(a) => {
+            apart = join(a, b)?;
+            Rows::Sparse(&apart)
+        }
+        Rows::Joined(..) => {
+            dense = a.select_rows(&(0..n).collect::<Vec<_>>());
+            Rows::Joined(&dense, b)
+        }
+    };
+    let score = ScoreOptions { method: options.method, lewis_steps: 1, ..ScoreOptions::default() };
     let p = loss.exponent();
-    let sample = Coreset::sample(joined.rows(), &importance.values, p, size, options.sampler, options.seed)?;
-    drop(joined);
+    let importance = scores_with(joined, p, &score, observer)?;
+    let sample = Coreset::sample(joined, &importance.values, p, size, options.sampler, options.seed)?;
     if sample.rows.is_empty() {
         return Err(SensitivityError::Size { size, least: d + 1, rows: n });
     }
@@ -235,52 +245,24 @@ pub fn regress_on_coreset_observed<'a>(
     let chosen = a.select_rows(&sample.rows);
     let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, options.tolerance, observer)?;
     let coefficients = solved.x.clone();
-    let (tolerance, certify) = (options.tolerance, options.certify);
-    judge(Judged { a, b, loss, coefficients, design: None, tolerance, certify }, solved, sample.rows.len(), rank)
+    judge(Judged { a, b, loss, coefficients, design: None, certify: options.certify }, solved, sample.rows.len(), rank)
 }
 
-/// `[A b]`.
-enum Joined {
-    Dense(Matrix),
-    Sparse(CsrMatrix),
-}
-
-impl Joined {
-    fn new(a: Rows<'_>, b: &[f64]) -> Result<Self, LinalgError> {
-        let (n, d) = (a.rows(), a.columns());
-        Ok(match a {
-            Rows::Dense(a) => {
-                let mut joined = Matrix::try_zeros(n, d + 1)?;
-                for (i, b) in b.iter().enumerate() {
-                    let row = joined.row_mut(i);
-                    row[..d].copy_from_slice(a.row(i));
-                    row[d] = *b;
-                }
-                Joined::Dense(joined)
-            }
-            Rows::Sparse(a) => {
-                let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
-                for (i, &b) in b.iter().enumerate() {
-                    let (columns, entries) = a.row(i);
-                    indices.extend(columns);
-                    values.extend(entries);
-                    if b != 0.0 {
-                        indices.push(d as u32);
-                        values.push(b);
-                    }
-                    offsets.push(values.len());
-                }
-                Joined::Sparse(CsrMatrix::from_parts(n, d + 1, offsets, indices, values)?)
-            }
-        })
-    }
-
-    fn rows(&self) -> Rows<'_> {
-        match self {
-            Joined::Dense(m) => m.into(),
-            Joined::Sparse(m) => m.into(),
+/// `[A b]` of a sparse `A`.
+fn join(a: &CsrMatrix, b: &[f64]) -> Result<CsrMatrix, LinalgError> {
+    let d = a.columns();
+    let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+    for (i, &b) in b.iter().enumerate() {
+        let (columns, entries) = a.row(i);
+        indices.extend(columns);
+        values.extend(entries);
+        if b != 0.0 {
+            indices.push(d as u32);
+            values.push(b);
         }
+        offsets.push(values.len());
     }
+    CsrMatrix::from_parts(a.rows(), d + 1, offsets, indices, values)
 }
 
 /// Solves on weighted rows; coefficients are those of the columns.
@@ -314,9 +296,11 @@ struct Judged<'a, 'd> {
     coefficients: Vec<f64>,
     /// The design of all rows where the solver saw all of them.
     design: Option<Design<'d>>,
-    tolerance: f64,
     certify: bool,
 }
+
+/// Relative gap to which the dual problem is solved for an answer of a coreset.
+const CERTIFIED: f64 = 1e-4;
 
 fn judge(
     judged: Judged<'_, '_>,
@@ -324,7 +308,7 @@ fn judge(
     rows_used: usize,
     rank: usize,
 ) -> Result<Regression, SensitivityError> {
-    let Judged { a, b, loss, coefficients, design, tolerance, certify } = judged;
+    let Judged { a, b, loss, coefficients, design, certify } = judged;
     let mut residual = vec![0.0; a.rows()];
     a.multiply_vector_into(&coefficients, &mut residual);
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
@@ -333,27 +317,31 @@ fn judge(
     if certify {
         // Each entry of the residual is a sum of d + 1 rounded terms.
         let factor = f64::EPSILON * (a.columns() as f64 + 2.0);
-        let rounding: Vec<f64> = (0..a.rows())
-            .map(|i| {
-                let mut size = b[i].abs();
-                a.each_entry(i, |j, v| size += (v * coefficients[j]).abs());
-                factor * size
-            })
-            .collect();
-        let (whole, design) = match design {
-            Some(d) => (true, d),
-            None => (false, Design::new(a, &whiten(a, None)?)?),
+        let sizes: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
+        let rounding: Vec<f64> = (0..a.rows()).map(|i| factor * (b[i].abs() + a.absolute_dot(i, &sizes))).collect();
+        let given = design.is_some();
+        let base = if given { None } else { Some(whiten(a, None)?) };
+        let design = match (design, &base) {
+            (Some(design), _) => design,
+            (None, Some(base)) => Design::new(a, base)?,
+            (None, None) => unreachable!("one of the two"),
         };
         let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
-        if let (true, Some(dual)) = (whole, &solved.dual) {
-            // Solved on all rows: the solver's own dual point, made exactly feasible, speaks of all rows.
-            bound = match loss {
-                Loss::Quantile(tau) => certificate::dual_bound(&candidate, dual, tau)?,
-                Loss::Lp(_) => 2.0 * certificate::dual_bound(&candidate, dual, 0.5)?,
-            };
-        }
-        if bound < objective * (1.0 - 10.0 * tolerance) && design.rank() > 0 {
-            bound = bound.max(certificate::lower_bound(&candidate, loss)?);
+        // Solved on all rows, the solver's own dual point speaks of all rows; else one is found from the residual.
+        let dual = match (loss.quantile(), base) {
+            (Some(tau), Some(base)) if design.rank() > 0 => {
+                preprocess::dual(&design, preprocess::spread(a, &base), &residual, tau, CERTIFIED)?
+            }
+            _ => solved.dual.filter(|_| given),
+        };
+        bound = match (loss, dual) {
+            (Loss::Quantile(tau), Some(dual)) => certificate::dual_bound(&candidate, &dual, tau),
+            (Loss::Lp(1.0), Some(dual)) => 2.0 * certificate::dual_bound(&candidate, &dual, 0.5),
+            (Loss::Lp(p), None) if p > 1.0 && design.rank() > 0 => certificate::smooth_bound(&candidate, p)?,
+            _ => 0.0,
+        };
+        if design.rank() == 0 {
+            bound = objective; // no coefficient matters
         }
     }
     Ok(Regression {
@@ -446,7 +434,6 @@ fn check_design(a: Rows<'_>, loss: Loss, tolerance: f64) -> Result<(), Sensitivi
     if a.rows() == 0 || a.columns() == 0 {
         return Err(LinalgError::Empty { argument: "a" }.into());
     }
-    a.check_finite("a")?;
     match loss {
         Loss::Lp(p) => check_exponent(p)?,
         Loss::Quantile(tau) => {

@@ -4,26 +4,32 @@
 //! The coreset's fit says of most rows on which side of the fit they lie. Such a row contributes a linear term: all rows
 //! above are one row, their sum, and all below another. The reduced problem is solved exactly; where the solution
 //! contradicts a side, the row is put back and the problem solved again, so that the answer is that of all rows.
-use samplewise_linalg::leverage::{Whitening, row_norms_squared};
+use samplewise_linalg::leverage::Whitening;
 use samplewise_linalg::observe::Observer;
-use samplewise_linalg::{LinalgError, Matrix};
+use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
 
 use crate::design::Design;
-use crate::interior_point::{self, Solution};
-use crate::scores::lewis_for_sampling;
+use crate::interior_point::{self, Solution, Start};
 use crate::{Coreset, SensitivityError};
 
-/// Rows per expected coreset row from which preprocessing pays (`cargo bench --bench sensitivity -- crossover`).
+/// Rows per row of the reduced problem from which preprocessing pays (`cargo bench --bench sensitivity -- crossover`).
 const WORTHWHILE: usize = 3;
-/// Attempts with more rows undecided before all are.
-const ATTEMPTS: usize = 4;
+/// Times that rows are chosen anew, each time a quarter more.
+const ATTEMPTS: usize = 8;
+/// Share of what the open rows can balance in any column beyond which more are opened before anything is solved.
+const TIGHT: f64 = 0.6;
 /// Times that rows are put back in one attempt.
 const REPAIRS: usize = 8;
+/// Relative gap of the fit of the coreset: it has to be better than its own error only.
+const ROUGH: f64 = 1e-6;
 
-/// Rows of the coreset: grows as Portnoy and Koenker's, whose errors balance at `n^{2/3}`.
+/// Rows of the coreset and of the reduced problem. The fit of `m` rows is off by about `√(d/m)` in the units in which `n·t`
+/// rows lie within `t` of it, so that `n·√(d/m)` rows times a constant are undecided: both problems are equally large for
+/// `m = (constant·n·√d)^{2/3}`.
 fn coreset_size(n: usize, d: usize) -> usize {
+    const CONSTANT: f64 = 1.5;
     let d = d as f64;
-    ((n as f64).powf(2.0 / 3.0) * d.sqrt() * 0.6).max(20.0 * d) as usize
+    (CONSTANT * n as f64 * d.sqrt()).powf(2.0 / 3.0).max(20.0 * d) as usize
 }
 
 /// True when the reduced problems are so much smaller that they pay for the rest.
@@ -44,7 +50,7 @@ pub(super) struct Preprocessed {
 pub(super) fn solve(
     design: &Design<'_>,
     base: &Whitening,
-    source: samplewise_linalg::Rows<'_>,
+    source: Rows<'_>,
     b: &[f64],
     tau: f64,
     tolerance: f64,
@@ -52,60 +58,124 @@ pub(super) fn solve(
 ) -> Result<Option<Preprocessed>, SensitivityError> {
     let (n, d) = (b.len(), design.rank());
     let mut size = coreset_size(n, d);
-    // The width of the band in which the side of a row is uncertain grows with the row's leverage.
-    let leverage = row_norms_squared(source, &base.transform);
-    let spread: Vec<f64> = leverage.iter().map(|t| t.max(1e-3 * d as f64 / n as f64).sqrt()).collect();
-    let weights = lewis_for_sampling(source, 1.0, leverage, base)?;
+    // The first step towards Lewis weights of p = 1 costs nothing beyond leverage scores, and is enough here.
+    let mut spread = spread(source, base);
+    let sample = Coreset::bernoulli(&spread, size, 0)?;
+    let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
+    let rows = design.select(&sample.rows)?;
+    let rough = interior_point::solve(&rows, &target, Some(&sample.weights), tau, tolerance.max(ROUGH), observer)?;
     let mut residual = vec![0.0; n];
-    for attempt in 0..ATTEMPTS {
+    fill_residual(design, b, &rough.x, &mut residual);
+    if rough.interrupted {
+        let solution = Solution { dual: vec![0.0; n], ..rough };
+        return Ok(Some(Preprocessed { solution, rows: sample.rows.len(), repaired: 0 }));
+    }
+    let (mut x, mut repaired) = (rough.x, 0);
+    for _ in 0..ATTEMPTS {
         if 2 * size > n {
             break;
         }
-        let sample = Coreset::bernoulli(&weights, size, attempt as u64)?;
-        let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
-        let rough = interior_point::solve(
-            &design.select(&sample.rows)?,
-            &target,
-            Some(&sample.weights),
-            tau,
-            tolerance.max(1e-6),
-            observer,
-        )?;
-        if rough.interrupted {
-            return Ok(Some(Preprocessed { solution: whole(rough, n), rows: sample.rows.len(), repaired: 0 }));
-        }
-        fill_residual(design, b, &rough.x, &mut residual);
-        // The rows nearest to the fit, in units of their uncertainty, stay.
-        let mut near: Vec<(f64, u32)> =
-            (0..n).map(|i| (residual[i].abs() / spread[i], i as u32)).collect();
-        let stay = size.min(n - 1);
-        near.select_nth_unstable_by(stay, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let mut undecided = vec![false; n];
-        near[..stay].iter().for_each(|e| undecided[e.1 as usize] = true);
-        let above: Vec<bool> = residual.iter().map(|r| *r > 0.0).collect();
-        let mut repaired = 0;
+        let mut sides = sides(&residual, &spread, size);
+        let mut before: Option<Solution> = None;
         for _ in 0..REPAIRS {
-            let rows: Vec<usize> = (0..n).filter(|&i| undecided[i]).collect();
-            let mut solution = reduced(design, b, &rows, &undecided, &above, tau, tolerance, observer)?;
-            fill_residual(design, b, &solution.x, &mut residual);
-            let wrong: Vec<usize> =
-                (0..n).filter(|&i| !undecided[i] && (residual[i] > 0.0) != above[i] && residual[i] != 0.0).collect();
-            if wrong.is_empty() || solution.interrupted {
-                // Decided rows are at the limit of their side.
-                let mut dual: Vec<f64> = above.iter().map(|a| if *a { tau } else { tau - 1.0 }).collect();
-                rows.iter().zip(&solution.dual).for_each(|(&i, u)| dual[i] = *u);
-                solution.dual = dual;
-                return Ok(Some(Preprocessed { solution, rows: rows.len() + 2, repaired }));
-            }
-            repaired += wrong.len();
-            if wrong.len() > stay / 5 {
+            let open: Vec<usize> = (0..n).filter(|&i| sides[i] == Side::Open).collect();
+            let reduced = Reduced::new(design, b, &open, &sides, tau)?;
+            if before.is_none() && reduced.widen(design, &mut spread) {
                 break;
             }
-            wrong.iter().for_each(|&i| undecided[i] = true);
+            // What solved the problem with fewer rows open is feasible for this one, too.
+            let dual: Option<Vec<f64>> = before.as_ref().map(|s| open.iter().map(|&i| s.dual[i]).collect());
+            let start =
+                Start { x: Some(&x), dual: dual.as_deref(), linear: Some((&reduced.coefficients, reduced.constant)) };
+            let solution =
+                interior_point::solve_from(&reduced.rows, &reduced.target, None, tau, tolerance, &start, observer)?;
+            fill_residual(design, b, &solution.x, &mut residual);
+            let contradicts = |i: &usize| match sides[*i] {
+                Side::Open => false,
+                Side::Above => residual[*i] < 0.0,
+                Side::Below => residual[*i] > 0.0,
+            };
+            let wrong: Vec<usize> = (0..n).filter(contradicts).collect();
+            // Decided rows are at the limit of their side.
+            let mut dual: Vec<f64> = sides.iter().map(|s| s.limit(tau)).collect();
+            open.iter().zip(&solution.dual).for_each(|(&i, u)| dual[i] = *u);
+            let solution = Solution { dual, ..solution };
+            x.clone_from(&solution.x);
+            if wrong.is_empty() || solution.interrupted {
+                return Ok(Some(Preprocessed { solution, rows: open.len(), repaired }));
+            }
+            repaired += wrong.len();
+            if wrong.len() > size / 2 {
+                break;
+            }
+            wrong.iter().for_each(|&i| sides[i] = Side::Open);
+            before = Some(solution);
         }
-        size *= 2;
+        size += size / 4;
     }
     Ok(None)
+}
+
+/// A dual point of all rows from any fit's residual: rows far from the fit at the limit of their side, the rest by the
+/// reduced problem. Feasible whether the sides are right or not; if they are, its bound is the optimum within `tolerance`.
+/// `None` when no reduced problem balances the decided rows.
+pub(super) fn dual(
+    design: &Design<'_>,
+    mut spread: Vec<f64>,
+    residual: &[f64],
+    tau: f64,
+    tolerance: f64,
+) -> Result<Option<Vec<f64>>, SensitivityError> {
+    let n = residual.len();
+    let mut size = if pays(n, design.rank()) { coreset_size(n, design.rank()) } else { n };
+    for _ in 0..ATTEMPTS {
+        let sides = sides(residual, &spread, size.min(n));
+        let open: Vec<usize> = (0..n).filter(|&i| sides[i] == Side::Open).collect();
+        // The residual instead of the target: the fit is the origin.
+        let reduced = Reduced::new(design, residual, &open, &sides, tau)?;
+        if open.len() == n || !reduced.widen(design, &mut spread) {
+            let origin = vec![0.0; design.rank()];
+            let start = Start {
+                x: Some(&origin),
+                dual: None,
+                linear: (open.len() < n).then_some((&reduced.coefficients[..], reduced.constant)),
+            };
+            let solution =
+                interior_point::solve_from(&reduced.rows, &reduced.target, None, tau, tolerance, &start, &mut ())?;
+            let mut dual: Vec<f64> = sides.iter().map(|s| s.limit(tau)).collect();
+            open.iter().zip(&solution.dual).for_each(|(&i, u)| dual[i] = *u);
+            return Ok(Some(dual));
+        }
+        size = (size + size / 4).min(n);
+    }
+    Ok(None)
+}
+
+/// The rows nearest to the fit, in units of their uncertainty, stay open.
+fn sides(residual: &[f64], spread: &[f64], open: usize) -> Vec<Side> {
+    let n = residual.len();
+    let mut sides: Vec<Side> = residual.iter().map(|r| if *r > 0.0 { Side::Above } else { Side::Below }).collect();
+    if open >= n {
+        return vec![Side::Open; n];
+    }
+    let mut near: Vec<(f64, u32)> = (0..n).map(|i| (residual[i].abs() / spread[i], i as u32)).collect();
+    near.select_nth_unstable_by(open, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    near[..open].iter().for_each(|e| sides[e.1 as usize] = Side::Open);
+    sides
+}
+
+/// Square roots of the leverage scores, none far below the mean: the uncertainty of a row's fitted value grows as they do.
+pub(super) fn spread(source: Rows<'_>, base: &Whitening) -> Vec<f64> {
+    let least = 1e-3 * base.rank as f64 / source.rows() as f64;
+    base.norms_squared(source).iter().map(|t| t.max(least).sqrt()).collect()
+}
+
+/// Where a row lies as seen from the fit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Open,
+    Above,
+    Below,
 }
 
 fn fill_residual(design: &Design<'_>, b: &[f64], x: &[f64], residual: &mut [f64]) {
@@ -113,35 +183,67 @@ fn fill_residual(design: &Design<'_>, b: &[f64], x: &[f64], residual: &mut [f64]
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
 }
 
-/// A dual point that says nothing, as long as the rows.
-fn whole(mut solution: Solution, n: usize) -> Solution {
-    solution.dual = vec![0.0; n];
-    solution
+/// The open rows; those above and below are linear terms.
+struct Reduced {
+    rows: Matrix,
+    target: Vec<f64>,
+    /// `Σ_i u_i a_i` and `Σ_i u_i b_i` over the decided rows, `u` at the limit of their side.
+    coefficients: Vec<f64>,
+    constant: f64,
+    /// What each column needs, as a share of what the open rows can balance: above one there is no feasible dual point, and
+    /// the reduced problem has no minimum.
+    shares: Vec<f64>,
 }
 
-/// The undecided rows, and the sums of those above and below.
-fn reduced(
-    design: &Design<'_>,
-    b: &[f64],
-    rows: &[usize],
-    undecided: &[bool],
-    above: &[bool],
-    tau: f64,
-    tolerance: f64,
-    observer: &mut dyn Observer,
-) -> Result<Solution, LinalgError> {
-    let d = design.rank();
-    let chosen = design.select(rows)?;
-    let mut data = chosen.into_vec();
-    let mut target: Vec<f64> = rows.iter().map(|&i| b[i]).collect();
-    for side in [true, false] {
-        let members: Vec<f64> =
-            undecided.iter().zip(above).map(|(u, a)| f64::from(u8::from(!u && *a == side))).collect();
-        data.extend(design.multiply_transpose(&members));
-        target.push(members.iter().zip(b).map(|(m, b)| m * b).sum());
+impl Reduced {
+    fn new(design: &Design<'_>, b: &[f64], open: &[usize], sides: &[Side], tau: f64) -> Result<Self, LinalgError> {
+        let limits: Vec<f64> = sides.iter().map(|s| s.limit(tau)).collect();
+        let mut needed = vec![0.0; design.rows().columns()];
+        design.rows().multiply_transpose_vector_into(&limits, &mut needed);
+        let given = design.rows().select_rows(open);
+        let (mut most, mut least) = (vec![0.0; needed.len()], vec![0.0; needed.len()]);
+        for row in given.as_slice().chunks_exact(needed.len()) {
+            for ((v, most), least) in row.iter().zip(&mut most).zip(&mut least) {
+                *most += (tau * v).max((tau - 1.0) * v);
+                *least += (tau * v).min((tau - 1.0) * v);
+            }
+        }
+        let share = |(n, (m, l)): (&f64, (&f64, &f64))| if *n > 0.0 { n / -l } else { -n / m };
+        let shares = needed.iter().zip(most.iter().zip(&least)).map(share);
+        Ok(Self {
+            shares: shares.map(|s| if s.is_nan() { 0.0 } else { s }).collect(),
+            rows: design.transform(given)?,
+            target: open.iter().map(|&i| b[i]).collect(),
+            coefficients: design.transform_transpose(&needed),
+            constant: chunk::dot(&limits, b),
+        })
     }
-    let all = Matrix::from_vec(target.len(), d, data)?;
-    let mut solution = interior_point::solve(&all, &target, None, tau, tolerance, observer)?;
-    solution.dual.truncate(rows.len());
-    Ok(solution)
+
+    /// Where a column is tight, the side of its rows is less certain than their leverage says (their residuals may be larger
+    /// than those of others): their band is doubled. False when no column is.
+    fn widen(&self, design: &Design<'_>, spread: &mut [f64]) -> bool {
+        let rows = design.rows();
+        let (mut unit, mut column) = (vec![0.0; rows.columns()], vec![0.0; rows.rows()]);
+        let mut any = false;
+        for (j, _) in self.shares.iter().enumerate().filter(|s| *s.1 > TIGHT) {
+            any = true;
+            unit[j] = 1.0;
+            rows.multiply_vector_into(&unit, &mut column);
+            unit[j] = 0.0;
+            let half = 0.5 * column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+            spread.iter_mut().zip(&column).filter(|e| e.1.abs() >= half).for_each(|(s, _)| *s *= 2.0);
+        }
+        any
+    }
+}
+
+impl Side {
+    /// Entry of the dual point.
+    fn limit(self, tau: f64) -> f64 {
+        match self {
+            Side::Open => 0.0,
+            Side::Above => tau,
+            Side::Below => tau - 1.0,
+        }
+    }
 }

@@ -6,11 +6,11 @@
 //! `p = 1` the norm has kinks: the same problem without the constraint, in the coordinates orthogonal to `a_i`, is an `ℓ1`
 //! regression for the interior point method, whose dual point is the certificate.
 use rayon::prelude::*;
-use samplewise_linalg::leverage::{Whitening, row_norms_squared, whiten};
+use samplewise_linalg::leverage::{Whitening, whiten};
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk, factor, gram};
 
-use super::{Scores, at_most_one, check_exponent, from_leverage, lewis};
+use super::{ScoreOptions, Scores, at_most_one, check_exponent, from_leverage, lewis};
 use crate::certificate::{self, Candidate};
 use crate::design::Design;
 use crate::power::Power;
@@ -53,9 +53,9 @@ pub fn certified_sensitivities<'a>(
         return Err(LinalgError::IndexOutOfRange { argument: "rows", index, bound: a.rows() }.into());
     }
     let base = whiten(a, None)?;
-    let leverage: Vec<f64> = row_norms_squared(a, &base.transform).into_iter().map(at_most_one).collect();
+    let leverage: Vec<f64> = base.norms_squared(a).into_iter().map(at_most_one).collect();
     let mut out = from_leverage(&leverage, p, &base);
-    lewis::fill(&mut out, a, p, leverage, &base, 0.01, observer)?;
+    lewis::fill(&mut out, a, p, leverage, &base, &ScoreOptions::default(), observer)?;
     certify(a, p, rows, &base, &out, gap, observer)
 }
 
@@ -239,7 +239,7 @@ fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64) -> Re
     let rounding: Vec<f64> = (0..n).map(|k| factor * (target[k].abs() + largest * chunk::norm(white.row(k)))).collect();
     let design = Design::whitened(free);
     let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
-    let bound = 2.0 * certificate::dual_bound(&candidate, &solved.dual, 0.5)?;
+    let bound = 2.0 * certificate::dual_bound(&candidate, &solved.dual, 0.5);
     if bound > 0.0 {
         found.tighten(0.0, slack / bound);
     }

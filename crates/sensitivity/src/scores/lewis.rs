@@ -1,20 +1,19 @@
 //! Lewis weights: the fixed point `w_i = τ_i(W^{1/2−1/p} A)` (row SEN-2).
 //!
 //! One step is one pass over the rows: the quadratic forms `q_i = a_iᵀ(AᵀW^{1−2/p}A)⁻¹a_i` of the weights so far, and in the
-//! same pass the Gram matrix with the next weights. In logarithms a step `w ← q^{p/2}` multiplies errors by
-//! `(1 − p/2)·M`, where the rows of `M` are non-negative and sum to one: its largest eigenvalue belongs to a common factor,
-//! which scaling the sum of the weights to the rank removes, and the others are small when there are many more rows than
-//! columns. So full steps converge fast for `p ≤ 2`; above, a step goes the share `8/(6 + p)` of the way, and
-//! `4/(2 + p)` as soon as the residual grows, which contracts at least by `(p − 2)/(p + 2)` near the fixed point for every `M`.
+//! same pass the Gram matrix with the next weights. In logarithms the map `w ↦ q^{p/2}` multiplies errors by
+//! `(1 − p/2)·M`, where the rows of `M` are non-negative and sum to one, so that its eigenvalues lie between zero and one.
+//! The largest belongs to a common factor, which scaling the sum of the weights to the rank removes; but rare categories
+//! are nearly blocks of their own, each with an eigenvalue near one, and most others are near zero. A step of the share
+//! `4/(2 + p)` (beyond the map for `p < 2`, short of it above) contracts both ends by `|p − 2|/(p + 2)`: to a third for
+//! `p = 1` and `p = 4`, where the plain map halves errors or oscillates.
 use samplewise_linalg::leverage::{Whitening, factor_gram, reweigh, row_norms_squared, whiten_given_gram};
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{LinalgError, Matrix, Rows};
 
-use super::Scores;
+use super::{ScoreOptions, Scores};
 use crate::design::Design;
 use crate::power::Power;
-
-const STEPS: usize = 100;
 
 /// Lewis weights, and the bounds they give (row SEN-3): for any positive `w`, converged or not, with `Q = AᵀW^{1−2/p}A`,
 /// `f_i = (a_iᵀQ⁻¹a_i)^{p/2}`, `W = Σ w` and `c = max_j (f_j/w_j)^{2/p}`,
@@ -25,7 +24,7 @@ pub(super) fn fill(
     p: f64,
     leverage: Vec<f64>,
     base: &Whitening,
-    tolerance: f64,
+    options: &ScoreOptions,
     observer: &mut dyn Observer,
 ) -> Result<(), LinalgError> {
     if p == 2.0 || base.rank == 0 {
@@ -33,7 +32,7 @@ pub(super) fn fill(
         return Ok(());
     }
     let design = Design::new(a, base)?;
-    let lewis = iterate(design.rows(), p, leverage, base.rank, tolerance, observer)?;
+    let lewis = iterate(design.rows(), p, leverage, base.rank, options, observer)?;
     let total: f64 = lewis.before.iter().sum();
     let power = total.max(f64::MIN_POSITIVE).powf((p / 2.0 - 1.0).abs());
     let ratios = lewis.forms.iter().zip(&lewis.before).filter(|e| *e.1 > 0.0).map(|(f, w)| f / w);
@@ -44,26 +43,9 @@ pub(super) fn fill(
         out.lower[i] = out.lower[i].max(low / slack).min(1.0);
         out.upper[i] = out.upper[i].min(high * slack).min(1.0).max(out.lower[i]);
     }
-    (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.residual <= tolerance);
+    (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.converged);
     out.values = lewis.weights.into_iter().map(super::at_most_one).collect();
     Ok(())
-}
-
-/// Lewis weights to a factor of about 5/4, which is all that a sample needs.
-///
-/// # Errors
-/// [`LinalgError`] of a degenerate table.
-pub(crate) fn for_sampling(
-    a: Rows<'_>,
-    p: f64,
-    leverage: Vec<f64>,
-    base: &Whitening,
-) -> Result<Vec<f64>, LinalgError> {
-    if p == 2.0 || base.rank == 0 {
-        return Ok(leverage);
-    }
-    let design = Design::new(a, base)?;
-    Ok(iterate(design.rows(), p, leverage, base.rank, 0.25, &mut ())?.weights)
 }
 
 struct Lewis {
@@ -73,6 +55,7 @@ struct Lewis {
     before: Vec<f64>,
     residual: f64,
     steps: usize,
+    converged: bool,
 }
 
 fn iterate(
@@ -80,46 +63,58 @@ fn iterate(
     p: f64,
     leverage: Vec<f64>,
     rank: usize,
-    tolerance: f64,
+    options: &ScoreOptions,
     observer: &mut dyn Observer,
 ) -> Result<Lewis, LinalgError> {
     let (raise, root) = (Power::new(p / 2.0), Power::new(1.0 - 2.0 / p));
     // A row of zeros has weight zero, and must not be raised to a negative power.
     let diagonal = |w: f64| if w > 0.0 { root.of(w) } else { 0.0 };
-    let careful = 4.0 / (2.0 + p);
-    let mut share = if p < 2.0 { 1.0 } else { 8.0 / (6.0 + p) };
+    let share = 4.0 / (2.0 + p);
     // The first step is free: its quadratic forms are the leverage scores.
     let mut w: Vec<f64> = leverage.iter().map(|&t| raise.of(t)).collect();
     normalise(&mut w, rank);
-    let mut gram = samplewise_linalg::gram::gram(rows, Some(&w.iter().map(|&w| diagonal(w)).collect::<Vec<_>>()), None)?.matrix;
+    let mut gram =
+        samplewise_linalg::gram::gram(rows, Some(&w.iter().map(|&w| diagonal(w)).collect::<Vec<_>>()), None)?.matrix;
     let (mut steps, mut residual) = (0, f64::INFINITY);
+    // What a step does to the residual: what theory says of the last ones, or worse if it was seen.
+    let mut contraction = (p - 2.0).abs() / (p + 2.0);
     loop {
         let transform = transform(rows, &gram, &w, &diagonal)?;
         steps += 1;
-        let step = |w: f64, q: f64, share: f64| {
+        let step = |w: f64, q: f64| {
             let target = raise.of(q.max(0.0));
-            if share == 1.0 || w <= 0.0 { target } else { w * (target / w).powf(share) }
+            // Beyond p = 2 the map may be off by orders of magnitude, and the step is one of logarithms; below, a straight
+            // one is as good and costs no power.
+            if p > 2.0 && w > 0.0 {
+                w * (target / w).powf(share)
+            } else {
+                (w + share * (target - w)).max(0.25 * target)
+            }
         };
         // The last pass needs no Gram matrix; which one it is can be foreseen.
-        let last = residual * (1.0 - p / 2.0).abs().min(0.5) < 0.5 * tolerance;
+        let last = steps == options.lewis_steps || residual * contraction * contraction < 0.7 * options.lewis_tolerance;
         let (q, next) = if last {
             (row_norms_squared(rows, &transform), None)
         } else {
-            let (q, gram) = reweigh(rows, &transform, &|i, q| diagonal(step(w[i], q, share)))?;
+            let (q, gram) = reweigh(rows, &transform, &|i, q| diagonal(step(w[i], q)))?;
             (q, Some(gram))
         };
         let forms: Vec<f64> = q.iter().map(|&q| raise.of(q.max(0.0))).collect();
         let scale = rank as f64 / forms.iter().sum::<f64>();
-        let change = |(f, w): (&f64, &f64)| if *w > 0.0 { (scale * f / w).ln().abs() } else { 0.0 };
-        let found = forms.iter().zip(&w).map(change).fold(0.0, f64::max).exp_m1();
-        let grew = found > residual;
+        // Ratios of the map to the weights, above and below one.
+        let ratios = forms.iter().zip(&w).filter(|e| *e.1 > 0.0).map(|(f, w)| scale * f / w);
+        let (low, high) = ratios.fold((1.0_f64, 1.0_f64), |(low, high), r| (low.min(r), high.max(r)));
+        let found = (high - 1.0).max(1.0 / low - 1.0);
+        contraction = contraction.max((found / residual).min(1.0));
         residual = found;
+        // Of the weights after the step that is taken now.
+        let converged = residual * contraction <= options.lewis_tolerance;
         let progress = Progress { stage: "Lewis weights", step: steps, total: None, value: Some(residual) };
         let stopped = observer.step(progress).is_break();
-        let mut new: Vec<f64> = w.iter().zip(&q).map(|(&w, &q)| step(w, q, share)).collect();
+        let mut new: Vec<f64> = w.iter().zip(&q).map(|(&w, &q)| step(w, q)).collect();
         let factor = normalise(&mut new, rank);
-        if residual <= tolerance || steps == STEPS || stopped {
-            return Ok(Lewis { weights: new, forms, before: w, residual, steps });
+        if converged || steps == options.lewis_steps || stopped {
+            return Ok(Lewis { weights: new, forms, before: w, residual, steps, converged });
         }
         gram = match next {
             Some(mut gram) => {
@@ -133,19 +128,11 @@ fn iterate(
             }
         };
         w = new;
-        if grew && p > 2.0 {
-            share = careful;
-        }
     }
 }
 
 /// The transform of the weighted rows; by preconditioning where the Gram matrix is not enough.
-fn transform(
-    rows: Rows<'_>,
-    gram: &Matrix,
-    w: &[f64],
-    diagonal: &dyn Fn(f64) -> f64,
-) -> Result<Matrix, LinalgError> {
+fn transform(rows: Rows<'_>, gram: &Matrix, w: &[f64], diagonal: &dyn Fn(f64) -> f64) -> Result<Matrix, LinalgError> {
     if let Ok(factor) = factor_gram(gram)
         && factor.dropped() == 0
         && factor.whitening.condition <= 1e5

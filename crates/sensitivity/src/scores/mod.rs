@@ -2,15 +2,14 @@
 mod exact;
 mod lewis;
 
-use samplewise_linalg::leverage::{Whitening, row_norms_squared, whiten};
-use samplewise_linalg::observe::Observer;
 use samplewise_linalg::Rows;
+use samplewise_linalg::leverage::{Whitening, whiten};
+use samplewise_linalg::observe::Observer;
 
 use crate::SensitivityError;
 use crate::power::Power;
 
 pub use exact::{Certified, certified_sensitivities};
-pub(crate) use lewis::for_sampling as lewis_for_sampling;
 
 /// How rows are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -38,15 +37,18 @@ pub enum Method {
 pub struct ScoreOptions {
     /// How rows are scored. Default Lewis.
     pub method: Method,
-    /// Relative accuracy of Lewis weights, in `(0, 1]`. Default 0.01; a sample needs a constant factor only, 0.1 is plenty.
+    /// Relative accuracy of Lewis weights, in `(0, 1]`, as foreseen from the residual and from how fast it falls. Default
+    /// 0.01; a sample needs a constant factor only, 0.1 is plenty.
     pub lewis_tolerance: f64,
+    /// Most passes for Lewis weights, at least 1. Default 100. One is enough for a sample of the size at which a fit is good.
+    pub lewis_steps: usize,
     /// Gap `upper/lower − 1` to which sensitivities are certified, in `(0, 1]`. Default 1e-3.
     pub gap: f64,
 }
 
 impl Default for ScoreOptions {
     fn default() -> Self {
-        Self { method: Method::Lewis, lewis_tolerance: 0.01, gap: 1e-3 }
+        Self { method: Method::Lewis, lewis_tolerance: 0.01, lewis_steps: 100, gap: 1e-3 }
     }
 }
 
@@ -65,8 +67,8 @@ pub struct Scores {
     pub rank: usize,
     /// Condition number of the column-scaled table.
     pub condition: f64,
-    /// Lewis weights: largest relative difference between the weights and the next step of their iteration; zero for the
-    /// other methods.
+    /// Lewis weights: largest relative difference between the weights before the last step and their map; those returned are
+    /// closer, by about `|p − 2|/(p + 2)`. Zero for the other methods.
     pub residual: f64,
     /// Lewis weights: passes over the table; sensitivities: most Newton steps of any row.
     pub steps: usize,
@@ -109,19 +111,22 @@ pub fn scores_with<'a>(
             return Err(SensitivityError::OutOfRange { argument, value, allowed: "above 0, at most 1" });
         }
     }
+    if options.lewis_steps == 0 {
+        return Err(SensitivityError::OutOfRange { argument: "lewis_steps", value: 0.0, allowed: "1 and above" });
+    }
     let n = a.rows();
     let base = whiten(a, None)?;
-    let leverage: Vec<f64> = row_norms_squared(a, &base.transform).into_iter().map(at_most_one).collect();
+    let leverage: Vec<f64> = base.norms_squared(a).into_iter().map(at_most_one).collect();
     let mut out = from_leverage(&leverage, p, &base);
     let method = options.method;
     match method {
         Method::Uniform => out.values = vec![1.0; n],
         Method::Leverage => out.values = leverage,
         Method::RootLeverage => out.values.clone_from(&out.upper),
-        Method::Lewis => lewis::fill(&mut out, a, p, leverage, &base, options.lewis_tolerance, observer)?,
+        Method::Lewis => lewis::fill(&mut out, a, p, leverage, &base, options, observer)?,
         Method::Sensitivity | Method::SensitivityPlusLeverage => {
             let start = leverage.clone();
-            lewis::fill(&mut out, a, p, start, &base, options.lewis_tolerance, observer)?;
+            lewis::fill(&mut out, a, p, start, &base, options, observer)?;
             let every: Vec<usize> = (0..n).collect();
             let certified = exact::certify(a, p, &every, &base, &out, options.gap, observer)?;
             (out.steps, out.converged) = (certified.steps, certified.converged);

@@ -119,10 +119,7 @@ impl Decide {
         let norms = row_norms_squared(&rows, &factor.whitening.transform);
         let root = Power::new(self.options.p / 2.0);
         let plain = self.options.method == Method::Leverage;
-        Ok(norms
-            .into_iter()
-            .map(|t| if plain { at_most_one(t) } else { root.of(at_most_one(t)).min(1.0) })
-            .collect())
+        Ok(norms.into_iter().map(|t| if plain { at_most_one(t) } else { root.of(at_most_one(t)).min(1.0) }).collect())
     }
 
     fn keep(&mut self, columns: usize, wanted: impl Fn(usize, u64, &Streams) -> bool) {

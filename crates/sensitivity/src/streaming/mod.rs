@@ -295,9 +295,9 @@ impl Summary for StreamingCoreset {
         let leaf = self.leaf();
         let mut rest = self.runs.into_iter();
         let last = rest.next();
-        let fits = last.as_ref().is_none_or(|(s, run)| {
-            s.is_multiple_of(leaf) && s + (run.len() / self.columns) as u64 == self.end
-        });
+        let fits = last
+            .as_ref()
+            .is_none_or(|(s, run)| s.is_multiple_of(leaf) && s + (run.len() / self.columns) as u64 == self.end);
         if self.seen != self.end || !fits || rest.next().is_some() {
             return Err(LinalgError::Bytes { kind: "complete stream", reason: "rows are missing before the last one" });
         }

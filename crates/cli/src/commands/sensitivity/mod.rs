@@ -1,0 +1,233 @@
+//! `samplewise sensitivity`: scores, coresets and regression of a table in memory; coresets of a table that streams past.
+mod stream;
+
+use std::path::PathBuf;
+
+use samplewise_sensitivity::{
+    Coreset, Loss, Method, Options, Path, Regression, Sampler, ScoreOptions, Scores, Status, planned_size,
+    regress_observed, regress_on_coreset_observed, scores_with,
+};
+use serde_json::{Value, json};
+
+use crate::input::Table;
+use crate::output;
+use crate::session::{Answer, Failure, Session, bad, usage};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// CSV or TSV with one row per observation, also .gz; - is standard input.
+    table: PathBuf,
+    /// Feature columns, or all.
+    #[arg(long, default_value = "all")]
+    features: String,
+    /// Adds a column of ones.
+    #[arg(long)]
+    intercept: bool,
+    /// The first line is data.
+    #[arg(long)]
+    no_header: bool,
+    /// Exponent of the norm, 1 to 64.
+    #[arg(long, default_value_t = 1.0)]
+    p: f64,
+    /// lewis, leverage, root-leverage, sensitivity, sensitivity+leverage or uniform.
+    #[arg(long, default_value = "lewis")]
+    method: String,
+    /// Size of the coreset. Default 50 rows per column.
+    #[arg(long, conflicts_with = "epsilon")]
+    size: Option<usize>,
+    /// Size for this distortion of the norm, between 0 and 1, by a calibrated rule.
+    #[arg(long)]
+    epsilon: Option<f64>,
+    /// bernoulli (independent), priority (exact size) or tree (systematic along principal directions).
+    #[arg(long, default_value = "bernoulli")]
+    sampler: String,
+    /// Writes scores: row,score,lower,upper.
+    #[arg(long)]
+    scores: Option<PathBuf>,
+    /// Writes the coreset: row,weight and the original columns.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// One pass in constant memory: the coreset is that of the same rows in any order of reading.
+    #[arg(long)]
+    stream: bool,
+    /// Target column of a regression.
+    #[arg(long)]
+    regress: Option<String>,
+    /// Quantile instead of the p-norm.
+    #[arg(long, requires = "regress")]
+    quantile: Option<f64>,
+    /// Regress on all rows. Without it the regression draws its own coreset, scored on features and target together.
+    #[arg(long, requires = "regress")]
+    exact: bool,
+}
+
+/// What the words of the call mean.
+struct Choice {
+    method: Method,
+    sampler: Sampler,
+}
+
+fn understand(a: &Arguments) -> Result<Choice, Failure> {
+    if a.quantile.is_some() && a.p != 1.0 {
+        return Err(usage("--quantile is a loss of its own and goes with --p 1 only"));
+    }
+    let method = match a.method.as_str() {
+        "lewis" => Method::Lewis,
+        "leverage" => Method::Leverage,
+        "root-leverage" => Method::RootLeverage,
+        "sensitivity" => Method::Sensitivity,
+        "sensitivity+leverage" => Method::SensitivityPlusLeverage,
+        "uniform" => Method::Uniform,
+        other => {
+            return Err(usage(format!(
+                "--method is {other}, allowed is lewis, leverage, root-leverage, sensitivity, sensitivity+leverage, uniform"
+            )));
+        }
+    };
+    let sampler = match a.sampler.as_str() {
+        "bernoulli" => Sampler::Bernoulli,
+        "priority" => Sampler::Priority,
+        "tree" => Sampler::Tree,
+        other => return Err(usage(format!("--sampler is {other}, allowed is bernoulli, priority, tree"))),
+    };
+    Ok(Choice { method, sampler })
+}
+
+pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
+    let choice = understand(a)?;
+    if a.stream {
+        return stream::run(a, &choice, session);
+    }
+    let Choice { method, sampler } = choice;
+    let (table, features, x, y) = session.stage("read", || {
+        let table = Table::read_numbers(&a.table, a.no_header)?;
+        let target = a.regress.as_ref().map(|c| table.column(c)).transpose()?;
+        let features = table.select(&a.features, &target.map_or(vec![], |t| vec![t]))?;
+        let x = table.matrix(&features, a.intercept)?;
+        let y = target.map(|t| table.numbers(t)).transpose()?;
+        Ok((table, features, x, y))
+    })?;
+    let name = |e: &dyn std::fmt::Display| bad(format!("{}: {e}", a.table.display()));
+    let mut observer = session;
+    let (s, size, sample, regression) = session.stage("compute", || {
+        let s = session.stage("scores", || {
+            let options = ScoreOptions { method, ..ScoreOptions::default() };
+            scores_with(&x, a.p, &options, &mut observer).map_err(|e| name(&e))
+        })?;
+        let size = match (a.size, a.epsilon) {
+            (Some(size), _) => size,
+            (_, Some(epsilon)) => planned_size(epsilon, a.p, s.rank).map_err(|e| name(&e))?.min(x.rows()),
+            _ => (50 * (x.columns() + 1)).min(x.rows()),
+        };
+        let sample = session.stage("sample", || {
+            Coreset::sample(&x, &s.values, a.p, size, sampler, session.seed()).map_err(|e| name(&e))
+        })?;
+        let Some(y) = y else { return Ok((s, size, sample, None)) };
+        let loss = a.quantile.map_or(Loss::Lp(a.p), Loss::Quantile);
+        let regression = session.stage("regress", || {
+            if a.exact {
+                regress_observed(&x, &y, loss, 1e-9, &mut observer)
+            } else {
+                let options = Options { method, sampler, seed: session.seed(), ..Options::default() };
+                regress_on_coreset_observed(&x, &y, loss, size, &options, &mut observer)
+            }
+            .map_err(|e| name(&e))
+        })?;
+        Ok((s, size, sample, Some(regression)))
+    })?;
+    session.stage("write", || {
+        if let Some(path) = &a.scores {
+            output::write(path, |w| {
+                writeln!(w, "row,score,lower,upper")?;
+                (0..x.rows()).try_for_each(|i| writeln!(w, "{i},{},{},{}", s.values[i], s.lower[i], s.upper[i]))
+            })?;
+        }
+        if let Some(path) = &a.out {
+            let rows = sample.rows.iter().zip(&sample.weights).map(|(&i, &w)| (i as u64, w, &table.rows[i][..]));
+            write_coreset(path, &table.header, rows)?;
+        }
+        Ok(())
+    })?;
+    Ok(answer(a, session, (x.rows(), x.columns(), size), &s, &sample, &table, &features, regression))
+}
+
+/// `row,weight` and the original columns.
+fn write_coreset<'a>(
+    path: &std::path::Path,
+    header: &[String],
+    rows: impl Iterator<Item = (u64, f64, &'a [String])>,
+) -> Result<(), Failure> {
+    output::write(path, |w| {
+        let mut csv = csv::Writer::from_writer(w);
+        csv.write_record(["row", "weight"].into_iter().chain(header.iter().map(String::as_str)))?;
+        for (i, weight, cells) in rows {
+            let head = [i.to_string(), weight.to_string()];
+            csv.write_record(head.iter().chain(cells))?;
+        }
+        csv.flush()
+    })
+}
+
+fn answer(
+    a: &Arguments,
+    session: &Session,
+    (rows, columns, size): (usize, usize, usize),
+    s: &Scores,
+    sample: &Coreset,
+    table: &Table,
+    features: &[usize],
+    regression: Option<Regression>,
+) -> Answer {
+    let (least, most) = s.total_sensitivity();
+    let mut result = json!({"rows": rows, "columns": columns, "rank": s.rank, "total": s.total, "size": sample.rows.len(),
+        "total_sensitivity": {"lower": least, "upper": most}});
+    let mut text = format!(
+        "rows {rows} columns {columns} rank {}\ntotal score {:.4}; the sensitivities sum to {least:.4} at least, {most:.4} at most\ncoreset {} rows\n",
+        s.rank,
+        s.total,
+        sample.rows.len()
+    );
+    if !s.converged {
+        text += "the scores did not converge: their bounds hold, the sample may be worse than its size\n";
+    }
+    if let Some(r) = &regression {
+        let mut names: Vec<&str> = features.iter().map(|&j| table.header[j].as_str()).collect();
+        if a.intercept {
+            names.push("(intercept)");
+        }
+        let list: Vec<Value> = names.iter().zip(&r.coefficients).map(|(n, v)| json!({"name": n, "value": v})).collect();
+        result["regression"] = json!({"coefficients": list, "objective": r.objective, "lower_bound": r.lower_bound,
+            "gap": r.gap(), "rows_used": r.rows_used, "rank": r.rank});
+        text += &describe(r, &names);
+    }
+    let path = |r: &Regression| match r.path {
+        Path::InteriorPoint => json!("interior point"),
+        Path::Preprocessed { rows, repaired } => json!({"reduced to rows": rows, "rows put back": repaired}),
+        Path::Newton => json!("newton"),
+        Path::LeastSquares => json!("least squares"),
+    };
+    Answer {
+        parameters: json!({"table": a.table, "features": a.features, "intercept": a.intercept, "p": a.p, "method": a.method,
+            "size": size, "epsilon": a.epsilon, "sampler": a.sampler, "regress": a.regress, "quantile": a.quantile,
+            "exact": a.exact, "stream": false}),
+        result,
+        report: super::map(
+            json!({"path": a.method, "condition": s.condition, "score_steps": s.steps, "lewis_residual": s.residual,
+            "converged": s.converged, "interrupted": session.interrupted(), "expected_size": sample.expected_size,
+            "solver": regression.map(|r| json!({"iterations": r.iterations, "converged": r.status == Status::Converged,
+                "path": path(&r)}))}),
+        ),
+        table: text,
+    }
+}
+
+fn describe(r: &Regression, names: &[&str]) -> String {
+    let mut text = format!(
+        "objective {:.6} on all rows, at least {:.6} is unavoidable ({} rows used)\n",
+        r.objective, r.lower_bound, r.rows_used
+    );
+    for (n, v) in names.iter().zip(&r.coefficients) {
+        text += &format!("{n:>16} {v:+.6}\n");
+    }
+    text
+}
