@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release --example flights_median` runs on 5,000 embedded flights;
 //! after `python3 scripts/fetch_data.py fetch flights` on all 327,346 complete ones.
-use samplewise::linalg::Matrix;
-use samplewise::sensitivity::{Coreset, Loss, Method, regress, scores};
-use samplewise_testkit::fixtures;
+//! With `-- FILE.svg` it draws the loss above the optimum against the number of rows.
+use samplewise::linalg::{Matrix, Rows};
+use samplewise::sensitivity::{Coreset, Loss, Method, Sampler, regress, scores};
+use samplewise_testkit::{fixtures, picture};
 
 const NUMERIC: [&str; 5] = ["dep_delay", "distance", "air_time", "hour", "month"];
 
@@ -41,26 +42,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         best.objective, best.lower_bound
     );
     let methods = [
-        ("uniform", Method::Uniform),
-        ("leverage", Method::Leverage),
-        ("root leverage", Method::RootLeverage),
-        ("Lewis", Method::Lewis),
+        ("uniform", Method::Uniform, Sampler::Bernoulli),
+        ("leverage", Method::Leverage, Sampler::Bernoulli),
+        ("root leverage", Method::RootLeverage, Sampler::Bernoulli),
+        ("Lewis", Method::Lewis, Sampler::Bernoulli),
+        ("Lewis, tree", Method::Lewis, Sampler::Tree),
     ];
+    let joined = Rows::Joined(&a, &b);
     let d = a.columns();
-    let joined = Matrix::from_fn(b.len(), d + 1, |i, j| if j < d { a[(i, j)] } else { b[i] });
     let mut scored = Vec::new();
-    for (name, method) in methods {
-        scored.push((name, scores(&joined, 1.0, method)?.values));
+    for (_, method, sampler) in methods {
+        scored.push((scores(joined, 1.0, method)?.values, sampler));
     }
+    let mut lines = methods.map(|m| (m.0, Vec::new()));
     println!("loss above the optimum on all flights, in percent: median (worst) of 9 samples");
     println!("  rows  {}", methods.map(|m| format!("{:>20}", m.0)).join(""));
     for size in [150, 300, 600, 1_200, 2_400] {
         let mut line = format!("{size:6}  ");
-        for (_, scores) in &scored {
+        for ((scores, sampler), (_, points)) in scored.iter().zip(&mut lines) {
             let mut excess = Vec::new();
             for seed in 0..9 {
                 // `regress_on_coreset` does this in one call, and certifies each answer on all rows.
-                let sample = Coreset::bernoulli(scores, size, seed)?.scaled_rows(&joined, 1.0);
+                let sample = Coreset::sample(joined, scores, 1.0, size, *sampler, seed)?.scaled_rows(joined, 1.0);
                 let rows = Matrix::from_fn(sample.rows(), d, |i, j| sample[(i, j)]);
                 let fit = regress(&rows, &sample.copy_column(d), Loss::Lp(1.0), 1e-9)?;
                 let mut residual = vec![0.0; b.len()];
@@ -70,8 +73,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             excess.sort_by(f64::total_cmp);
             line += &format!("{:>20}", format!("{:.2} ({:.2})", excess[4], excess[8]));
+            points.push((f64::from(size as u32).log10(), excess[4].max(1e-3).log10()));
         }
         println!("{line}");
+    }
+    if let Some(path) = std::env::args().nth(1) {
+        let values = lines.iter().flat_map(|l| l.1.iter().map(|p| p.1));
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let panel = picture::Panel {
+            title: &format!("Median regression of {} flights, {d} columns", a.rows()),
+            axes: ["log10 of rows sampled", "log10 of loss above the optimum (%), median of 9"],
+            ranges: [2.1..3.5, low - 0.1..high + 0.1],
+            lines: lines.to_vec(),
+            points: Vec::new(),
+        };
+        picture::draw(path.as_ref(), &[panel])?;
+        println!("drawn: {path}");
     }
     Ok(())
 }

@@ -61,6 +61,11 @@ impl<T> Forest<T> {
         Ok(())
     }
 
+    /// Whether a block was added.
+    pub fn contains(&self, block: u64) -> bool {
+        self.nodes.range(..=block).next_back().is_some_and(|(s, n)| block - s < 1 << n.0)
+    }
+
     /// Subtrees `(first block, level, value)` by ascending number.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u32, &T)> {
         self.nodes.iter().map(|(&s, (l, v))| (s, *l, v))
@@ -107,6 +112,7 @@ mod tests {
             for (first, level, value) in two.into_nodes() {
                 one.insert(first, level, value, pair).unwrap();
             }
+            assert!((0..11).all(|b| one.contains(b)) && !one.contains(11));
             assert!(one.insert(3, 0, "x".into(), pair).is_err());
             assert!(one.insert(3, 1, "x".into(), pair).is_err());
             assert_eq!(one.fold(join).unwrap().unwrap(), expect);

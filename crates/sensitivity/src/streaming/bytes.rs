@@ -110,11 +110,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
     let options = StreamOptions { p, method, size, seed };
     let mut out = StreamingCoreset::new(columns, options).map_err(|_| bad("its options are not allowed"))?;
     (out.seen, out.end) = (r.word()?, r.word()?);
+    let end = out.end;
+    if out.seen > end || end > super::MAX_ROWS {
+        return Err(bad("its rows cannot be counted"));
+    }
+    let leaves = end.div_ceil(out.leaf());
+    let fits = move |first: u64, level: u32| level < 62 && first.checked_add(1 << level).is_some_and(|e| e <= leaves);
     let runs = r.count(16)?;
     out.runs = (0..runs)
         .map(|_| {
             let (first, run) = (r.word()?, r.numbers()?);
-            if run.is_empty() || !run.len().is_multiple_of(columns) {
+            let rows = (run.len() / columns) as u64;
+            if rows == 0 || !run.len().is_multiple_of(columns) || first.checked_add(rows).is_none_or(|e| e > end) {
                 return Err(bad("a run of rows has the wrong length"));
             }
             Ok((first, run))
@@ -124,6 +131,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
         State::Decide(d) => {
             for _ in 0..r.count(24)? {
                 let (first, level) = (r.word()?, r.level()?);
+                if !fits(first, level) {
+                    return Err(bad("a node lies beyond the last row"));
+                }
                 let g = Matrix::from_vec(columns, columns, r.numbers()?)?;
                 d.grams.insert(first, level, g, |_, _, _, _| Err(bad("its sums are not combined")))?;
             }
@@ -137,6 +147,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
         State::Reduce(reduce) => {
             for _ in 0..r.count(40)? {
                 let (first, level) = (r.word()?, r.level()?);
+                if !fits(first, level) {
+                    return Err(bad("a node lies beyond the last row"));
+                }
                 let count = r.count(8)?;
                 let part = Part {
                     numbers: r.words(count)?,

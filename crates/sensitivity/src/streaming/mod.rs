@@ -108,6 +108,10 @@ enum State {
     Reduce(Reduce),
 }
 
+/// Rows of a coreset, and numbers of rows.
+const MAX_SIZE: usize = 1 << 30;
+const MAX_ROWS: u64 = 1 << 62;
+
 impl StreamingCoreset {
     /// An empty stream of rows with the given number of columns.
     ///
@@ -119,8 +123,8 @@ impl StreamingCoreset {
         if columns == 0 {
             return Err(LinalgError::Empty { argument: "columns" }.into());
         }
-        if options.size == 0 {
-            return Err(SensitivityError::Size { size: 0, least: 1, rows: usize::MAX });
+        if options.size == 0 || options.size > MAX_SIZE {
+            return Err(SensitivityError::Size { size: options.size, least: 1, rows: MAX_SIZE });
         }
         let state = match options.method {
             Method::Lewis => State::Reduce(Reduce::new(options, columns)?),
@@ -152,6 +156,17 @@ impl StreamingCoreset {
         };
         rows.sort_unstable();
         rows
+    }
+
+    /// Rows `[from, to)` that were seen, in no order.
+    fn covered(&self) -> Vec<(u64, u64)> {
+        let leaf = self.leaf();
+        let runs = self.runs.iter().map(|(&s, run)| (s, s + (run.len() / self.columns) as u64));
+        let node = |first: u64, level: u32| (first * leaf, (first + (1 << level)) * leaf);
+        match &self.state {
+            State::Decide(d) => runs.chain(d.grams.iter().map(|(s, l, _)| node(s, l))).collect(),
+            State::Reduce(r) => runs.chain(r.parts.iter().map(|(s, l, _)| node(s, l))).collect(),
+        }
     }
 
     /// Takes complete leaves out of a run that begins at `first`.
@@ -234,10 +249,18 @@ impl Summary for StreamingCoreset {
             return Ok(());
         }
         let n = rows.rows() as u64;
-        let end = first.checked_add(n).filter(|e| *e < 1 << 62);
+        let end = first.checked_add(n).filter(|e| *e <= MAX_ROWS);
         let end = end.ok_or(LinalgError::Bytes { kind: "stream", reason: "row numbers beyond 2^62" })?;
         let taken = self.runs.range(..end).next_back();
         if taken.is_some_and(|(s, run)| s + (run.len() / self.columns) as u64 > first) {
+            return Err(twice());
+        }
+        let leaf = self.leaf();
+        let finished = |block: u64| match &self.state {
+            State::Decide(d) => d.grams.contains(block),
+            State::Reduce(r) => r.parts.contains(block),
+        };
+        if (first / leaf..=(end - 1) / leaf).any(finished) {
             return Err(twice());
         }
         if let State::Decide(d) = &mut self.state {
@@ -257,7 +280,14 @@ impl Summary for StreamingCoreset {
         if (other.columns, other.options) != (self.columns, self.options) {
             return Err(LinalgError::Bytes { kind: "stream", reason: "columns or options differ" });
         }
-        self.seen = self.seen.checked_add(other.seen).ok_or_else(twice)?;
+        // Nothing is changed when the two do not go together.
+        let mut covered = self.covered();
+        covered.extend(other.covered());
+        covered.sort_unstable();
+        if covered.windows(2).any(|w| w[1].0 < w[0].1) {
+            return Err(twice());
+        }
+        self.seen += other.seen;
         self.end = self.end.max(other.end);
         match (&mut self.state, other.state) {
             (State::Decide(d), State::Decide(o)) => d.merge(o)?,

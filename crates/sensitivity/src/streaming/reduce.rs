@@ -25,7 +25,7 @@ pub(super) struct Reduce {
 impl Reduce {
     pub(super) fn new(options: StreamOptions, columns: usize) -> Result<Self, SensitivityError> {
         if options.size <= columns {
-            return Err(SensitivityError::Size { size: options.size, least: columns + 1, rows: usize::MAX });
+            return Err(SensitivityError::Size { size: options.size, least: columns + 1, rows: super::MAX_SIZE });
         }
         Ok(Self { options, parts: Forest::default() })
     }
