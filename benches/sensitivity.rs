@@ -16,6 +16,7 @@ use samplewise::sensitivity::{
 };
 use samplewise_testkit::designs::{self, Design};
 use samplewise_testkit::generate::random_matrix;
+use sha2::{Digest, Sha256};
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -308,10 +309,8 @@ fn shards() {
                     parts.into_iter().for_each(|p| all.merge(p).expect("same options"));
                     all.finish().expect("complete")
                 });
-                let mut hash = DefaultHasher::new();
-                out.rows.hash(&mut hash);
-                out.weights.iter().for_each(|w| w.to_bits().hash(&mut hash));
-                digests.push((shards, threads, out.rows.len(), hash.finish()));
+                let sum = digest(&mut out.rows.iter().copied(), &out.weights);
+                digests.push((shards, threads, out.rows.len(), sum));
             }
         }
         let batch = (method != Method::Lewis).then(|| {
@@ -319,13 +318,10 @@ fn shards() {
             let (n, d) = (a.rows() as f64, a.columns() as f64);
             let rate = 4_000.0 / if method == Method::Leverage { d } else { n.powf(1.0 - p / 2.0) * d.powf(p / 2.0) };
             let c = Coreset::with_rate(&s.values, rate, 1);
-            let mut hash = DefaultHasher::new();
-            c.rows.iter().map(|r| *r as u64).collect::<Vec<u64>>().hash(&mut hash);
-            c.weights.iter().for_each(|w| w.to_bits().hash(&mut hash));
-            hash.finish()
+            digest(&mut c.rows.iter().map(|r| *r as u64), &c.weights)
         });
         for (shards, threads, rows, digest) in &digests {
-            println!("{method:?} p = {p}: {shards} shards, {threads} threads: {rows} rows {digest:016x}");
+            println!("{method:?} p = {p}: {shards} shards, {threads} threads: {rows} rows {digest}");
         }
         println!(
             "  all equal: {}; all rows at once: {}",
@@ -379,9 +375,62 @@ fn fused() {
     }
 }
 
+/// A table of 5 GB through the command line: seconds, and the most memory that it had.
+fn stream() {
+    use std::io::Write;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let (program, path) = (folder.join("release/samplewise"), folder.join("tmp/stream.csv"));
+    if !program.is_file() {
+        return println!("stream: build target/release/samplewise first (cargo build --release -p samplewise-cli)");
+    }
+    std::fs::create_dir_all(folder.join("tmp")).expect("a folder for the table");
+    // Rows of a part, over and over: only their numbers differ.
+    let mut rng = Streams::new(1).stream(0);
+    let mut part = String::new();
+    while part.len() < 64 << 20 {
+        let cells: Vec<String> = (0..10).map(|_| format!("{:.4}", normal(&mut rng))).collect();
+        part += &cells.join(",");
+        part.push('\n');
+    }
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("the table can be written"));
+    writeln!(file, "a,b,c,d,e,f,g,h,i,j").expect("space for the table");
+    let mut bytes = 0;
+    while bytes < 5_000_000_000_u64 {
+        file.write_all(part.as_bytes()).expect("space for the table");
+        bytes += part.len() as u64;
+    }
+    file.flush().expect("space for the table");
+    drop(file);
+    println!("stream: a table of {:.1} GB", 1e-9 * bytes as f64);
+    for method in ["root-leverage", "lewis"] {
+        let start = Instant::now();
+        let out = folder.join("tmp/stream_coreset.csv");
+        let mut child = std::process::Command::new(&program)
+            .args(["sensitivity", "--stream", "--size", "5000", "--method", method, "--threads", "1", "--out"])
+            .args([&out, &path])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut most = 0_u64;
+        while child.try_wait().expect("a child").is_none() {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.split_whitespace().next());
+            most = most.max(peak.and_then(|v| v.parse().ok()).unwrap_or(0));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let rows = std::fs::read_to_string(&out).map_or(0, |t| t.lines().count() - 1);
+        println!(
+            "{method}: {rows} rows in {:.0} s, {:.0} MB resident at most",
+            start.elapsed().as_secs_f64(),
+            most as f64 / 1024.0
+        );
+    }
+    let _ = std::fs::remove_file(&path);
+}
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let tables: [(&str, fn()); 11] = [
+    let tables: [(&str, fn()); 12] = [
         ("leverage", leverage),
         ("accuracy", accuracy),
         ("lewis", lewis),
@@ -393,9 +442,10 @@ fn main() {
         ("shards", shards),
         ("sparse", sparse),
         ("fused", fused),
+        ("stream", stream),
     ];
     for (name, table) in tables {
-        if words.is_empty() || words.iter().any(|w| name.contains(w.as_str())) {
+        if words.is_empty() && name != "stream" || words.iter().any(|w| name.contains(w.as_str())) {
             table();
             println!();
         }

@@ -1,4 +1,4 @@
-"""`samplewise-sensitivity` and leverage scores beside numpy, scipy, R quantreg, pinball-qr and scikit-learn."""
+"""`samplewise-sensitivity` and leverage scores beside numpy, scipy, R quantreg, pinball-qr, scikit-learn, Clarabel."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ TABLES = {
 LEVERAGE_PEERS = ("numpy qr", "scipy qr", "numpy blocked Cholesky")
 MEDIAN_PEERS = ("R quantreg fn", "R quantreg pfn", "pinball fn", "pinball pfn")
 HIGHS = "scikit-learn HiGHS"
+CLARABEL, SOLVED, ACCURACY = "Clarabel", 10, 1e-5  # tool, rows that it solves, its relative error
 SAME = 1e-6  # how far above the best an objective may be
 CORESET = ("flights_mid", 5300, 20)  # table, rows, seeds
 
@@ -125,6 +126,7 @@ def run_sensitivity(session: Session) -> None:
     tools = Sensitivity(session)
     with tempfile.TemporaryDirectory(dir=session.folder) as folder:
         compare_leverage(tools, Path(folder))
+        compare_certified(tools, Path(folder))
         compare_median(tools, Path(folder))
 
 
@@ -154,6 +156,43 @@ def compare_leverage(tools: Sensitivity, folder: Path) -> None:
                     raise Disagreement(f"{case}: {OURS} has other bits with {row.threads} threads")
                 check_close(case, row.tool, found, first, 1e-12)
         session.rows += rows
+
+
+def compare_certified(tools: Sensitivity, folder: Path) -> None:
+    session = tools.session
+    n, d = 2000, 8 if session.quick else 24
+    solve = [n * k // SOLVED for k in range(SOLVED)]
+    a, out = folder / "a", folder / "out"
+    tools.worker("make matrix", rows=n, columns=d, seed=1, a=a)
+    for p in (3.0,) if session.quick else (1.5, 3.0, 4.0):
+        case = f"certified sensitivities of {n:,} x {d}, p = {p:g}"
+        say(f"sensitivity: {case}")
+        rows = [Row(case, OURS, t, []) for t in THREADS]
+        peer = Row(case, CLARABEL, 1, [], {"extrapolated": True})
+        first = None
+        for _ in range(tools.rounds()):
+            for row in rows:
+                replies = tools.rust(row.threads, session.repeats, out, "certified", p, n, d, a)
+                row.seconds += [reply["seconds"] for reply in replies]
+                found = doubles(out)
+                first = first or found
+                if found != first:
+                    raise Disagreement(f"{case}: {OURS} has other bits with {row.threads} threads")
+                row.extras["gap"] = f"{max(upper / lower for lower, upper in zip(found, found[n:])) - 1.0:.1e}"
+            reply = tools.worker("certified", p=p, solve=solve, rows=n, columns=d, a=a)
+            for status, times in Counter(reply["statuses"]).items():
+                if status != "Solved":
+                    tools.note(f"{case}, {CLARABEL}: {times} of {SOLVED} rows end as {status}")
+            solved = [k for k, status in enumerate(reply["statuses"]) if status in ("Solved", "AlmostSolved")]
+            peer.extras["rows_solved"] = len(solved)
+            if solved:
+                peer.seconds.append(statistics.median(reply["seconds"][k] for k in solved) * n)
+            for k in solved:
+                i, value = solve[k], reply["sensitivities"][k]
+                lower, upper = found[i], found[n + i]
+                if not lower * (1.0 - ACCURACY) <= value <= upper * (1.0 + ACCURACY):
+                    raise Disagreement(f"{case}: {CLARABEL} says {value} for row {i}, {OURS} {lower} to {upper}")
+        session.rows += [*rows, peer]
 
 
 def compare_median(tools: Sensitivity, folder: Path) -> None:

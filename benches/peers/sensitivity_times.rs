@@ -6,9 +6,12 @@ use std::{env, fs};
 
 use samplewise::linalg::Matrix;
 use samplewise::linalg::leverage::leverage_scores;
-use samplewise::sensitivity::{Loss, Method, Options, Regression, regress, regress_on_coreset};
+use samplewise::sensitivity::{
+    Loss, Method, Options, Regression, certified_sensitivities, regress, regress_on_coreset,
+};
 
 const USE: &str = "peer-sensitivity RUNS OUT leverage ROWS COLUMNS A
+peer-sensitivity RUNS OUT certified P ROWS COLUMNS A
 peer-sensitivity RUNS OUT l1 ROWS COLUMNS A B
 peer-sensitivity SEEDS OUT (lewis|uniform) SIZE ROWS COLUMNS A B";
 
@@ -23,6 +26,17 @@ fn main() {
             write(out, &leverage_scores(&a).expect("finite"));
             for _ in 0..runs {
                 let (seconds, _) = timed(|| leverage_scores(&a).expect("finite"));
+                println!("{{\"seconds\": {seconds}}}");
+            }
+        }
+        ["certified", p, n, d, a] => {
+            let (a, p) = (matrix(n, d, a), p.parse().expect("an exponent"));
+            let rows: Vec<usize> = (0..a.rows()).collect();
+            let run = || certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).expect("finite");
+            let found = run();
+            write(out, &[found.lower, found.upper].concat());
+            for _ in 0..runs {
+                let (seconds, _) = timed(run);
                 println!("{{\"seconds\": {seconds}}}");
             }
         }

@@ -28,7 +28,8 @@ pub const BLOCK: usize = 4096;
 pub fn gram<'a>(x: impl Into<Rows<'a>>, weights: Option<&[f64]>, right: Option<&[f64]>) -> Result<Gram, LinalgError> {
     let x = x.into();
     let (n, d) = (x.rows(), x.columns());
-    for (argument, given) in [("weights", weights), ("right", right)] {
+    let apart = if let Rows::Joined(_, b) = x { Some(b) } else { None };
+    for (argument, given) in [("weights", weights), ("right", right), ("joined column", apart)] {
         if let Some(v) = given
             && v.len() != n
         {

@@ -126,7 +126,10 @@ pub fn whiten_given_gram<'a>(
 
 fn whiten_from(a: Rows<'_>, weights: Option<&[f64]>, gram: &Matrix, trusted: f64) -> Result<Whitening, LinalgError> {
     // An entry that is not finite makes its diagonal entry of the Gram matrix so; squares must neither over- nor underflow.
-    let safe = (0..gram.rows()).all(|j| (1e-200..1e200).contains(&gram[(j, j)]));
+    let safe = (0..gram.rows()).all(|j| {
+        let square = gram[(j, j)];
+        (1e-200..1e200).contains(&square) || square == 0.0 && is_zero(a, j)
+    });
     if !safe {
         return preconditioned(a, weights);
     }
@@ -352,6 +355,14 @@ fn by_singular_values(a: &Matrix) -> Result<Whitening, LinalgError> {
     let transform = Matrix::from_fn(d, kept.len(), |i, c| svd.v[(i, kept[c])] / svd.s[kept[c]]);
     let condition = if kept.is_empty() { 1.0 } else { top / bottom };
     Ok(Whitening { transform, rank: kept.len(), condition, path: Path::Preconditioned })
+}
+
+/// Whether a column has no entry but zeros.
+fn is_zero(a: Rows<'_>, j: usize) -> bool {
+    let (mut unit, mut column) = (vec![0.0; a.columns()], vec![0.0; a.rows()]);
+    unit[j] = 1.0;
+    a.multiply_vector_into(&unit, &mut column);
+    column.iter().all(|v| *v == 0.0)
 }
 
 /// Power of two at or above the largest entry of each column.

@@ -30,7 +30,10 @@ impl Candidate<'_> {
         let blur = chunk::sum_by(u.len(), |i| u[i].abs() * self.rounding[i]);
         let sizes = chunk::sum_by(u.len(), |i| (u[i] * self.residual[i]).abs());
         let sum_error = f64::EPSILON * (u.len() as f64 / 8.0 + 8.0) * sizes;
-        chunk::dot(self.residual, u) - blur - sum_error - 2.0 * chunk::norm(&leak) * reach
+        // Rounding of the leak itself: each of its entries is a sum of n products, and Σ ‖a_iT‖² is the rank.
+        let (n, rank) = (u.len() as f64, self.design.rank() as f64);
+        let unseen = f64::EPSILON * (64.0 + n / 512.0 + rank) * chunk::norm(u) * rank.sqrt();
+        chunk::dot(self.residual, u) - blur - sum_error - (2.0 * chunk::norm(&leak) + unseen) * reach
     }
 }
 

@@ -75,7 +75,7 @@ pub fn distortion<'a>(
         Search { rows: a.multiply(&white.transform)?, coreset, power: Power::new(p), slope: Power::new(p - 1.0), p };
     let starts = search.starts(options)?;
     let mut best = (0.0_f64, 1.0, vec![0.0; white.rank]);
-    let mut interrupted = false;
+    let (mut interrupted, mut done) = (false, 0);
     for (k, start) in starts.iter().enumerate() {
         let progress = Progress { stage: "distortion", step: k, total: Some(starts.len()), value: Some(best.0) };
         if observer.step(progress).is_break() {
@@ -84,6 +84,7 @@ pub fn distortion<'a>(
         }
         let found: Vec<(f64, Vec<f64>)> =
             [1.0, -1.0].par_iter().map(|&sign| search.climb(start.clone(), sign, options.steps)).collect();
+        done += 2;
         for (value, x) in found {
             let ratio = value.exp();
             if (ratio - 1.0).abs() > best.0 {
@@ -93,7 +94,7 @@ pub fn distortion<'a>(
     }
     let mut direction = vec![0.0; a.columns()];
     white.transform.multiply_vector_into(&best.2, &mut direction);
-    Ok(Distortion { at_least: best.0, direction, ratio: best.1, starts: 2 * starts.len(), interrupted })
+    Ok(Distortion { at_least: best.0, direction, ratio: best.1, starts: done, interrupted })
 }
 
 struct Search<'a> {

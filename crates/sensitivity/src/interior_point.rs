@@ -152,7 +152,6 @@ pub(crate) fn solve_from(
     let (mut dx, mut dz, mut dw) = (zeros(), zeros(), zeros());
     let (mut iterations, mut converged, mut interrupted) = (0, false, false);
     let mut best_gap = f64::INFINITY;
-    let mut feasible = missing.iter().all(|m| *m == 0.0) || start.dual.is_some();
     let arch = pulp::Arch::new();
     while iterations < MAX_STEPS {
         let (mut gap, mut size) = ([0.0; GROUP], [0.0; GROUP]);
@@ -179,7 +178,8 @@ pub(crate) fn solve_from(
         let (gap, size) = (sum(gap), (sum(size) + linear(&y)).abs() + f64::MIN_POSITIVE);
         let progress = Progress { stage: "interior point", step: iterations, total: None, value: Some(gap / size) };
         interrupted = observer.step(progress).is_break();
-        converged = (gap <= tolerance * size || gap <= 1e-14 * n as f64) && feasible;
+        converged = (gap <= tolerance * size || gap <= 1e-14 * n as f64)
+            && chunk::norm(&missing) <= 1e-9 * (1.0 + missing_at_first);
         // Rounding ends the progress before the tolerance on degenerate data: the certificate will tell.
         let stuck = iterations > 20 && gap > 0.9 * best_gap;
         best_gap = best_gap.min(gap);
@@ -189,7 +189,12 @@ pub(crate) fn solve_from(
         iterations += 1;
         // Predictor: dy from AᵀQA dy = AᵀQ r, where the primal equation Aᵀx = const holds from the start.
         let normal = gram::gram(a, Some(q.as_flattened()), Some(r.as_flattened()))?;
-        let factor = ridged(&normal.matrix)?;
+        let factor = match ridged(&normal.matrix) {
+            Ok(factor) => factor,
+            Err(e) if iterations == 1 => return Err(e),
+            // Rounding at the end of the way: the iterate is the answer, its gap says how good it is.
+            Err(_) => break,
+        };
         let mut dy = normal.right;
         chunk::axpy(1.0, &missing, &mut dy);
         factor.solve_in_place(&mut dy);
@@ -281,7 +286,6 @@ pub(crate) fn solve_from(
         );
         chunk::axpy(fd, &dy, &mut y);
         missing.iter_mut().for_each(|m| *m *= 1.0 - fp);
-        feasible |= fp > 0.999 || chunk::norm(&missing) <= 1e-9 * (1.0 + missing_at_first);
         if iterations.is_multiple_of(REFRESH) {
             a.multiply_vector_into(&y, fitted.as_flattened_mut());
         }

@@ -11,7 +11,7 @@
 //! | samples by row hash: independent, of fixed size, systematic along a tree; size for a distortion; root leverage in rounds | [`coreset`] | SEN-4, SEN-5, SEN-10 to SEN-13 |
 //! | one pass, any blocks, any shards: the same coreset | [`streaming`] | SEN-14 |
 //! | what an adversary finds against a coreset | [`distortion`](mod@distortion) | SEN-15 |
-//! | `ℓ1` and quantile regression: interior point, with a reduced problem for many rows | [`interior_point`] | SEN-6, SEN-16 |
+//! | `ℓ1` and quantile regression: interior point, with a reduced problem for many rows | `interior_point` | SEN-6, SEN-16 |
 //! | `ℓp` regression, `p > 1`: damped Newton | `newton` | SEN-6 |
 //! | dual lower bound on the full data | `certificate` | SEN-7 |
 //! | regression on a coreset, judged on all rows; with labels asked for | [`regress`](mod@regress) | SEN-8, SEN-17 |
@@ -37,7 +37,7 @@ pub mod coreset;
 mod design;
 pub mod distortion;
 pub mod error;
-pub mod interior_point;
+mod interior_point;
 mod newton;
 mod power;
 pub mod regress;

@@ -74,12 +74,25 @@ pub(crate) fn solve(
         let g = a.gram(&d)?;
         let trace: f64 = (0..a.rank()).map(|j| g[(j, j)]).sum();
         let mut step = a.multiply_transpose(&pull);
-        factor::Cholesky::new(&g, 1e-14 * trace)?.solve_in_place(&mut step);
+        match factor::Cholesky::new(&g, 1e-14 * trace) {
+            Ok(factor) => factor.solve_in_place(&mut step),
+            // The curvature is gone from all but a few rows: what there is, is the answer.
+            Err(e) if iterations == 1 => return Err(e),
+            Err(_) => break,
+        }
         a.multiply_into(&step, &mut direction);
         let length = line.search(&residual, &direction, largest);
         chunk::axpy(length, &step, &mut x);
         refresh(&x, &mut residual);
         let gained = value - line.value(&residual, largest);
+        if gained < 0.0 {
+            // Rounding: back to the better one.
+            chunk::axpy(-length, &step, &mut x);
+            refresh(&x, &mut residual);
+        }
+        if gained < -1e-9 * value {
+            break;
+        }
         if gained <= tolerance * value {
             if p >= 2.0 || floor <= 1e-12 {
                 converged = true;

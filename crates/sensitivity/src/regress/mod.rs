@@ -67,8 +67,9 @@ pub struct Options {
     pub seed: u64,
     /// Relative tolerance of the solver. Default 1e-9; finite, positive.
     pub tolerance: f64,
-    /// Whether [`regress_on_coreset`] looks for a lower bound on all rows, which costs some passes over them more. Default
-    /// yes; without, the bound is 0.
+    /// Whether [`regress_on_coreset`] looks for a lower bound on all rows. Default yes; without, the bound is 0. For `p = 1`
+    /// and quantiles it solves a reduced dual problem to 1e-4 (of all rows, where there are fewer than some ten thousand),
+    /// which takes longer than scores and fit together; else it costs one Gram matrix.
     pub certify: bool,
 }
 
@@ -111,7 +112,8 @@ pub enum Path {
 /// Coefficients with their certificate on the full data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Regression {
-    /// `x`, one per column; zero for columns that depend on others beyond the numerical rank.
+    /// `x`, one per column. Where columns depend on others, one of many solutions: zero for columns that depend on earlier
+    /// ones, or of least norm after scaling where the dependency is not exact.
     pub coefficients: Vec<f64>,
     /// Loss over **all** rows.
     pub objective: f64,
@@ -313,6 +315,10 @@ fn judge(
     a.multiply_vector_into(&coefficients, &mut residual);
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
     let objective = loss.value(&residual);
+    if !objective.is_finite() {
+        let allowed = "a finite sum of powers: scale the target down";
+        return Err(SensitivityError::OutOfRange { argument: "loss on all rows", value: objective, allowed });
+    }
     let mut bound = 0.0_f64;
     if certify {
         // Each entry of the residual is a sum of d + 1 rounded terms.
@@ -330,14 +336,16 @@ fn judge(
         // Solved on all rows, the solver's own dual point speaks of all rows; else one is found from the residual.
         let dual = match (loss.quantile(), base) {
             (Some(tau), Some(base)) if design.rank() > 0 => {
-                preprocess::dual(&design, preprocess::spread(a, &base), &residual, tau, CERTIFIED)?
+                preprocess::dual(&design, preprocess::spread(a, &base), &residual, tau, CERTIFIED).unwrap_or(None)
             }
             _ => solved.dual.filter(|_| given),
         };
         bound = match (loss, dual) {
             (Loss::Quantile(tau), Some(dual)) => certificate::dual_bound(&candidate, &dual, tau),
             (Loss::Lp(1.0), Some(dual)) => 2.0 * certificate::dual_bound(&candidate, &dual, 0.5),
-            (Loss::Lp(p), None) if p > 1.0 && design.rank() > 0 => certificate::smooth_bound(&candidate, p)?,
+            (Loss::Lp(p), None) if p > 1.0 && design.rank() > 0 => {
+                certificate::smooth_bound(&candidate, p).unwrap_or(0.0)
+            }
             _ => 0.0,
         };
         if design.rank() == 0 {

@@ -34,7 +34,7 @@ fn coreset_size(n: usize, d: usize) -> usize {
 
 /// True when the reduced problems are so much smaller that they pay for the rest.
 pub(super) fn pays(n: usize, d: usize) -> bool {
-    n >= 10_000 && n >= WORTHWHILE * coreset_size(n, d)
+    d > 0 && n >= 10_000 && n >= WORTHWHILE * coreset_size(n, d)
 }
 
 /// What the preprocessing did.

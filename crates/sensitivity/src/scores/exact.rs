@@ -82,6 +82,7 @@ pub(super) fn certify(
         return Ok(out);
     }
     let white = a.multiply(&base.transform)?;
+    let slack = rounding(&white, base.condition);
     for (b, part) in rows.chunks(BATCH).enumerate() {
         let step = b * BATCH;
         let progress = Progress { stage: "sensitivities", step, total: Some(rows.len()), value: None };
@@ -98,9 +99,9 @@ pub(super) fn certify(
                 if upper <= (1.0 + gap) * lower {
                     Ok(start)
                 } else if p == 1.0 {
-                    by_interior_point(&white, i, start, gap)
+                    by_interior_point(&white, i, start, gap, slack)
                 } else {
-                    by_newton(&white, i, p, start, gap)
+                    by_newton(&white, i, p, start, gap, slack)
                 }
             })
             .collect();
@@ -123,6 +124,10 @@ struct Found {
 
 impl Found {
     fn tighten(&mut self, lower: f64, upper: f64) {
+        debug_assert!(
+            !(upper < self.lower * (1.0 - 1e-6)) && !(lower > self.upper * (1.0 + 1e-6)),
+            "bounds contradict"
+        );
         if lower.is_finite() {
             self.lower = self.lower.max(lower.min(1.0));
         }
@@ -132,17 +137,19 @@ impl Found {
     }
 }
 
-/// What rounding may have done to a bound: sums of `n` terms in eight lanes, products of `d`.
-fn rounding(white: &Matrix) -> f64 {
-    1.0 + 4.0 * f64::EPSILON * (white.rows() as f64 / 8.0 + 16.0 * white.columns() as f64)
+/// What rounding may have done to a bound: sums of `n` terms in eight lanes, products of `d`, and the product with the
+/// transform, whose rows are off by `ε·d` times the condition number.
+fn rounding(white: &Matrix, condition: f64) -> f64 {
+    let d = white.columns() as f64;
+    1.0 + 4.0 * f64::EPSILON * (white.rows() as f64 / 8.0 + d * (16.0 + condition))
 }
 
-fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64) -> Result<Found, LinalgError> {
+fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64, slack: f64) -> Result<Found, LinalgError> {
     let (n, d) = (white.rows(), white.columns());
     let row = white.row(i);
     let (power, weigh) = (Power::new(p), Power::new(p - 2.0));
     let q = p / (p - 1.0);
-    let (dual_power, slack) = (Power::new(q), rounding(white));
+    let dual_power = Power::new(q);
     // x is scaled so that a_iᵀx = 1; `v = A x`.
     let squared = chunk::dot(row, row);
     if squared == 0.0 {
@@ -157,12 +164,14 @@ fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64) -> Re
     let mut value = norm(&v, &v, 0.0);
     while found.steps < STEPS {
         found.steps += 1;
-        let floor = 1e-9 * v.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let weights: Vec<f64> = v.iter().map(|v| weigh.of(v.abs().max(floor))).collect();
+        let top = v.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let weights: Vec<f64> = v.iter().map(|v| weigh.of((v.abs() / top).max(1e-9))).collect();
         let g = gram::gram(white, Some(&weights), None)?.matrix;
         let trace: f64 = (0..d).map(|j| g[(j, j)]).sum();
         let mut z = row.to_vec();
-        factor::Cholesky::new(&g, 1e-16 * trace)?.solve_in_place(&mut z);
+        // Where hardly any row has weight, the bounds so far are what there is.
+        let Ok(factor) = factor::Cholesky::new(&g, 1e-16 * trace) else { break };
+        factor.solve_in_place(&mut z);
         white.multiply_vector_into(&z, &mut image);
         // Aᵀy = a_i up to rounding, which is measured: y/(1 − error) would be feasible for some x.
         let y: Vec<f64> = image.iter().zip(&weights).map(|(a, w)| a * w).collect();
@@ -199,7 +208,7 @@ fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64) -> Re
     Ok(found)
 }
 
-fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64) -> Result<Found, LinalgError> {
+fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack: f64) -> Result<Found, LinalgError> {
     let (n, d) = (white.rows(), white.columns());
     let row = white.row(i);
     let squared = chunk::dot(row, row);
@@ -221,13 +230,12 @@ fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64) -> Re
         let out = free.row_mut(k);
         out.iter_mut().zip(&source[1..]).zip(&mirror[1..]).for_each(|((o, s), m)| *o = s - factor * m);
     }
-    let slack = rounding(white);
     if d == 1 {
         let total = chunk::sum_by(n, |k| target[k].abs());
         found.tighten(1.0 / (total * slack), slack / total);
         return Ok(found);
     }
-    let solved = interior_point::solve(&free, &target, None, 0.5, 0.1 * gap, &mut ())?;
+    let Ok(solved) = interior_point::solve(&free, &target, None, 0.5, 0.1 * gap, &mut ()) else { return Ok(found) };
     found.steps = solved.iterations;
     let mut residual = vec![0.0; n];
     free.multiply_vector_into(&solved.x, &mut residual);

@@ -33,17 +33,23 @@ pub(super) fn fill(
     }
     let design = Design::new(a, base)?;
     let lewis = iterate(design.rows(), p, leverage, base.rank, options, observer)?;
+    let lost = lewis.rank < base.rank;
+    (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.converged && !lost);
+    if lost {
+        // The forms are those of a subspace and say nothing of rows outside: the bounds stay those of leverage scores.
+        out.values = lewis.weights.into_iter().map(super::at_most_one).collect();
+        return Ok(());
+    }
     let total: f64 = lewis.before.iter().sum();
     let power = total.max(f64::MIN_POSITIVE).powf((p / 2.0 - 1.0).abs());
     let ratios = lewis.forms.iter().zip(&lewis.before).filter(|e| *e.1 > 0.0).map(|(f, w)| f / w);
     let spread = ratios.fold(0.0, f64::max).powf((p - 2.0).abs() / p).max(1.0);
-    let slack = 1.0 + 1e-9 * (base.condition / 1e2).max(1.0); // rounding of the quadratic forms
+    let slack = super::slack(lewis.condition.max(base.condition), p);
     for (i, &f) in lewis.forms.iter().enumerate() {
         let (low, high) = if p <= 2.0 { (f / power, f * spread) } else { (f / spread, f * power) };
         out.lower[i] = out.lower[i].max(low / slack).min(1.0);
         out.upper[i] = out.upper[i].min(high * slack).min(1.0).max(out.lower[i]);
     }
-    (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.converged);
     out.values = lewis.weights.into_iter().map(super::at_most_one).collect();
     Ok(())
 }
@@ -56,6 +62,9 @@ struct Lewis {
     residual: f64,
     steps: usize,
     converged: bool,
+    /// Rank and condition of the rows as last weighted.
+    rank: usize,
+    condition: f64,
 }
 
 fn iterate(
@@ -70,8 +79,9 @@ fn iterate(
     // A row of zeros has weight zero, and must not be raised to a negative power.
     let diagonal = |w: f64| if w > 0.0 { root.of(w) } else { 0.0 };
     let share = 4.0 / (2.0 + p);
-    // The first step is free: its quadratic forms are the leverage scores.
-    let mut w: Vec<f64> = leverage.iter().map(|&t| raise.of(t)).collect();
+    // The first step is free for p < 2: its quadratic forms are the leverage scores.
+    // Beyond p = 2 it would take light rows out of the numerical range; the leverage scores themselves are the start there.
+    let mut w: Vec<f64> = leverage.iter().map(|&t| if p < 2.0 { raise.of(t) } else { t }).collect();
     normalise(&mut w, rank);
     let mut gram =
         samplewise_linalg::gram::gram(rows, Some(&w.iter().map(|&w| diagonal(w)).collect::<Vec<_>>()), None)?.matrix;
@@ -79,7 +89,8 @@ fn iterate(
     // What a step does to the residual: what theory says of the last ones, or worse if it was seen.
     let mut contraction = (p - 2.0).abs() / (p + 2.0);
     loop {
-        let transform = transform(rows, &gram, &w, &diagonal)?;
+        let whitening = transform(rows, &gram, &w, &diagonal)?;
+        let transform = &whitening.transform;
         steps += 1;
         let step = |w: f64, q: f64| {
             let target = raise.of(q.max(0.0));
@@ -94,9 +105,9 @@ fn iterate(
         // The last pass needs no Gram matrix; which one it is can be foreseen.
         let last = steps == options.lewis_steps || residual * contraction * contraction < 0.7 * options.lewis_tolerance;
         let (q, next) = if last {
-            (row_norms_squared(rows, &transform), None)
+            (row_norms_squared(rows, transform), None)
         } else {
-            let (q, gram) = reweigh(rows, &transform, &|i, q| diagonal(step(w[i], q)))?;
+            let (q, gram) = reweigh(rows, transform, &|i, q| diagonal(step(w[i], q)))?;
             (q, Some(gram))
         };
         let forms: Vec<f64> = q.iter().map(|&q| raise.of(q.max(0.0))).collect();
@@ -113,8 +124,18 @@ fn iterate(
         let stopped = observer.step(progress).is_break();
         let mut new: Vec<f64> = w.iter().zip(&q).map(|(&w, &q)| step(w, q)).collect();
         let factor = normalise(&mut new, rank);
-        if converged || steps == options.lewis_steps || stopped {
-            return Ok(Lewis { weights: new, forms, before: w, residual, steps, converged });
+        let Whitening { rank: found_rank, condition, .. } = whitening;
+        if converged || steps == options.lewis_steps || stopped || found_rank < rank {
+            return Ok(Lewis {
+                weights: new,
+                forms,
+                before: w,
+                residual,
+                steps,
+                converged,
+                rank: found_rank,
+                condition,
+            });
         }
         gram = match next {
             Some(mut gram) => {
@@ -132,15 +153,20 @@ fn iterate(
 }
 
 /// The transform of the weighted rows; by preconditioning where the Gram matrix is not enough.
-fn transform(rows: Rows<'_>, gram: &Matrix, w: &[f64], diagonal: &dyn Fn(f64) -> f64) -> Result<Matrix, LinalgError> {
+fn transform(
+    rows: Rows<'_>,
+    gram: &Matrix,
+    w: &[f64],
+    diagonal: &dyn Fn(f64) -> f64,
+) -> Result<Whitening, LinalgError> {
     if let Ok(factor) = factor_gram(gram)
         && factor.dropped() == 0
         && factor.whitening.condition <= 1e5
     {
-        return Ok(factor.whitening.transform);
+        return Ok(factor.whitening);
     }
     let weights: Vec<f64> = w.iter().map(|&w| diagonal(w)).collect();
-    Ok(whiten_given_gram(rows, Some(&weights), gram)?.transform)
+    whiten_given_gram(rows, Some(&weights), gram)
 }
 
 /// Scales the sum to the rank; the factor is returned.

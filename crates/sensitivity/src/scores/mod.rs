@@ -122,7 +122,7 @@ pub fn scores_with<'a>(
     match method {
         Method::Uniform => out.values = vec![1.0; n],
         Method::Leverage => out.values = leverage,
-        Method::RootLeverage => out.values.clone_from(&out.upper),
+        Method::RootLeverage => out.values = root_leverage(&leverage, p),
         Method::Lewis => lewis::fill(&mut out, a, p, leverage, &base, options, observer)?,
         Method::Sensitivity | Method::SensitivityPlusLeverage => {
             let start = leverage.clone();
@@ -142,14 +142,22 @@ pub fn scores_with<'a>(
     Ok(out)
 }
 
+/// `τ^{p/2}`, for `p > 2` scaled by `n^{p/2−1}` and cut at 1.
+fn root_leverage(leverage: &[f64], p: f64) -> Vec<f64> {
+    let power = Power::new(p / 2.0);
+    let scale = (leverage.len() as f64).powf((p / 2.0 - 1.0).max(0.0));
+    leverage.iter().map(|&t| (scale * power.of(t)).min(1.0)).collect()
+}
+
 /// What leverage scores alone say (row SEN-1): `‖·‖_2 ≤ ‖·‖_p ≤ n^{1/p−1/2} ‖·‖_2` for `p ≤ 2`, and the reverse above.
 fn from_leverage(leverage: &[f64], p: f64, base: &Whitening) -> Scores {
     let power = Power::new(p / 2.0);
     let widening = (leverage.len() as f64).powf((p / 2.0 - 1.0).abs());
     let (low, high) = if p <= 2.0 { (1.0 / widening, 1.0) } else { (1.0, widening) };
+    let slack = slack(base.condition, p);
     Scores {
-        lower: leverage.iter().map(|&t| (low * power.of(t)).min(1.0)).collect(),
-        upper: leverage.iter().map(|&t| (high * power.of(t)).min(1.0)).collect(),
+        lower: leverage.iter().map(|&t| (low / slack * power.of(t)).min(1.0)).collect(),
+        upper: leverage.iter().map(|&t| (high * slack * power.of(t)).min(1.0)).collect(),
         values: Vec::new(),
         total: 0.0,
         rank: base.rank,
@@ -158,6 +166,13 @@ fn from_leverage(leverage: &[f64], p: f64, base: &Whitening) -> Scores {
         steps: 0,
         converged: true,
     }
+}
+
+/// What rounding does to powers of quadratic forms with the inverse of a Gram matrix, which loses the square of the
+/// condition number, or with the transform of a repeated factorisation, which loses the condition number itself.
+fn slack(condition: f64, p: f64) -> f64 {
+    let relative = 100.0 * f64::EPSILON * if condition <= 1e5 { condition * condition } else { 1e3 * condition };
+    (1.0 + relative).powf(p / 2.0)
 }
 
 /// A score cannot be above 1 but by rounding.

@@ -163,5 +163,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
             }
         }
     }
+    let mut covered = out.covered();
+    covered.sort_unstable();
+    if covered.windows(2).any(|w| w[1].0 < w[0].1) || covered.iter().map(|c| c.1 - c.0).sum::<u64>() != out.seen {
+        return Err(bad("its rows do not add up"));
+    }
+    if let State::Decide(d) = &out.state {
+        let mut numbers = d.numbers.clone();
+        numbers.sort_unstable();
+        if numbers.windows(2).any(|w| w[0] == w[1]) || numbers.last().is_some_and(|n| *n >= end) {
+            return Err(bad("its candidates are no rows"));
+        }
+    }
     if r.0.is_empty() { Ok(out) } else { Err(bad("something follows its end")) }
 }

@@ -13,7 +13,7 @@ pub(super) const LEAF: u64 = gram::BLOCK as u64;
 /// Condition number beyond which the scores so far are not trusted to discard a row.
 const TRUSTED: f64 = 1e7;
 /// Relative size of what is left of a dependent column below which a row is said to lie in the span of the others.
-const IN_SPAN: f64 = 1e-7;
+const IN_SPAN: f64 = 1e-9;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Decide {
@@ -72,8 +72,8 @@ impl Decide {
             self.due = self.due.max(2 * self.numbers.len());
             return Ok(());
         }
-        // Share by which a score so far may be too low: what rounding of the Gram matrix does.
-        let margin = 1.0 + 1e-6 + 64.0 * f64::EPSILON * condition * condition;
+        // Share by which a score so far may be too low: what rounding of the Gram matrices does, now and at the end.
+        let margin = 1.0 + 1e-3 + 64.0 * f64::EPSILON * condition * condition;
         let scores = self.scores(&factor, columns)?;
         let outside = self.outside_span(&factor, &gram);
         let rate = rate(&self.options, seen, columns);
@@ -147,8 +147,12 @@ impl Decide {
         }
         let grams = std::mem::take(&mut self.grams);
         let sum = grams.fold(|l, r| Ok::<_, LinalgError>(add(l, &r)))?;
-        let factor = factor_gram(&sum.expect("a row was seen"))?;
-        let scores = self.scores(&factor, columns)?;
+        let gram = sum.ok_or(LinalgError::Empty { argument: "stream" })?;
+        let factor = factor_gram(&gram)?;
+        let mut scores = self.scores(&factor, columns)?;
+        // A row that does not obey a dependency of all others has a direction of its own.
+        let outside = self.outside_span(&factor, &gram);
+        scores.iter_mut().zip(&outside).filter(|e| *e.1).for_each(|(s, _)| *s = 1.0);
         let rate = rate(&self.options, seen, columns);
         // Candidates come in the order of the stream; the coreset is in that of the numbers.
         let hash = Streams::new(self.options.seed);

@@ -8,7 +8,7 @@
 //!
 //! | method | how | result |
 //! |---|---|---|
-//! | leverage; root leverage for `p ≤ 2` | leverage only falls as rows are added: keep what the scores so far would keep, decide with the final ones | that of [`Coreset::with_rate`] on all rows at once, bit for bit |
+//! | leverage; root leverage for `p ≤ 2` | leverage only falls as rows are added: keep what the scores so far would keep, decide with the final ones | that of [`crate::Coreset::with_rate`] on all rows at once, bit for bit up to condition 1e5; columns may depend on others exactly |
 //! | uniform | the same with probability `size/n` | the same |
 //! | Lewis, any `p` | merge and reduce: each leaf and each union of two is sampled down to `size` rows | a coreset of a coreset: distortion `(1 + ε)^{levels} − 1` for `ε` of one sample of `size` rows |
 mod bytes;
@@ -70,7 +70,9 @@ pub struct Block<'a> {
 }
 
 /// A coreset in the making: see the module. Memory about `4·size` rows and `log₂(n/4096)` Gram matrices (leverage methods),
-/// or `size·log₂(n/leaf)` rows (Lewis), whatever the number of rows.
+/// or `size·log₂(n/leaf)` rows (Lewis), whatever the number of rows. Leverage methods cannot give rows up where columns are
+/// beyond condition 1e7 or depend on others to nine digits but not exactly: then memory grows with the rows (centre such
+/// columns).
 ///
 /// ```
 /// use samplewise_linalg::{Matrix, Summary};

@@ -68,8 +68,13 @@ impl Reduce {
         }
         let levels = self.parts.iter().map(|n| n.1 + 1).max().unwrap_or(0) + u32::from(self.parts.iter().count() > 1);
         let options = self.options;
-        let all = self.parts.fold(join)?.expect("a row was seen");
+        let all = self.parts.fold(join)?.ok_or(LinalgError::Empty { argument: "stream" })?;
         let part = reduce(&options, all, 0, 63)?;
+        if part.numbers.is_empty() {
+            // Nothing but zeros.
+            let (rows, weights, data) = (Vec::new(), Vec::new(), part.data);
+            return Ok(Streamed { rows, weights, data, seen, rank: 0, condition: 1.0, total: 0.0, levels });
+        }
         let scores = lewis(&options, &part)?;
         Ok(Streamed {
             rows: part.numbers,

@@ -116,7 +116,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         })?;
         let size = match (a.size, a.epsilon) {
             (Some(size), _) => size,
-            (_, Some(epsilon)) => planned_size(epsilon, a.p, s.rank).map_err(|e| name(&e))?.min(x.rows()),
+            (_, Some(epsilon)) => {
+                let planned = planned_size(epsilon, a.p, s.rank).map_err(|e| name(&e))?;
+                planned.max(x.columns() + 1).min(x.rows())
+            }
             _ => (50 * (x.columns() + 1)).min(x.rows()),
         };
         let sample = session.stage("sample", || {
@@ -125,7 +128,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let Some(y) = y else { return Ok((s, size, sample, None)) };
         let loss = a.quantile.map_or(Loss::Lp(a.p), Loss::Quantile);
         let regression = session.stage("regress", || {
-            if a.exact {
+            // A sample of all rows is all rows.
+            if a.exact || size == x.rows() {
                 regress_observed(&x, &y, loss, 1e-9, &mut observer)
             } else {
                 let options = Options { method, sampler, seed: session.seed(), ..Options::default() };
@@ -143,7 +147,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             })?;
         }
         if let Some(path) = &a.out {
-            let rows = sample.rows.iter().zip(&sample.weights).map(|(&i, &w)| (i as u64, w, &table.rows[i][..]));
+            let rows = sample
+                .rows
+                .iter()
+                .zip(&sample.weights)
+                .map(|(&i, &w)| (i as u64, w, table.rows[i].iter().map(String::as_str)));
             write_coreset(path, &table.header, rows)?;
         }
         Ok(())
@@ -152,17 +160,18 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
 }
 
 /// `row,weight` and the original columns.
-fn write_coreset<'a>(
+fn write_coreset<'a, C: Iterator<Item = &'a str>>(
     path: &std::path::Path,
     header: &[String],
-    rows: impl Iterator<Item = (u64, f64, &'a [String])>,
+    rows: impl Iterator<Item = (u64, f64, C)>,
 ) -> Result<(), Failure> {
     output::write(path, |w| {
         let mut csv = csv::Writer::from_writer(w);
         csv.write_record(["row", "weight"].into_iter().chain(header.iter().map(String::as_str)))?;
         for (i, weight, cells) in rows {
-            let head = [i.to_string(), weight.to_string()];
-            csv.write_record(head.iter().chain(cells))?;
+            csv.write_field(i.to_string())?;
+            csv.write_field(weight.to_string())?;
+            csv.write_record(cells)?;
         }
         csv.flush()
     })

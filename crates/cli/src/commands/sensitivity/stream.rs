@@ -34,7 +34,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
     let options = StreamOptions { p: a.p, method: choice.method, size, seed: session.seed() };
     let mut stream = StreamingCoreset::new(columns, options).map_err(usage)?;
     // Cells of rows that may still be chosen; those given up are dropped when half of them are.
-    let mut cells: HashMap<u64, Vec<String>> = HashMap::new();
+    let mut cells: HashMap<u64, csv::StringRecord> = HashMap::new();
     let (mut due, mut seen, mut most) = (4 * BLOCK, 0_u64, 0);
     session.stage("compute", || {
         let mut observer = session;
@@ -48,7 +48,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
                 if a.intercept {
                     data.push(1.0);
                 }
-                cells.insert(seen, reader.record.iter().map(str::to_owned).collect());
+                cells.insert(seen, reader.record.clone());
                 seen += 1;
             }
             if seen == first {
@@ -72,7 +72,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
     let out = session.stage("compute", || stream.finish().map_err(|e| bad(format!("{name}: {e}"))))?;
     session.stage("write", || {
         let Some(path) = &a.out else { return Ok(()) };
-        let rows = out.rows.iter().zip(&out.weights).map(|(row, w)| (*row, *w, &cells[row][..]));
+        let rows = out.rows.iter().zip(&out.weights).map(|(row, w)| (*row, *w, cells[row].iter()));
         write_coreset(path, &reader.header, rows)
     })?;
     let whole = if out.levels == 0 {
