@@ -279,10 +279,13 @@ fn embedding() {
 
 /// S9: the same coreset from any shards and threads, as a digest of row numbers and weights.
 fn shards() {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    println!(
-        "shards: digest of row numbers and weights (64 bits here, SHA-256 in the table of the command line's test)"
-    );
+    println!("shards: SHA-256 of row numbers and weights, first 16 digits");
+    let digest = |rows: &mut dyn Iterator<Item = u64>, weights: &[f64]| {
+        let mut hash = Sha256::new();
+        rows.for_each(|r| hash.update(r.to_le_bytes()));
+        weights.iter().for_each(|w| hash.update(w.to_bits().to_le_bytes()));
+        hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect::<String>()
+    };
     let a = designs::flights_mid().map_or_else(|| random_matrix(150_000, 20, 1), |d| d.a);
     for (method, p) in
         [(Method::Leverage, 2.0), (Method::RootLeverage, 1.0), (Method::Lewis, 1.0), (Method::Lewis, 3.0)]

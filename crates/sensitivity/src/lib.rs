@@ -16,9 +16,17 @@
 //! | dual lower bound on the full data | `certificate` | SEN-7 |
 //! | regression on a coreset, judged on all rows; with labels asked for | [`regress`](mod@regress) | SEN-8, SEN-17 |
 //!
-//! Honest limits, measured in the design: exact sensitivities do not sample better than Lewis weights or leverage
-//! scores on anything tried, and on benign data uniform sampling is as good. Lewis weights earn their cost where a few
-//! rows decide (rare categories, heavy tails).
+//! Floors: leverage scores read the table twice and take `n·d²` multiply-adds, half of them for the Gram matrix; a step
+//! towards Lewis weights reads it once.
+//!
+//! What measurements do not support (`cargo bench --bench sensitivity`), so that nobody has to find out again:
+//! - Exact sensitivities do not sample better than Lewis weights or leverage scores on anything tried; their value is the
+//!   certificate.
+//! - The exponents of the theorems in `S` do not predict how many rows are needed; for `p < 2` the bound `S^{2/p}` of the
+//!   paper's first version is superseded by `d^{1−p/2}·S` (Chen and Derezinski 2021), never larger.
+//! - On benign data, and for the objective of a regression, uniform rows are as good. Scores earn their cost where few rows
+//!   decide: rare categories whose coefficient matters, heavy tails, norms of all directions at once.
+//! - Sketched leverage scores are wrong by 100 % and more on the worst row at usual sizes; here they only precondition.
 //!
 //! ```
 //! use samplewise_linalg::Matrix;

@@ -2,7 +2,7 @@
 mod active;
 mod preprocess;
 
-use samplewise_linalg::leverage::whiten;
+use samplewise_linalg::leverage::{Whitening, whiten};
 use samplewise_linalg::lstsq::{Method as LeastSquares, least_squares};
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, Rows, chunk};
@@ -68,8 +68,8 @@ pub struct Options {
     /// Relative tolerance of the solver. Default 1e-9; finite, positive.
     pub tolerance: f64,
     /// Whether [`regress_on_coreset`] looks for a lower bound on all rows. Default yes; without, the bound is 0. For `p = 1`
-    /// and quantiles it solves a reduced dual problem to 1e-4 (of all rows, where there are fewer than some ten thousand),
-    /// which takes longer than scores and fit together; else it costs one Gram matrix.
+    /// and quantiles the bound is that of the problem of all rows, solved to 1e-4: some three times the cost of scores and
+    /// fit, not much less than [`regress`]. For other `p` it costs one Gram matrix.
     pub certify: bool,
 }
 
@@ -335,9 +335,7 @@ fn judge(
         let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
         // Solved on all rows, the solver's own dual point speaks of all rows; else one is found from the residual.
         let dual = match (loss.quantile(), base) {
-            (Some(tau), Some(base)) if design.rank() > 0 => {
-                preprocess::dual(&design, preprocess::spread(a, &base), &residual, tau, CERTIFIED).unwrap_or(None)
-            }
+            (Some(tau), Some(base)) if design.rank() > 0 => dual_of_all_rows(&design, &base, a, b, tau).ok(),
             _ => solved.dual.filter(|_| given),
         };
         bound = match (loss, dual) {
@@ -362,6 +360,23 @@ fn judge(
         status: solved.status,
         path: solved.path,
     })
+}
+
+/// A dual point that is good to [`CERTIFIED`], whatever the candidate.
+fn dual_of_all_rows(
+    design: &Design<'_>,
+    base: &Whitening,
+    a: Rows<'_>,
+    b: &[f64],
+    tau: f64,
+) -> Result<Vec<f64>, SensitivityError> {
+    if preprocess::pays(b.len(), base.rank)
+        && let Some(found) = preprocess::solve(design, base, a, b, tau, CERTIFIED, &mut ())?
+    {
+        return Ok(found.solution.dual);
+    }
+    let every: Vec<usize> = (0..b.len()).collect();
+    Ok(interior_point::solve(&design.select(&every)?, b, None, tau, CERTIFIED, &mut ())?.dual)
 }
 
 struct Solved {

@@ -116,41 +116,6 @@ pub(super) fn solve(
     Ok(None)
 }
 
-/// A dual point of all rows from any fit's residual: rows far from the fit at the limit of their side, the rest by the
-/// reduced problem. Feasible whether the sides are right or not; if they are, its bound is the optimum within `tolerance`.
-/// `None` when no reduced problem balances the decided rows.
-pub(super) fn dual(
-    design: &Design<'_>,
-    mut spread: Vec<f64>,
-    residual: &[f64],
-    tau: f64,
-    tolerance: f64,
-) -> Result<Option<Vec<f64>>, SensitivityError> {
-    let n = residual.len();
-    let mut size = if pays(n, design.rank()) { coreset_size(n, design.rank()) } else { n };
-    for _ in 0..ATTEMPTS {
-        let sides = sides(residual, &spread, size.min(n));
-        let open: Vec<usize> = (0..n).filter(|&i| sides[i] == Side::Open).collect();
-        // The residual instead of the target: the fit is the origin.
-        let reduced = Reduced::new(design, residual, &open, &sides, tau)?;
-        if open.len() == n || !reduced.widen(design, &mut spread) {
-            let origin = vec![0.0; design.rank()];
-            let start = Start {
-                x: Some(&origin),
-                dual: None,
-                linear: (open.len() < n).then_some((&reduced.coefficients[..], reduced.constant)),
-            };
-            let solution =
-                interior_point::solve_from(&reduced.rows, &reduced.target, None, tau, tolerance, &start, &mut ())?;
-            let mut dual: Vec<f64> = sides.iter().map(|s| s.limit(tau)).collect();
-            open.iter().zip(&solution.dual).for_each(|(&i, u)| dual[i] = *u);
-            return Ok(Some(dual));
-        }
-        size = (size + size / 4).min(n);
-    }
-    Ok(None)
-}
-
 /// The rows nearest to the fit, in units of their uncertainty, stay open.
 fn sides(residual: &[f64], spread: &[f64], open: usize) -> Vec<Side> {
     let n = residual.len();
@@ -165,7 +130,7 @@ fn sides(residual: &[f64], spread: &[f64], open: usize) -> Vec<Side> {
 }
 
 /// Square roots of the leverage scores, none far below the mean: the uncertainty of a row's fitted value grows as they do.
-pub(super) fn spread(source: Rows<'_>, base: &Whitening) -> Vec<f64> {
+fn spread(source: Rows<'_>, base: &Whitening) -> Vec<f64> {
     let least = 1e-3 * base.rank as f64 / source.rows() as f64;
     base.norms_squared(source).iter().map(|t| t.max(least).sqrt()).collect()
 }
