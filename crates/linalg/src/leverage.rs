@@ -192,7 +192,7 @@ pub fn factor_gram(gram: &Matrix) -> Result<GramFactor, LinalgError> {
     for i in 0..d {
         for (c, &k) in kept.iter().enumerate() {
             let (head, row) = lower.as_mut_slice().split_at_mut(i * d);
-            let other = &head[k * d..][..c + 1];
+            let other = &head[k * d..][..=c];
             let g = gram[(i, k)] * scales[i] * scales[k];
             row[c] = (g - chunk::dot(&row[..c], &other[..c])) / other[c];
         }

@@ -184,7 +184,7 @@ impl Search<'_> {
                 direction.iter_mut().for_each(|v| *v *= length);
             }
             let mut rise = chunk::dot(&direction, &gradient);
-            if !(rise > 0.0) {
+            if rise.is_nan() || rise <= 0.0 {
                 pairs.clear();
                 direction.clone_from(&gradient);
                 direction.iter_mut().for_each(|v| *v *= length);

@@ -100,14 +100,13 @@ pub(crate) fn solve_from(
 
     let (mut x, mut s) = (vec![[1.0 - tau; GROUP]; groups], vec![[tau; GROUP]; groups]);
     // Start of the multipliers: the least-squares fit of c, or the solution nearby.
-    let mut y = match start.x {
-        Some(x) => x.iter().map(|v| -v / scale).collect(),
-        None => {
-            let normal = gram::gram(a, None, Some(c.as_flattened()))?;
-            let mut y = normal.right;
-            ridged(&normal.matrix)?.solve_in_place(&mut y);
-            y
-        }
+    let mut y = if let Some(x) = start.x {
+        x.iter().map(|v| -v / scale).collect()
+    } else {
+        let normal = gram::gram(a, None, Some(c.as_flattened()))?;
+        let mut y = normal.right;
+        ridged(&normal.matrix)?.solve_in_place(&mut y);
+        y
     };
     if let Some(dual) = start.dual {
         for (i, u) in dual.iter().enumerate() {

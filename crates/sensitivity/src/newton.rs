@@ -140,9 +140,9 @@ impl Line<'_> {
         for _ in 0..40 {
             let (slope, bend) = at(t);
             if slope < 0.0 {
-                low = t
+                low = t;
             } else {
-                high = t
+                high = t;
             }
             let newton = t - slope / bend;
             let next = if newton > low && newton < high { newton } else { f64::midpoint(low, high) };

@@ -99,7 +99,7 @@ pub(super) fn certify(
                 if upper <= (1.0 + gap) * lower {
                     Ok(start)
                 } else if p == 1.0 {
-                    by_interior_point(&white, i, start, gap, slack)
+                    Ok(by_interior_point(&white, i, start, gap, slack))
                 } else {
                     by_newton(&white, i, p, start, gap, slack)
                 }
@@ -124,10 +124,8 @@ struct Found {
 
 impl Found {
     fn tighten(&mut self, lower: f64, upper: f64) {
-        debug_assert!(
-            !(upper < self.lower * (1.0 - 1e-6)) && !(lower > self.upper * (1.0 + 1e-6)),
-            "bounds contradict"
-        );
+        let contradiction = upper < self.lower * (1.0 - 1e-6) || lower > self.upper * (1.0 + 1e-6);
+        debug_assert!(!contradiction, "bounds contradict");
         if lower.is_finite() {
             self.lower = self.lower.max(lower.min(1.0));
         }
@@ -208,12 +206,12 @@ fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64, slack
     Ok(found)
 }
 
-fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack: f64) -> Result<Found, LinalgError> {
+fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack: f64) -> Found {
     let (n, d) = (white.rows(), white.columns());
     let row = white.row(i);
     let squared = chunk::dot(row, row);
     if squared == 0.0 {
-        return Ok(Found { lower: 0.0, upper: 0.0, steps: 0 });
+        return Found { lower: 0.0, upper: 0.0, steps: 0 };
     }
     // A reflection takes a_i to the first axis; the other coordinates are free.
     let norm = squared.sqrt();
@@ -233,9 +231,9 @@ fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack
     if d == 1 {
         let total = chunk::sum_by(n, |k| target[k].abs());
         found.tighten(1.0 / (total * slack), slack / total);
-        return Ok(found);
+        return found;
     }
-    let Ok(solved) = interior_point::solve(&free, &target, None, 0.5, 0.1 * gap, &mut ()) else { return Ok(found) };
+    let Ok(solved) = interior_point::solve(&free, &target, None, 0.5, 0.1 * gap, &mut ()) else { return found };
     found.steps = solved.iterations;
     let mut residual = vec![0.0; n];
     free.multiply_vector_into(&solved.x, &mut residual);
@@ -251,5 +249,5 @@ fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack
     if bound > 0.0 {
         found.tighten(0.0, slack / bound);
     }
-    Ok(found)
+    found
 }

@@ -32,7 +32,7 @@ pub(super) fn fill(
         return Ok(());
     }
     let design = Design::new(a, base)?;
-    let lewis = iterate(design.rows(), p, leverage, base.rank, options, observer)?;
+    let lewis = iterate(design.rows(), p, &leverage, base.rank, options, observer)?;
     let lost = lewis.rank < base.rank;
     (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.converged && !lost);
     if lost {
@@ -70,7 +70,7 @@ struct Lewis {
 fn iterate(
     rows: Rows<'_>,
     p: f64,
-    leverage: Vec<f64>,
+    leverage: &[f64],
     rank: usize,
     options: &ScoreOptions,
     observer: &mut dyn Observer,
@@ -137,16 +137,13 @@ fn iterate(
                 condition,
             });
         }
-        gram = match next {
-            Some(mut gram) => {
-                let c = diagonal(factor);
-                gram.as_mut_slice().iter_mut().for_each(|g| *g *= c);
-                gram
-            }
-            None => {
-                let diagonal: Vec<f64> = new.iter().map(|&w| diagonal(w)).collect();
-                samplewise_linalg::gram::gram(rows, Some(&diagonal), None)?.matrix
-            }
+        gram = if let Some(mut gram) = next {
+            let c = diagonal(factor);
+            gram.as_mut_slice().iter_mut().for_each(|g| *g *= c);
+            gram
+        } else {
+            let diagonal: Vec<f64> = new.iter().map(|&w| diagonal(w)).collect();
+            samplewise_linalg::gram::gram(rows, Some(&diagonal), None)?.matrix
         };
         w = new;
     }
