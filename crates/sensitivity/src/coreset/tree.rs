@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn marginals_are_exact_and_the_size_is_fixed() {
         let a: Matrix = random_matrix(300, 3, 5);
-        let scores: Vec<f64> = (0..300).map(|i| if i == 7 { 50.0 } else { 1.0 + (i % 5) as f64 }).collect();
+        let scores: Vec<f64> = (0..300).map(|i| if i == 7 { 50.0 } else { 1.0 + f64::from(i % 5) }).collect();
         let mut counts = vec![0_u32; 300];
         for seed in 0..4000 {
             let c = sample((&a).into(), &scores, 1.0, 40, seed).unwrap();
