@@ -284,7 +284,7 @@ fn shards() {
         let mut hash = Sha256::new();
         rows.for_each(|r| hash.update(r.to_le_bytes()));
         weights.iter().for_each(|w| hash.update(w.to_bits().to_le_bytes()));
-        hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect::<String>()
+        format!("{:016x}", u64::from_be_bytes(*hash.finalize().first_chunk::<8>().expect("32 bytes")))
     };
     let a = designs::flights_mid().map_or_else(|| random_matrix(150_000, 20, 1), |d| d.a);
     for (method, p) in
