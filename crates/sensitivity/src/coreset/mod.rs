@@ -40,9 +40,9 @@ pub struct Coreset {
 
 /// Rows for a distortion `ε` of `‖Ax‖_p^p` for all `x` at once, `(c_p/ε)²·rank` (row SEN-10).
 ///
-/// `c_p` is **calibrated**, not proven: with it an adversarial search stays within `ε` in at least 95 % of the seeds on six
-/// kinds of tables with 8 to 32 columns (`cargo bench --bench sensitivity -- embedding`): 2.5 up to `p = 1.5`, 2.7 at 2, 3.5
-/// at 3, 4.3 at 4 and growing as `p` beyond. The theorems' form is `d·polylog/ε²` for Lewis weights and `p ≤ 2`,
+/// `c_p` is **calibrated**, not proven: from what an adversarial search found on six kinds of tables with 8 to 32 columns,
+/// scaled so that it would stay within `ε` in about 95 % of the seeds: 2.5 up to `p = 1.5`, 2.7 at 2, 3.5 at 3, 4.3 at 4 and
+/// growing as `p` beyond (`cargo bench --bench sensitivity -- embedding` counts the seeds). The theorems' form is `d·polylog/ε²` for Lewis weights and `p ≤ 2`,
 /// `d^{p/2}·polylog/ε²` above, with constants that are of no practical use.
 ///
 /// # Errors
