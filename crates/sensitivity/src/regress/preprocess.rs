@@ -1,9 +1,9 @@
 //! `ℓ1` and quantile regression of many rows by few of them (row SEN-16): Portnoy and Koenker's preprocessing, with a
-//! coreset by Lewis weights where they draw uniformly, so that rare columns are in it.
+//! coreset by root leverage (the first step towards Lewis weights) where they draw uniformly, so that rare columns are in it.
 //!
-//! The coreset's fit says of most rows on which side of the fit they lie. Such a row contributes a linear term: all rows
-//! above are one row, their sum, and all below another. The reduced problem is solved exactly; where the solution
-//! contradicts a side, the row is put back and the problem solved again, so that the answer is that of all rows.
+//! The coreset's fit says of most rows on which side of the fit they lie. The loss of such a row is linear: all of them
+//! together are one linear term. The reduced problem is solved exactly; where the solution contradicts a side, the row is
+//! put back and the problem solved again, so that the answer is that of all rows.
 use samplewise_linalg::leverage::Whitening;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
@@ -12,7 +12,8 @@ use crate::design::Design;
 use crate::interior_point::{self, Solution, Start};
 use crate::{Coreset, SensitivityError};
 
-/// Rows per row of the reduced problem from which preprocessing pays (`cargo bench --bench sensitivity -- crossover`).
+/// Rows per row of the reduced problem from which preprocessing is tried: chosen, not measured. Tables of 37,000 rows and
+/// more take this path (`cargo bench --bench sensitivity -- exact` prints it).
 const WORTHWHILE: usize = 3;
 /// Times that rows are chosen anew, each time a quarter more.
 const ATTEMPTS: usize = 8;
@@ -173,7 +174,8 @@ impl Reduced {
                 *least += (tau * v).min((tau - 1.0) * v);
             }
         }
-        let share = |(n, (m, l)): (&f64, (&f64, &f64))| if *n > 0.0 { n / -l } else { -n / m };
+        // Infinite where no open row has an entry: more rows have to be opened.
+        let share = |(n, (m, l)): (&f64, (&f64, &f64))| if *n > 0.0 { n / l.abs() } else { -n / m };
         let shares = needed.iter().zip(most.iter().zip(&least)).map(share);
         Ok(Self {
             shares: shares.map(|s| if s.is_nan() { 0.0 } else { s }).collect(),
