@@ -18,6 +18,7 @@ from common import CLI, Failure, Session, call, git_state, save, say, table
 from completion import run_completion
 from hamming import run_hamming
 from linalg import run_linalg
+from mtrl import run_mtrl
 from sensitivity import run_sensitivity
 from wht import run_spex, run_wht
 from wht_curves import run_curves
@@ -33,7 +34,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "hamming": ("all Hamming distances: C loops", run_hamming),
     "sensitivity": ("leverage scores, median regression: numpy, R quantreg, pinball-qr, HiGHS", run_sensitivity),
     "lasso": ("lasso and elastic net", None),
-    "mtrl": ("multi-task representation learning", None),
+    "mtrl": ("multi-task representation learning: AltGDmin, scikit-learn, HiGHS", run_mtrl),
     "linalg": ("linear algebra: LAPACK, numpy, scipy.sparse, faer, FFHT", run_linalg),
 }
 

@@ -1,9 +1,12 @@
 //! K-fold cross-validation over a path.
-use samplewise_linalg::observe::Observer;
+use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::{Streams, shuffle};
 
+use crate::gram_path::{Moments, suits};
+use crate::homotopy::Workspace;
+use crate::problem::Problem;
 use crate::solver::{lambda_grid, path_observed};
-use crate::{Design, LassoError, Options, Solution, Status};
+use crate::{Design, LassoError, Options, Solution, Solver, Status};
 
 /// Errors along the path, and the fit that wins.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,36 +49,19 @@ pub fn cross_validate(
         });
     }
     let lambdas = lambda_grid(design, y, count, min_ratio, options)?;
-    let mut order: Vec<usize> = (0..n).collect();
-    shuffle(&mut Streams::new(seed).stream(0), &mut order);
-    let weight = |i: usize| options.sample_weights.as_ref().map_or(1.0, |w| w[i]);
-    let mut errors: Vec<Vec<f64>> = Vec::new();
-    for fold in 0..folds {
-        let (mut train, mut test): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-        for (position, &i) in order.iter().enumerate() {
-            if position % folds == fold { test.push(i) } else { train.push(i) }
-        }
-        train.sort_unstable();
-        test.sort_unstable();
-        let mut fold_options = options.clone();
-        fold_options.sample_weights = options.sample_weights.as_ref().map(|w| train.iter().map(|&i| w[i]).collect());
-        let y_train: Vec<f64> = train.iter().map(|&i| y[i]).collect();
-        let fits = path_observed(&design.select_rows(&train), &y_train, &lambdas, &fold_options, observer)?;
-        if fits.last().is_some_and(|f| f.status == Status::Interrupted) {
-            break;
-        }
-        let held_out = design.select_rows(&test);
-        let total: f64 = test.iter().map(|&i| weight(i)).sum();
-        errors.push(
-            fits.iter()
-                .map(|f| {
-                    let predicted = held_out.predict(&f.coefficients, f.intercept);
-                    let sum: f64 = test.iter().zip(&predicted).map(|(&i, p)| weight(i) * (y[i] - p).powi(2)).sum();
-                    if total > 0.0 { sum / total } else { 0.0 }
-                })
-                .collect(),
-        );
-    }
+    let parts = split(n, folds, seed);
+    let problem = Problem::new(design, y, options)?;
+    let allowed = matches!(options.solver, Solver::Auto | Solver::Homotopy);
+    let errors = if allowed && n >= problem.p && suits(&problem) {
+        on_moments(&problem, &lambdas, &parts, options, observer)
+    } else {
+        None
+    };
+    drop(problem);
+    let errors = match errors {
+        Some(errors) => errors,
+        None => on_rows(design, y, &lambdas, &parts, options, observer)?,
+    };
     if errors.is_empty() {
         return Err(LassoError::Table(samplewise_linalg::LinalgError::Cancelled));
     }
@@ -93,4 +79,80 @@ pub fn cross_validate(
         .expect("the grid is not empty");
     let path = path_observed(design, y, &lambdas, options, observer)?;
     Ok(CrossValidation { best: best.min(path.len() - 1), lambdas, mean_squared_error, standard_error, path })
+}
+
+/// Rows of each fold, ascending.
+fn split(n: usize, folds: usize, seed: u64) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..n).collect();
+    shuffle(&mut Streams::new(seed).stream(0), &mut order);
+    let mut parts = vec![Vec::with_capacity(n / folds + 1); folds];
+    order.iter().enumerate().for_each(|(position, &i)| parts[position % folds].push(i));
+    parts.iter_mut().for_each(|p| p.sort_unstable());
+    parts
+}
+
+/// Errors per fold and λ from second moments: those of a fold are subtracted from those of all rows. `None` where a path
+/// got lost in ties.
+fn on_moments(
+    problem: &Problem<'_>,
+    lambdas: &[f64],
+    parts: &[Vec<usize>],
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Option<Vec<Vec<f64>>> {
+    let held_out: Vec<Moments> = parts.iter().map(|rows| Moments::new(problem, Some(rows))).collect::<Option<_>>()?;
+    let mut all = held_out[0].clone();
+    held_out[1..].iter().for_each(|m| all.add(m));
+    let mut workspace = Workspace::new();
+    let mut errors = Vec::new();
+    for (fold, part) in held_out.iter().enumerate() {
+        let train = all.without(part).normalise(problem.centred);
+        let path = train.path(problem, lambdas, options.standardize, &mut workspace)?;
+        let error = |w: &Vec<(usize, f64)>| {
+            let w: Vec<(usize, f64)> = w.iter().map(|&(j, w)| (j, w * train.factor[j])).collect();
+            let intercept = if problem.centred { train.intercept(&w) } else { 0.0 };
+            let (error, weight) = part.squared_error(&w, intercept);
+            if weight > 0.0 { error / weight } else { 0.0 }
+        };
+        errors.push(path.iter().map(error).collect());
+        let progress = Progress { stage: "folds", step: fold + 1, total: Some(parts.len()), value: None };
+        if observer.step(progress).is_break() {
+            break;
+        }
+    }
+    Some(errors)
+}
+
+/// Errors per fold and λ from fits on the rows of the other folds.
+fn on_rows(
+    design: &Design,
+    y: &[f64],
+    lambdas: &[f64],
+    parts: &[Vec<usize>],
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Vec<f64>>, LassoError> {
+    let weight = |i: usize| options.sample_weights.as_ref().map_or(1.0, |w| w[i]);
+    let mut errors: Vec<Vec<f64>> = Vec::new();
+    for test in parts {
+        let mut outside = vec![true; y.len()];
+        test.iter().for_each(|&i| outside[i] = false);
+        let train: Vec<usize> = (0..y.len()).filter(|&i| outside[i]).collect();
+        let mut fold_options = options.clone();
+        fold_options.sample_weights = options.sample_weights.as_ref().map(|w| train.iter().map(|&i| w[i]).collect());
+        let y_train: Vec<f64> = train.iter().map(|&i| y[i]).collect();
+        let fits = path_observed(&design.select_rows(&train), &y_train, lambdas, &fold_options, observer)?;
+        if fits.last().is_some_and(|f| f.status == Status::Interrupted) {
+            break;
+        }
+        let held_out = design.select_rows(test);
+        let total: f64 = test.iter().map(|&i| weight(i)).sum();
+        let error = |f: &Solution| {
+            let predicted = held_out.predict(&f.coefficients, f.intercept);
+            let sum: f64 = test.iter().zip(&predicted).map(|(&i, p)| weight(i) * (y[i] - p).powi(2)).sum();
+            if total > 0.0 { sum / total } else { 0.0 }
+        };
+        errors.push(fits.iter().map(error).collect());
+    }
+    Ok(errors)
 }

@@ -1,140 +1,123 @@
-//! Cyclic coordinate descent on a working set that grows until the gap over all columns is closed.
-use samplewise_linalg::observe::{Observer, Progress};
+//! Coordinate descent on the residual over the working set, with Anderson extrapolation: for sets whose Gram matrix
+//! would not fit, and for near-orthogonal sparse columns, where a Gram matrix loses.
+use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::{Matrix, chunk};
 
-use crate::duality::{Certificate, Problem, Residual};
+use crate::problem::{Kind, Problem};
+use crate::working::Working;
 
-/// State carried from one λ to the next.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
-    pub w: Vec<f64>,
-    pub residual: Residual,
+/// Iterates of one extrapolation.
+const MEMORY: usize = 5;
+
+/// A residual `t − Z w = plain + shift·q`: a sparse column moves by its mean without touching every row.
+struct Split {
+    plain: Vec<f64>,
+    shift: f64,
 }
 
-/// How a descent ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outcome {
-    pub certificate: Certificate,
-    pub epochs: usize,
-    pub converged: bool,
-    pub interrupted: bool,
-    pub working_set: usize,
-}
-
-/// Minimises at `lambda` to `gap ≤ tolerance` (absolute) from the state given (row LAS-2).
-///
-/// Each round computes all correlations (one pass over the table), from them the gap; then the columns nearest to
-/// violating their constraint join the support in the working set, at most twice the support, and coordinate descent
-/// runs on it until its own gap is a third of the global one.
-pub(crate) fn minimise(
+/// Minimises over the members from the state whose residual is given; returns the number of sweeps.
+pub(crate) fn descend(
     problem: &Problem<'_>,
     lambda: f64,
-    tolerance: f64,
-    max_epochs: usize,
-    state: &mut State,
-    observer: &mut dyn Observer,
-) -> Outcome {
-    let p = state.w.len();
-    let mut epochs = 0;
-    let mut best_dual = f64::NEG_INFINITY;
-    let mut size = 0;
-    let mut rounds = 0;
-    loop {
-        let c = problem.correlations(&state.residual);
-        let mut certificate = problem.certificate(lambda, &state.w, &state.residual, &c);
-        best_dual = certificate.dual.max(best_dual); // any dual point of this λ certifies
-        certificate.dual = best_dual;
-        let done = certificate.gap() <= tolerance;
-        let progress =
-            Progress { stage: "coordinate descent", step: epochs, total: None, value: Some(certificate.gap()) };
-        let interrupted = observer.step(progress).is_break();
-        if done || interrupted || epochs >= max_epochs {
-            return Outcome { certificate, epochs, converged: done, interrupted, working_set: size };
-        }
-        // Distance of each column from activity: columns of the support first, then the closest.
-        let support = state.w.iter().filter(|w| **w != 0.0).count();
-        size = (2 * support).max(16).max(size).min(p);
-        if rounds > 0 && size < p {
-            size = (size + size / 2).min(p); // the last set did not suffice
-        }
-        rounds += 1;
-        let mut order: Vec<(f64, usize)> = (0..p)
-            .map(|j| {
-                let z = if problem.positive { c[j] } else { c[j].abs() };
-                let slack = lambda * problem.mix * problem.factors[j] - z;
-                (if state.w[j] == 0.0 { slack } else { f64::NEG_INFINITY }, j)
-            })
-            .collect();
-        if size < p {
-            order.select_nth_unstable_by(size - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            order.truncate(size);
-        }
-        let mut set: Vec<usize> = order.into_iter().map(|o| o.1).collect();
-        set.sort_unstable();
-        let target = (certificate.gap() * 0.1).max(tolerance * 0.3);
-        epochs += epochs_on(problem, lambda, target, max_epochs - epochs, &set, state);
-    }
-}
-
-/// Epochs of coordinate descent on `set` until its gap is at most `target`; returns how many.
-fn epochs_on(
-    problem: &Problem<'_>,
-    lambda: f64,
-    target: f64,
-    max_epochs: usize,
-    set: &[usize],
-    state: &mut State,
+    accuracy: f64,
+    limit: usize,
+    working: &mut Working,
+    residual: &[f64],
 ) -> usize {
-    const CHECK: usize = 10;
-    let mut epochs = 0;
-    let mut dual = f64::NEG_INFINITY;
-    while epochs < max_epochs {
-        let mut moved = 0.0_f64;
-        for &j in set {
-            if problem.curvature[j] <= 0.0 {
-                continue;
-            }
-            problem_step(problem, lambda, j, state, &mut moved);
+    let mut state = Split { plain: residual.to_vec(), shift: 0.0 };
+    let mut history: Vec<Vec<f64>> = vec![working.w.clone()];
+    for sweep in 1..=limit {
+        let worst = sweep_over(problem, lambda, working, &mut state);
+        if worst <= accuracy * lambda {
+            return sweep;
         }
-        epochs += 1;
-        if moved == 0.0 {
-            break;
-        }
-        if epochs % CHECK == 0 {
-            let c: Vec<f64> = set.iter().map(|&j| problem.correlation(j, &state.residual)).collect();
-            let certificate = restricted(problem, lambda, set, state, &c);
-            dual = dual.max(certificate.dual);
-            if certificate.primal - dual <= target {
-                break;
-            }
+        history.push(working.w.clone());
+        if history.len() == MEMORY + 2 {
+            extrapolate(problem, lambda, working, &mut state, &history);
+            history = vec![working.w.clone()];
         }
     }
-    epochs
+    limit
 }
 
-/// The certificate of the problem that has only the columns of `set`.
-fn restricted(problem: &Problem<'_>, lambda: f64, set: &[usize], state: &State, c: &[f64]) -> Certificate {
-    let mut all = vec![0.0; state.w.len()];
-    set.iter().zip(c).for_each(|(&j, &c)| all[j] = c);
-    problem.certificate(lambda, &state.w, &state.residual, &all)
+/// One sweep; returns the largest move relative to the column's penalty factor.
+fn sweep_over(problem: &Problem<'_>, lambda: f64, working: &mut Working, state: &mut Split) -> f64 {
+    let mut worst = 0.0_f64;
+    for i in 0..working.len() {
+        let j = working.ids[i];
+        if problem.inverse[j] == 0.0 {
+            continue;
+        }
+        let (a, b) = (lambda * problem.absolute[j], lambda * problem.quadratic[j]);
+        let old = working.w[i];
+        let z = correlation(problem, j, state) + old;
+        let shrunk = (z.abs() - a).max(0.0).copysign(z) / (1.0 + b);
+        let new = shrunk.clamp(problem.lower[j], problem.upper[j]);
+        if new != old {
+            add(problem, j, old - new, state);
+            working.w[i] = new;
+            let unit = if problem.absolute[j] > 0.0 { problem.absolute[j] } else { 1.0 };
+            worst = worst.max((new - old).abs() * (1.0 + b) / unit);
+        }
+    }
+    worst
 }
 
-#[inline]
-fn problem_step(problem: &Problem<'_>, lambda: f64, j: usize, state: &mut State, moved: &mut f64) {
-    let old = state.w[j];
-    let curvature = problem.curvature[j];
-    let z = problem.correlation(j, &state.residual) + curvature * old;
-    let threshold = lambda * problem.mix * problem.factors[j];
-    let shrunk = if z > threshold {
-        z - threshold
-    } else if z < -threshold && !problem.positive {
-        z + threshold
-    } else {
-        0.0
+/// `(1/n) z_jᵀ (plain + shift·q)`; `q·(plain + shift·q) = 0` with an intercept, so the mean of the column meets nothing.
+fn correlation(problem: &Problem<'_>, j: usize, state: &Split) -> f64 {
+    // zᵀplain without the mean's part, and z̃ᵀq = n·mean for the part along q.
+    problem.correlation(j, &problem.seen(&state.plain)) + state.shift * problem.mean(j)
+}
+
+fn add(problem: &Problem<'_>, j: usize, change: f64, state: &mut Split) {
+    let a = change * problem.inverse[j];
+    match &problem.columns {
+        Kind::Dense(c) => chunk::axpy(a, &c[j * problem.n..(j + 1) * problem.n], &mut state.plain),
+        Kind::Sparse(c) => {
+            let (at, x) = c.row(j);
+            at.iter().zip(x).for_each(|(&i, &x)| state.plain[i as usize] += a * x);
+            state.shift -= change * problem.mean(j);
+        }
+        Kind::Custom(_) => problem.subtract(std::iter::once((j, -change)), &mut state.plain),
+    }
+}
+
+/// The combination of the last iterates whose differences cancel best, kept where it lowers the objective.
+fn extrapolate(problem: &Problem<'_>, lambda: f64, working: &mut Working, state: &mut Split, history: &[Vec<f64>]) {
+    let difference = |k: usize| -> Vec<f64> { history[k + 1].iter().zip(&history[k]).map(|(a, b)| a - b).collect() };
+    let u: Vec<Vec<f64>> = (0..=MEMORY).map(difference).collect();
+    let gram = Matrix::from_fn(MEMORY + 1, MEMORY + 1, |i, j| chunk::dot(&u[i], &u[j]));
+    let trace: f64 = (0..=MEMORY).map(|i| gram[(i, i)]).sum();
+    let Ok(factor) = Cholesky::new(&gram, 1e-10 * trace) else { return };
+    let mut mix = vec![1.0; MEMORY + 1];
+    factor.solve_in_place(&mut mix);
+    let total: f64 = mix.iter().sum();
+    if !total.is_finite() || total == 0.0 {
+        return;
+    }
+    let mut candidate = vec![0.0; working.w.len()];
+    for (m, w) in mix.iter().zip(&history[1..]) {
+        chunk::axpy(m / total, w, &mut candidate);
+    }
+    for (i, w) in candidate.iter_mut().enumerate() {
+        *w = w.clamp(problem.lower[working.ids[i]], problem.upper[working.ids[i]]);
+    }
+    let objective = |w: &[f64], r: &[f64]| {
+        let terms = working.ids.iter().copied().zip(w.iter().copied());
+        0.5 * chunk::dot(r, r) / problem.n as f64 + problem.penalty(lambda, terms)
     };
-    let new = shrunk / (curvature + lambda * (1.0 - problem.mix) * problem.factors[j]);
-    if new != old {
-        problem.move_coordinate(j, new - old, &mut state.residual);
-        state.w[j] = new;
-        *moved = moved.max((new - old).abs() * curvature.sqrt());
+    let mut now = state.plain.clone();
+    let whole = |plain: &mut Vec<f64>| {
+        // Adds the shift: subtracting nothing frees the residual of its part along q, which is exactly the shift.
+        problem.centre(plain);
+    };
+    whole(&mut now);
+    let moves: Vec<(usize, f64)> =
+        (0..candidate.len()).map(|i| (working.ids[i], candidate[i] - working.w[i])).collect();
+    let mut then = now.clone();
+    problem.subtract(moves.into_iter(), &mut then);
+    if objective(&candidate, &then) < objective(&working.w, &now) {
+        working.w = candidate;
+        *state = Split { plain: then, shift: 0.0 };
     }
 }

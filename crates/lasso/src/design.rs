@@ -1,21 +1,53 @@
-//! Columns of the table: dense (column-major copy) or sparse, made once and shared by every fit.
-use samplewise_linalg::{CsrMatrix, Matrix, chunk};
+//! Columns of the table: dense (column-major), sparse, or the user's own, made once and shared by every fit.
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
 
 use crate::LassoError;
 
-/// A table `X` ready for access by columns.
-#[derive(Clone, Debug)]
-pub struct Design {
-    rows: usize,
-    columns: Store,
+/// A table that is known by what its columns do: one-hot codes, Kronecker products, genotypes in two bits.
+///
+/// Values must be finite, and both operations must describe the same columns.
+pub trait Columns: Send + Sync {
+    /// Number of rows `n`.
+    fn rows(&self) -> usize;
+    /// Number of columns `p`.
+    fn columns(&self) -> usize;
+    /// `Σ_i x_ij v_i`.
+    fn dot(&self, column: usize, v: &[f64]) -> f64;
+    /// `v += factor · x_j`.
+    fn add(&self, column: usize, factor: f64, v: &mut [f64]);
 }
 
-#[derive(Clone, Debug)]
-enum Store {
+/// A table `X` ready for access by columns. Clones share the data.
+#[derive(Clone)]
+pub struct Design {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) store: Store,
+    /// `Σ_i x_ij²`.
+    pub(crate) squares: Arc<Vec<f64>>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Store {
     /// Column after column.
-    Dense(Vec<f64>),
+    Dense(Arc<Vec<f64>>),
     /// Row `j` of the transposed matrix is column `j`.
-    Sparse(CsrMatrix),
+    Sparse(Arc<CsrMatrix>),
+    Custom(Arc<dyn Columns>),
+}
+
+impl std::fmt::Debug for Design {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match &self.store {
+            Store::Dense(_) => "dense",
+            Store::Sparse(_) => "sparse",
+            Store::Custom(_) => "custom",
+        };
+        write!(f, "Design({kind} {}x{})", self.rows, self.columns)
+    }
 }
 
 impl Design {
@@ -24,12 +56,30 @@ impl Design {
     /// # Errors
     /// [`LassoError::Table`] for entries that are not finite; [`LassoError::Empty`].
     pub fn dense(x: &Matrix) -> Result<Self, LassoError> {
-        x.check_finite("x")?;
-        let (n, p) = (x.rows(), x.columns());
-        if n == 0 || p == 0 {
-            return Err(LassoError::Empty { rows: n, columns: p });
+        Self::dense_columns(x.transpose().into_vec(), x.rows(), x.columns())
+    }
+
+    /// Takes a dense table stored column after column; nothing is copied.
+    ///
+    /// # Errors
+    /// As [`Design::dense`], and [`LassoError::Length`].
+    pub fn dense_columns(values: Vec<f64>, rows: usize, columns: usize) -> Result<Self, LassoError> {
+        if rows == 0 || columns == 0 {
+            return Err(LassoError::Empty { rows, columns });
         }
-        Ok(Self { rows: n, columns: Store::Dense(x.transpose().into_vec()) })
+        let expected = rows.saturating_mul(columns);
+        if values.len() != expected {
+            return Err(LassoError::Length { argument: "values", given: values.len(), expected });
+        }
+        let squares: Vec<f64> = values.par_chunks(rows).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
+        if squares.iter().any(|s| !s.is_finite()) {
+            // Entries too large to square are refused when a fit needs them, by column.
+            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+                let (row, column, value) = (at % rows, at / rows, values[at]);
+                return Err(LinalgError::NotFinite { argument: "x", row, column, value }.into());
+            }
+        }
+        Ok(Self { rows, columns, store: Store::Dense(Arc::new(values)), squares: Arc::new(squares) })
     }
 
     /// Transposes a sparse matrix.
@@ -37,14 +87,40 @@ impl Design {
     /// # Errors
     /// [`LassoError::Empty`].
     pub fn sparse(x: &CsrMatrix) -> Result<Self, LassoError> {
-        if x.rows() == 0 || x.columns() == 0 {
-            return Err(LassoError::Empty { rows: x.rows(), columns: x.columns() });
-        }
-        Ok(Self { rows: x.rows(), columns: Store::Sparse(x.transpose()) })
+        Self::sparse_transposed(x.transpose())
     }
 
-    pub(crate) fn is_dense(&self) -> bool {
-        matches!(self.columns, Store::Dense(_))
+    /// Takes a sparse table by its transpose, whose row `j` is column `j`; nothing is copied.
+    ///
+    /// # Errors
+    /// [`LassoError::Empty`].
+    pub fn sparse_transposed(x: CsrMatrix) -> Result<Self, LassoError> {
+        let (rows, columns) = (x.columns(), x.rows());
+        if rows == 0 || columns == 0 {
+            return Err(LassoError::Empty { rows, columns });
+        }
+        let squares = (0..columns).map(|j| chunk::dot(x.row(j).1, x.row(j).1)).collect();
+        Ok(Self { rows, columns, store: Store::Sparse(Arc::new(x)), squares: Arc::new(squares) })
+    }
+
+    /// The user's own columns. Columns of a working set are written out as dense vectors; passes go by
+    /// [`Columns::dot`].
+    ///
+    /// # Errors
+    /// [`LassoError::Empty`]; [`LassoError::Entry`] for a column whose sum of squares is not finite.
+    pub fn custom(x: Arc<dyn Columns>) -> Result<Self, LassoError> {
+        let (rows, columns) = (x.rows(), x.columns());
+        if rows == 0 || columns == 0 {
+            return Err(LassoError::Empty { rows, columns });
+        }
+        let square = |buffer: &mut Vec<f64>, j: usize| {
+            buffer.clear();
+            buffer.resize(rows, 0.0);
+            x.add(j, 1.0, buffer);
+            chunk::dot(buffer, buffer)
+        };
+        let squares: Vec<f64> = (0..columns).into_par_iter().with_min_len(16).map_init(Vec::new, square).collect();
+        Ok(Self { rows, columns, store: Store::Custom(x), squares: Arc::new(squares) })
     }
 
     /// Number of rows `n`.
@@ -54,13 +130,13 @@ impl Design {
 
     /// Number of columns `p`.
     pub fn columns(&self) -> usize {
-        match &self.columns {
-            Store::Dense(c) => c.len() / self.rows,
-            Store::Sparse(c) => c.rows(),
-        }
+        self.columns
     }
 
     /// Predictions `X w + b` of the given nonzero coefficients.
+    ///
+    /// # Panics
+    /// When a column number is not below [`Design::columns`].
     pub fn predict(&self, coefficients: &[(usize, f64)], intercept: f64) -> Vec<f64> {
         let mut out = vec![intercept; self.rows];
         for &(j, w) in coefficients {
@@ -69,103 +145,75 @@ impl Design {
         out
     }
 
-    /// The rows listed, in that order.
+    /// The rows listed, in that order; the user's own columns are written out densely.
+    ///
+    /// # Panics
+    /// When a row number is not below [`Design::rows`].
     #[must_use]
     pub fn select_rows(&self, rows: &[usize]) -> Design {
-        let columns = match &self.columns {
-            Store::Dense(c) => {
-                Store::Dense(c.chunks_exact(self.rows).flat_map(|column| rows.iter().map(|&i| column[i])).collect())
-            }
+        let pick = |column: &[f64]| rows.iter().map(|&i| column[i]).collect::<Vec<f64>>();
+        let dense = |values: Vec<f64>| {
+            let squares = values.chunks_exact(rows.len().max(1)).map(|c| chunk::dot(c, c)).collect();
+            (Store::Dense(Arc::new(values)), squares)
+        };
+        let (store, squares) = match &self.store {
+            Store::Dense(c) => dense(c.chunks_exact(self.rows).flat_map(pick).collect()),
+            Store::Custom(_) => dense((0..self.columns).flat_map(|j| pick(&self.copy_column(j))).collect()),
             Store::Sparse(c) => {
-                let mut position = vec![u32::MAX; self.rows];
-                rows.iter().enumerate().for_each(|(new, &old)| position[old] = new as u32);
-                let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
-                for j in 0..c.rows() {
-                    let (at, v) = c.row(j);
-                    let mut kept: Vec<(u32, f64)> = at
-                        .iter()
-                        .zip(v)
-                        .map(|(&i, &v)| (position[i as usize], v))
-                        .filter(|e| e.0 != u32::MAX)
-                        .collect();
-                    kept.sort_unstable_by_key(|e| e.0);
-                    indices.extend(kept.iter().map(|e| e.0));
-                    values.extend(kept.iter().map(|e| e.1));
-                    offsets.push(values.len());
-                }
-                Store::Sparse(
-                    CsrMatrix::from_parts(c.rows(), rows.len(), offsets, indices, values)
-                        .expect("a selection of valid rows is valid"),
-                )
+                let picked = select_sparse(c, rows, self.rows);
+                let squares = (0..self.columns).map(|j| chunk::dot(picked.row(j).1, picked.row(j).1)).collect();
+                (Store::Sparse(Arc::new(picked)), squares)
             }
         };
-        Design { rows: rows.len(), columns }
+        Design { rows: rows.len(), columns: self.columns, store, squares: Arc::new(squares) }
+    }
+
+    pub(crate) fn copy_column(&self, j: usize) -> Vec<f64> {
+        let mut out = vec![0.0; self.rows];
+        self.add_column(j, 1.0, &mut out);
+        out
     }
 
     /// `Σ_i x_ij v_i`.
     #[inline]
     pub(crate) fn dot_column(&self, j: usize, v: &[f64]) -> f64 {
-        match &self.columns {
+        match &self.store {
             Store::Dense(c) => chunk::dot(&c[j * self.rows..(j + 1) * self.rows], v),
             Store::Sparse(c) => {
                 let (at, x) = c.row(j);
                 at.iter().zip(x).map(|(&i, &x)| x * v[i as usize]).sum()
             }
+            Store::Custom(c) => c.dot(j, v),
         }
     }
 
     /// `v += a · x_j`.
     #[inline]
     pub(crate) fn add_column(&self, j: usize, a: f64, v: &mut [f64]) {
-        match &self.columns {
+        match &self.store {
             Store::Dense(c) => chunk::axpy(a, &c[j * self.rows..(j + 1) * self.rows], v),
             Store::Sparse(c) => {
                 let (at, x) = c.row(j);
                 at.iter().zip(x).for_each(|(&i, &x)| v[i as usize] += a * x);
             }
+            Store::Custom(c) => c.add(j, a, v),
         }
     }
+}
 
-    /// The columns as a fit uses them: each row times `root`, dense columns also minus `means`. Returns the columns and
-    /// the means that are still to be subtracted.
-    pub(crate) fn weighted_and_centred(&self, root: &[f64], means: &[f64]) -> (Design, Vec<f64>) {
-        let n = self.rows;
-        match &self.columns {
-            Store::Dense(c) => {
-                let mut out = c.clone();
-                for (column, mean) in out.chunks_exact_mut(n).zip(means) {
-                    column.iter_mut().zip(root).for_each(|(x, q)| *x = (*x - mean) * q);
-                }
-                (Design { rows: n, columns: Store::Dense(out) }, vec![0.0; means.len()])
-            }
-            Store::Sparse(c) => {
-                let mut out = c.clone();
-                for j in 0..out.rows() {
-                    let range = out.row_range(j);
-                    let rows: Vec<u32> = out.row(j).0.to_vec();
-                    out.values_mut()[range].iter_mut().zip(rows).for_each(|(x, i)| *x *= root[i as usize]);
-                }
-                (Design { rows: n, columns: Store::Sparse(out) }, means.to_vec())
-            }
-        }
+fn select_sparse(c: &CsrMatrix, rows: &[usize], n: usize) -> CsrMatrix {
+    // A row may be listed more than once.
+    let mut places: Vec<Vec<u32>> = vec![Vec::new(); n];
+    rows.iter().enumerate().for_each(|(new, &old)| places[old].push(new as u32));
+    let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+    for j in 0..c.rows() {
+        let (at, v) = c.row(j);
+        let mut kept: Vec<(u32, f64)> =
+            at.iter().zip(v).flat_map(|(&i, &v)| places[i as usize].iter().map(move |&new| (new, v))).collect();
+        kept.sort_unstable_by_key(|e| e.0);
+        indices.extend(kept.iter().map(|e| e.0));
+        values.extend(kept.iter().map(|e| e.1));
+        offsets.push(values.len());
     }
-
-    /// `Σ_i x_ij²`.
-    pub(crate) fn square(&self, j: usize) -> f64 {
-        match &self.columns {
-            Store::Dense(c) => {
-                let column = &c[j * self.rows..(j + 1) * self.rows];
-                chunk::dot(column, column)
-            }
-            Store::Sparse(c) => chunk::dot(c.row(j).1, c.row(j).1),
-        }
-    }
-
-    /// Rough cost of one pass over all columns, in multiplications.
-    pub(crate) fn work(&self) -> usize {
-        match &self.columns {
-            Store::Dense(c) => c.len(),
-            Store::Sparse(c) => c.nnz(),
-        }
-    }
+    CsrMatrix::from_parts(c.rows(), rows.len(), offsets, indices, values).expect("a selection of valid rows is valid")
 }

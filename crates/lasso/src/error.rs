@@ -45,6 +45,20 @@ pub enum LassoError {
         /// Allowed range in words.
         allowed: &'static str,
     },
+    /// An option does not go with this problem.
+    #[error("option {option}: {allowed}")]
+    Unsupported {
+        /// Name of the option.
+        option: &'static str,
+        /// What it goes with.
+        allowed: &'static str,
+    },
+    /// Ties led an exact path in a circle.
+    #[error("the path found no way on after {steps} steps: the table has ties that rounding does not decide")]
+    Degenerate {
+        /// Events until then.
+        steps: usize,
+    },
     /// The table itself is bad.
     #[error(transparent)]
     Table(#[from] LinalgError),

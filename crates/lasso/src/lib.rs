@@ -2,15 +2,19 @@
 //!
 //! `min_{w,b}  (1/2n) Σ_i s_i (y_i − x_iᵀw − b)² + λ Σ_j ω_j ( α|w_j| + (1−α)/2 · w_j² )`
 //!
-//! with `s_i` sample weights scaled to mean 1, `ω_j` penalty factors, `α ∈ (0, 1]`. The gap is the difference between
+//! with `l_j ≤ w_j ≤ u_j`, `s_i` sample weights scaled to mean 1, `ω_j ≥ 0` penalty factors, `α ∈ (0, 1]`. The gap is the difference between
 //! the objective and a dual value that anyone can check from the residual alone, so it bounds how far the objective is
 //! from its minimum.
 //!
 //! | stage | module | row |
 //! |---|---|---|
-//! | columns, dense or sparse, centred and scaled | [`design`] | |
-//! | primal, dual, gap | [`duality`] | LAS-1 |
-//! | coordinate descent on a working set | [`descent`] | LAS-2 |
+//! | columns: dense, sparse, the user's own | [`design`] | |
+//! | checked, centred, scaled | `problem` | |
+//! | primal, dual, gap | `certificate` | LAS-1 |
+//! | Newton steps on the Gram matrix of a working set | `working` | LAS-2 |
+//! | from λ to λ, certificates for eight at a time | `engine`, `kernel` | LAS-3, LAS-4 |
+//! | coordinate descent on the residual, for very large sets | `descent` | LAS-2 |
+//! | the exact path: few columns, small tables, least ℓ1 norm | [`homotopy`], `gram_path` | LAS-5 |
 //! | single λ and path | [`solve`](fn@solve), [`path`](fn@path) in [`solver`] | LAS-3 |
 //! | K-fold cross-validation | [`cross_validation`] | |
 //!
@@ -25,14 +29,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod certificate;
 pub mod cross_validation;
-pub mod descent;
+mod descent;
 pub mod design;
-pub mod duality;
+mod engine;
 pub mod error;
+mod gram_path;
+pub mod homotopy;
+mod kernel;
+pub mod options;
+mod problem;
 pub mod solver;
+mod working;
 
 pub use cross_validation::{CrossValidation, cross_validate};
-pub use design::Design;
+pub use design::{Columns, Design};
 pub use error::LassoError;
-pub use solver::{Options, Solution, Status, lambda_grid, largest_lambda, path, path_observed, solve, solve_observed};
+pub use homotopy::{Homotopy, SmallSolution, Workspace};
+pub use options::{Options, Solution, Solver, Status};
+pub use solver::{lambda_grid, largest_lambda, path, path_observed, solve, solve_observed};

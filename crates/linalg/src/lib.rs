@@ -21,6 +21,8 @@
 //! | [`small`] | many small normal equations at once | LA-12 |
 //! | [`krylov`] | LSQR, LSMR and conjugate gradients, with limits, observers and true residuals | LA-11 |
 //! | [`factor`] | Cholesky, symmetric eigenvalues, dense SVD | |
+//! | [`active`] | Cholesky of a set whose members join and leave | LA-15 |
+//! | [`products`] | rows times rows: Gram matrices of stored columns | |
 //! | [`convert`] | faer, nalgebra, nalgebra-sparse and ndarray, each behind a feature | |
 //! | [`summary`] | mergeable summaries with versioned bytes | LA-8 |
 //! | [`observe`], [`random`], [`chunk`] | progress and cancellation, counter-based streams, fixed-order sums | LA-9 |
@@ -30,6 +32,7 @@
 //! order. rayon's ambient pool is used; no global setting is read or written.
 #![warn(missing_docs)]
 
+pub mod active;
 pub mod chunk;
 pub mod convert;
 pub mod dense;
@@ -45,6 +48,7 @@ pub mod lstsq;
 pub mod observe;
 pub mod operator;
 mod prefetch;
+pub mod products;
 pub mod random;
 pub mod rows;
 pub mod sketch;

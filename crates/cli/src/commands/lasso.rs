@@ -144,8 +144,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         parameters: json!({"table": a.table, "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
             "elastic_net": a.elastic_net, "tolerance": a.tolerance, "standardize": a.standardize, "positive": a.positive}),
         result,
-        report: super::map(json!({"path": "coordinate descent on a working set", "status": status,
-            "epochs": fits.iter().map(|f| f.epochs).sum::<usize>(), "null_objective": best.null_objective})),
+        report: super::map(json!({"path": format!("{:?}", best.solver), "status": status,
+            "iterations": fits.iter().map(|f| f.iterations).sum::<usize>(), "null_objective": best.null_objective})),
         table,
     })
 }

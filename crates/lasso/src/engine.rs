@@ -1,0 +1,355 @@
+//! From one λ to the next, and the certificates of what was found.
+//!
+//! At each λ the working set takes in the columns that the last correlations point to, is minimised, and the residual
+//! shows which of the likely columns violate their constraint. Certificates come later, for up to eight λ in one pass over
+//! the table. A column whose last exact correlation was `c_j` and since when the residual moved at most `δ` satisfies
+//! `|z_jᵀr|/n ≤ |c_j| + δ/√n`: when that is within `λa_j` the column is feasible and is not read at all (row LAS-4). A λ
+//! whose gap is too wide is solved again with the violators in the set.
+use samplewise_linalg::chunk;
+use samplewise_linalg::observe::{Observer, Progress};
+
+use crate::certificate::Certificate;
+use crate::descent::descend;
+use crate::kernel::{BATCH, correlate};
+use crate::options::{Solver, Status};
+use crate::problem::Problem;
+use crate::working::{Target, Working};
+
+/// Columns with this share of their limit by the last exact correlation are looked at after every solve.
+const LIKELY: f64 = 0.7;
+/// Columns join ahead of a step when they are this close to the λ before it.
+const ADMIT: f64 = 0.92;
+/// Largest step of λ without a solve in between: dense, sparse, and where there are many more rows than columns, so that
+/// a look at the residual costs more than a step.
+const STRIDES: [f64; 3] = [0.8, 0.7, 0.3];
+/// Violation, relative to `λ a_j`, and gap, relative to the null objective, that are good enough for these.
+const LOOSE: f64 = 0.3;
+const LOOSE_GAP: f64 = 1e-3;
+/// Rounds of solving and looking at one λ.
+const ROUNDS: usize = 50;
+/// Members beyond which the Gram matrix and its factor cost more than passes over the columns.
+const LARGEST_SET: usize = 6_000;
+
+/// A fit in scaled coefficients.
+pub(crate) struct Fit {
+    pub lambda: f64,
+    pub w: Vec<(usize, f64)>,
+    pub residual: Vec<f64>,
+    pub certificate: Certificate,
+    pub iterations: usize,
+    pub working_set: usize,
+    pub columns_checked: usize,
+    pub solver: Solver,
+    pub status: Status,
+}
+
+pub(crate) struct Engine<'a, 'p> {
+    problem: &'a Problem<'p>,
+    working: Working,
+    solver: Solver,
+    /// Last exact correlations, and how far the residual had moved then.
+    c: Vec<f64>,
+    seen_at: Vec<f64>,
+    moved: f64,
+    residual: Vec<f64>,
+    /// λ of the state.
+    at: f64,
+    /// Absolute gap that is enough.
+    tolerance: f64,
+    accuracy: f64,
+    stride: f64,
+    limit: usize,
+    /// What rounding can add to a correlation.
+    rounding: f64,
+}
+
+impl<'a, 'p> Engine<'a, 'p> {
+    /// At the null model; returns also the largest λ.
+    pub fn new(problem: &'a Problem<'p>, solver: Solver, tolerance: f64, limit: usize) -> (Self, f64) {
+        let mut working = Working::new(problem);
+        let mut residual = problem.target.clone();
+        let start = problem.settle_free(&mut residual);
+        let c = problem.correlations(&residual);
+        working.add(problem, &problem.free, &c);
+        working.shift(&start);
+        let largest = problem.largest_lambda(&c);
+        let scale = chunk::norm(&problem.target) / (problem.n as f64).sqrt();
+        let stride = match problem.sparse() {
+            Some(_) => STRIDES[1],
+            None if problem.n / 4 >= problem.p => STRIDES[2],
+            None => STRIDES[0],
+        };
+        let engine = Self {
+            stride,
+            problem,
+            working,
+            solver,
+            seen_at: vec![0.0; problem.p],
+            moved: 0.0,
+            c,
+            residual,
+            at: largest,
+            tolerance: tolerance * problem.null_objective(),
+            accuracy: (0.05 * tolerance).clamp(1e-13, 1e-3),
+            limit,
+            rounding: 1e-13 * scale,
+        };
+        (engine, largest)
+    }
+
+    /// Solves for the values of λ in their order. Stops when the observer says so, with the fits so far.
+    pub fn run(&mut self, lambdas: &[f64], observer: &mut dyn Observer) -> Vec<Fit> {
+        let mut done: Vec<Fit> = Vec::with_capacity(lambdas.len());
+        let mut batch: Vec<Fit> = Vec::new();
+        for (k, &lambda) in lambdas.iter().enumerate() {
+            let mut iterations = 0;
+            while lambda < self.stride * self.at {
+                iterations += self.advance(self.stride * self.at, LOOSE).0;
+            }
+            let fit = self.fit(lambda, iterations);
+            batch.push(fit);
+            let progress = Progress { stage: "path", step: k + 1, total: Some(lambdas.len()), value: None };
+            let interrupted = observer.step(progress).is_break();
+            if batch.len() == BATCH || k + 1 == lambdas.len() || interrupted {
+                self.certify(&mut batch, observer);
+                done.append(&mut batch);
+            }
+            if interrupted || done.last().is_some_and(|f| f.status == Status::Interrupted) {
+                if let Some(last) = done.last_mut() {
+                    last.status = Status::Interrupted;
+                }
+                break;
+            }
+        }
+        done
+    }
+
+    fn fit(&mut self, lambda: f64, before: usize) -> Fit {
+        let (iterations, solver) = self.advance(lambda, self.accuracy);
+        Fit {
+            lambda,
+            w: self.working.nonzeros().collect(),
+            residual: self.residual.clone(),
+            certificate: Certificate { primal: f64::INFINITY, dual: f64::NEG_INFINITY, scale: 0.0 },
+            iterations: before + iterations,
+            working_set: self.working.len(),
+            columns_checked: 0,
+            solver,
+            status: Status::Limit,
+        }
+    }
+
+    /// Moves the state to `lambda`; `accuracy` is the violation allowed relative to `λ a_j`.
+    fn advance(&mut self, lambda: f64, accuracy: f64) -> (usize, Solver) {
+        let problem = self.problem;
+        // The strong rule: a correlation changes at most as fast as λ, nearly always.
+        let threshold = (2.0 * lambda - self.at).max(ADMIT * self.at).min(0.999 * lambda.max(ADMIT * self.at));
+        let candidates = self.outside(|j, c| problem.reach(j, c) >= threshold * problem.absolute[j]);
+        self.join(&candidates);
+        self.working.set_correlations(problem, lambda, &self.c);
+        self.at = lambda;
+        let loose = accuracy >= LOOSE;
+        let null = self.problem.null_objective();
+        let enough = if loose { LOOSE_GAP * null } else { 0.3 * self.tolerance };
+        let mut total = 0;
+        let mut used = Solver::WorkingSet;
+        for _ in 0..ROUNDS {
+            let (iterations, solver) = self.minimise(lambda, accuracy, enough);
+            total += iterations;
+            used = solver;
+            self.look(lambda);
+            // A violation `v` of a column outside adds about `v Σ λa|w|` to the gap.
+            let l1 = problem.penalty(lambda, self.working.nonzeros());
+            let allowed = if problem.plain && l1 > 0.0 { accuracy.max(0.3 * enough / l1) } else { accuracy };
+            let violators = self.outside(|j, c| problem.reach(j, c) > lambda * problem.absolute[j] * (1.0 + allowed));
+            if violators.is_empty() || total >= self.limit {
+                break;
+            }
+            self.join(&violators);
+            self.working.set_correlations(problem, lambda, &self.c);
+        }
+        (total, used)
+    }
+
+    fn minimise(&mut self, lambda: f64, accuracy: f64, enough: f64) -> (usize, Solver) {
+        let problem = self.problem;
+        if self.solver == Solver::CoordinateDescent || self.working.len() > LARGEST_SET {
+            let steps = descend(problem, lambda, accuracy, self.limit, &mut self.working, &self.residual);
+            return (steps, Solver::CoordinateDescent);
+        }
+        let squares = chunk::dot(&self.residual, &self.residual) / problem.n as f64;
+        let target = Target { accuracy, gap: enough, squares };
+        (self.working.minimise(problem, lambda, target, self.limit), Solver::WorkingSet)
+    }
+
+    /// Columns outside the set that `wanted` holds of, by their last exact correlations; the largest first, at most as
+    /// many as the set has, but 200 in any case.
+    fn outside(&self, wanted: impl Fn(usize, f64) -> bool) -> Vec<usize> {
+        let problem = self.problem;
+        let takes_part = |j: usize| problem.inverse[j] > 0.0 && !self.working.contains(j);
+        let mut list: Vec<usize> = (0..problem.p).filter(|&j| takes_part(j) && wanted(j, self.c[j])).collect();
+        let most = self.working.len().max(200);
+        if list.len() > most {
+            let key = |j: usize| {
+                let a = problem.absolute[j];
+                if a > 0.0 { problem.reach(j, self.c[j]) / a } else { f64::INFINITY }
+            };
+            list.sort_by(|&a, &b| key(b).total_cmp(&key(a)).then(a.cmp(&b)));
+            list.truncate(most);
+            list.sort_unstable();
+        }
+        list
+    }
+
+    fn join(&mut self, fresh: &[usize]) {
+        if !fresh.is_empty() {
+            self.working.add(self.problem, fresh, &self.c);
+        }
+    }
+
+    /// Residual from scratch, and exact correlations of members and likely columns.
+    fn look(&mut self, lambda: f64) {
+        let problem = self.problem;
+        let mut residual = self.working.residual(problem);
+        let changes = problem.settle_free(&mut residual);
+        self.working.shift(&changes);
+        self.move_to(residual);
+        let likely = |j: &usize| {
+            let limit = LIKELY * lambda * problem.absolute[*j];
+            problem.inverse[*j] > 0.0 && (self.working.contains(*j) || problem.reach(*j, self.c[*j]) >= limit)
+        };
+        let columns: Vec<usize> = (0..problem.p).filter(likely).collect();
+        let seen = std::mem::take(&mut self.residual);
+        self.read(&columns, std::slice::from_ref(&seen));
+        self.residual = seen;
+        self.working.set_correlations(problem, lambda, &self.c);
+    }
+
+    fn move_to(&mut self, residual: Vec<f64>) {
+        let square: f64 = chunk::sum_by(residual.len(), |i| (residual[i] - self.residual[i]).powi(2));
+        self.moved += square.sqrt();
+        self.residual = residual;
+    }
+
+    /// Exact correlations with the last of the residuals, which is the state's; returns those with all.
+    fn read(&mut self, columns: &[usize], residuals: &[Vec<f64>]) -> Vec<[f64; BATCH]> {
+        let found = correlate(self.problem, columns, residuals);
+        for (&j, c) in columns.iter().zip(&found) {
+            self.c[j] = c[residuals.len() - 1];
+            self.seen_at[j] = self.moved;
+        }
+        found
+    }
+
+    /// Certificates of a batch; what is not good enough is solved again with its violators in the set.
+    fn certify(&mut self, batch: &mut [Fit], observer: &mut dyn Observer) {
+        let problem = self.problem;
+        let (mut from, mut tried) = (0, 0);
+        for _ in 0..100 {
+            let part = &mut batch[from..];
+            let residuals: Vec<Vec<f64>> = part.iter_mut().map(|f| std::mem::take(&mut f.residual)).collect();
+            let over = self.violations(part, &residuals);
+            for ((fit, r), over) in part.iter_mut().zip(residuals).zip(&over) {
+                let (n, w) = (problem.n as f64, fit.w.iter().copied());
+                let products = (chunk::dot(&r, &r) / n, chunk::dot(&r, &problem.target) / n);
+                let mut certificate = Certificate::new(problem, fit.lambda, w, products, over);
+                // Any dual value of this λ bounds the minimum.
+                if fit.certificate.dual > certificate.dual {
+                    (certificate.dual, certificate.scale) = (fit.certificate.dual, fit.certificate.scale);
+                }
+                fit.certificate = certificate;
+                fit.residual = r;
+                if certificate.gap() <= self.tolerance {
+                    fit.status = Status::Converged;
+                }
+            }
+            let Some(bad) = part.iter().position(|f| f.status != Status::Converged) else { return };
+            let violators = self.worst(&part[bad..], &over[bad..]);
+            tried = if bad == 0 { tried + 1 } else { 1 };
+            from += bad;
+            let worst = batch[from].certificate.gap();
+            let progress = Progress { stage: "certificates", step: from, total: None, value: Some(worst) };
+            if observer.step(progress).is_break() {
+                batch[from].status = Status::Interrupted;
+                return;
+            }
+            if violators.is_empty() && (tried > 3 || batch[from].iterations >= self.limit) {
+                // Rounding, or the limit of steps: nothing more to be had.
+                (from, tried) = (from + 1, 0);
+                if from == batch.len() {
+                    return;
+                }
+            } else if violators.is_empty() {
+                self.accuracy = (self.accuracy * 0.1).max(1e-13);
+            }
+            self.join(&violators);
+            // Back to where the first bad one was, and on from there.
+            self.working.set(&batch[from].w);
+            let residual = std::mem::take(&mut batch[from].residual);
+            self.move_to(residual);
+            for fit in &mut batch[from..] {
+                let (columns_checked, before) = (fit.columns_checked, fit.certificate);
+                self.look(fit.lambda);
+                *fit = self.fit(fit.lambda, fit.iterations);
+                fit.columns_checked = columns_checked;
+                fit.certificate.dual = before.dual;
+                fit.certificate.scale = before.scale;
+            }
+        }
+    }
+
+    /// The columns outside the set that violate their constraint most, at most twice as many as the set has.
+    fn worst(&self, part: &[Fit], over: &[Vec<(usize, f64)>]) -> Vec<usize> {
+        let problem = self.problem;
+        let excess = |lambda: f64, (j, c): (usize, f64)| problem.reach(j, c) / (lambda * problem.absolute[j]);
+        let mut all: Vec<(usize, f64)> = part
+            .iter()
+            .zip(over)
+            .flat_map(|(fit, over)| over.iter().map(|&e| (e.0, excess(fit.lambda, e))))
+            .filter(|e| !self.working.contains(e.0))
+            .collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut taken = std::collections::HashSet::new();
+        all.retain(|e| taken.insert(e.0));
+        all.truncate((2 * self.working.len()).max(200));
+        let mut columns: Vec<usize> = all.into_iter().map(|e| e.0).collect();
+        columns.sort_unstable();
+        columns
+    }
+
+    /// For each fit the columns beyond their constraint, with their correlations. The state is that of the last fit.
+    fn violations(&mut self, part: &mut [Fit], residuals: &[Vec<f64>]) -> Vec<Vec<(usize, f64)>> {
+        let problem = self.problem;
+        let root = (problem.n as f64).sqrt();
+        // How far each residual of the batch is from the last one.
+        let last = residuals.last().expect("a batch has a fit");
+        let apart: Vec<f64> =
+            residuals.iter().map(|r| chunk::sum_by(r.len(), |i| (r[i] - last[i]).powi(2)).sqrt()).collect();
+        let lambdas: Vec<f64> = part.iter().map(|f| f.lambda).collect();
+        // Members have their exact values of the last residual; the others must be read unless known to be feasible.
+        let unknown = |j: &usize| {
+            let j = *j;
+            if problem.inverse[j] == 0.0 {
+                return false;
+            }
+            let reach = problem.reach(j, self.c[j]).max(problem.reach(j, -self.c[j]).min(0.0));
+            let drift = self.moved - self.seen_at[j];
+            lambdas
+                .iter()
+                .zip(&apart)
+                .any(|(lambda, apart)| reach + (drift + apart) / root + self.rounding > lambda * problem.absolute[j])
+        };
+        let columns: Vec<usize> = (0..problem.p).filter(unknown).collect();
+        let found = self.read(&columns, residuals);
+        let mut out: Vec<Vec<(usize, f64)>> = vec![Vec::new(); part.len()];
+        for (&j, c) in columns.iter().zip(&found) {
+            for (k, out) in out.iter_mut().enumerate() {
+                if problem.reach(j, c[k]) > lambdas[k] * problem.absolute[j] && !problem.free.contains(&j) {
+                    out.push((j, c[k]));
+                }
+            }
+        }
+        part.iter_mut().for_each(|f| f.columns_checked += columns.len());
+        out
+    }
+}

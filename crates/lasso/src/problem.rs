@@ -1,0 +1,393 @@
+//! The problem that all solvers see: columns centred, weighted and scaled to `‖z_j‖² = n`.
+//!
+//! `min_w (1/2n)‖t − Z w‖² + λ Σ_j (a_j|w_j| + b_j w_j²/2)`, `l_j ≤ w_j ≤ u_j`, with `z_j = q∘(x_j − μ_j)/σ_j`, `q_i = √s_i`.
+//! A Lasso on `X` is one on `Z` with penalty factors divided by `σ_j`; standardisation only changes these factors.
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::{CsrMatrix, Matrix, chunk};
+
+use crate::design::{Columns, Store};
+use crate::{Design, LassoError, Options};
+
+/// See the module.
+pub(crate) struct Problem<'a> {
+    pub n: usize,
+    pub p: usize,
+    pub columns: Kind<'a>,
+    /// `q`, when it is not all ones.
+    root: Option<Vec<f64>>,
+    pub centred: bool,
+    /// Means of the weighted columns that are not stored centred; empty when all are zero.
+    means: Vec<f64>,
+    /// `1/σ_j`; zero for columns that are constant, which take no part.
+    pub inverse: Vec<f64>,
+    /// `t`.
+    pub target: Vec<f64>,
+    /// `a_j` and `b_j` at `λ = 1`.
+    pub absolute: Vec<f64>,
+    pub quadratic: Vec<f64>,
+    pub lower: Vec<f64>,
+    pub upper: Vec<f64>,
+    /// Columns without penalty and bounds, independent of each other, and the factor of their Gram matrix.
+    pub free: Vec<usize>,
+    free_factor: Option<Cholesky>,
+    /// Every `b_j` is zero and every bound infinite or zero.
+    pub plain: bool,
+}
+
+/// Columns before scaling.
+pub(crate) enum Kind<'a> {
+    Dense(Cow<'a, [f64]>),
+    Sparse(Cow<'a, CsrMatrix>),
+    Custom(&'a dyn Columns),
+}
+
+impl<'a> Problem<'a> {
+    /// Checks everything and builds the problem. Dense columns are copied when they must be centred or weighted.
+    pub fn new(design: &'a Design, y: &[f64], o: &Options) -> Result<Self, LassoError> {
+        let (n, p) = (design.rows, design.columns);
+        check(design, y, o)?;
+        let root = match &o.sample_weights {
+            None => None,
+            Some(w) => {
+                let total = chunk::sum(w);
+                out_of_range("sample_weights", total, total > 0.0 && total.is_finite(), "a positive finite sum")?;
+                Some(w.iter().map(|w| (w * n as f64 / total).sqrt()).collect::<Vec<f64>>())
+            }
+        };
+        let squares: Vec<f64> = root.as_ref().map_or_else(|| vec![1.0; n], |q| q.iter().map(|q| q * q).collect());
+        let q = |i: usize| root.as_ref().map_or(1.0, |q| q[i]);
+        let means: Vec<f64> = if o.intercept {
+            (0..p).into_par_iter().with_min_len(64).map(|j| design.dot_column(j, &squares) / n as f64).collect()
+        } else {
+            vec![0.0; p]
+        };
+        let target_mean = if o.intercept { chunk::dot(y, &squares) / n as f64 } else { 0.0 };
+        let target: Vec<f64> = y.iter().enumerate().map(|(i, y)| (y - target_mean) * q(i)).collect();
+        let unchanged = !o.intercept && root.is_none();
+        // Sums of squares of the columns, and how exact they are relative to the mean they were freed of.
+        let (columns, second, rounding): (Kind<'a>, Vec<f64>, f64) = match &design.store {
+            Store::Dense(c) if unchanged => (Kind::Dense(Cow::Borrowed(c)), design.squares.to_vec(), 0.0),
+            Store::Dense(c) => {
+                let mut out = c.to_vec();
+                out.par_chunks_mut(n).zip(&means).with_min_len(16).for_each(|(column, mean)| {
+                    for (i, x) in column.iter_mut().enumerate() {
+                        *x = (*x - mean) * q(i);
+                    }
+                });
+                let second = out.par_chunks(n).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
+                (Kind::Dense(Cow::Owned(out)), second, (64.0 * f64::EPSILON).powi(2))
+            }
+            Store::Sparse(c) if root.is_none() => {
+                let second = (0..p).map(|j| design.squares[j] - n as f64 * means[j] * means[j]).collect();
+                (Kind::Sparse(Cow::Borrowed(c)), second, 1e-14)
+            }
+            Store::Sparse(c) => {
+                let mut out = CsrMatrix::clone(c);
+                let factors: Vec<f64> = out.indices().iter().map(|&i| q(i as usize)).collect();
+                out.values_mut().iter_mut().zip(factors).for_each(|(v, q)| *v *= q);
+                let square = |j: usize| chunk::dot(out.row(j).1, out.row(j).1) - n as f64 * means[j] * means[j];
+                let second = (0..p).map(square).collect();
+                (Kind::Sparse(Cow::Owned(out)), second, 1e-14)
+            }
+            Store::Custom(c) => {
+                let square = |j: usize| {
+                    let mut column = design.copy_column(j);
+                    column.iter_mut().enumerate().for_each(|(i, x)| *x = (*x - means[j]) * q(i));
+                    chunk::dot(&column, &column)
+                };
+                let second = (0..p).into_par_iter().with_min_len(16).map(square).collect();
+                (Kind::Custom(c.as_ref()), second, (64.0 * f64::EPSILON).powi(2))
+            }
+        };
+        if let Some(position) = second.iter().position(|s| !s.is_finite()) {
+            let allowed = "columns whose sum of squares is finite";
+            let (argument, value) = ("sum of squares of a column", second[position]);
+            return Err(LassoError::Entry { argument, position, value, allowed });
+        }
+        let deviation = |j: usize| {
+            let variance = second[j] / n as f64;
+            // A column that is constant beside an intercept cannot be told from it.
+            if variance > rounding * means[j] * means[j] && variance > 0.0 { variance.sqrt() } else { 0.0 }
+        };
+        let deviations: Vec<f64> = (0..p).map(deviation).collect();
+        let inverse = deviations.iter().map(|&d| if d > 0.0 { 1.0 / d } else { 0.0 }).collect();
+        let factor = |j: usize| o.penalty_factors.as_ref().map_or(1.0, |f| f[j]);
+        let unit = |j: usize| if o.standardize || deviations[j] == 0.0 { 1.0 } else { deviations[j] };
+        let scaled = |bounds: &Option<Vec<f64>>, none: f64| -> Vec<f64> {
+            (0..p)
+                .map(|j| bounds.as_ref().map_or(none, |b| if b[j] == 0.0 { 0.0 } else { b[j] * deviations[j] }))
+                .collect()
+        };
+        let mut lower = scaled(&o.lower, f64::NEG_INFINITY);
+        if o.positive {
+            lower.fill(0.0);
+        }
+        let upper = scaled(&o.upper, f64::INFINITY);
+        let open = |v: f64| v == 0.0 || v.is_infinite();
+        let stored_centred = !matches!(columns, Kind::Sparse(_) | Kind::Custom(_));
+        let mut problem = Self {
+            n,
+            p,
+            columns,
+            root,
+            centred: o.intercept,
+            means: if stored_centred || !o.intercept { Vec::new() } else { means },
+            inverse,
+            target,
+            absolute: (0..p).map(|j| o.mix * factor(j) / unit(j)).collect(),
+            quadratic: (0..p).map(|j| (1.0 - o.mix) * factor(j) / (unit(j) * unit(j))).collect(),
+            plain: o.mix == 1.0 && lower.iter().chain(&upper).all(|v| open(*v)),
+            lower,
+            upper,
+            free: Vec::new(),
+            free_factor: None,
+        };
+        problem.find_free(o)?;
+        Ok(problem)
+    }
+
+    /// Unpenalised columns: the independent ones are solved for exactly, the others stay at zero.
+    fn find_free(&mut self, o: &Options) -> Result<(), LassoError> {
+        let Some(factors) = &o.penalty_factors else { return Ok(()) };
+        for j in (0..self.p).filter(|&j| factors[j] == 0.0 && self.inverse[j] > 0.0) {
+            let (l, u) = (self.lower[j], self.upper[j]);
+            if l.is_finite() && u.is_finite() {
+                continue; // its dual term is finite: a column like others
+            }
+            if l.is_finite() || u.is_finite() {
+                let allowed = "positive for a column that is bounded on one side";
+                return Err(LassoError::Entry { argument: "penalty_factors", position: j, value: 0.0, allowed });
+            }
+            self.free.push(j);
+        }
+        let mut kept: Vec<usize> = Vec::new();
+        let mut basis: Vec<Vec<f64>> = Vec::new();
+        for &j in &self.free {
+            let mut v = self.copy_column(j);
+            for _ in 0..2 {
+                for b in &basis {
+                    let along = chunk::dot(b, &v);
+                    chunk::axpy(-along, b, &mut v);
+                }
+            }
+            let norm = chunk::norm(&v);
+            if norm > 1e-7 * (self.n as f64).sqrt() {
+                v.iter_mut().for_each(|x| *x /= norm);
+                basis.push(v);
+                kept.push(j);
+            } else {
+                self.inverse[j] = 0.0;
+            }
+        }
+        if !kept.is_empty() {
+            let columns: Vec<Vec<f64>> = kept.iter().map(|&j| self.copy_column(j)).collect();
+            let entry = |i: usize, j: usize| chunk::dot(&columns[i], &columns[j]) / self.n as f64;
+            self.free_factor = Some(Cholesky::new(&Matrix::from_fn(kept.len(), kept.len(), entry), 1e-15)?);
+        }
+        self.free = kept;
+        Ok(())
+    }
+
+    /// Normal form of a vector that is to be multiplied by columns: orthogonal to `q` when there is an intercept, and for
+    /// the user's own columns times `q`.
+    pub fn seen<'v>(&self, r: &'v [f64]) -> Cow<'v, [f64]> {
+        match (&self.columns, &self.root) {
+            (Kind::Custom(_), Some(q)) => Cow::Owned(r.iter().zip(q).map(|(r, q)| r * q).collect()),
+            _ => Cow::Borrowed(r),
+        }
+    }
+
+    /// `(1/n) z_jᵀ r` for an `r` orthogonal to `q` that went through [`Problem::seen`].
+    #[inline]
+    pub fn correlation(&self, j: usize, seen: &[f64]) -> f64 {
+        let raw = match &self.columns {
+            Kind::Dense(c) => chunk::dot(&c[j * self.n..(j + 1) * self.n], seen),
+            Kind::Sparse(c) => {
+                let (at, x) = c.row(j);
+                at.iter().zip(x).map(|(&i, &x)| x * seen[i as usize]).sum()
+            }
+            Kind::Custom(c) if self.inverse[j] > 0.0 => c.dot(j, seen),
+            Kind::Custom(_) => 0.0,
+        };
+        raw * self.inverse[j] / self.n as f64
+    }
+
+    /// All correlations; parallel over columns.
+    pub fn correlations(&self, r: &[f64]) -> Vec<f64> {
+        let seen = self.seen(r);
+        (0..self.p).into_par_iter().with_min_len(64).map(|j| self.correlation(j, &seen)).collect()
+    }
+
+    /// `z_j` as a vector.
+    pub fn copy_column(&self, j: usize) -> Vec<f64> {
+        let mut out = vec![0.0; self.n];
+        self.subtract([(j, -1.0)].into_iter(), &mut out);
+        out
+    }
+
+    /// `r −= Σ w_j z_j`, then freed of rounding along `q`.
+    pub fn subtract(&self, terms: impl Iterator<Item = (usize, f64)>, r: &mut [f64]) {
+        let custom = matches!(self.columns, Kind::Custom(_));
+        let mut sum = if custom && self.root.is_some() { vec![0.0; self.n] } else { Vec::new() };
+        let mut shift = 0.0;
+        for (j, w) in terms.filter(|t| t.1 != 0.0) {
+            let a = w * self.inverse[j];
+            if let Some(m) = self.means.get(j) {
+                shift += a * m;
+            }
+            match &self.columns {
+                Kind::Dense(c) => chunk::axpy(-a, &c[j * self.n..(j + 1) * self.n], r),
+                Kind::Sparse(c) => {
+                    let (at, x) = c.row(j);
+                    at.iter().zip(x).for_each(|(&i, &x)| r[i as usize] -= a * x);
+                }
+                Kind::Custom(c) if sum.is_empty() => c.add(j, -a, r),
+                Kind::Custom(c) => c.add(j, -a, &mut sum),
+            }
+        }
+        if let (false, Some(q)) = (sum.is_empty(), &self.root) {
+            r.iter_mut().zip(&sum).zip(q).for_each(|((r, s), q)| *r += s * q);
+        }
+        if shift != 0.0 {
+            match &self.root {
+                None => r.iter_mut().for_each(|r| *r += shift),
+                Some(q) => chunk::axpy(shift, q, r),
+            }
+        }
+        self.centre(r);
+    }
+
+    /// Frees `r` of what it has along `q`, which is rounding.
+    pub fn centre(&self, r: &mut [f64]) {
+        if !self.centred {
+            return;
+        }
+        match &self.root {
+            None => {
+                let mean = chunk::sum(r) / self.n as f64;
+                r.iter_mut().for_each(|r| *r -= mean);
+            }
+            Some(q) => {
+                let along = chunk::dot(r, q) / self.n as f64;
+                chunk::axpy(-along, q, r);
+            }
+        }
+    }
+
+    /// Moves the unpenalised columns to where `r` is orthogonal to them; returns their changes.
+    pub fn settle_free(&self, r: &mut [f64]) -> Vec<(usize, f64)> {
+        let Some(factor) = &self.free_factor else { return Vec::new() };
+        let mut total = vec![0.0; self.free.len()];
+        for _ in 0..2 {
+            let seen = self.seen(r);
+            let mut change: Vec<f64> = self.free.iter().map(|&j| self.correlation(j, &seen)).collect();
+            drop(seen);
+            factor.solve_in_place(&mut change);
+            self.subtract(self.free.iter().copied().zip(change.iter().copied()), r);
+            chunk::axpy(1.0, &change, &mut total);
+        }
+        self.free.iter().copied().zip(total).collect()
+    }
+
+    /// `q`.
+    pub fn roots(&self) -> Vec<f64> {
+        self.root.clone().unwrap_or_else(|| vec![1.0; self.n])
+    }
+
+    /// `(1/2n) ‖t‖²`.
+    pub fn null_objective(&self) -> f64 {
+        0.5 * chunk::dot(&self.target, &self.target) / self.n as f64
+    }
+
+    /// `λ Σ (a|w| + b w²/2)` over the nonzeros given.
+    pub fn penalty(&self, lambda: f64, w: impl Iterator<Item = (usize, f64)>) -> f64 {
+        lambda * w.map(|(j, w)| self.absolute[j] * w.abs() + 0.5 * self.quadratic[j] * w * w).sum::<f64>()
+    }
+
+    /// How far column `j` is from its constraint: `|c_j|`, one-sided where a bound is zero.
+    #[inline]
+    pub fn reach(&self, j: usize, c: f64) -> f64 {
+        if c > 0.0 {
+            if self.upper[j] > 0.0 { c } else { 0.0 }
+        } else if self.lower[j] < 0.0 {
+            -c
+        } else {
+            0.0
+        }
+    }
+
+    /// Smallest λ with all penalised coefficients at zero, from the correlations at the null model.
+    pub fn largest_lambda(&self, c: &[f64]) -> f64 {
+        (0..self.p)
+            .filter(|&j| self.inverse[j] > 0.0 && self.absolute[j] > 0.0)
+            .map(|j| self.reach(j, c[j]) / self.absolute[j])
+            .fold(0.0, f64::max)
+    }
+
+    /// Rows of the table that a range of `stored` values of column `j` touches, for sparse Gram products.
+    pub fn sparse(&self) -> Option<&CsrMatrix> {
+        match &self.columns {
+            Kind::Sparse(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// Mean of the weighted column times `1/σ_j` that is still to be subtracted along `q`.
+    pub fn mean(&self, j: usize) -> f64 {
+        self.means.get(j).map_or(0.0, |m| m * self.inverse[j])
+    }
+}
+
+fn out_of_range(option: &'static str, value: f64, ok: bool, allowed: &'static str) -> Result<(), LassoError> {
+    if ok { Ok(()) } else { Err(LassoError::OptionOutOfRange { option, value, allowed }) }
+}
+
+fn check_vector(
+    argument: &'static str,
+    v: &[f64],
+    expected: usize,
+    valid: impl Fn(f64) -> bool,
+    allowed: &'static str,
+) -> Result<(), LassoError> {
+    if v.len() != expected {
+        return Err(LassoError::Length { argument, given: v.len(), expected });
+    }
+    match v.iter().position(|&x| !valid(x)) {
+        Some(position) => Err(LassoError::Entry { argument, position, value: v[position], allowed }),
+        None => Ok(()),
+    }
+}
+
+fn check(design: &Design, y: &[f64], o: &Options) -> Result<(), LassoError> {
+    let (n, p) = (design.rows, design.columns);
+    check_vector("y", y, n, f64::is_finite, "finite")?;
+    let t = o.tolerance;
+    out_of_range("tolerance", t, t.is_finite() && t > 0.0, "finite and positive")?;
+    out_of_range("mix", o.mix, o.mix > 0.0 && o.mix <= 1.0, "above 0 and at most 1")?;
+    out_of_range("max_iterations", o.max_iterations as f64, o.max_iterations > 0, "1 or more")?;
+    if let Some(w) = &o.sample_weights {
+        check_vector("sample_weights", w, n, |x| x.is_finite() && x >= 0.0, "finite and not negative")?;
+    }
+    if let Some(f) = &o.penalty_factors {
+        check_vector("penalty_factors", f, p, |x| x.is_finite() && x >= 0.0, "finite and not negative")?;
+    }
+    if let Some(l) = &o.lower {
+        check_vector("lower", l, p, |x| x <= 0.0, "zero or below")?;
+    }
+    if let Some(u) = &o.upper {
+        check_vector("upper", u, p, |x| x >= 0.0, "zero or above")?;
+    }
+    if !chunk::dot(y, y).is_finite() {
+        let (argument, allowed) = ("y", "values whose sum of squares is finite");
+        return Err(LassoError::Entry { argument, position: 0, value: y[0], allowed });
+    }
+    Ok(())
+}
+
+/// Checks one λ.
+pub(crate) fn check_lambda(lambda: f64) -> Result<(), LassoError> {
+    out_of_range("lambda", lambda, lambda.is_finite() && lambda > 0.0, "finite and positive")
+}
