@@ -53,6 +53,14 @@ pub enum LassoError {
         /// What it goes with.
         allowed: &'static str,
     },
+    /// A group of columns is bad.
+    #[error("group {group}: {reason}")]
+    Group {
+        /// Number of the group.
+        group: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// Ties led an exact path in a circle.
     #[error("the path found no way on after {steps} steps: the table has ties that rounding does not decide")]
     Degenerate {

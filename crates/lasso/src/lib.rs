@@ -2,9 +2,9 @@
 //!
 //! `min_{w,b}  (1/2n) Σ_i s_i (y_i − x_iᵀw − b)² + λ Σ_j ω_j ( α|w_j| + (1−α)/2 · w_j² )`
 //!
-//! with `l_j ≤ w_j ≤ u_j`, `s_i` sample weights scaled to mean 1, `ω_j ≥ 0` penalty factors, `α ∈ (0, 1]`. The gap is the difference between
-//! the objective and a dual value that anyone can check from the residual alone, so it bounds how far the objective is
-//! from its minimum.
+//! with `l_j ≤ w_j ≤ u_j`, `s_i` sample weights scaled to mean 1, `ω_j ≥ 0` penalty factors, `α ∈ (0, 1]`. The gap is the
+//! difference between the objective and a dual value that anyone can check from the residual alone, so it bounds how far
+//! the objective is from its minimum.
 //!
 //! | stage | module | row |
 //! |---|---|---|
@@ -15,6 +15,7 @@
 //! | from λ to λ, certificates for eight at a time | `engine`, `kernel` | LAS-3, LAS-4 |
 //! | coordinate descent on the residual, for very large sets | `descent` | LAS-2 |
 //! | the exact path: few columns, small tables, least ℓ1 norm | [`homotopy`], `gram_path` | LAS-5 |
+//! | groups of columns, many targets | [`group`] | LAS-6 |
 //! | single λ and path | [`solve`](fn@solve), [`path`](fn@path) in [`solver`] | LAS-3 |
 //! | K-fold cross-validation | [`cross_validation`] | |
 //!
@@ -36,6 +37,7 @@ pub mod design;
 mod engine;
 pub mod error;
 mod gram_path;
+pub mod group;
 pub mod homotopy;
 mod kernel;
 pub mod options;

@@ -292,6 +292,25 @@ impl<'a> Problem<'a> {
         self.free.iter().copied().zip(total).collect()
     }
 
+    /// Takes the scale of the columns back: they are centred and weighted only.
+    pub fn unscale(&mut self) {
+        self.inverse.iter_mut().filter(|v| **v > 0.0).for_each(|v| *v = 1.0);
+    }
+
+    /// A further target in the form of this problem's.
+    ///
+    /// # Errors
+    /// [`LassoError::Entry`].
+    pub fn prepare_target(&self, y: &[f64]) -> Result<Vec<f64>, LassoError> {
+        check_vector("y", y, self.n, f64::is_finite, "finite")?;
+        let mut t: Vec<f64> = match &self.root {
+            None => y.to_vec(),
+            Some(q) => y.iter().zip(q).map(|(y, q)| y * q).collect(),
+        };
+        self.centre(&mut t);
+        Ok(t)
+    }
+
     /// `q`.
     pub fn roots(&self) -> Vec<f64> {
         self.root.clone().unwrap_or_else(|| vec![1.0; self.n])

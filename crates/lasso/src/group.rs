@@ -1,0 +1,431 @@
+//! Group and multi-task Lasso: `min_B (1/2n)‖Y − X B − 1bᵀ‖² + λ Σ_g ω_g ‖B_g‖_F` over blocks of rows of `B` (`p × T`).
+//!
+//! One column per group is the multi-task Lasso (rows of `B` vanish together), one target the group Lasso. Blocks are moved
+//! in turn by their proximal step with the largest eigenvalue of their own Gram matrix, on a working set that grows by the
+//! blocks nearest to their constraint, with Anderson extrapolation; the answer carries its gap (row LAS-6).
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+use samplewise_linalg::factor::{Cholesky, symmetric_eigen};
+use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::{Matrix, chunk};
+
+use crate::problem::{Problem, check_lambda};
+use crate::{Design, LassoError, Options, Status};
+
+/// Sweeps between two looks at the gap of the working set.
+const CHECK: usize = 10;
+/// Iterates of one extrapolation.
+const MEMORY: usize = 5;
+
+/// Settings of [`solve`].
+#[derive(Clone, Debug)]
+pub struct GroupOptions {
+    /// Stop when `gap ≤ tolerance · null_objective`. Default 1e-8; finite, positive.
+    pub tolerance: f64,
+    /// Fit an intercept per target. Default true.
+    pub intercept: bool,
+    /// Weights of the rows, finite and `≥ 0`, scaled to mean 1. Default all equal.
+    pub sample_weights: Option<Vec<f64>>,
+    /// Factors `ω_g > 0`. Default the root of the group's size.
+    pub penalty_factors: Option<Vec<f64>>,
+    /// Sweeps per λ. Default 100,000; at the limit the status says so.
+    pub max_iterations: usize,
+}
+
+impl Default for GroupOptions {
+    fn default() -> Self {
+        Self { tolerance: 1e-8, intercept: true, sample_weights: None, penalty_factors: None, max_iterations: 100_000 }
+    }
+}
+
+/// One fit with its certificate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSolution {
+    /// λ.
+    pub lambda: f64,
+    /// Per target.
+    pub intercepts: Vec<f64>,
+    /// Rows of `B` of the groups that are not zero: column, and a coefficient per target; columns ascending.
+    pub coefficients: Vec<(usize, Vec<f64>)>,
+    /// Groups that are not zero, ascending.
+    pub groups: Vec<usize>,
+    /// Objective.
+    pub primal: f64,
+    /// Dual value: the minimum of the objective is not below it.
+    pub dual: f64,
+    /// The dual point is `dual_scale · s_i (y_i − Bᵀx_i − b) / n`.
+    pub dual_scale: f64,
+    /// `primal − dual ≥ 0`.
+    pub gap: f64,
+    /// Objective of `B = 0`: the scale of the tolerance.
+    pub null_objective: f64,
+    /// Sweeps.
+    pub iterations: usize,
+    /// How it ended.
+    pub status: Status,
+}
+
+/// Every column a group of its own: the multi-task Lasso.
+pub fn single_columns(design: &Design) -> Vec<Vec<usize>> {
+    (0..design.columns()).map(|j| vec![j]).collect()
+}
+
+/// Solves for the values of λ in their order, each from the one before; targets are the columns of `y` (`n × T`), groups
+/// list columns, each column in at most one (those in none stay at zero). When the observer stops it, the fits done are
+/// returned, the last one with [`Status::Interrupted`]. Cost per sweep `O(nT)` per column of the working set.
+///
+/// # Errors
+/// As [`crate::solve()`]; [`LassoError::Group`] for groups that are empty, overlap or name columns that are not there.
+pub fn path(
+    design: &Design,
+    y: &Matrix,
+    groups: &[Vec<usize>],
+    lambdas: &[f64],
+    options: &GroupOptions,
+    observer: &mut dyn Observer,
+) -> Result<Vec<GroupSolution>, LassoError> {
+    lambdas.iter().try_for_each(|l| check_lambda(*l))?;
+    let blocks = Blocks::new(design, y, groups, options)?;
+    let mut state = State::new(&blocks);
+    let mut out = Vec::with_capacity(lambdas.len());
+    for (k, &lambda) in lambdas.iter().enumerate() {
+        let solution = blocks.minimise(lambda, options, &mut state, observer);
+        let progress = Progress { stage: "path", step: k + 1, total: Some(lambdas.len()), value: Some(solution.gap) };
+        let stopped = solution.status == Status::Interrupted;
+        out.push(blocks.as_given(design, y, options, solution, &state));
+        if stopped {
+            break;
+        }
+        if observer.step(progress).is_break() {
+            out.last_mut().expect("just pushed").status = Status::Interrupted;
+            break;
+        }
+    }
+    Ok(out)
+}
+
+/// [`path`] for one λ, reached by a short internal path.
+///
+/// # Errors
+/// As [`path`].
+pub fn solve(
+    design: &Design,
+    y: &Matrix,
+    groups: &[Vec<usize>],
+    lambda: f64,
+    options: &GroupOptions,
+) -> Result<GroupSolution, LassoError> {
+    let top = largest_lambda(design, y, groups, options)?;
+    check_lambda(lambda)?;
+    let mut lambdas: Vec<f64> = (1..60).map(|k| top * 0.5_f64.powi(k)).take_while(|l| *l > 1.5 * lambda).collect();
+    lambdas.push(lambda);
+    let mut all = path(design, y, groups, &lambdas, options, &mut ())?;
+    Ok(all.pop().expect("one λ, one answer"))
+}
+
+/// The smallest λ at which all groups are zero.
+///
+/// # Errors
+/// As [`path`].
+pub fn largest_lambda(
+    design: &Design,
+    y: &Matrix,
+    groups: &[Vec<usize>],
+    options: &GroupOptions,
+) -> Result<f64, LassoError> {
+    let blocks = Blocks::new(design, y, groups, options)?;
+    let norms = blocks.correlation_norms(&blocks.targets);
+    Ok(norms.iter().zip(&blocks.factors).map(|(c, f)| c / f).fold(0.0, f64::max))
+}
+
+struct Blocks<'a> {
+    problem: Problem<'a>,
+    /// Centred, weighted targets, one after the other.
+    targets: Vec<Vec<f64>>,
+    groups: &'a [Vec<usize>],
+    factors: Vec<f64>,
+    /// Largest eigenvalue of each group's Gram matrix over `n`.
+    curvature: Vec<f64>,
+}
+
+struct State {
+    /// Coefficients of a group, column after column, `T` each.
+    b: Vec<Vec<f64>>,
+    residuals: Vec<Vec<f64>>,
+}
+
+impl State {
+    fn new(blocks: &Blocks<'_>) -> Self {
+        let size = |g: &Vec<usize>| vec![0.0; g.len() * blocks.targets.len()];
+        Self { b: blocks.groups.iter().map(size).collect(), residuals: blocks.targets.clone() }
+    }
+}
+
+impl<'a> Blocks<'a> {
+    fn new(design: &'a Design, y: &Matrix, groups: &'a [Vec<usize>], o: &GroupOptions) -> Result<Self, LassoError> {
+        let (n, tasks) = (design.rows(), y.columns());
+        if y.rows() != n || tasks == 0 {
+            return Err(LassoError::Length { argument: "y", given: y.rows() * tasks.min(1), expected: n });
+        }
+        let mut taken = vec![false; design.columns()];
+        for (group, columns) in groups.iter().enumerate() {
+            let reason = match columns.iter().find(|&&j| j >= taken.len() || taken[j]) {
+                Some(&column) if column >= taken.len() => Some(format!("column {column} is not there")),
+                Some(column) => Some(format!("column {column} is in an earlier group as well")),
+                None if columns.is_empty() => Some("it has no columns".to_owned()),
+                None => None,
+            };
+            if let Some(reason) = reason {
+                return Err(LassoError::Group { group, reason });
+            }
+            for &j in columns {
+                if taken[j] {
+                    return Err(LassoError::Group { group, reason: format!("column {j} is listed twice") });
+                }
+                taken[j] = true;
+            }
+        }
+        let factors = match &o.penalty_factors {
+            None => groups.iter().map(|g| (g.len() as f64).sqrt()).collect(),
+            Some(f) if f.len() != groups.len() => {
+                let (argument, given, expected) = ("penalty_factors", f.len(), groups.len());
+                return Err(LassoError::Length { argument, given, expected });
+            }
+            Some(f) => match f.iter().position(|f| !(f.is_finite() && *f > 0.0)) {
+                Some(position) => {
+                    let (argument, value, allowed) = ("penalty_factors", f[position], "finite and positive");
+                    return Err(LassoError::Entry { argument, position, value, allowed });
+                }
+                None => f.clone(),
+            },
+        };
+        let plain = Options {
+            tolerance: o.tolerance,
+            intercept: o.intercept,
+            sample_weights: o.sample_weights.clone(),
+            max_iterations: o.max_iterations,
+            ..Options::default()
+        };
+        let mut problem = Problem::new(design, &y.copy_column(0), &plain)?;
+        problem.unscale();
+        let targets: Vec<Vec<f64>> =
+            (0..tasks).map(|t| problem.prepare_target(&y.copy_column(t))).collect::<Result<_, _>>()?;
+        let curvature = groups.par_iter().map(|g| curvature(&problem, g)).collect::<Result<_, _>>()?;
+        Ok(Self { problem, targets, groups, factors, curvature })
+    }
+
+    /// `C_g = Z_gᵀR/n`, column after column.
+    fn correlation(&self, g: usize, seen: &[Cow<'_, [f64]>]) -> Vec<f64> {
+        self.groups[g].iter().flat_map(|&j| seen.iter().map(move |r| self.problem.correlation(j, r))).collect()
+    }
+
+    fn seen<'r>(&self, residuals: &'r [Vec<f64>]) -> Vec<Cow<'r, [f64]>> {
+        residuals.iter().map(|r| self.problem.seen(r)).collect()
+    }
+
+    /// `‖C_g‖_F` of all groups.
+    fn correlation_norms(&self, residuals: &[Vec<f64>]) -> Vec<f64> {
+        let seen = self.seen(residuals);
+        (0..self.groups.len())
+            .into_par_iter()
+            .with_min_len(16)
+            .map(|g| chunk::norm(&self.correlation(g, &seen)))
+            .collect()
+    }
+
+    fn null_objective(&self) -> f64 {
+        0.5 * self.targets.iter().map(|t| chunk::dot(t, t)).sum::<f64>() / self.problem.n as f64
+    }
+
+    /// Primal, dual and its scale, with the norms of the groups listed (all others are taken to be feasible).
+    fn certificate(&self, lambda: f64, state: &State, norms: impl Iterator<Item = (usize, f64)>) -> (f64, f64, f64) {
+        let n = self.problem.n as f64;
+        let squares: f64 = state.residuals.iter().map(|r| chunk::dot(r, r)).sum::<f64>() / n;
+        let along: f64 = state.residuals.iter().zip(&self.targets).map(|(r, t)| chunk::dot(r, t)).sum::<f64>() / n;
+        let penalty: f64 = state.b.iter().zip(&self.factors).map(|(b, f)| f * chunk::norm(b)).sum();
+        let limit = norms.map(|(g, c)| if c > 0.0 { lambda * self.factors[g] / c } else { 1.0 }).fold(1.0, f64::min);
+        let scale = if squares > 0.0 { (along / squares).clamp(0.0, limit) } else { 0.0 };
+        (0.5 * squares + lambda * penalty, scale * along - 0.5 * scale * scale * squares, scale)
+    }
+
+    fn minimise(&self, lambda: f64, o: &GroupOptions, state: &mut State, observer: &mut dyn Observer) -> GroupSolution {
+        let null = self.null_objective();
+        let (mut iterations, mut size) = (0, 0);
+        loop {
+            let norms = self.correlation_norms(&state.residuals);
+            let (primal, dual, scale) = self.certificate(lambda, state, norms.iter().copied().enumerate());
+            let gap = (primal - dual).max(0.0);
+            let progress = Progress { stage: "block descent", step: iterations, total: None, value: Some(gap) };
+            let status = match gap <= o.tolerance * null {
+                true => Some(Status::Converged),
+                false if observer.step(progress).is_break() => Some(Status::Interrupted),
+                false if iterations >= o.max_iterations => Some(Status::Limit),
+                false => None,
+            };
+            if let Some(status) = status {
+                return GroupSolution {
+                    lambda,
+                    intercepts: Vec::new(),
+                    coefficients: Vec::new(),
+                    groups: Vec::new(),
+                    primal,
+                    dual,
+                    dual_scale: scale,
+                    gap,
+                    null_objective: null,
+                    iterations,
+                    status,
+                };
+            }
+            let support = state.b.iter().filter(|b| b.iter().any(|v| *v != 0.0)).count();
+            size = (2 * support).max(16).max(size + size / 2).min(self.groups.len());
+            // Distance of each group from its constraint: the support first, then the closest.
+            let slack = |g: usize| {
+                let active = state.b[g].iter().any(|v| *v != 0.0);
+                if active { f64::NEG_INFINITY } else { lambda * self.factors[g] - norms[g] }
+            };
+            let mut order: Vec<(f64, usize)> = (0..self.groups.len()).map(|g| (slack(g), g)).collect();
+            order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let mut set: Vec<usize> = order[..size].iter().map(|o| o.1).collect();
+            set.sort_unstable();
+            let target = (0.1 * gap).max(0.3 * o.tolerance * null);
+            iterations += self.sweeps(lambda, target, o.max_iterations - iterations, &set, state);
+        }
+    }
+
+    /// Sweeps over the groups of `set` until the gap of the problem that has only these is at most `target`.
+    fn sweeps(&self, lambda: f64, target: f64, limit: usize, set: &[usize], state: &mut State) -> usize {
+        let mut history: Vec<Vec<f64>> = vec![flat(set, &state.b)];
+        for sweep in 1..=limit {
+            let mut moved = false;
+            for &g in set {
+                moved |= self.step(lambda, g, state);
+            }
+            if !moved {
+                return sweep;
+            }
+            history.push(flat(set, &state.b));
+            if history.len() == MEMORY + 2 {
+                self.extrapolate(lambda, set, state, &history);
+                history = vec![flat(set, &state.b)];
+            }
+            if sweep % CHECK == 0 {
+                let seen = self.seen(&state.residuals);
+                let norms = set.iter().map(|&g| (g, chunk::norm(&self.correlation(g, &seen))));
+                let (primal, dual, _) = self.certificate(lambda, state, norms);
+                if primal - dual <= target {
+                    return sweep;
+                }
+            }
+        }
+        limit
+    }
+
+    /// One proximal step of a group; whether it moved.
+    fn step(&self, lambda: f64, g: usize, state: &mut State) -> bool {
+        let curvature = self.curvature[g];
+        if curvature <= 0.0 {
+            return false;
+        }
+        let seen = self.seen(&state.residuals);
+        let mut new = self.correlation(g, &seen);
+        new.iter_mut().zip(&state.b[g]).for_each(|(c, b)| *c = b + *c / curvature);
+        let norm = chunk::norm(&new);
+        let threshold = lambda * self.factors[g] / curvature;
+        let shrink = if norm > threshold { 1.0 - threshold / norm } else { 0.0 };
+        new.iter_mut().for_each(|v| *v *= shrink);
+        if new == state.b[g] {
+            return false;
+        }
+        let tasks = self.targets.len();
+        for (t, r) in state.residuals.iter_mut().enumerate() {
+            let changes = self.groups[g].iter().enumerate().map(|(i, &j)| {
+                let at = i * tasks + t;
+                (j, new[at] - state.b[g][at])
+            });
+            self.problem.subtract(changes, r);
+        }
+        state.b[g] = new;
+        true
+    }
+
+    /// The combination of the last iterates whose differences cancel best, kept where it lowers the objective.
+    fn extrapolate(&self, lambda: f64, set: &[usize], state: &mut State, history: &[Vec<f64>]) {
+        let difference =
+            |k: usize| -> Vec<f64> { history[k + 1].iter().zip(&history[k]).map(|(a, b)| a - b).collect() };
+        let u: Vec<Vec<f64>> = (0..=MEMORY).map(difference).collect();
+        let gram = Matrix::from_fn(MEMORY + 1, MEMORY + 1, |i, j| chunk::dot(&u[i], &u[j]));
+        let trace: f64 = (0..=MEMORY).map(|i| gram[(i, i)]).sum();
+        let Ok(factor) = Cholesky::new(&gram, 1e-10 * trace) else { return };
+        let mut mix = vec![1.0; MEMORY + 1];
+        factor.solve_in_place(&mut mix);
+        let total: f64 = mix.iter().sum();
+        if !total.is_finite() || total == 0.0 {
+            return;
+        }
+        let mut candidate = vec![0.0; history[0].len()];
+        for (m, w) in mix.iter().zip(&history[1..]) {
+            chunk::axpy(m / total, w, &mut candidate);
+        }
+        let tasks = self.targets.len();
+        let mut then = State { b: state.b.clone(), residuals: state.residuals.clone() };
+        let mut at = 0;
+        for &g in set {
+            let new = candidate[at..at + then.b[g].len()].to_vec();
+            at += new.len();
+            for (t, r) in then.residuals.iter_mut().enumerate() {
+                let changes = self.groups[g].iter().enumerate();
+                self.problem.subtract(changes.map(|(i, &j)| (j, new[i * tasks + t] - state.b[g][i * tasks + t])), r);
+            }
+            then.b[g] = new;
+        }
+        let objective = |s: &State| self.certificate(lambda, s, std::iter::empty()).0;
+        if objective(&then) < objective(state) {
+            *state = then;
+        }
+    }
+
+    fn as_given(
+        &self,
+        design: &Design,
+        y: &Matrix,
+        o: &GroupOptions,
+        mut solution: GroupSolution,
+        state: &State,
+    ) -> GroupSolution {
+        let tasks = self.targets.len();
+        for (g, b) in state.b.iter().enumerate().filter(|b| b.1.iter().any(|v| *v != 0.0)) {
+            solution.groups.push(g);
+            let rows = self.groups[g].iter().zip(b.chunks_exact(tasks)).map(|(&j, row)| (j, row.to_vec()));
+            solution.coefficients.extend(rows);
+        }
+        solution.coefficients.sort_unstable_by_key(|c| c.0);
+        let weight = |i: usize| o.sample_weights.as_ref().map_or(1.0, |w| w[i]);
+        let total = chunk::sum_by(y.rows(), weight);
+        solution.intercepts = (0..tasks)
+            .map(|t| {
+                let terms: Vec<(usize, f64)> = solution.coefficients.iter().map(|(j, row)| (*j, row[t])).collect();
+                let fitted = design.predict(&terms, 0.0);
+                let sum = chunk::sum_by(y.rows(), |i| weight(i) * (y[(i, t)] - fitted[i]));
+                if o.intercept { sum / total } else { 0.0 }
+            })
+            .collect();
+        solution
+    }
+}
+
+fn flat(set: &[usize], b: &[Vec<f64>]) -> Vec<f64> {
+    set.iter().flat_map(|&g| b[g].iter().copied()).collect()
+}
+
+/// Largest eigenvalue of `Z_gᵀZ_g / n`, a hair above for rounding.
+fn curvature(problem: &Problem<'_>, columns: &[usize]) -> Result<f64, LassoError> {
+    let z: Vec<Vec<f64>> = columns.iter().map(|&j| problem.copy_column(j)).collect();
+    let gram = Matrix::from_fn(z.len(), z.len(), |i, j| chunk::dot(&z[i], &z[j]) / problem.n as f64);
+    if z.len() == 1 {
+        return Ok(gram[(0, 0)]);
+    }
+    let (values, _) = symmetric_eigen(&gram)?;
+    Ok(values.iter().fold(0.0_f64, |m, v| m.max(*v)) * (1.0 + 1e-12))
+}
