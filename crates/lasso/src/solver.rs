@@ -103,7 +103,7 @@ pub fn path_observed(
     }
     let problem = Problem::new(design, y, options)?;
     let fits = fits(&problem, lambdas, options, observer)?;
-    Ok(fits.into_iter().map(|fit| answer(&problem, design, y, options, fit)).collect())
+    Ok(fits.iter().map(|fit| answer(&problem, design, y, options, fit)).collect())
 }
 
 /// All fits of a problem by the solver that the options name.
@@ -130,10 +130,8 @@ pub(crate) fn fits(
         let found = moments
             .filter(|_| !stopped)
             .and_then(|m| m.normalise(problem.centred).fits(problem, lambdas, o.tolerance * null));
-        if let Some(fits) = found {
-            if fits.iter().all(|f| f.status == Status::Converged) {
-                return Ok(fits);
-            }
+        if let Some(fits) = found.filter(|fits| fits.iter().all(|f| f.status == Status::Converged)) {
+            return Ok(fits);
         }
     }
     let (mut engine, _) = Engine::new(problem, o.solver, o.tolerance, o.max_iterations);
@@ -141,7 +139,7 @@ pub(crate) fn fits(
 }
 
 /// A fit in terms of the columns as given.
-pub(crate) fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fit: Fit) -> Solution {
+pub(crate) fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fit: &Fit) -> Solution {
     let mut coefficients: Vec<(usize, f64)> =
         fit.w.iter().map(|&(j, w)| (j, w * problem.inverse[j])).filter(|c| c.1 != 0.0).collect();
     coefficients.sort_unstable_by_key(|c| c.0);

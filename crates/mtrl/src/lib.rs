@@ -6,16 +6,52 @@
 //!
 //! | stage | module | row |
 //! |---|---|---|
+//! | what is kept of a task, mergeable | [`task`] | MTL-7 |
 //! | `B` and `W` from the data of all tasks | [`representation`] | MTL-1 |
-//! | relevance `ν`: Lasso, least norm, uniform | [`relevance`](mod@relevance) | MTL-2, MTL-3 |
-//! | budget to samples; the closed loop | [`active`] | MTL-4 |
+//! | relevance `ν`, shares, risk, Elfving efficiency | [`relevance`](mod@relevance) | MTL-2, MTL-3, MTL-5 |
+//! | which strategy to trust | `guard` | MTL-6 |
+//! | costs and budgets | [`cost`] | MTL-5 |
+//! | ask and tell | [`planner`] | MTL-4 |
+//! | the closed loop over an oracle | [`active`] | MTL-4 |
+//!
+//! ```
+//! use samplewise_linalg::Matrix;
+//! use samplewise_mtrl::{Budget, Options, Planner, TaskData};
+//! // Two features, three tasks along one direction; the target has four labels.
+//! let rows = |n: usize| Matrix::from_fn(n, 2, |i, j| ((i * 7 + j * 3) % 5) as f64 - 2.0);
+//! let labels = |x: &Matrix, w: f64| (0..x.rows()).map(|i| w * (x[(i, 0)] + x[(i, 1)])).collect::<Vec<f64>>();
+//! let x = rows(4);
+//! let target = TaskData::new(&x, &labels(&x, 2.0))?;
+//! let options = Options { dimension: Some(1), ..Options::default() };
+//! let mut planner = Planner::new(3, vec![target], Budget::Samples(60), options)?;
+//! loop {
+//!     let wanted = planner.next_allocation(&mut ())?;
+//!     if wanted.is_empty() {
+//!         break;
+//!     }
+//!     for (task, n) in wanted {
+//!         let x = rows(n);
+//!         planner.ingest(task, &x, &labels(&x, 1.0 + task as f64))?;
+//!     }
+//! }
+//! let learned = planner.finish(&mut ())?;
+//! assert!((learned.target()[0] - 2.0).abs() < 1e-3 && learned.samples.iter().sum::<usize>() == 60);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 pub mod active;
+pub mod cost;
+mod guard;
+pub mod planner;
 pub mod relevance;
 pub mod representation;
+pub mod task;
 
-pub use active::{Learned, Options, TaskOracle, learn, learn_observed};
-pub use relevance::{Strategy, allocate, predicted_risk, relevance};
-pub use representation::{Representation, TaskData, fit_representation};
+pub use active::{Mapped, TaskOracle, learn, learn_observed};
+pub use cost::{Budget, CostModel};
+pub use planner::{Learned, Options, Planner, Round};
+pub use relevance::{Relevance, Strategy, allocate, efficiency, predicted_risk, relevance, relevance_of_targets};
+pub use representation::{FitOptions, Representation, fit_representation, fit_representation_from};
+pub use task::TaskData;
 
 use samplewise_linalg::LinalgError;
 

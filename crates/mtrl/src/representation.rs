@@ -1,70 +1,59 @@
-//! Empirical risk minimiser `min_{B,W} Σ_m ‖X_m B w_m − y_m‖²`: spectral start, then alternating least squares with a
-//! conjugate-gradient step for `B`. Only the sufficient statistics `X_mᵀX_m`, `X_mᵀy_m` are used.
+//! Empirical risk minimiser `min_{B,W} Σ_m ‖X_m B w_m − y_m‖²`: spectral start, then a quasi-Newton method on `B` with the
+//! weights eliminated (variable projection).
+//!
+//! One evaluation forms `X_mᵀX_m B` once per task; from it come all weights exactly, the loss, and the gradient in `B`,
+//! `2 Σ_m (X_mᵀX_m B w_m − X_mᵀy_m) w_mᵀ`. Floor: one pass over the data per evaluation. The L-BFGS directions start from
+//! the gradient times `(Σ_m n_m w_m w_mᵀ)⁻¹`, the inverse of the Hessian when features are uncorrelated.
 use rand::Rng;
+use rayon::prelude::*;
 use samplewise_linalg::factor::{Cholesky, dense_svd};
-use samplewise_linalg::gram::gram;
-use samplewise_linalg::krylov::conjugate_gradient;
+use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
 use samplewise_linalg::{LinalgError, Matrix, chunk};
 
 use crate::MtrlError;
+use crate::task::TaskData;
 
-/// Sufficient statistics of one task; they add up when data are added.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaskData {
-    /// Rows seen.
-    pub samples: usize,
-    /// `XᵀX`.
-    pub gram: Matrix,
-    /// `Xᵀy`.
-    pub right: Vec<f64>,
+/// Pairs of the quasi-Newton method.
+const MEMORY: usize = 8;
+/// Tasks whose sums are added in order before they join the total.
+const BLOCK: usize = 16;
+
+/// Settings of [`fit_representation_from`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FitOptions {
+    /// Dimension `K`; `None` takes the largest relative gap between neighbouring singular values of the moments.
+    pub dimension: Option<usize>,
+    /// Ridge of every task's weights, per sample. Default 0.
+    pub ridge: f64,
+    /// Stop when the gradient promises less than this share of the loss. Default 1e-10.
+    pub tolerance: f64,
+    /// Evaluations at most. Default 100.
+    pub limit: usize,
 }
 
-impl TaskData {
-    /// Of `x` (`n × d`) and `y`.
-    ///
-    /// # Errors
-    /// [`MtrlError::Data`] for entries that are not finite or lengths that do not match.
-    pub fn new(x: &Matrix, y: &[f64]) -> Result<Self, MtrlError> {
-        x.check_finite("x")?;
-        if let Some(row) = y.iter().position(|v| !v.is_finite()) {
-            return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] }.into());
-        }
-        let g = gram(x, None, Some(y))?;
-        Ok(Self { samples: x.rows(), gram: g.matrix, right: g.right })
-    }
-
-    /// Adds more data of the same task.
-    pub fn add(&mut self, other: &TaskData) {
-        self.samples += other.samples;
-        chunk::axpy(1.0, other.gram.as_slice(), self.gram.as_mut_slice());
-        chunk::axpy(1.0, &other.right, &mut self.right);
-    }
-
-    /// `argmin_w ‖X B w − y‖² + ridge‖w‖²`.
-    ///
-    /// # Errors
-    /// [`LinalgError::Shape`] when the basis does not have a row per feature.
-    pub fn weights(&self, basis: &Matrix, ridge: f64) -> Result<Vec<f64>, LinalgError> {
-        let reduced = basis.transpose().multiply(&self.gram.multiply(basis)?)?;
-        let mut w = vec![0.0; basis.columns()];
-        basis.multiply_transpose_vector_into(&self.right, &mut w);
-        let trace: f64 = (0..w.len()).map(|i| reduced[(i, i)]).sum();
-        Cholesky::new(&reduced, ridge + 1e-10 * trace + f64::MIN_POSITIVE)?.solve_in_place(&mut w);
-        Ok(w)
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self { dimension: None, ridge: 0.0, tolerance: 1e-10, limit: 100 }
     }
 }
 
-/// Shared basis and the weights of every task.
+/// What was fitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Representation {
     /// `B`, `d × K`, orthonormal columns.
     pub basis: Matrix,
     /// `W`, `K × M`.
     pub weights: Matrix,
+    /// `Σ_m ‖X_m B w_m − y_m‖²`.
+    pub loss: f64,
+    /// Evaluations of the loss.
+    pub evaluations: usize,
+    /// Variance of the noise: the loss over samples less the `K(d + M − K)` parameters, while there are more samples.
+    pub noise: f64,
 }
 
-/// Fits `B` and `W` (row MTL-1). The outer iteration stops after 12 rounds; each costs `15·M·d²` flops.
+/// Fits `B` and `W` with `dimension` columns (row MTL-1).
 ///
 /// # Errors
 /// [`MtrlError::Dimension`], [`MtrlError::Data`].
@@ -73,51 +62,191 @@ pub fn fit_representation<R: Rng + ?Sized>(
     dimension: usize,
     rng: &mut R,
 ) -> Result<Representation, MtrlError> {
-    let d = tasks.first().map_or(0, |t| t.right.len());
-    let limit = d.min(tasks.len());
-    if dimension == 0 || dimension > limit {
-        return Err(MtrlError::Dimension { dimension, limit });
-    }
-    // Spectral start: moments X_mᵀy_m/√n_m span B in expectation.
-    let moments = Matrix::from_fn(d, tasks.len(), |i, m| tasks[m].right[i] / (tasks[m].samples.max(1) as f64).sqrt());
-    let mut basis = truncated_svd(&moments, dimension, &SvdOptions::default(), rng)?.u;
-    if basis.columns() < dimension {
-        return Err(MtrlError::Dimension { dimension, limit: basis.columns() });
-    }
-    for _ in 0..12 {
-        let w = all_weights(tasks, &basis)?;
-        let mut right = Matrix::zeros(d, dimension);
-        for (m, t) in tasks.iter().enumerate() {
-            for i in 0..d {
-                for k in 0..dimension {
-                    right[(i, k)] += t.right[i] * w[(k, m)];
-                }
-            }
-        }
-        let mut b = basis.as_slice().to_vec();
-        let apply = |x: &[f64], out: &mut [f64]| {
-            out.fill(0.0);
-            let x = Matrix::from_vec(d, dimension, x.to_vec()).expect("d·K entries");
-            for (m, t) in tasks.iter().enumerate() {
-                let wm = w.copy_column(m);
-                let (mut v, mut gv) = (vec![0.0; d], vec![0.0; d]);
-                x.multiply_vector_into(&wm, &mut v);
-                t.gram.multiply_vector_into(&v, &mut gv);
-                for i in 0..d {
-                    for k in 0..dimension {
-                        out[i * dimension + k] += gv[i] * wm[k];
-                    }
-                }
-            }
-        };
-        conjugate_gradient(apply, right.as_slice(), &mut b, 1e-10, 15);
-        basis = dense_svd(&Matrix::from_vec(d, dimension, b)?)?.u;
-    }
-    let weights = all_weights(tasks, &basis)?;
-    Ok(Representation { basis, weights })
+    let options = FitOptions { dimension: Some(dimension), ..FitOptions::default() };
+    fit_representation_from(tasks, &options, None, rng, &mut ())
 }
 
-fn all_weights(tasks: &[TaskData], basis: &Matrix) -> Result<Matrix, LinalgError> {
-    let w: Vec<Vec<f64>> = tasks.iter().map(|t| t.weights(basis, 0.0)).collect::<Result<_, _>>()?;
-    Ok(Matrix::from_fn(basis.columns(), tasks.len(), |k, m| w[m][k]))
+/// [`fit_representation`] with options, a basis to start from (that of an earlier epoch), progress and cancellation; a
+/// stopped fit is the best so far. The same bits for every thread count. Cost per evaluation `2·K·Σ_m d·min(2n_m, d)` flops.
+///
+/// # Errors
+/// [`MtrlError::Dimension`], [`MtrlError::OutOfRange`], [`MtrlError::Data`].
+pub fn fit_representation_from<R: Rng + ?Sized>(
+    tasks: &[TaskData],
+    options: &FitOptions,
+    start: Option<&Matrix>,
+    rng: &mut R,
+    observer: &mut dyn Observer,
+) -> Result<Representation, MtrlError> {
+    let d = tasks.first().map_or(0, TaskData::features);
+    if let Some(t) = tasks.iter().find(|t| t.features() != d) {
+        return Err(LinalgError::Length { argument: "tasks", given: t.features(), expected: d }.into());
+    }
+    for (argument, value) in [("ridge", options.ridge), ("tolerance", options.tolerance)] {
+        if !(value.is_finite() && value >= 0.0) {
+            return Err(MtrlError::OutOfRange { argument, value, allowed: "finite and not negative" });
+        }
+    }
+    let limit = d.min(tasks.len());
+    if options.dimension.is_some_and(|k| k == 0 || k > limit) || limit == 0 {
+        return Err(MtrlError::Dimension { dimension: options.dimension.unwrap_or(1), limit });
+    }
+    let basis = match start.filter(|b| b.rows() == d && options.dimension.is_none_or(|k| k == b.columns())) {
+        Some(b) => b.clone(),
+        None => spectral_start(tasks, options.dimension, rng)?,
+    };
+    let mut now = Evaluation::at(tasks, basis, options.ridge)?;
+    let mut evaluations = 1;
+    let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
+    while evaluations < options.limit {
+        let direction = now.direction(&pairs)?;
+        let slope = chunk::dot(&direction, &now.gradient);
+        if slope.is_nan() || -slope <= options.tolerance * now.loss {
+            if pairs.is_empty() {
+                break;
+            }
+            pairs.clear(); // not a descent direction, or too small: ask the plain one before giving up
+            continue;
+        }
+        let mut step = 1.0;
+        let next = loop {
+            let mut moved = now.basis.clone();
+            chunk::axpy(step, &direction, moved.as_mut_slice());
+            let tried = Evaluation::at(tasks, moved, options.ridge)?;
+            evaluations += 1;
+            if tried.loss <= now.loss + 1e-4 * step * slope {
+                break Some(tried);
+            }
+            if step < 1e-4 || evaluations >= options.limit {
+                break None;
+            }
+            // The minimum of the parabola through both losses and the slope.
+            step *= (-slope * step / (2.0 * (tried.loss - now.loss - step * slope))).clamp(0.1, 0.5);
+        };
+        let Some(next) = next else { break };
+        let minus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
+        let s = minus(next.basis.as_slice(), now.basis.as_slice());
+        let y = minus(&next.gradient, &now.gradient);
+        if chunk::dot(&s, &y) > 1e-12 * chunk::norm(&s) * chunk::norm(&y) {
+            pairs.push((s, y));
+            if pairs.len() > MEMORY {
+                pairs.remove(0);
+            }
+        }
+        now = next;
+        let progress =
+            Progress { stage: "representation", step: evaluations, total: Some(options.limit), value: Some(now.loss) };
+        if observer.step(progress).is_break() {
+            break;
+        }
+    }
+    // The same subspace with orthonormal columns.
+    let svd = dense_svd(&now.basis)?;
+    let last = Evaluation::at(tasks, svd.u, options.ridge)?;
+    let (k, samples) = (last.basis.columns(), tasks.iter().map(TaskData::samples).sum::<usize>());
+    let parameters = k * (d + tasks.len() - k);
+    let noise = last.loss / samples.saturating_sub(parameters).max(1) as f64;
+    Ok(Representation {
+        basis: last.basis,
+        weights: last.weights,
+        loss: last.loss,
+        evaluations: evaluations + 1,
+        noise,
+    })
+}
+
+/// Left singular vectors of the moments `X_mᵀy_m/√n_m`, which span `B` in expectation.
+fn spectral_start<R: Rng + ?Sized>(
+    tasks: &[TaskData],
+    dimension: Option<usize>,
+    rng: &mut R,
+) -> Result<Matrix, MtrlError> {
+    let d = tasks[0].features();
+    let root = |m: usize| (tasks[m].samples().max(1) as f64).sqrt();
+    let moments = Matrix::from_fn(d, tasks.len(), |i, m| tasks[m].right()[i] / root(m));
+    let limit = d.min(tasks.len());
+    let wanted = dimension.unwrap_or((limit / 2).clamp(1, 50) + 1).min(limit);
+    let svd = truncated_svd(&moments, wanted, &SvdOptions::default(), rng)?;
+    let k = dimension.unwrap_or_else(|| {
+        // Relative gap; values that are rounding beside the first do not count.
+        let value = |i: usize| svd.s.get(i).copied().unwrap_or(0.0).max(1e-12 * svd.s[0]);
+        let gap = |i: usize| value(i - 1) / value(i);
+        (1..svd.s.len()).max_by(|&a, &b| gap(a).total_cmp(&gap(b)).then(b.cmp(&a))).unwrap_or(1)
+    });
+    if svd.u.columns() < k {
+        return Err(MtrlError::Dimension { dimension: k, limit: svd.u.columns() });
+    }
+    Ok(Matrix::from_fn(d, k, |i, j| svd.u[(i, j)]))
+}
+
+/// Loss, weights and gradient at a basis.
+struct Evaluation {
+    basis: Matrix,
+    weights: Matrix,
+    loss: f64,
+    gradient: Vec<f64>,
+    /// `Σ_m n_m w_m w_mᵀ`.
+    scale: Matrix,
+}
+
+impl Evaluation {
+    fn at(tasks: &[TaskData], basis: Matrix, ridge: f64) -> Result<Self, MtrlError> {
+        let (d, k) = (basis.rows(), basis.columns());
+        type Part = (Vec<Vec<f64>>, f64, Vec<f64>, Matrix);
+        let part = |tasks: &[TaskData]| -> Result<Part, LinalgError> {
+            let (mut all, mut loss) = (Vec::with_capacity(tasks.len()), 0.0);
+            let (mut gradient, mut scale) = (vec![0.0; d * k], Matrix::zeros(k, k));
+            for task in tasks {
+                let product = task.gram_times(&basis)?;
+                let penalty = ridge * task.samples() as f64;
+                let (w, lost) = task.fit(&basis, &product, penalty)?;
+                loss += lost + penalty * chunk::dot(&w, &w);
+                for i in 0..d {
+                    let off = 2.0 * (chunk::dot(product.row(i), &w) - task.right()[i]);
+                    chunk::axpy(off, &w, &mut gradient[i * k..(i + 1) * k]);
+                }
+                for i in 0..k {
+                    chunk::axpy(task.samples() as f64 * w[i], &w, scale.row_mut(i));
+                }
+                all.push(w);
+            }
+            Ok((all, loss, gradient, scale))
+        };
+        let parts: Vec<Part> = tasks.par_chunks(BLOCK).map(part).collect::<Result<_, _>>()?;
+        let mut weights = Matrix::zeros(k, tasks.len());
+        let (mut loss, mut gradient, mut scale) = (0.0, vec![0.0; d * k], Matrix::zeros(k, k));
+        for (b, (w, l, g, s)) in parts.iter().enumerate() {
+            loss += l;
+            chunk::axpy(1.0, g, &mut gradient);
+            chunk::axpy(1.0, s.as_slice(), scale.as_mut_slice());
+            for (m, w) in w.iter().enumerate() {
+                w.iter().enumerate().for_each(|(i, v)| weights[(i, b * BLOCK + m)] = *v);
+            }
+        }
+        Ok(Self { basis, weights, loss, gradient, scale })
+    }
+
+    /// `−H g` by the two loops over the pairs.
+    fn direction(&self, pairs: &[(Vec<f64>, Vec<f64>)]) -> Result<Vec<f64>, MtrlError> {
+        let k = self.basis.columns();
+        let mut q = self.gradient.clone();
+        let mut alphas = Vec::with_capacity(pairs.len());
+        for (s, y) in pairs.iter().rev() {
+            let alpha = chunk::dot(s, &q) / chunk::dot(s, y);
+            chunk::axpy(-alpha, y, &mut q);
+            alphas.push(alpha);
+        }
+        let trace: f64 = (0..k).map(|i| self.scale[(i, i)]).sum();
+        let factor = Cholesky::new(&self.scale, 1e-6 * trace + f64::MIN_POSITIVE)?;
+        for row in q.chunks_exact_mut(k) {
+            row.iter_mut().for_each(|v| *v *= 0.5);
+            factor.solve_in_place(row);
+        }
+        for ((s, y), alpha) in pairs.iter().zip(alphas.iter().rev()) {
+            let beta = chunk::dot(y, &q) / chunk::dot(s, y);
+            chunk::axpy(alpha - beta, s, &mut q);
+        }
+        q.iter_mut().for_each(|v| *v = -*v);
+        Ok(q)
+    }
 }

@@ -1,0 +1,124 @@
+//! Which strategy to trust: a parametric bootstrap of the allocation (row MTL-6).
+//!
+//! From few samples the Lasso's `ν̂` may sit on the wrong tasks, and plain L1 then does several times worse than L2. The
+//! guard takes the estimate for the truth, adds noise of the estimate's own size, lets every candidate allocate from the
+//! noisy copy, and keeps the candidate with the least risk on the average.
+use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::random::{Streams, normal};
+use samplewise_linalg::{Matrix, chunk};
+
+use crate::MtrlError;
+use crate::relevance::{Relevance, Strategy, predicted_risk, relevance_of_targets};
+
+/// Noisy copies.
+const DRAWS: u64 = 12;
+
+/// Shares of uniform, L2 and L1 in each candidate, and its name.
+const CANDIDATES: [([f64; 3], &str); 7] = [
+    ([0.0, 0.0, 1.0], "L1"),
+    ([0.0, 0.25, 0.75], "L1 with a quarter of L2"),
+    ([0.0, 0.5, 0.5], "half L1, half L2"),
+    ([0.0, 1.0, 0.0], "L2"),
+    ([0.25, 0.75, 0.0], "L2 with a quarter of uniform"),
+    ([0.5, 0.5, 0.0], "half L2, half uniform"),
+    ([1.0, 0.0, 0.0], "uniform"),
+];
+
+/// What the guard knows.
+pub(crate) struct Estimate<'a> {
+    /// `K × M` and `K × T`.
+    pub weights: &'a Matrix,
+    pub targets: &'a Matrix,
+    /// Per task, and per target behind them, `BᵀXᵀXB`; noise variance.
+    pub precisions: &'a [Matrix],
+    pub noise: f64,
+    /// Samples so far, and how many more there will be.
+    pub samples: &'a [usize],
+    pub more: f64,
+    pub prices: Option<&'a [f64]>,
+    pub lambda: Option<f64>,
+}
+
+/// Shares by the best candidate, the L1 relevance, and the candidate's name.
+pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, &'static str), MtrlError> {
+    let (k, tasks) = (e.weights.rows(), e.weights.columns());
+    let factors: Vec<Option<Cholesky>> = e
+        .precisions
+        .iter()
+        .map(|p| {
+            let trace: f64 = (0..k).map(|i| p[(i, i)]).sum();
+            Cholesky::new(p, 1e-9 * trace + f64::MIN_POSITIVE).ok()
+        })
+        .collect();
+    let mut scores = [0.0; CANDIDATES.len()];
+    let mut counted = 0.0;
+    for draw in 0..DRAWS {
+        let mut rng = streams.stream(draw);
+        let mut noisy = |from: &Matrix, first: usize| {
+            let mut out = from.clone();
+            for m in 0..from.columns() {
+                let mut z: Vec<f64> = (0..k).map(|_| normal(&mut rng) * e.noise.sqrt()).collect();
+                let Some(factor) = &factors[first + m] else { continue };
+                solve_upper(factor, &mut z);
+                z.iter().enumerate().for_each(|(i, z)| out[(i, m)] += z);
+            }
+            out
+        };
+        let (weights, targets) = (noisy(e.weights, 0), noisy(e.targets, tasks));
+        let shares = all_shares(e, &weights, &targets)?.map(|r| r.shares);
+        let risks: Vec<f64> = CANDIDATES.iter().map(|(mix, _)| risk(e, &blend(&shares, mix))).collect();
+        // Relative to the best of the draw, so that no single draw decides.
+        let best = risks.iter().copied().fold(f64::INFINITY, f64::min);
+        if best.is_finite() && best > 0.0 {
+            scores.iter_mut().zip(&risks).for_each(|(s, r)| *s += (r / best).min(100.0));
+            counted += 1.0;
+        }
+    }
+    let found = all_shares(e, e.weights, e.targets)?;
+    let chosen = if counted > 0.0 {
+        (0..CANDIDATES.len()).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(3)
+    } else {
+        3
+    };
+    let (mix, name) = &CANDIDATES[chosen];
+    let shares = blend(&[found[0].shares.clone(), found[1].shares.clone(), found[2].shares.clone()], mix);
+    let [_, _, sparse] = found;
+    Ok((Relevance { shares, ..sparse }, name))
+}
+
+fn all_shares(e: &Estimate<'_>, weights: &Matrix, targets: &Matrix) -> Result<[Relevance; 3], MtrlError> {
+    let of = |strategy| relevance_of_targets(weights, targets, strategy, e.lambda, e.prices);
+    Ok([of(Strategy::Uniform)?, of(Strategy::L2)?, of(Strategy::L1)?])
+}
+
+fn blend(shares: &[Vec<f64>; 3], mix: &[f64; 3]) -> Vec<f64> {
+    let mut out = vec![0.0; shares[0].len()];
+    shares.iter().zip(mix).for_each(|(s, m)| chunk::axpy(*m, s, &mut out));
+    out
+}
+
+/// Risk of the targets, as estimated, after the samples so far and the rest by these shares of the whole.
+fn risk(e: &Estimate<'_>, shares: &[f64]) -> f64 {
+    let samples = topped_up(e.samples, shares, e.more);
+    (0..e.targets.columns())
+        .map(|t| predicted_risk(e.weights, &e.targets.copy_column(t), &samples).unwrap_or(f64::INFINITY))
+        .sum()
+}
+
+/// Samples after `more` were added towards these shares of the whole, never below what is there.
+pub(crate) fn topped_up(samples: &[usize], shares: &[f64], more: f64) -> Vec<f64> {
+    let whole = samples.iter().sum::<usize>() as f64 + more;
+    let short: Vec<f64> = samples.iter().zip(shares).map(|(n, s)| (s * whole - *n as f64).max(0.0)).collect();
+    let total = chunk::sum(&short).max(f64::MIN_POSITIVE);
+    samples.iter().zip(&short).map(|(n, s)| *n as f64 + s / total * more).collect()
+}
+
+/// `z ← L⁻ᵀ z`.
+fn solve_upper(factor: &Cholesky, z: &mut [f64]) {
+    let lower = factor.lower();
+    for i in (0..z.len()).rev() {
+        z[i] /= lower[(i, i)];
+        let x = z[i];
+        z[..i].iter_mut().zip(lower.row(i)).for_each(|(z, l)| *z -= x * l);
+    }
+}

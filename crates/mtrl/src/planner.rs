@@ -1,0 +1,490 @@
+//! Ask and tell: the planner says how many samples of which task it wants, and is told what came.
+//!
+//! First every task alike, then rounds: fit the representation on everything so far, estimate relevance, top up. Nothing
+//! is discarded. The oracle loop of [`crate::learn`] is built on it.
+use samplewise_linalg::observe::Observer;
+use samplewise_linalg::random::Streams;
+use samplewise_linalg::{LinalgError, Matrix, Summary, chunk};
+
+use crate::MtrlError;
+use crate::cost::{Budget, CostModel};
+use crate::guard::{Estimate, guarded};
+use crate::relevance::{Relevance, Strategy, allocate, efficiency, predicted_risk, relevance_of_targets};
+use crate::representation::{FitOptions, Representation, fit_representation_from};
+use crate::task::TaskData;
+
+/// Settings of a [`Planner`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Dimension `K` of the representation; `None` by the largest gap of singular values after the exploration.
+    pub dimension: Option<usize>,
+    /// Default [`Strategy::Guarded`].
+    pub strategy: Strategy,
+    /// Rounds of topping up after the exploration. Default 2.
+    pub rounds: usize,
+    /// Share of the budget explored uniformly. Default 0.3, in `(0, 1]`.
+    pub exploration: f64,
+    /// Samples of every task that the exploration asks for at least. Default 1.
+    pub floor: usize,
+    /// Ridge of the target's weights, per label. Default 1e-6; more for few or noisy labels. Finite, `≥ 0`.
+    pub ridge: f64,
+    /// `λ` of the relevance Lasso; default 5 % of the largest.
+    pub lambda: Option<f64>,
+    /// Seed of the spectral start and of the guard. Default 0.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dimension: None,
+            strategy: Strategy::Guarded,
+            rounds: 2,
+            exploration: 0.3,
+            floor: 1,
+            ridge: 1e-6,
+            lambda: None,
+            seed: 0,
+        }
+    }
+}
+
+/// One round as it was decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Round {
+    /// What the allocation followed: the strategy, for [`Strategy::Guarded`] the candidate it chose.
+    pub followed: String,
+    /// Relevance and shares.
+    pub relevance: Relevance,
+    /// Samples of each task before the round.
+    pub samples: Vec<usize>,
+    /// Money spent before the round.
+    pub cost: f64,
+    /// Predicted excess risk of the targets with these samples, `σ²(d−K)` included, summed over targets.
+    pub predicted_risk: f64,
+    /// Elfving efficiency of these samples for the first target, as estimated.
+    pub efficiency: f64,
+    /// Variance of the noise, as estimated.
+    pub noise: f64,
+}
+
+/// What was learned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learned {
+    /// Basis and weights.
+    pub representation: Representation,
+    /// Each target's coefficients on the features, `B ŵ`.
+    pub targets: Vec<Vec<f64>>,
+    /// Samples of each task.
+    pub samples: Vec<usize>,
+    /// Money spent.
+    pub cost: f64,
+    /// Every round, the state at the end as the last.
+    pub history: Vec<Round>,
+}
+
+impl Learned {
+    /// Coefficients of the first target.
+    pub fn target(&self) -> &[f64] {
+        &self.targets[0]
+    }
+
+    /// `ν̂` at the end.
+    pub fn relevance(&self) -> &[f64] {
+        &self.last().relevance.nu
+    }
+
+    /// The state at the end.
+    pub fn last(&self) -> &Round {
+        self.history.last().expect("a planner that ends has a round")
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    options: Options,
+    budget: Budget,
+    targets: Vec<TaskData>,
+    tasks: Vec<TaskData>,
+    costs: Vec<CostModel>,
+    /// Samples that a task can still give.
+    available: Vec<usize>,
+    round: usize,
+    /// Samples of each task that the current round wants in all.
+    goal: Vec<usize>,
+    fit: Option<Representation>,
+    history: Vec<Round>,
+}
+
+impl Planner {
+    /// For `tasks` source tasks and one or more targets with their labelled data.
+    ///
+    /// # Errors
+    /// [`MtrlError::OutOfRange`], [`MtrlError::Dimension`], [`MtrlError::Data`].
+    pub fn new(tasks: usize, targets: Vec<TaskData>, budget: Budget, options: Options) -> Result<Self, MtrlError> {
+        let range = |argument, value: f64, ok: bool, allowed| {
+            if ok { Ok(()) } else { Err(MtrlError::OutOfRange { argument, value, allowed }) }
+        };
+        range("tasks", tasks as f64, tasks > 0, "1 or more")?;
+        range("targets", targets.len() as f64, !targets.is_empty(), "1 or more")?;
+        let features = targets[0].features();
+        for t in &targets {
+            range("labels of a target", t.samples() as f64, t.samples() > 0, "1 or more")?;
+            if t.features() != features {
+                return Err(LinalgError::Length { argument: "targets", given: t.features(), expected: features }.into());
+            }
+        }
+        let e = options.exploration;
+        range("exploration", e, e > 0.0 && e <= 1.0, "above 0 and at most 1")?;
+        range("ridge", options.ridge, options.ridge.is_finite() && options.ridge >= 0.0, "finite and not negative")?;
+        if let Some(l) = options.lambda {
+            range("lambda", l, l.is_finite() && l > 0.0, "finite and positive")?;
+        }
+        match budget {
+            Budget::Samples(n) => range("budget", n as f64, n >= tasks, "at least one sample per task")?,
+            Budget::Cost(c) => range("budget", c, c.is_finite() && c > 0.0, "finite and positive")?,
+            Budget::Risk { target, most } => {
+                range("risk", target, target.is_finite() && target > 0.0, "finite and positive")?;
+                range("budget", most as f64, most >= tasks, "at least one sample per task")?;
+            }
+        }
+        let limit = features.min(tasks);
+        if let Some(dimension) = options.dimension.filter(|k| *k == 0 || *k > limit) {
+            return Err(MtrlError::Dimension { dimension, limit });
+        }
+        Ok(Self {
+            options,
+            budget,
+            tasks: vec![TaskData::empty(features); tasks],
+            targets,
+            costs: vec![CostModel::default(); tasks],
+            available: vec![usize::MAX; tasks],
+            round: 0,
+            goal: Vec::new(),
+            fit: None,
+            history: Vec::new(),
+        })
+    }
+
+    /// Sets the cost models of the tasks; without, a sample costs one.
+    ///
+    /// # Errors
+    /// [`MtrlError::OutOfRange`], [`MtrlError::Data`].
+    pub fn with_costs(mut self, costs: Vec<CostModel>) -> Result<Self, MtrlError> {
+        if costs.len() != self.tasks.len() {
+            let (given, expected) = (costs.len(), self.tasks.len());
+            return Err(LinalgError::Length { argument: "costs", given, expected }.into());
+        }
+        costs.iter().try_for_each(CostModel::check)?;
+        self.costs = costs;
+        Ok(self)
+    }
+
+    /// Says that a task can give at most so many samples more.
+    ///
+    /// # Panics
+    /// When there is no such task.
+    pub fn limit(&mut self, task: usize, available: usize) {
+        self.available[task] = available;
+    }
+
+    /// Takes over samples of a task, asked for or not.
+    ///
+    /// # Errors
+    /// [`MtrlError::OutOfRange`] for a task that is not there, [`MtrlError::Data`].
+    pub fn ingest(&mut self, task: usize, x: &Matrix, y: &[f64]) -> Result<(), MtrlError> {
+        let count = self.tasks.len();
+        let allowed = "a task below their number";
+        let data = self.tasks.get_mut(task);
+        let data = data.ok_or(MtrlError::OutOfRange { argument: "task", value: task as f64, allowed })?;
+        debug_assert!(task < count);
+        data.update((x, y))?;
+        self.available[task] = self.available[task].saturating_sub(y.len());
+        Ok(())
+    }
+
+    /// As [`Planner::ingest`], of data that were summarised elsewhere.
+    ///
+    /// # Errors
+    /// As [`Planner::ingest`].
+    pub fn ingest_summary(&mut self, task: usize, data: TaskData) -> Result<(), MtrlError> {
+        let (samples, allowed) = (data.samples(), "a task below their number");
+        let mine = self.tasks.get_mut(task);
+        mine.ok_or(MtrlError::OutOfRange { argument: "task", value: task as f64, allowed })?.merge(data)?;
+        self.available[task] = self.available[task].saturating_sub(samples);
+        Ok(())
+    }
+
+    /// Samples of each task so far.
+    pub fn samples(&self) -> Vec<usize> {
+        self.tasks.iter().map(TaskData::samples).collect()
+    }
+
+    /// Money spent so far.
+    pub fn cost(&self) -> f64 {
+        self.costs.iter().zip(&self.tasks).map(|(c, t)| c.total(t.samples())).sum()
+    }
+
+    /// What is wanted next, `(task, samples)`; empty when the budget is spent or no task can give more. Until what was
+    /// asked for came or [`Planner::limit`] says that it will not, the same is asked again, and what a task cannot give is
+    /// asked of others.
+    ///
+    /// # Errors
+    /// Those of the fit.
+    pub fn next_allocation(&mut self, observer: &mut dyn Observer) -> Result<Vec<(usize, usize)>, MtrlError> {
+        loop {
+            let missing = self.missing();
+            if !missing.is_empty() {
+                return Ok(missing);
+            }
+            if self.round > self.last_round() || self.available.iter().all(|a| *a == 0) {
+                return Ok(Vec::new());
+            }
+            if self.round == 0 {
+                let wanted = self.exploration();
+                self.plan(&vec![1.0; self.tasks.len()], wanted);
+            } else {
+                let round = self.decide(observer)?;
+                let wanted = self.money_of_round(&round);
+                let shares = round.relevance.shares.clone();
+                self.history.push(round);
+                if wanted <= 0.0 {
+                    self.round = usize::MAX;
+                    return Ok(Vec::new());
+                }
+                self.plan(&shares, wanted);
+            }
+            self.round += 1;
+        }
+    }
+
+    /// The answer from everything ingested.
+    ///
+    /// # Errors
+    /// [`MtrlError::OutOfRange`] when nothing was; those of the fit.
+    pub fn finish(mut self, observer: &mut dyn Observer) -> Result<Learned, MtrlError> {
+        let last = self.decide(observer)?;
+        self.history.push(last);
+        let (samples, cost) = (self.samples(), self.cost());
+        let fit = self.fit.take().expect("decided on a fit");
+        let weights = self.target_weights(&fit)?;
+        let targets = (0..weights.columns())
+            .map(|t| {
+                let mut coefficients = vec![0.0; fit.basis.rows()];
+                fit.basis.multiply_vector_into(&weights.copy_column(t), &mut coefficients);
+                coefficients
+            })
+            .collect();
+        Ok(Learned { representation: fit, targets, samples, cost, history: self.history })
+    }
+
+    fn last_round(&self) -> usize {
+        // A risk is approached in as many rounds as it takes, each at most doubling what there is.
+        if matches!(self.budget, Budget::Risk { .. }) { 40 } else { self.options.rounds }
+    }
+
+    /// What the goal still lacks; what cannot come is dropped from it.
+    fn missing(&mut self) -> Vec<(usize, usize)> {
+        let mut out = Vec::new();
+        let mut lost = 0;
+        for m in 0..self.goal.len() {
+            let short = self.goal[m].saturating_sub(self.tasks[m].samples());
+            let can = short.min(self.available[m]);
+            lost += short - can;
+            self.goal[m] -= short - can;
+            if can > 0 {
+                out.push((m, can));
+            }
+        }
+        if lost > 0 {
+            // Others give what these cannot, in proportion to what they were asked for.
+            let shares: Vec<f64> =
+                self.goal.iter().zip(&self.available).map(|(g, a)| if *a > 0 { *g as f64 } else { 0.0 }).collect();
+            let room: Vec<usize> = (0..self.goal.len())
+                .map(|m| {
+                    self.available[m] - self.goal[m].saturating_sub(self.tasks[m].samples()).min(self.available[m])
+                })
+                .collect();
+            let more = allocate(&shares, lost, Some(&room));
+            self.goal.iter_mut().zip(&more).for_each(|(g, m)| *g += m);
+            if more.iter().any(|m| *m > 0) {
+                return self.missing();
+            }
+        }
+        out
+    }
+
+    /// Money for the exploration.
+    fn exploration(&self) -> f64 {
+        let least = self.options.floor.max(1);
+        let floor: f64 = self.costs.iter().map(|c| c.total(least)).sum();
+        let share = match self.budget {
+            Budget::Samples(n) => n as f64 * self.options.exploration,
+            Budget::Cost(c) => c * self.options.exploration,
+            Budget::Risk { most, .. } => {
+                // Four samples per parameter: with hardly more samples than parameters the noise looks like none, and
+                // any risk like reached.
+                let both = self.tasks.len() + self.targets[0].features();
+                (4 * self.options.dimension.unwrap_or(5) * both).min(most) as f64
+            }
+        };
+        let whole = match self.budget {
+            Budget::Samples(n) | Budget::Risk { most: n, .. } => n as f64,
+            Budget::Cost(c) => c,
+        };
+        share.max(floor).min(whole)
+    }
+
+    /// Money for a round, given the state before it.
+    fn money_of_round(&self, now: &Round) -> f64 {
+        let left = (self.options.rounds + 1).saturating_sub(self.round).max(1) as f64;
+        match self.budget {
+            Budget::Samples(n) => ((n as f64 - self.samples().iter().sum::<usize>() as f64) / left).ceil(),
+            Budget::Cost(c) => (c - self.cost()) / left,
+            Budget::Risk { target, most } => {
+                let spent = self.samples().iter().sum::<usize>() as f64;
+                let growth = (now.predicted_risk / target - 1.0).min(1.0);
+                if growth <= 0.0 { 0.0 } else { (spent * growth).ceil().min(most as f64 - spent) }
+            }
+        }
+    }
+
+    /// Price of a sample in the budget's money.
+    fn spend(&self, task: usize, count: usize) -> f64 {
+        let n = self.tasks[task].samples();
+        match self.budget {
+            Budget::Cost(_) => self.costs[task].total(n + count) - self.costs[task].total(n),
+            _ => count as f64,
+        }
+    }
+
+    /// Sets the goal: samples in all towards the shares, as far as the money goes.
+    fn plan(&mut self, shares: &[f64], money: f64) {
+        let samples = self.samples();
+        let top_up = |whole: f64| -> Vec<f64> {
+            (0..samples.len())
+                .map(|m| (whole * shares[m] - samples[m] as f64).clamp(0.0, self.available[m] as f64))
+                .collect()
+        };
+        let price =
+            |wanted: &[f64]| -> f64 { wanted.iter().enumerate().map(|(m, n)| self.spend(m, n.floor() as usize)).sum() };
+        // The cost never falls with the whole: double, then halve.
+        let (mut low, mut high) = (0.0, samples.iter().sum::<usize>() as f64 + 1.0);
+        let most = chunk::sum(shares).max(f64::MIN_POSITIVE);
+        while price(&top_up(high)) <= money && high * most < 1e15 {
+            let before = price(&top_up(high));
+            low = high;
+            high *= 2.0;
+            if before > 0.0 && top_up(high) == top_up(low) {
+                break; // every wanted task gives all it has
+            }
+        }
+        for _ in 0..80 {
+            let middle = 0.5 * (low + high);
+            if price(&top_up(middle)) <= money { low = middle } else { high = middle }
+        }
+        let exact = top_up(low);
+        let mut wanted: Vec<usize> = exact.iter().map(|e| e.floor() as usize).collect();
+        let mut left = money - price(&exact);
+        // Remainders, the largest first; then whatever task is wanted most, while the money goes on.
+        let mut order: Vec<usize> = (0..wanted.len()).filter(|&m| shares[m] > 0.0).collect();
+        let rest = |m: usize| exact[m] - exact[m].floor();
+        order.sort_by(|&a, &b| rest(b).total_cmp(&rest(a)).then(shares[b].total_cmp(&shares[a])).then(a.cmp(&b)));
+        let mut fallback: Vec<usize> = (0..wanted.len()).collect();
+        loop {
+            let before = left;
+            for &m in &order {
+                let next = self.spend(m, wanted[m] + 1) - self.spend(m, wanted[m]);
+                if wanted[m] < self.available[m] && next <= left + 1e-9 * money {
+                    wanted[m] += 1;
+                    left -= next;
+                }
+            }
+            if left >= before {
+                // Wanted tasks are exhausted: once more with all of them.
+                if fallback.is_empty() {
+                    break;
+                }
+                order = std::mem::take(&mut fallback);
+            }
+        }
+        self.goal = samples.iter().zip(&wanted).map(|(n, w)| n + w).collect();
+    }
+
+    fn prices(&self) -> Option<Vec<f64>> {
+        let Budget::Cost(whole) = self.budget else { return None };
+        let typical = (whole / self.tasks.len() as f64).max(1.0);
+        let count = |m: usize| self.costs[m].affordable(self.tasks[m].samples(), typical, 1 << 20).max(1);
+        Some((0..self.tasks.len()).map(|m| self.costs[m].price(self.tasks[m].samples(), count(m))).collect())
+    }
+
+    fn target_weights(&self, fit: &Representation) -> Result<Matrix, MtrlError> {
+        let ridge = |t: &TaskData| self.options.ridge * t.samples() as f64;
+        let w: Vec<Vec<f64>> =
+            self.targets.iter().map(|t| t.weights(&fit.basis, ridge(t))).collect::<Result<_, _>>()?;
+        Ok(Matrix::from_fn(fit.basis.columns(), w.len(), |k, t| w[t][k]))
+    }
+
+    /// Fit, relevance and report of the state as it is.
+    fn decide(&mut self, observer: &mut dyn Observer) -> Result<Round, MtrlError> {
+        if self.tasks.iter().all(|t| t.samples() == 0) {
+            return Err(MtrlError::OutOfRange { argument: "samples", value: 0.0, allowed: "at least one, by ingest" });
+        }
+        let o = &self.options;
+        let streams = Streams::new(o.seed).child(self.round as u64);
+        let start = self.fit.take();
+        let dimension = o.dimension.or(start.as_ref().map(|f| f.basis.columns()));
+        let options = FitOptions { dimension, ..FitOptions::default() };
+        let basis = start.as_ref().map(|f| &f.basis);
+        let fit = fit_representation_from(&self.tasks, &options, basis, &mut streams.stream(1 << 40), observer)?;
+        let targets = self.target_weights(&fit)?;
+        let (samples, prices) = (self.samples(), self.prices());
+        let prices = prices.as_deref();
+        let (relevance, followed) = match o.strategy {
+            Strategy::Guarded => {
+                let reduced = |t: &TaskData| -> Result<Matrix, LinalgError> {
+                    fit.basis.transpose().multiply(&t.gram_times(&fit.basis)?)
+                };
+                let precisions: Vec<Matrix> =
+                    self.tasks.iter().chain(&self.targets).map(reduced).collect::<Result<_, _>>()?;
+                let spent: f64 = samples.iter().sum::<usize>() as f64;
+                let more = match self.budget {
+                    Budget::Samples(n) => (n as f64 - spent).max(0.0),
+                    Budget::Cost(c) => spent * (c / self.cost().max(f64::MIN_POSITIVE) - 1.0).max(0.0),
+                    Budget::Risk { .. } => spent,
+                };
+                let e = Estimate {
+                    weights: &fit.weights,
+                    targets: &targets,
+                    precisions: &precisions,
+                    noise: fit.noise,
+                    samples: &samples,
+                    more,
+                    prices,
+                    lambda: o.lambda,
+                };
+                let (relevance, name) = guarded(&e, streams)?;
+                (relevance, name.to_owned())
+            }
+            s => (relevance_of_targets(&fit.weights, &targets, s, o.lambda, prices)?, format!("{s:?}")),
+        };
+        let counts: Vec<f64> = samples.iter().map(|n| *n as f64).collect();
+        let scale = fit.noise * (fit.basis.rows() - fit.basis.columns()) as f64;
+        let risk: f64 = (0..targets.columns())
+            .map(|t| predicted_risk(&fit.weights, &targets.copy_column(t), &counts).unwrap_or(f64::INFINITY))
+            .sum();
+        let efficiency = efficiency(&fit.weights, &targets.copy_column(0), &counts, prices).unwrap_or(0.0);
+        let round = Round {
+            followed,
+            relevance,
+            samples,
+            cost: self.cost(),
+            predicted_risk: scale * risk,
+            efficiency,
+            noise: fit.noise,
+        };
+        self.fit = Some(fit);
+        Ok(round)
+    }
+}

@@ -1,0 +1,232 @@
+//! What is kept of a task: its rows while there are fewer than features, their second moments after.
+use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::gram::gram;
+use samplewise_linalg::{LinalgError, Matrix, Summary, chunk};
+
+/// Data of one task; what different places saw of it can be merged (row MTL-7).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskData {
+    samples: usize,
+    features: usize,
+    right: Vec<f64>,
+    square: f64,
+    store: Store,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Store {
+    /// Fewer rows than features.
+    Rows { x: Vec<f64>, y: Vec<f64> },
+    /// `XᵀX`.
+    Moments(Matrix),
+}
+
+const MAGIC: &[u8; 4] = b"SWTD";
+const VERSION: u32 = 1;
+
+impl TaskData {
+    /// Of no rows yet.
+    pub fn empty(features: usize) -> Self {
+        let store = Store::Rows { x: Vec::new(), y: Vec::new() };
+        Self { samples: 0, features, right: vec![0.0; features], square: 0.0, store }
+    }
+
+    /// Of `x` (`n × d`) and `y`. Memory `8d·min(n, d)` bytes.
+    ///
+    /// # Errors
+    /// [`LinalgError`] for entries that are not finite or lengths that do not match.
+    pub fn new(x: &Matrix, y: &[f64]) -> Result<Self, LinalgError> {
+        let mut out = Self::empty(x.columns());
+        out.update((x, y))?;
+        Ok(out)
+    }
+
+    /// Rows seen.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Features `d`.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// `Xᵀy`.
+    pub fn right(&self) -> &[f64] {
+        &self.right
+    }
+
+    /// `yᵀy`.
+    pub fn square(&self) -> f64 {
+        self.square
+    }
+
+    /// `XᵀX B`. Cost `2·d·K·min(2n, d)` flops.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] when `b` does not have a row per feature.
+    pub fn gram_times(&self, b: &Matrix) -> Result<Matrix, LinalgError> {
+        match &self.store {
+            Store::Moments(g) => g.multiply(b),
+            Store::Rows { y, .. } if y.is_empty() => Ok(Matrix::zeros(self.features, b.columns())),
+            Store::Rows { x, y } => {
+                let x = Matrix::from_vec(y.len(), self.features, x.clone())?;
+                let xb = x.multiply(b)?;
+                x.transpose().multiply(&xb)
+            }
+        }
+    }
+
+    /// `argmin_w ‖X B w − y‖² + ridge‖w‖²`.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] when the basis does not have a row per feature.
+    pub fn weights(&self, basis: &Matrix, ridge: f64) -> Result<Vec<f64>, LinalgError> {
+        Ok(self.fit(basis, &self.gram_times(basis)?, ridge)?.0)
+    }
+
+    /// Weights, and the loss `‖X B w − y‖²` they leave, from `gram_times` of the basis.
+    pub(crate) fn fit(&self, basis: &Matrix, product: &Matrix, ridge: f64) -> Result<(Vec<f64>, f64), LinalgError> {
+        let k = basis.columns();
+        let mut reduced = Matrix::zeros(k, k);
+        let mut right = vec![0.0; k];
+        for i in 0..self.features {
+            let (b, p) = (basis.row(i), product.row(i));
+            chunk::axpy(self.right[i], b, &mut right);
+            for (a, row) in b.iter().zip(reduced.as_mut_slice().chunks_exact_mut(k)) {
+                chunk::axpy(*a, p, row);
+            }
+        }
+        let mut w = right.clone();
+        let trace: f64 = (0..k).map(|i| reduced[(i, i)]).sum();
+        Cholesky::new(&reduced, ridge + 1e-12 * trace + f64::MIN_POSITIVE)?.solve_in_place(&mut w);
+        let mut rw = vec![0.0; k];
+        reduced.multiply_vector_into(&w, &mut rw);
+        let loss = self.square - 2.0 * chunk::dot(&w, &right) + chunk::dot(&w, &rw);
+        Ok((w, loss.max(0.0)))
+    }
+
+    fn sum_rows(&mut self) -> Result<(), LinalgError> {
+        if let Store::Rows { x, y } = &mut self.store {
+            let x = Matrix::from_vec(y.len(), self.features, std::mem::take(x))?;
+            self.store = Store::Moments(gram(&x, None, None)?.matrix);
+        }
+        Ok(())
+    }
+}
+
+impl Summary for TaskData {
+    type Input<'a> = (&'a Matrix, &'a [f64]);
+    type Output = TaskData;
+
+    fn update(&mut self, (x, y): (&Matrix, &[f64])) -> Result<(), LinalgError> {
+        if x.columns() != self.features || x.rows() != y.len() {
+            let expected = format!("{} x {}", y.len(), self.features);
+            return Err(LinalgError::Shape { argument: "x", rows: x.rows(), columns: x.columns(), expected });
+        }
+        x.check_finite("x")?;
+        if let Some(row) = y.iter().position(|v| !v.is_finite()) {
+            return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] });
+        }
+        if y.is_empty() {
+            return Ok(());
+        }
+        for (i, y) in y.iter().enumerate() {
+            chunk::axpy(*y, x.row(i), &mut self.right);
+        }
+        self.square += chunk::dot(y, y);
+        self.samples += y.len();
+        if self.samples > self.features {
+            self.sum_rows()?;
+        }
+        match &mut self.store {
+            Store::Rows { x: rows, y: labels } => {
+                rows.extend_from_slice(x.as_slice());
+                labels.extend_from_slice(y);
+            }
+            Store::Moments(g) => chunk::axpy(1.0, gram(x, None, None)?.matrix.as_slice(), g.as_mut_slice()),
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) -> Result<(), LinalgError> {
+        if other.features != self.features {
+            let (given, expected) = (other.features, self.features);
+            return Err(LinalgError::Length { argument: "other", given, expected });
+        }
+        match other.store {
+            Store::Rows { x, y } => {
+                let x = Matrix::from_vec(y.len(), self.features, x)?;
+                self.update((&x, &y))
+            }
+            Store::Moments(g) => {
+                self.sum_rows()?;
+                if let Store::Moments(mine) = &mut self.store {
+                    chunk::axpy(1.0, g.as_slice(), mine.as_mut_slice());
+                }
+                chunk::axpy(1.0, &other.right, &mut self.right);
+                self.square += other.square;
+                self.samples += other.samples;
+                Ok(())
+            }
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let (kind, body): (u64, Vec<&[f64]>) = match &self.store {
+            Store::Rows { x, y } => (0, vec![x, y]),
+            Store::Moments(g) => (1, vec![g.as_slice()]),
+        };
+        let mut out = MAGIC.to_vec();
+        out.extend(VERSION.to_le_bytes());
+        for word in [kind, self.features as u64, self.samples as u64] {
+            out.extend(word.to_le_bytes());
+        }
+        for v in self.right.iter().chain([&self.square]).chain(body.into_iter().flatten()) {
+            out.extend(v.to_le_bytes());
+        }
+        out
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError> {
+        let bad = |reason| LinalgError::Bytes { kind: "task", reason };
+        let head = bytes.get(..32).ok_or_else(|| bad("shorter than its header"))?;
+        if &head[..4] != MAGIC {
+            return Err(bad("wrong magic"));
+        }
+        if head[4..8] != VERSION.to_le_bytes() {
+            return Err(bad("unknown version"));
+        }
+        let word = |at: usize| {
+            let w = u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+            usize::try_from(w).map_err(|_| bad("a size does not fit"))
+        };
+        let (kind, features, samples) = (word(8)?, word(16)?, word(24)?);
+        let (values, rest) = bytes[32..].as_chunks::<8>();
+        let body = match kind {
+            0 if samples <= features => features.checked_mul(samples).and_then(|v| v.checked_add(samples)),
+            1 => features.checked_mul(features),
+            _ => return Err(bad("neither rows nor moments")),
+        };
+        let expected = body.and_then(|b| b.checked_add(features)?.checked_add(1));
+        if expected != Some(values.len()) || !rest.is_empty() {
+            return Err(bad("length does not match the dimension"));
+        }
+        let values: Vec<f64> = values.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        if values.iter().any(|v| !v.is_finite()) {
+            return Err(bad("an entry is not finite"));
+        }
+        let body = &values[features + 1..];
+        let store = if kind == 0 {
+            let (x, y) = body.split_at(features * samples);
+            Store::Rows { x: x.to_vec(), y: y.to_vec() }
+        } else {
+            Store::Moments(Matrix::from_vec(features, features, body.to_vec())?)
+        };
+        Ok(Self { samples, features, right: values[..features].to_vec(), square: values[features], store })
+    }
+
+    fn finish(self) -> Result<TaskData, LinalgError> {
+        Ok(self)
+    }
+}
