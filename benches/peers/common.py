@@ -243,7 +243,7 @@ def ratios(rows: list[Row]) -> list[float | None]:
 
 def table(rows: list[Row]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row.extras))
-    columns = [c for c in columns if c != "failures"]
+    columns = [c for c in columns if c not in ("failures", "points")]
     lines = [["case", "tool", "threads", "median s", "ratio to ours", *columns]]
     for row, ratio in zip(rows, ratios(rows)):
         line = [row.case, row.tool, str(row.threads), number(row.median()), number(ratio)]

@@ -26,6 +26,7 @@ TABLES = {"A": (10, 100), "B": (10,), "C": (100,), "D": (10, 100), "D2": (100,)}
 DENSE, PATHS = ("A", "B", "C"), ("A", "B", "C", "D")
 COUNT, RATIO, FOLDS = 100, 0.01, 5  # lambdas of a path, the last over the first; folds of cross-validation
 SMALL = ((20, 300), (50, 1000))
+PATIENCE = 200.0  # seconds for the settings of a tool on one work, and half of it for the runs of each that is chosen
 
 
 def decades(first: float, count: int) -> tuple[float, ...]:
@@ -80,6 +81,8 @@ class Lasso:
             except Failure as failure:
                 self.peers = {name: peer for name, peer in self.peers.items() if tool not in name}
                 self.note(f"{tool} is left out: {failure}")
+        if session.quick:
+            self.peers = {name: peer for name, peer in self.peers.items() if "covariance" not in name}
 
     def glmnet(self) -> None:
         """Of the system (Debian: r-base-core, r-cran-glmnet)."""
@@ -126,7 +129,7 @@ class Lasso:
         return dict(reply)
 
     def table(self, name: str) -> tuple[dict[str, Any], float]:
-        """What a worker is told, and the largest lambda; the file of facts comes last, so the others are there with it."""
+        """What a worker is told, and the largest lambda; the file of facts comes last, so all are there with it."""
         stem = DATA / f"lasso-{name}"
         kinds = {"x": "f64"} if name in DENSE else {"offsets": "u64", "indices": "u32", "values": "f64"}
         files = {key: Path(f"{stem}.{key}.{kind}") for key, kind in (kinds | {"y": "f64"}).items()}
@@ -149,14 +152,15 @@ class Lasso:
         return {**sizes, **files}
 
     def settings(self, peer: Tool) -> tuple[Any, ...]:
-        """Quick: two decades apart."""
-        return peer.settings[1::2] if self.session.quick and len(peer.settings) > len(LEVELS) + 1 else peer.settings
+        """Quick: about five of them, where there are more."""
+        step = len(peer.settings) // 5 if self.session.quick else 1
+        return peer.settings[1::step] if step > 1 else peer.settings
 
-    def sweep(self, name: str, folder: Path, works: dict[str, dict[str, Any]], **ask: Any) -> None:
-        """Rows of a tool: `works` has what a worker is asked, under the names of the cases."""
+    def sweep(self, name: str, folder: Path, works: dict[str, dict[str, Any]], hasty: float = 2.0, **ask: Any) -> None:
+        """Rows of a tool: `works` has what a worker is asked, by the names of the cases; `hasty` is for quick runs."""
         peer = MINE if name == OURS else self.peers[name]
         say(f"lasso: {', '.join(works)}: {name}")
-        limits = {"levels": LEVELS, "runs": self.session.repeats, "patience": 3.0 if self.session.quick else 200.0}
+        limits = {"levels": LEVELS, "runs": self.session.repeats, "patience": hasty if self.session.quick else PATIENCE}
         who = {"command": self.commands[name]} if name in self.commands else {"tool": name.removesuffix(", AVX-512")}
         ask |= {"works": list(works.values()), "folder": folder, "ordered": name != "HiGHS"} | limits | who
         try:
@@ -261,10 +265,13 @@ def compare_cross_validation(tools: Lasso, folder: Path) -> None:
     folds = folder / "folds"
     write_atomically(folds, struct.pack(f"<{table['rows']}d", *found[: table["rows"]]))
     work = {"kind": "cross-validation", "lambdas": write_lambdas(folder / "grid", lambdas), "folds": folds}
-    for tool in (OURS, *(tool for tool in tools.peers if tool.startswith("scikit-learn") and "LARS" not in tool)):
-        peer = MINE if tool == OURS else tools.peers[tool]
-        asked = work | {"settings": tools.settings(peer), "gram": "Gram" in tool}
-        tools.sweep(tool, folder, {case: asked}, table=table)
+    peers = ["scikit-learn, Gram", "scikit-learn, Gram, AVX-512"]
+    if not tools.session.quick:
+        peers.insert(0, "scikit-learn")
+    for tool, peer in {OURS: MINE, **tools.peers}.items():
+        if tool in (OURS, *peers):
+            asked = work | {"settings": tools.settings(peer), "gram": "Gram" in tool}
+            tools.sweep(tool, folder, {case: asked}, hasty=20.0, table=table)
 
 
 def compare_small(tools: Lasso, folder: Path, rows: int, columns: int) -> None:

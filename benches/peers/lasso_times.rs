@@ -46,7 +46,7 @@ fn main() {
             let mut workspace = Workspace::default();
             let found = timed(runs, || {
                 let solved = problems.iter().zip(&lambdas).map(|((x, y), &lambda)| {
-                    Homotopy::new(x).expect("finite").solve(y, lambda, &mut workspace).expect("finite")
+                    Homotopy::new(x).expect("finite").solve(y, lambda, &mut workspace).expect("finite").coefficients
                 });
                 solved.collect::<Vec<Nonzeros>>()
             });
@@ -56,9 +56,9 @@ fn main() {
             let problems = small(times, n, p, x, y);
             let mut workspace = Workspace::default();
             let found = timed(runs, || {
-                let solved = problems
-                    .iter()
-                    .map(|(x, y)| Homotopy::new(x).expect("finite").least_l1(y, &mut workspace).expect("full rank"));
+                let solved = problems.iter().map(|(x, y)| {
+                    Homotopy::new(x).expect("finite").least_l1(y, &mut workspace).expect("full rank").coefficients
+                });
                 solved.collect::<Vec<Nonzeros>>()
             });
             write_solutions(out, &found);

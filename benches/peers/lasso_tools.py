@@ -1,23 +1,23 @@
 """Makes the tables of `lasso`, runs the peers, and computes every gap from the coefficients that were returned.
 
 `run.py` starts this file with the Python of the peers' environment, one JSON object on standard input, and reads one
-from standard output. A table `x` is a dense matrix by columns (`x`, raw little-endian float64) or a sparse one by columns
+from standard output. A table is a dense matrix by columns (`x`, raw little-endian float64) or a sparse one by columns
 (`offsets`, uint64, `indices`, uint32, `values`). The tasks:
 
-- `make table`: `data` (a key of `MADE`), `files`. Reply: `rows`, `columns`, `largest` (the lambda from which all is zero).
+- `make table`: `data` (a key of `MADE`), `files`. Reply: `rows`, `columns`, `largest` (the least lambda with all zero).
 - `make small`: `rows`, `columns`, `count`, `seed`, `files`. Tables one after the other, as many targets and lambdas.
-- `sweep`: `tool` (a key of `TOOLS`) or `command`; `table` and `works`, each with its `kind` and `settings`, which may be
-  `ordered` from loose to tight; `levels`, `runs`, `patience`, `folder`. Reply: `works`, each with the `points` of its settings and the `best` point of every level.
+- `sweep`: `tool` (a key of `TOOLS`) or `command`; `table` and `works`, each with its `kind` and `settings`, which may
+  be `ordered` from loose to tight; `levels`, `runs`, `patience`, `folder`. Reply: `works`, each with the `points` of
+  its settings and the `best` point of every level.
 
 A command is called with runs, a file for the answer, the setting and the problem (`Work.words`). It writes the nonzero
-coefficients of a run as triplets of float64 (position of the problem or lambda, column, value) and prints one JSON object
-with `seconds` for every timed run.
+coefficients of a run as triplets of float64 (position of the problem or lambda, column, value) and prints one JSON
+object with `seconds` for every timed run.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -275,6 +275,8 @@ def judge_by(error: Callable[..., float], problems: list[tuple[Any, ...]]) -> Ju
     def judge(answers: list[Any]) -> dict[str, Any]:
         last = [scipy.sparse.csc_matrix(answer)[:, [-1]] for answer in answers]
         errors = [error(*problem, answer) for problem, answer in zip(problems, answers, strict=True)]
+        if not np.isfinite(errors).all():
+            raise Failure("the coefficients are not finite")
         return {"error": max(errors), "nonzeros": sum(int(w.count_nonzero()) for w in last)}
 
     return judge
@@ -397,8 +399,8 @@ def cross_validation(ask: dict[str, Any], x: Array) -> tuple[Run, Judge]:
 
 
 def sweep_one(run: Run, judge: Judge, count: int, ask: dict[str, Any]) -> dict[str, Any]:
-    """Every setting once until patience is spent, those that are ordered from loose to tight until the last level is met;
-    then, of every level, more runs of the fastest setting that meets it."""
+    """Every setting once until patience is spent, ordered ones until the last level is met; then, of every level, more
+    runs of the fastest setting that meets it."""
     levels, patience = ask["levels"], ask["patience"]
     points: list[dict[str, Any]] = []
     spent, left_out, failed = 0.0, 0, None
@@ -408,10 +410,10 @@ def sweep_one(run: Run, judge: Judge, count: int, ask: dict[str, Any]) -> dict[s
             break
         try:
             answers, seconds = run(setting, 1)
+            points.append({"setting": setting, "seconds": seconds} | judge(answers))
         except (Failure, ValueError, RuntimeError) as failure:
             failed = f"setting {setting}: {str(failure).strip().splitlines()[-1]}"
             break
-        points.append({"setting": setting, "seconds": seconds} | judge(answers))
         spent += count * seconds[0]
         if points[-1]["error"] <= levels[-1] and ask["ordered"]:
             break
@@ -428,6 +430,17 @@ def sweep_one(run: Run, judge: Judge, count: int, ask: dict[str, Any]) -> dict[s
     return {"points": points, "best": best, "left_out": left_out, "failed": failed}
 
 
+def warm_up(make: Callable[[Any, Array], Fit], x: Any, ask: dict[str, Any]) -> None:
+    """Imports and just-in-time compilation, on a small part."""
+    if x is None:
+        part, y, _ = small_work(ask["works"][0]).tables[0]
+    else:
+        part, y = x[:50, :100], raw(ask["table"]["y"])[:50]
+        part = part.tocsc() if scipy.sparse.issparse(part) else np.asfortranarray(part)
+    lambdas = np.abs(part.T @ y).max() / len(y) / np.array([2.0, 4.0])
+    make(part, y)(lambdas, ask["works"][0]["settings"][0])
+
+
 def sweep(ask: dict[str, Any]) -> dict[str, Any]:
     import sklearn
 
@@ -435,10 +448,8 @@ def sweep(ask: dict[str, Any]) -> dict[str, Any]:
     warnings.simplefilter("ignore")  # what a run reached is computed
     tool, replies = ask.get("tool"), []
     x = read_table(ask["table"]) if "table" in ask else None
-    if tool in TOOLS:  # imports, just-in-time compilation
-        warm = small_work(ask["works"][0]).tables[0] if x is None else (x[:50, :100], raw(ask["table"]["y"])[:50], None)
-        part = scipy.sparse.csc_matrix(warm[0]) if scipy.sparse.issparse(x) else np.asfortranarray(warm[0])
-        TOOLS[tool](part, warm[1])(np.abs(part.T @ warm[1]).max() / np.array([100.0, 200.0]), ask["works"][0]["settings"][0])
+    if tool in TOOLS and ask["works"][0]["kind"] != "cross-validation":
+        warm_up(TOOLS[tool], x, ask)
     with tempfile.TemporaryDirectory(dir=ask["folder"]) as folder:
         shared = {key: ask[key] for key in ("levels", "runs", "patience", "ordered", "command") if key in ask}
         for one in ask["works"]:

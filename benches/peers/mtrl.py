@@ -179,7 +179,7 @@ def compare_least_norm(tools: Mtrl, folder: Path) -> None:
     session = tools.session
     case = "planner, 1,000 tasks, K = 50, least norm"
     say(f"mtrl: {case}")
-    ask = targets(tools, folder, 1e-6)
+    ask = targets(tools, folder, 0.0)
     rows = [Row(case, tool, 1, []) for tool in (OURS, LARS, HIGHS)]
     for _ in range(tools.rounds()):
         files = [solve(tools, folder, row, ask) for row in rows]

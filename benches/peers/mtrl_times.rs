@@ -46,8 +46,12 @@ fn main() {
             let w: Vec<Matrix> = w.chunks_exact(k * m).map(|w| matrix(k, m, w)).collect();
             let run = |i: usize| {
                 let start = Instant::now();
-                let nu = relevance(&w[i], &target[i * k..(i + 1) * k], Strategy::L1, Some(lambda[i])).expect("finite");
-                let samples = allocate(&nu, budget, Strategy::L1);
+                // No lambda: the least norm.
+                let strategy = if lambda[i] > 0.0 { Strategy::L1 } else { Strategy::LeastL1 };
+                let wanted = Some(lambda[i]).filter(|l| *l > 0.0);
+                let found = relevance(&w[i], &target[i * k..(i + 1) * k], strategy, wanted, None).expect("finite");
+                let samples = allocate(&found.shares, budget, None);
+                let nu = found.nu;
                 (start.elapsed().as_secs_f64(), samples, nu)
             };
             run(0);

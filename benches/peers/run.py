@@ -17,6 +17,7 @@ from collections.abc import Callable
 from common import CLI, Failure, Session, call, git_state, save, say, table
 from completion import run_completion
 from hamming import run_hamming
+from lasso import run_lasso
 from linalg import run_linalg
 from mtrl import run_mtrl
 from sensitivity import run_sensitivity
@@ -33,7 +34,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "wht-curves": ("success against samples in noise: sparse-transform", run_curves),
     "hamming": ("all Hamming distances: C loops", run_hamming),
     "sensitivity": ("leverage scores, median regression: numpy, R quantreg, pinball-qr, HiGHS", run_sensitivity),
-    "lasso": ("lasso and elastic net", None),
+    "lasso": ("Lasso: scikit-learn, celer, skglm, adelie, glmnet, linfa-elasticnet, sparseglm, HiGHS", run_lasso),
     "mtrl": ("multi-task representation learning: AltGDmin, scikit-learn, HiGHS", run_mtrl),
     "linalg": ("linear algebra: LAPACK, numpy, scipy.sparse, faer, FFHT", run_linalg),
 }

@@ -17,7 +17,7 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// `primal − dual`, which bounds the distance of the objective from its minimum.
     pub fn gap(&self) -> f64 {
-        (self.primal - self.dual).max(0.0)
+        gap(self.primal, self.dual)
     }
 
     /// At coefficients `w` from `(rᵀr/n, tᵀr/n)`; `over` holds at least the columns with `reach > λ a_j` and their `c_j`.
@@ -45,6 +45,12 @@ impl Certificate {
         let (dual, scale) = if a > b { (a, best) } else { (b, limit) };
         Self { primal, dual, scale }
     }
+}
+
+/// `primal − dual`, not below zero; what is not a number proves nothing.
+pub(crate) fn gap(primal: f64, dual: f64) -> f64 {
+    let gap = primal - dual;
+    if gap.is_nan() { f64::INFINITY } else { gap.max(0.0) }
 }
 
 /// `max_w zw − λ(a|w| + bw²/2)` over the bounds, where it is finite (an infinite one is excluded by the scale).

@@ -8,6 +8,9 @@ use crate::problem::Problem;
 use crate::solver::{lambda_grid, path_observed};
 use crate::{Design, LassoError, Options, Solution, Solver, Status};
 
+/// Bytes of all Gram matrices up to which folds go by moments.
+const MOST_BYTES: f64 = 2e9;
+
 /// Errors along the path, and the fit that wins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossValidation {
@@ -52,7 +55,9 @@ pub fn cross_validate(
     let parts = split(n, folds, seed);
     let problem = Problem::new(design, y, options)?;
     let allowed = matches!(options.solver, Solver::Auto | Solver::Homotopy);
-    let errors = if allowed && n >= problem.p && suits(&problem) {
+    // A Gram matrix per fold, of all rows, of the rows to train on.
+    let bytes = 8.0 * (folds + 3) as f64 * (problem.p as f64).powi(2);
+    let errors = if allowed && bytes <= MOST_BYTES && n >= problem.p && suits(&problem) {
         on_moments(&problem, &lambdas, &parts, options, observer)
     } else {
         None
@@ -74,11 +79,11 @@ pub fn cross_validate(
             if done > 1.0 { (squares / (done * (done - 1.0))).sqrt() } else { 0.0 }
         })
         .collect();
-    let best = (0..count)
+    let path = path_observed(design, y, &lambdas, options, observer)?;
+    let best = (0..path.len())
         .min_by(|&a, &b| mean_squared_error[a].total_cmp(&mean_squared_error[b]))
         .expect("the grid is not empty");
-    let path = path_observed(design, y, &lambdas, options, observer)?;
-    Ok(CrossValidation { best: best.min(path.len() - 1), lambdas, mean_squared_error, standard_error, path })
+    Ok(CrossValidation { best, lambdas, mean_squared_error, standard_error, path })
 }
 
 /// Rows of each fold, ascending.
@@ -106,15 +111,21 @@ fn on_moments(
     let mut workspace = Workspace::new();
     let mut errors = Vec::new();
     for (fold, part) in held_out.iter().enumerate() {
-        let train = all.without(part).normalise(problem.centred);
+        let train = all.without(part);
+        if train.weight <= 1e-12 * all.weight {
+            return None; // nothing to train on: the way by rows says so
+        }
+        let train = train.normalise(problem.centred);
         let path = train.path(problem, lambdas, options.standardize, &mut workspace)?;
         let error = |w: &Vec<(usize, f64)>| {
             let w: Vec<(usize, f64)> = w.iter().map(|&(j, w)| (j, w * train.factor[j])).collect();
             let intercept = if problem.centred { train.intercept(&w) } else { 0.0 };
             let (error, weight) = part.squared_error(&w, intercept);
-            if weight > 0.0 { error / weight } else { 0.0 }
+            error / weight
         };
-        errors.push(path.iter().map(error).collect());
+        if part.weight > 0.0 {
+            errors.push(path.iter().map(error).collect());
+        }
         let progress = Progress { stage: "folds", step: fold + 1, total: Some(parts.len()), value: None };
         if observer.step(progress).is_break() {
             break;
@@ -150,9 +161,12 @@ fn on_rows(
         let error = |f: &Solution| {
             let predicted = held_out.predict(&f.coefficients, f.intercept);
             let sum: f64 = test.iter().zip(&predicted).map(|(&i, p)| weight(i) * (y[i] - p).powi(2)).sum();
-            if total > 0.0 { sum / total } else { 0.0 }
+            sum / total
         };
-        errors.push(fits.iter().map(error).collect());
+        // A fold without weight says nothing.
+        if total > 0.0 {
+            errors.push(fits.iter().map(error).collect());
+        }
     }
     Ok(errors)
 }

@@ -120,6 +120,10 @@ impl Design {
             chunk::dot(buffer, buffer)
         };
         let squares: Vec<f64> = (0..columns).into_par_iter().with_min_len(16).map_init(Vec::new, square).collect();
+        if let Some(position) = squares.iter().position(|s| !s.is_finite()) {
+            let (argument, allowed) = ("sum of squares of a column", "finite");
+            return Err(LassoError::Entry { argument, position, value: squares[position], allowed });
+        }
         Ok(Self { rows, columns, store: Store::Custom(x), squares: Arc::new(squares) })
     }
 

@@ -28,7 +28,8 @@ const LOOSE_GAP: f64 = 1e-3;
 /// Rounds of solving and looking at one λ.
 const ROUNDS: usize = 50;
 /// Members beyond which the Gram matrix and its factor cost more than passes over the columns.
-const LARGEST_SET: usize = 6_000;
+/// (320 MB for the matrix).
+const LARGEST_SET: usize = 5_000;
 
 /// A fit in scaled coefficients.
 pub(crate) struct Fit {
@@ -46,7 +47,6 @@ pub(crate) struct Fit {
 pub(crate) struct Engine<'a, 'p> {
     problem: &'a Problem<'p>,
     working: Working,
-    solver: Solver,
     /// Last exact correlations, and how far the residual had moved then.
     c: Vec<f64>,
     seen_at: Vec<f64>,
@@ -70,6 +70,9 @@ impl<'a, 'p> Engine<'a, 'p> {
         let mut residual = problem.target.clone();
         let start = problem.settle_free(&mut residual);
         let c = problem.correlations(&residual);
+        if solver == Solver::CoordinateDescent {
+            working.without_gram();
+        }
         working.add(problem, &problem.free, &c);
         working.shift(&start);
         let largest = problem.largest_lambda(&c);
@@ -83,7 +86,6 @@ impl<'a, 'p> Engine<'a, 'p> {
             stride,
             problem,
             working,
-            solver,
             seen_at: vec![0.0; problem.p],
             moved: 0.0,
             c,
@@ -92,7 +94,8 @@ impl<'a, 'p> Engine<'a, 'p> {
             tolerance: tolerance * problem.null_objective(),
             accuracy: (0.05 * tolerance).clamp(1e-13, 1e-3),
             limit,
-            rounding: 1e-13 * scale,
+            // Columns that are not stored centred lose as many digits as their mean is larger than their deviation.
+            rounding: 1e-13 * scale * (1.0 + (0..problem.p).map(|j| problem.mean(j).abs()).fold(0.0, f64::max)),
         };
         (engine, largest)
     }
@@ -101,20 +104,27 @@ impl<'a, 'p> Engine<'a, 'p> {
     pub fn run(&mut self, lambdas: &[f64], observer: &mut dyn Observer) -> Vec<Fit> {
         let mut done: Vec<Fit> = Vec::with_capacity(lambdas.len());
         let mut batch: Vec<Fit> = Vec::new();
+        let mut stopped = false;
         for (k, &lambda) in lambdas.iter().enumerate() {
             let mut iterations = 0;
             while lambda < self.stride * self.at {
+                let progress =
+                    Progress { stage: "towards lambda", step: iterations, total: None, value: Some(self.at) };
+                if observer.step(progress).is_break() {
+                    stopped = true;
+                    break;
+                }
                 iterations += self.advance(self.stride * self.at, LOOSE).0;
             }
             let fit = self.fit(lambda, iterations);
             batch.push(fit);
             let progress = Progress { stage: "path", step: k + 1, total: Some(lambdas.len()), value: None };
-            let interrupted = observer.step(progress).is_break();
-            if batch.len() == BATCH || k + 1 == lambdas.len() || interrupted {
-                self.certify(&mut batch, observer);
+            stopped = stopped || observer.step(progress).is_break();
+            if batch.len() == BATCH || k + 1 == lambdas.len() || stopped {
+                stopped |= self.certify(&mut batch, observer);
                 done.append(&mut batch);
             }
-            if interrupted || done.last().is_some_and(|f| f.status == Status::Interrupted) {
+            if stopped {
                 if let Some(last) = done.last_mut() {
                     last.status = Status::Interrupted;
                 }
@@ -173,7 +183,7 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     fn minimise(&mut self, lambda: f64, accuracy: f64, enough: f64) -> (usize, Solver) {
         let problem = self.problem;
-        if self.solver == Solver::CoordinateDescent || self.working.len() > LARGEST_SET {
+        if !self.working.has_gram() {
             let steps = descend(problem, lambda, accuracy, self.limit, &mut self.working, &self.residual);
             return (steps, Solver::CoordinateDescent);
         }
@@ -203,6 +213,9 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     fn join(&mut self, fresh: &[usize]) {
         if !fresh.is_empty() {
+            if self.working.len() + fresh.len() > LARGEST_SET && self.working.has_gram() {
+                self.working.without_gram();
+            }
             self.working.add(self.problem, fresh, &self.c);
         }
     }
@@ -242,42 +255,48 @@ impl<'a, 'p> Engine<'a, 'p> {
     }
 
     /// Certificates of a batch; what is not good enough is solved again with its violators in the set.
-    fn certify(&mut self, batch: &mut [Fit], observer: &mut dyn Observer) {
+    /// Returns whether the observer stopped it.
+    fn certify(&mut self, batch: &mut [Fit], observer: &mut dyn Observer) -> bool {
+        let accuracy = self.accuracy;
+        let stopped = self.refine(batch, observer);
+        self.accuracy = accuracy; // one hard λ does not make the others dearer
+        stopped
+    }
+
+    fn refine(&mut self, batch: &mut [Fit], observer: &mut dyn Observer) -> bool {
         let problem = self.problem;
         let (mut from, mut tried) = (0, 0);
-        for _ in 0..100 {
+        for round in 1.. {
             let part = &mut batch[from..];
             let residuals: Vec<Vec<f64>> = part.iter_mut().map(|f| std::mem::take(&mut f.residual)).collect();
             let over = self.violations(part, &residuals);
             for ((fit, r), over) in part.iter_mut().zip(residuals).zip(&over) {
                 let (n, w) = (problem.n as f64, fit.w.iter().copied());
                 let products = (chunk::dot(&r, &r) / n, chunk::dot(&r, &problem.target) / n);
-                let mut certificate = Certificate::new(problem, fit.lambda, w, products, over);
-                // Any dual value of this λ bounds the minimum.
-                if fit.certificate.dual > certificate.dual {
-                    (certificate.dual, certificate.scale) = (fit.certificate.dual, fit.certificate.scale);
-                }
+                let certificate = Certificate::new(problem, fit.lambda, w, products, over);
                 fit.certificate = certificate;
                 fit.residual = r;
                 if certificate.gap() <= self.tolerance {
                     fit.status = Status::Converged;
                 }
             }
-            let Some(bad) = part.iter().position(|f| f.status != Status::Converged) else { return };
+            let Some(bad) = part.iter().position(|f| f.status != Status::Converged) else { break };
+            if round >= ROUNDS {
+                break;
+            }
             let violators = self.worst(&part[bad..], &over[bad..]);
             tried = if bad == 0 { tried + 1 } else { 1 };
             from += bad;
             let worst = batch[from].certificate.gap();
             let progress = Progress { stage: "certificates", step: from, total: None, value: Some(worst) };
             if observer.step(progress).is_break() {
-                batch[from].status = Status::Interrupted;
-                return;
+                return true;
             }
             if violators.is_empty() && (tried > 3 || batch[from].iterations >= self.limit) {
                 // Rounding, or the limit of steps: nothing more to be had.
                 (from, tried) = (from + 1, 0);
                 if from == batch.len() {
-                    return;
+                    break;
                 }
             } else if violators.is_empty() {
                 self.accuracy = (self.accuracy * 0.1).max(1e-13);
@@ -288,14 +307,13 @@ impl<'a, 'p> Engine<'a, 'p> {
             let residual = std::mem::take(&mut batch[from].residual);
             self.move_to(residual);
             for fit in &mut batch[from..] {
-                let (columns_checked, before) = (fit.columns_checked, fit.certificate);
+                let columns_checked = fit.columns_checked;
                 self.look(fit.lambda);
                 *fit = self.fit(fit.lambda, fit.iterations);
                 fit.columns_checked = columns_checked;
-                fit.certificate.dual = before.dual;
-                fit.certificate.scale = before.scale;
             }
         }
+        false
     }
 
     /// The columns outside the set that violate their constraint most, at most twice as many as the set has.
@@ -332,7 +350,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             if problem.inverse[j] == 0.0 {
                 return false;
             }
-            let reach = problem.reach(j, self.c[j]).max(problem.reach(j, -self.c[j]).min(0.0));
+            let reach = problem.reach(j, self.c[j]);
             let drift = self.moved - self.seen_at[j];
             lambdas
                 .iter()

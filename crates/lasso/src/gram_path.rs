@@ -34,7 +34,7 @@ pub(crate) struct Moments {
     square: f64,
     sums: Vec<f64>,
     sum: f64,
-    weight: f64,
+    pub weight: f64,
 }
 
 impl Moments {
@@ -107,7 +107,7 @@ impl Moments {
         let linear: f64 = w.iter().map(|&(j, w)| w * (self.right[j] - intercept * self.sums[j])).sum();
         let error =
             self.square - 2.0 * linear + quadratic - 2.0 * intercept * self.sum + intercept * intercept * self.weight;
-        (error.max(0.0), self.weight)
+        (if error.is_nan() { f64::INFINITY } else { error.max(0.0) }, self.weight)
     }
 
     /// The problem of these rows: `G/n`, `c`, `tᵀt/n`, centred anew and scaled to a diagonal of one.

@@ -252,15 +252,18 @@ impl<'a> Blocks<'a> {
     fn minimise(&self, lambda: f64, o: &GroupOptions, state: &mut State, observer: &mut dyn Observer) -> GroupSolution {
         let null = self.null_objective();
         let (mut iterations, mut size) = (0, 0);
+        let mut stuck = false;
         loop {
+            self.rebuild_residuals(state);
             let norms = self.correlation_norms(&state.residuals);
             let (primal, dual, scale) = self.certificate(lambda, state, norms.iter().copied().enumerate());
-            let gap = (primal - dual).max(0.0);
+            let gap = crate::certificate::gap(primal, dual);
             let progress = Progress { stage: "block descent", step: iterations, total: None, value: Some(gap) };
             let status = match gap <= o.tolerance * null {
                 true => Some(Status::Converged),
                 false if observer.step(progress).is_break() => Some(Status::Interrupted),
-                false if iterations >= o.max_iterations => Some(Status::Limit),
+                // Nothing moves any more with all groups in the set: rounding.
+                false if iterations >= o.max_iterations || stuck => Some(Status::Limit),
                 false => None,
             };
             if let Some(status) = status {
@@ -290,12 +293,26 @@ impl<'a> Blocks<'a> {
             let mut set: Vec<usize> = order[..size].iter().map(|o| o.1).collect();
             set.sort_unstable();
             let target = (0.1 * gap).max(0.3 * o.tolerance * null);
-            iterations += self.sweeps(lambda, target, o.max_iterations - iterations, &set, state);
+            let (swept, moved) = self.sweeps(lambda, target, o.max_iterations - iterations, &set, state);
+            iterations += swept;
+            stuck = !moved && size == self.groups.len();
         }
     }
 
-    /// Sweeps over the groups of `set` until the gap of the problem that has only these is at most `target`.
-    fn sweeps(&self, lambda: f64, target: f64, limit: usize, set: &[usize], state: &mut State) -> usize {
+    /// `Y − Z B` from scratch: what updates gathered in rounding is gone.
+    fn rebuild_residuals(&self, state: &mut State) {
+        let tasks = self.targets.len();
+        for (t, (r, target)) in state.residuals.iter_mut().zip(&self.targets).enumerate() {
+            r.copy_from_slice(target);
+            let groups = self.groups.iter().zip(&state.b);
+            self.problem
+                .subtract(groups.flat_map(|(g, b)| g.iter().enumerate().map(move |(i, &j)| (j, b[i * tasks + t]))), r);
+        }
+    }
+
+    /// Sweeps over the groups of `set` until the gap of the problem that has only these is at most `target`; how many, and
+    /// whether the last one moved anything.
+    fn sweeps(&self, lambda: f64, target: f64, limit: usize, set: &[usize], state: &mut State) -> (usize, bool) {
         let mut history: Vec<Vec<f64>> = vec![flat(set, &state.b)];
         for sweep in 1..=limit {
             let mut moved = false;
@@ -303,7 +320,7 @@ impl<'a> Blocks<'a> {
                 moved |= self.step(lambda, g, state);
             }
             if !moved {
-                return sweep;
+                return (sweep, false);
             }
             history.push(flat(set, &state.b));
             if history.len() == MEMORY + 2 {
@@ -315,11 +332,11 @@ impl<'a> Blocks<'a> {
                 let norms = set.iter().map(|&g| (g, chunk::norm(&self.correlation(g, &seen))));
                 let (primal, dual, _) = self.certificate(lambda, state, norms);
                 if primal - dual <= target {
-                    return sweep;
+                    return (sweep, true);
                 }
             }
         }
-        limit
+        (limit, true)
     }
 
     /// One proximal step of a group; whether it moved.

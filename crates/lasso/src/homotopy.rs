@@ -13,6 +13,8 @@ use crate::LassoError;
 
 /// Pivots below this share of the diagonal are lost to rounding: the column depends on the active ones.
 const LOST: f64 = 1e-12;
+/// Columns that are tried for the next event together.
+const GROUP: usize = 16;
 /// Steps after which a path ends without an answer, per column.
 const STEPS: usize = 20;
 
@@ -46,6 +48,9 @@ pub struct Workspace {
     pub(crate) c: Vec<f64>,
     sign: Vec<f64>,
     place: Vec<Place>,
+    /// `a_j` where the column may join with a positive sign, with a negative one; infinite where it may not.
+    up: Vec<f64>,
+    down: Vec<f64>,
     /// Row-major lower factor of `G_SS`.
     factor: Vec<f64>,
     stride: usize,
@@ -77,6 +82,10 @@ impl Workspace {
         let m = self.c.len();
         self.place.clear();
         self.place.extend((0..m).map(|j| if limit(j).is_some() { Place::Out } else { Place::Never }));
+        self.up.clear();
+        self.up.extend((0..m).map(|j| limit(j).filter(|l| l.1).map_or(f64::INFINITY, |l| l.0)));
+        self.down.clear();
+        self.down.extend((0..m).map(|j| limit(j).filter(|l| l.2).map_or(f64::INFINITY, |l| l.0)));
         [&mut self.w, &mut self.sign, &mut self.d].into_iter().for_each(Vec::clear);
         self.active.clear();
         self.q.clear();
@@ -122,28 +131,11 @@ impl Workspace {
             self.solve();
             source.respond(&self.active, &self.d, &mut self.scratch, &mut self.q);
             let lambda = self.lambda;
-            let mut step = lambda - end;
+            // Towards zero all correlations vanish together: what seems to happen in the last moment is rounding.
+            let mut step = if end > 0.0 { lambda - end } else { lambda * (1.0 - 1e-9) };
             let mut event: Option<(usize, f64)> = None;
-            for j in 0..self.c.len() {
-                if self.place[j] != Place::Out {
-                    continue;
-                }
-                let Some((a, up, down)) = limit(j) else { continue };
-                let (c, q) = (self.c[j], self.q[j]);
-                let just = dropped.filter(|d| d.0 == j).map_or(0.0, |d| d.1);
-                // Rounding may have carried a correlation past its limit by a hair: then it joins now.
-                if up && just <= 0.0 && a - q > 1e-12 * a {
-                    let t = ((lambda * a - c) / (a - q)).max(0.0);
-                    if t < step {
-                        (step, event) = (t, Some((j, 1.0)));
-                    }
-                }
-                if down && just >= 0.0 && a + q > 1e-12 * a {
-                    let t = ((lambda * a + c) / (a + q)).max(0.0);
-                    if t < step {
-                        (step, event) = (t, Some((j, -1.0)));
-                    }
-                }
+            if let Some((t, j, sign)) = self.next_to_join(step, dropped) {
+                (step, event) = (t, Some((j, sign)));
             }
             let mut leaving = None;
             for (i, (w, d)) in self.w.iter().zip(&self.d).enumerate() {
@@ -153,6 +145,9 @@ impl Workspace {
                         (step, leaving) = (t, Some(i));
                     }
                 }
+            }
+            if event.is_none() && leaving.is_none() {
+                step = lambda - end;
             }
             visit(lambda - step, self);
             self.w.iter_mut().zip(&self.d).for_each(|(w, d)| *w += step * d);
@@ -169,6 +164,50 @@ impl Workspace {
                 joining = event;
             }
         }
+    }
+
+    /// The first column to meet its limit within `step`: `(step, column, sign)`. The one just dropped may not come back on
+    /// the same side.
+    fn next_to_join(&self, mut step: f64, dropped: Option<(usize, f64)>) -> Option<(f64, usize, f64)> {
+        let lambda = self.lambda;
+        let mut found = None;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for first in (0..self.c.len()).step_by(GROUP) {
+                    let group = first..(first + GROUP).min(self.c.len());
+                    let (c, q) = (&self.c[group.clone()], &self.q[group.clone()]);
+                    let (up, down) = (&self.up[group.clone()], &self.down[group.clone()]);
+                    // `(λa − c) / (a − q) < step` without the division, for both signs; infinite limits fail it.
+                    let mut any = false;
+                    for (((c, q), up), down) in c.iter().zip(q).zip(up).zip(down) {
+                        any |= lambda * up - c < step * (up - q);
+                        any |= lambda * down + c < step * (down + q);
+                    }
+                    if !any {
+                        continue;
+                    }
+                    for j in group.filter(|&j| self.place[j] == Place::Out) {
+                        let just = dropped.filter(|d| d.0 == j).map_or(0.0, |d| d.1);
+                        let (up, down, c, q) = (self.up[j], self.down[j], self.c[j], self.q[j]);
+                        // Rounding may have carried a correlation past its limit by a hair: then it joins now.
+                        if just <= 0.0 && up - q > 1e-12 * up {
+                            let t = ((lambda * up - c) / (up - q)).max(0.0);
+                            if t < step {
+                                (step, found) = (t, Some((t, j, 1.0)));
+                            }
+                        }
+                        if just >= 0.0 && down + q > 1e-12 * down {
+                            let t = ((lambda * down + c) / (down + q)).max(0.0);
+                            if t < step {
+                                (step, found) = (t, Some((t, j, -1.0)));
+                            }
+                        }
+                    }
+                }
+            },
+        );
+        found
     }
 
     /// The column that attains the largest λ.
@@ -292,7 +331,7 @@ pub struct SmallSolution {
 impl SmallSolution {
     /// `primal − dual`.
     pub fn gap(&self) -> f64 {
-        (self.primal - self.dual).max(0.0)
+        crate::certificate::gap(self.primal, self.dual)
     }
 }
 
@@ -328,11 +367,14 @@ impl Homotopy {
         x.check_finite("x")?;
         let mut by_column = x.transpose().into_vec();
         let norms: Vec<f64> = by_column.chunks_exact(rows).map(chunk::norm).collect();
-        for (column, norm) in by_column.chunks_exact_mut(rows).zip(&norms) {
-            let norm = if *norm > 0.0 { *norm } else { 1.0 };
-            column.iter_mut().for_each(|v| *v /= norm);
+        let factors: Vec<f64> = norms.iter().map(|n| if *n > 0.0 { 1.0 / n } else { 1.0 }).collect();
+        for (column, f) in by_column.chunks_exact_mut(rows).zip(&factors) {
+            column.iter_mut().for_each(|v| *v *= f);
         }
-        let by_row = (0..rows).flat_map(|k| by_column[k..].iter().step_by(rows).copied()).collect();
+        let mut by_row = x.as_slice().to_vec();
+        for row in by_row.chunks_exact_mut(columns) {
+            row.iter_mut().zip(&factors).for_each(|(v, f)| *v *= f);
+        }
         Ok(Self { rows, columns, by_column, by_row, norms })
     }
 
@@ -345,9 +387,18 @@ impl Homotopy {
         pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
+                let m = self.columns;
+                let whole = self.rows - self.rows % 4;
                 out.fill(0.0);
-                for (row, v) in self.by_row.chunks_exact(self.columns).zip(v) {
-                    out.iter_mut().zip(row).for_each(|(o, x)| *o += v * x);
+                for k in (0..whole).step_by(4) {
+                    let row = |i: usize| &self.by_row[(k + i) * m..(k + i + 1) * m];
+                    let rows = row(0).iter().zip(row(1)).zip(row(2)).zip(row(3));
+                    for (o, (((a, b), c), d)) in out.iter_mut().zip(rows) {
+                        *o += (v[k] * a + v[k + 1] * b) + (v[k + 2] * c + v[k + 3] * d);
+                    }
+                }
+                for k in whole..self.rows {
+                    out.iter_mut().zip(&self.by_row[k * m..(k + 1) * m]).for_each(|(o, x)| *o += v[k] * x);
                 }
             },
         );

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use rayon::prelude::*;
-use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::factor::solve_upper_in_place;
 use samplewise_linalg::{CsrMatrix, Matrix, chunk};
 
 use crate::design::{Columns, Store};
@@ -32,7 +32,9 @@ pub(crate) struct Problem<'a> {
     pub upper: Vec<f64>,
     /// Columns without penalty and bounds, independent of each other, and the factor of their Gram matrix.
     pub free: Vec<usize>,
-    free_factor: Option<Cholesky>,
+    /// Orthonormal basis of these columns and the triangle that makes them from it.
+    free_basis: Vec<Vec<f64>>,
+    free_triangle: Matrix,
     /// Every `b_j` is zero and every bound infinite or zero.
     pub plain: bool,
 }
@@ -80,17 +82,32 @@ impl<'a> Problem<'a> {
                 let second = out.par_chunks(n).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
                 (Kind::Dense(Cow::Owned(out)), second, (64.0 * f64::EPSILON).powi(2))
             }
-            Store::Sparse(c) if root.is_none() => {
-                let second = (0..p).map(|j| design.squares[j] - n as f64 * means[j] * means[j]).collect();
-                (Kind::Sparse(Cow::Borrowed(c)), second, 1e-14)
-            }
+            Store::Sparse(c) if unchanged => (Kind::Sparse(Cow::Borrowed(c)), design.squares.to_vec(), 0.0),
             Store::Sparse(c) => {
+                // Stored entries one by one, all others at once: a difference of two sums would cancel.
+                let total = chunk::sum(&squares);
+                let square = |j: usize| {
+                    let (at, x) = c.row(j);
+                    let stored = at.iter().zip(x).map(|(&i, x)| (squares[i as usize], x));
+                    let (sum, weight) =
+                        stored.fold((0.0, 0.0), |(sum, weight), (s, x)| (sum + s * (x - means[j]).powi(2), weight + s));
+                    sum + (total - weight).max(0.0) * means[j] * means[j]
+                };
+                let second = (0..p).map(square).collect();
+                let rounding = (64.0 * f64::EPSILON).powi(2);
+                if root.is_none() {
+                    return Self::build(
+                        design,
+                        Kind::Sparse(Cow::Borrowed(c)),
+                        (second, rounding),
+                        (root, means, target),
+                        o,
+                    );
+                }
                 let mut out = CsrMatrix::clone(c);
                 let factors: Vec<f64> = out.indices().iter().map(|&i| q(i as usize)).collect();
                 out.values_mut().iter_mut().zip(factors).for_each(|(v, q)| *v *= q);
-                let square = |j: usize| chunk::dot(out.row(j).1, out.row(j).1) - n as f64 * means[j] * means[j];
-                let second = (0..p).map(square).collect();
-                (Kind::Sparse(Cow::Owned(out)), second, 1e-14)
+                (Kind::Sparse(Cow::Owned(out)), second, rounding)
             }
             Store::Custom(c) => {
                 let square = |j: usize| {
@@ -102,6 +119,22 @@ impl<'a> Problem<'a> {
                 (Kind::Custom(c.as_ref()), second, (64.0 * f64::EPSILON).powi(2))
             }
         };
+        Self::build(design, columns, (second, rounding), (root, means, target), o)
+    }
+
+    /// From columns, their second moments and how exact these are relative to the squared mean.
+    fn build(
+        design: &'a Design,
+        columns: Kind<'a>,
+        (second, rounding): (Vec<f64>, f64),
+        (root, means, target): (Option<Vec<f64>>, Vec<f64>, Vec<f64>),
+        o: &Options,
+    ) -> Result<Self, LassoError> {
+        let (n, p) = (design.rows, design.columns);
+        if !chunk::dot(&target, &target).is_finite() {
+            let (argument, allowed) = ("y", "values whose weighted sum of squares is finite");
+            return Err(LassoError::Entry { argument, position: 0, value: target[0], allowed });
+        }
         if let Some(position) = second.iter().position(|s| !s.is_finite()) {
             let allowed = "columns whose sum of squares is finite";
             let (argument, value) = ("sum of squares of a column", second[position]);
@@ -118,7 +151,11 @@ impl<'a> Problem<'a> {
         let unit = |j: usize| if o.standardize || deviations[j] == 0.0 { 1.0 } else { deviations[j] };
         let scaled = |bounds: &Option<Vec<f64>>, none: f64| -> Vec<f64> {
             (0..p)
-                .map(|j| bounds.as_ref().map_or(none, |b| if b[j] == 0.0 { 0.0 } else { b[j] * deviations[j] }))
+                .map(|j| {
+                    bounds
+                        .as_ref()
+                        .map_or(none, |b| if b[j] == 0.0 || b[j].is_infinite() { b[j] } else { b[j] * deviations[j] })
+                })
                 .collect()
         };
         let mut lower = scaled(&o.lower, f64::NEG_INFINITY);
@@ -143,7 +180,8 @@ impl<'a> Problem<'a> {
             lower,
             upper,
             free: Vec::new(),
-            free_factor: None,
+            free_basis: Vec::new(),
+            free_triangle: Matrix::zeros(0, 0),
         };
         problem.find_free(o)?;
         Ok(problem)
@@ -165,28 +203,32 @@ impl<'a> Problem<'a> {
         }
         let mut kept: Vec<usize> = Vec::new();
         let mut basis: Vec<Vec<f64>> = Vec::new();
+        let mut triangle: Vec<Vec<f64>> = Vec::new();
         for &j in &self.free {
             let mut v = self.copy_column(j);
+            let mut along = vec![0.0; basis.len()];
             for _ in 0..2 {
-                for b in &basis {
-                    let along = chunk::dot(b, &v);
-                    chunk::axpy(-along, b, &mut v);
+                for (b, along) in basis.iter().zip(&mut along) {
+                    let a = chunk::dot(b, &v);
+                    chunk::axpy(-a, b, &mut v);
+                    *along += a;
                 }
             }
             let norm = chunk::norm(&v);
-            if norm > 1e-7 * (self.n as f64).sqrt() {
+            // What is left of a column that depends on the others is rounding.
+            if norm > 1e-12 * (self.n as f64).sqrt() {
                 v.iter_mut().for_each(|x| *x /= norm);
                 basis.push(v);
+                along.push(norm);
+                triangle.push(along);
                 kept.push(j);
             } else {
                 self.inverse[j] = 0.0;
             }
         }
-        if !kept.is_empty() {
-            let columns: Vec<Vec<f64>> = kept.iter().map(|&j| self.copy_column(j)).collect();
-            let entry = |i: usize, j: usize| chunk::dot(&columns[i], &columns[j]) / self.n as f64;
-            self.free_factor = Some(Cholesky::new(&Matrix::from_fn(kept.len(), kept.len(), entry), 1e-15)?);
-        }
+        let k = kept.len();
+        self.free_triangle = Matrix::from_fn(k, k, |i, j| triangle[j].get(i).copied().unwrap_or(0.0));
+        self.free_basis = basis;
         self.free = kept;
         Ok(())
     }
@@ -279,14 +321,11 @@ impl<'a> Problem<'a> {
 
     /// Moves the unpenalised columns to where `r` is orthogonal to them; returns their changes.
     pub fn settle_free(&self, r: &mut [f64]) -> Vec<(usize, f64)> {
-        let Some(factor) = &self.free_factor else { return Vec::new() };
         let mut total = vec![0.0; self.free.len()];
         for _ in 0..2 {
-            let seen = self.seen(r);
-            let mut change: Vec<f64> = self.free.iter().map(|&j| self.correlation(j, &seen)).collect();
-            drop(seen);
-            factor.solve_in_place(&mut change);
-            self.subtract(self.free.iter().copied().zip(change.iter().copied()), r);
+            let mut change: Vec<f64> = self.free_basis.iter().map(|b| chunk::dot(b, r)).collect();
+            self.free_basis.iter().zip(&change).for_each(|(b, a)| chunk::axpy(-a, b, r));
+            solve_upper_in_place(&self.free_triangle, &mut change);
             chunk::axpy(1.0, &change, &mut total);
         }
         self.free.iter().copied().zip(total).collect()
@@ -308,6 +347,10 @@ impl<'a> Problem<'a> {
             Some(q) => y.iter().zip(q).map(|(y, q)| y * q).collect(),
         };
         self.centre(&mut t);
+        if !chunk::dot(&t, &t).is_finite() {
+            let (argument, allowed) = ("y", "values whose weighted sum of squares is finite");
+            return Err(LassoError::Entry { argument, position: 0, value: y[0], allowed });
+        }
         Ok(t)
     }
 
@@ -382,16 +425,25 @@ fn check_vector(
 
 fn check(design: &Design, y: &[f64], o: &Options) -> Result<(), LassoError> {
     let (n, p) = (design.rows, design.columns);
+    if n == 0 || p == 0 {
+        return Err(LassoError::Empty { rows: n, columns: p });
+    }
     check_vector("y", y, n, f64::is_finite, "finite")?;
     let t = o.tolerance;
     out_of_range("tolerance", t, t.is_finite() && t > 0.0, "finite and positive")?;
-    out_of_range("mix", o.mix, o.mix > 0.0 && o.mix <= 1.0, "above 0 and at most 1")?;
+    out_of_range("mix", o.mix, o.mix >= 1e-9 && o.mix <= 1.0, "1e-9 to 1")?;
     out_of_range("max_iterations", o.max_iterations as f64, o.max_iterations > 0, "1 or more")?;
     if let Some(w) = &o.sample_weights {
         check_vector("sample_weights", w, n, |x| x.is_finite() && x >= 0.0, "finite and not negative")?;
     }
     if let Some(f) = &o.penalty_factors {
-        check_vector("penalty_factors", f, p, |x| x.is_finite() && x >= 0.0, "finite and not negative")?;
+        check_vector(
+            "penalty_factors",
+            f,
+            p,
+            |x| x == 0.0 || (1e-100..=1e100).contains(&x),
+            "zero, or 1e-100 to 1e100",
+        )?;
     }
     if let Some(l) = &o.lower {
         check_vector("lower", l, p, |x| x <= 0.0, "zero or below")?;
@@ -408,5 +460,5 @@ fn check(design: &Design, y: &[f64], o: &Options) -> Result<(), LassoError> {
 
 /// Checks one λ.
 pub(crate) fn check_lambda(lambda: f64) -> Result<(), LassoError> {
-    out_of_range("lambda", lambda, lambda.is_finite() && lambda > 0.0, "finite and positive")
+    out_of_range("lambda", lambda, lambda.is_normal() && lambda > 0.0, "finite and positive")
 }

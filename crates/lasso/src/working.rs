@@ -23,6 +23,8 @@ enum Panel {
     Dense(Vec<f64>),
     /// Per row of the table the members that touch it, and their values.
     Sparse(Vec<Vec<(u32, f64)>>),
+    /// Too many for a Gram matrix: coordinate descent does without.
+    None,
 }
 
 /// See the module. Local numbers are positions in `ids`.
@@ -87,6 +89,19 @@ impl Working {
         }
     }
 
+    /// Gives the Gram matrix up for good; [`Working::minimise`] needs it.
+    pub fn without_gram(&mut self) {
+        self.panel = Panel::None;
+        self.gram = Vec::new();
+        self.stride = 0;
+        self.forget_factor();
+    }
+
+    /// Whether there is a Gram matrix.
+    pub fn has_gram(&self) -> bool {
+        !matches!(self.panel, Panel::None)
+    }
+
     pub fn len(&self) -> usize {
         self.ids.len()
     }
@@ -125,7 +140,7 @@ impl Working {
                 }
                 problem.centre(&mut r);
             }
-            Panel::Sparse(_) => problem.subtract(self.nonzeros(), &mut r),
+            Panel::Sparse(_) | Panel::None => problem.subtract(self.nonzeros(), &mut r),
         }
         r
     }
@@ -144,7 +159,9 @@ impl Working {
         }
         let (old, n) = (self.len(), problem.n);
         let size = old + fresh.len();
-        self.reserve(size);
+        if self.has_gram() {
+            self.reserve(size);
+        }
         for (i, &j) in fresh.iter().enumerate() {
             self.place[j] = (old + i) as u32;
             self.ids.push(j);
@@ -154,6 +171,7 @@ impl Working {
         }
         let stride = self.stride;
         match &mut self.panel {
+            Panel::None => {}
             Panel::Dense(rows) => {
                 rows.resize(size * n, 0.0);
                 let (known, new) = rows.split_at_mut(old * n);
@@ -183,6 +201,9 @@ impl Working {
                 }
             }
         }
+        if !self.has_gram() {
+            return;
+        }
         // The other triangle.
         for i in old..size {
             self.gram[i * stride + i] = 1.0;
@@ -196,7 +217,7 @@ impl Working {
         if size <= self.stride {
             return;
         }
-        let stride = (size + size / 2 + GROWTH).next_multiple_of(8);
+        let stride = (size + size / 4 + GROWTH).next_multiple_of(8);
         let mut gram = vec![0.0; stride * stride];
         for (new, old) in gram.chunks_exact_mut(stride).zip(self.gram.chunks_exact(self.stride.max(1))).take(self.len())
         {

@@ -166,6 +166,36 @@ fn bounds_and_sizes_are_checked_by_name() {
     assert!(matches!(solve(&design, &huge, 0.1, &o), Err(LassoError::Entry { argument: "y", .. })));
 }
 
+/// What a review found: sparse columns far from zero, an empty selection, penalties next to zero, a target that overflows only
+/// with its weights.
+#[test]
+fn odd_tables_have_answers_or_errors() {
+    let y: Vec<f64> = (0..100).map(f64::from).collect();
+    let stamp = Matrix::from_fn(100, 2, |i, j| if j == 0 { 1.7e9 + i as f64 } else { ((i * 37) % 11) as f64 });
+    let fit = |design: &Design| solve(design, &y, 1.0, &Options::default()).unwrap();
+    let (dense, scattered) = (fit(&Design::dense(&stamp).unwrap()), fit(&sparse(&stamp)));
+    assert!(
+        (dense.coefficient(0) - scattered.coefficient(0)).abs() < 1e-5 && dense.coefficient(0) > 0.5,
+        "{scattered:?}"
+    );
+    let x = generate::random_matrix(5, 3, 1);
+    let design = Design::dense(&x).unwrap();
+    let o = Options::default();
+    assert!(matches!(solve(&design.select_rows(&[]), &[], 0.1, &o), Err(LassoError::Empty { .. })));
+    let tiny = Options { penalty_factors: Some(vec![1e-309, 1.0, 1.0]), ..o.clone() };
+    assert!(matches!(
+        solve(&design, &[1.0; 5], 0.1, &tiny),
+        Err(LassoError::Entry { argument: "penalty_factors", .. })
+    ));
+    let weights = Some(vec![1.0, 0.0, 0.0, 0.0, 0.0]);
+    let heavy = Options { sample_weights: weights, intercept: false, ..o.clone() };
+    let large = [1e154, 0.0, 0.0, 0.0, 0.0];
+    assert!(matches!(solve(&design, &large, 0.1, &heavy), Err(LassoError::Entry { argument: "y", .. })));
+    // The smallest λ there is ends, and near least squares.
+    let fit = solve(&design, &[1.0, 2.0, 0.0, 1.0, 5.0], 1e-300, &o).unwrap();
+    assert!(fit.gap.is_finite() && fit.coefficients.len() == 3);
+}
+
 /// The dual point that a solution names can be checked in one line.
 #[test]
 fn the_dual_value_follows_from_the_residual() {

@@ -224,3 +224,19 @@ fn results_do_not_depend_on_threads() {
     assert_eq!(one, run(2));
     assert_eq!(one, run(3));
 }
+
+/// LAS-4: on a fine path of many columns certificates skip a good part of them, and brute force agrees with every gap.
+#[test]
+fn certificates_that_skip_columns_are_right() {
+    for seed in 0..6 {
+        let (x, y, _) = generate::random_sparse_regression(60, 400, 6, 0.5, seed);
+        let o = Options { intercept: false, tolerance: 1e-9, ..Options::default() };
+        let fits = path(&Design::dense(&x).unwrap(), &y, 150, 0.3, &o).unwrap();
+        let read: usize = fits.iter().map(|f| f.columns_checked).sum();
+        assert!(read < 150 * 400 * 9 / 10, "{read} columns read");
+        for fit in &fits {
+            let (primal, dual) = referee(&x, &y, fit.lambda, &o, fit);
+            assert!(primal - dual <= 1e-9 * fit.null_objective + 1e-13, "{:e} at {}", primal - dual, fit.lambda);
+        }
+    }
+}

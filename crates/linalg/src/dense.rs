@@ -19,6 +19,9 @@ pub struct Matrix<T: Real = f64> {
     columns: usize,
 }
 
+/// Rows and columns of a tile of a transposition.
+const TILE: usize = 16;
+
 impl<T: Real> Matrix<T> {
     /// A matrix of zeros.
     ///
@@ -129,7 +132,19 @@ impl<T: Real> Matrix<T> {
     /// A transposed copy.
     #[must_use]
     pub fn transpose(&self) -> Self {
-        Self::from_fn(self.columns, self.rows, |i, j| self[(j, i)])
+        let (m, n) = (self.rows, self.columns);
+        let mut out = Self::zeros(n, m);
+        // Tiles, so that neither side is walked a whole column at a time.
+        for i in (0..m).step_by(TILE) {
+            for j in (0..n).step_by(TILE) {
+                for a in i..(i + TILE).min(m) {
+                    for b in j..(j + TILE).min(n) {
+                        out.data[b * m + a] = self.data[a * n + b];
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// The given rows, copied in the given order.

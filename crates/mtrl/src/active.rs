@@ -89,7 +89,7 @@ pub fn learn_observed(
     let mut planner = Planner::new(count, targets.to_vec(), budget, *options)?.with_costs(costs)?;
     for m in 0..count {
         if let Some(n) = oracle.available(m) {
-            planner.limit(m, n);
+            planner.limit(m, n)?;
         }
     }
     let mut step = 0;
@@ -100,9 +100,13 @@ pub fn learn_observed(
         }
         for (task, n) in wanted {
             let (x, y) = oracle.draw(task, n)?;
+            if y.len() > n {
+                let (argument, value) = ("rows drawn", y.len() as f64);
+                return Err(MtrlError::OutOfRange { argument, value, allowed: "at most as many as asked for" });
+            }
             planner.ingest(task, &x, &y)?;
             if y.len() < n {
-                planner.limit(task, 0);
+                planner.limit(task, 0)?;
             }
         }
         step += 1;

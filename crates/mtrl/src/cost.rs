@@ -18,7 +18,7 @@ pub enum CostModel {
     },
     /// Price per sample by tier `(samples up to, unit)`, in ascending order; beyond the last its price goes on.
     Tiered(Vec<(usize, f64)>),
-    /// Any function with `f(0) = 0` that never falls.
+    /// Any function with `f(0) = 0` that never falls and does not stop rising.
     Custom(Arc<dyn Fn(usize) -> f64 + Send + Sync>),
 }
 
@@ -110,7 +110,9 @@ impl CostModel {
             }
             Self::Custom(f) => {
                 price("cost of no samples", f(0) + 1.0, false)?;
-                price("cost of one sample", f(1), false)
+                price("cost of one sample", f(1), false)?;
+                // A fee alone would buy samples without end.
+                price("rise of the cost with the samples", f(1 << 30) - f(1), false)
             }
         }
     }

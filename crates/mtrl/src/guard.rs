@@ -42,13 +42,12 @@ pub(crate) struct Estimate<'a> {
 /// Shares by the best candidate, the L1 relevance, and the candidate's name.
 pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, &'static str), MtrlError> {
     let (k, tasks) = (e.weights.rows(), e.weights.columns());
-    let factors: Vec<Option<Cholesky>> = e
-        .precisions
-        .iter()
-        .map(|p| {
-            let trace: f64 = (0..k).map(|i| p[(i, i)]).sum();
-            Cholesky::new(p, 1e-9 * trace + f64::MIN_POSITIVE).ok()
-        })
+    // Weights of a task of which little is known are as large as those of others, not larger.
+    let squares = |w: &Matrix| w.as_slice().iter().map(|v| v * v).sum::<f64>() / (w.columns() * k) as f64;
+    let prior = e.noise / squares(e.weights).max(f64::MIN_POSITIVE);
+    let unseen = |i: usize| e.samples.get(i).is_some_and(|n| *n == 0);
+    let factors: Vec<Option<Cholesky>> = (0..e.precisions.len())
+        .map(|i| if unseen(i) { None } else { Cholesky::new(&e.precisions[i], prior + f64::MIN_POSITIVE).ok() })
         .collect();
     let mut scores = [0.0; CANDIDATES.len()];
     let mut counted = 0.0;

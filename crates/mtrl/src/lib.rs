@@ -77,6 +77,14 @@ pub enum MtrlError {
         /// Allowed values.
         allowed: &'static str,
     },
+    /// Samples did not come.
+    #[error("task {task}: {reason}")]
+    Oracle {
+        /// Number of the task.
+        task: usize,
+        /// What the source says.
+        reason: String,
+    },
     /// The data are bad.
     #[error(transparent)]
     Data(#[from] LinalgError),

@@ -4,12 +4,12 @@
 //! is discarded. The oracle loop of [`crate::learn`] is built on it.
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::{LinalgError, Matrix, Summary, chunk};
+use samplewise_linalg::{LinalgError, Matrix, Summary};
 
 use crate::MtrlError;
 use crate::cost::{Budget, CostModel};
 use crate::guard::{Estimate, guarded};
-use crate::relevance::{Relevance, Strategy, allocate, efficiency, predicted_risk, relevance_of_targets};
+use crate::relevance::{Relevance, Strategy, efficiency, predicted_risk, relevance_of_targets};
 use crate::representation::{FitOptions, Representation, fit_representation_from};
 use crate::task::TaskData;
 
@@ -20,7 +20,7 @@ pub struct Options {
     pub dimension: Option<usize>,
     /// Default [`Strategy::Guarded`].
     pub strategy: Strategy,
-    /// Rounds of topping up after the exploration. Default 2.
+    /// Rounds of topping up after the exploration. Default 4.
     pub rounds: usize,
     /// Share of the budget explored uniformly. Default 0.3, in `(0, 1]`.
     pub exploration: f64,
@@ -39,7 +39,7 @@ impl Default for Options {
         Self {
             dimension: None,
             strategy: Strategy::Guarded,
-            rounds: 2,
+            rounds: 4,
             exploration: 0.3,
             floor: 1,
             ridge: 1e-6,
@@ -60,7 +60,9 @@ pub struct Round {
     pub samples: Vec<usize>,
     /// Money spent before the round.
     pub cost: f64,
-    /// Predicted excess risk of the targets with these samples, `σ²(d−K)` included, summed over targets.
+    /// Predicted excess risk of the targets that samples of sources can lower, `σ²(d−K)·wᵀ(W diag(n) Wᵀ)⁻¹w` summed over
+    /// targets; what the target's own labels leave, `σ²K/n_t`, comes on top. Infinite while there are less than twice as
+    /// many samples as parameters, and the noise is not known.
     pub predicted_risk: f64,
     /// Elfving efficiency of these samples for the first target, as estimated.
     pub efficiency: f64,
@@ -111,8 +113,10 @@ pub struct Planner {
     /// Samples that a task can still give.
     available: Vec<usize>,
     round: usize,
-    /// Samples of each task that the current round wants in all.
+    /// Samples of each task that the current round wants in all, the shares they follow, and the spending where it ends.
     goal: Vec<usize>,
+    shares: Vec<f64>,
+    until: f64,
     fit: Option<Representation>,
     history: Vec<Round>,
 }
@@ -142,13 +146,17 @@ impl Planner {
             range("lambda", l, l.is_finite() && l > 0.0, "finite and positive")?;
         }
         match budget {
-            Budget::Samples(n) => range("budget", n as f64, n >= tasks, "at least one sample per task")?,
+            Budget::Samples(n) => {
+                let enough = n >= tasks.saturating_mul(options.floor.max(1));
+                range("budget", n as f64, enough, "at least one sample per task, or as many as the floor")?;
+            }
             Budget::Cost(c) => range("budget", c, c.is_finite() && c > 0.0, "finite and positive")?,
             Budget::Risk { target, most } => {
                 range("risk", target, target.is_finite() && target > 0.0, "finite and positive")?;
                 range("budget", most as f64, most >= tasks, "at least one sample per task")?;
             }
         }
+        range("K of top-K", 0.0, options.strategy != Strategy::TopK(0), "1 or more")?;
         let limit = features.min(tasks);
         if let Some(dimension) = options.dimension.filter(|k| *k == 0 || *k > limit) {
             return Err(MtrlError::Dimension { dimension, limit });
@@ -162,6 +170,8 @@ impl Planner {
             available: vec![usize::MAX; tasks],
             round: 0,
             goal: Vec::new(),
+            shares: Vec::new(),
+            until: 0.0,
             fit: None,
             history: Vec::new(),
         })
@@ -183,10 +193,13 @@ impl Planner {
 
     /// Says that a task can give at most so many samples more.
     ///
-    /// # Panics
-    /// When there is no such task.
-    pub fn limit(&mut self, task: usize, available: usize) {
-        self.available[task] = available;
+    /// # Errors
+    /// [`MtrlError::OutOfRange`] for a task that is not there.
+    pub fn limit(&mut self, task: usize, available: usize) -> Result<(), MtrlError> {
+        let allowed = "a task below their number";
+        let mine = self.available.get_mut(task);
+        *mine.ok_or(MtrlError::OutOfRange { argument: "task", value: task as f64, allowed })? = available;
+        Ok(())
     }
 
     /// Takes over samples of a task, asked for or not.
@@ -194,11 +207,9 @@ impl Planner {
     /// # Errors
     /// [`MtrlError::OutOfRange`] for a task that is not there, [`MtrlError::Data`].
     pub fn ingest(&mut self, task: usize, x: &Matrix, y: &[f64]) -> Result<(), MtrlError> {
-        let count = self.tasks.len();
         let allowed = "a task below their number";
         let data = self.tasks.get_mut(task);
         let data = data.ok_or(MtrlError::OutOfRange { argument: "task", value: task as f64, allowed })?;
-        debug_assert!(task < count);
         data.update((x, y))?;
         self.available[task] = self.available[task].saturating_sub(y.len());
         Ok(())
@@ -243,17 +254,20 @@ impl Planner {
             }
             if self.round == 0 {
                 let wanted = self.exploration();
-                self.plan(&vec![1.0; self.tasks.len()], wanted);
+                self.shares = vec![1.0 / self.tasks.len() as f64; self.tasks.len()];
+                self.until = self.spent() + wanted;
+                self.plan();
             } else {
                 let round = self.decide(observer)?;
                 let wanted = self.money_of_round(&round);
-                let shares = round.relevance.shares.clone();
+                self.shares.clone_from(&round.relevance.shares);
+                self.until = self.spent() + wanted;
                 self.history.push(round);
                 if wanted <= 0.0 {
                     self.round = usize::MAX;
                     return Ok(Vec::new());
                 }
-                self.plan(&shares, wanted);
+                self.plan();
             }
             self.round += 1;
         }
@@ -284,44 +298,39 @@ impl Planner {
         if matches!(self.budget, Budget::Risk { .. }) { 40 } else { self.options.rounds }
     }
 
-    /// What the goal still lacks; what cannot come is dropped from it.
+    /// What the goal still lacks. When a task cannot give its part, the rest of the round's money goes to the others.
     fn missing(&mut self) -> Vec<(usize, usize)> {
-        let mut out = Vec::new();
-        let mut lost = 0;
-        for m in 0..self.goal.len() {
-            let short = self.goal[m].saturating_sub(self.tasks[m].samples());
-            let can = short.min(self.available[m]);
-            lost += short - can;
-            self.goal[m] -= short - can;
-            if can > 0 {
-                out.push((m, can));
-            }
+        let lost = |p: &Self| (0..p.goal.len()).any(|m| p.short(m) > p.available[m]);
+        if lost(self) {
+            self.plan(); // within what is available, so that nothing is lost again
         }
-        if lost > 0 {
-            // Others give what these cannot, in proportion to what they were asked for.
-            let shares: Vec<f64> =
-                self.goal.iter().zip(&self.available).map(|(g, a)| if *a > 0 { *g as f64 } else { 0.0 }).collect();
-            let room: Vec<usize> = (0..self.goal.len())
-                .map(|m| {
-                    self.available[m] - self.goal[m].saturating_sub(self.tasks[m].samples()).min(self.available[m])
-                })
-                .collect();
-            let more = allocate(&shares, lost, Some(&room));
-            self.goal.iter_mut().zip(&more).for_each(|(g, m)| *g += m);
-            if more.iter().any(|m| *m > 0) {
-                return self.missing();
-            }
+        (0..self.goal.len()).map(|m| (m, self.short(m).min(self.available[m]))).filter(|w| w.1 > 0).collect()
+    }
+
+    fn short(&self, task: usize) -> usize {
+        self.goal[task].saturating_sub(self.tasks[task].samples())
+    }
+
+    /// Spent so far, in the budget's money: samples, unless it is of costs.
+    fn spent(&self) -> f64 {
+        match self.budget {
+            Budget::Cost(_) => self.cost(),
+            _ => self.samples().iter().sum::<usize>() as f64,
         }
-        out
     }
 
     /// Money for the exploration.
     fn exploration(&self) -> f64 {
         let least = self.options.floor.max(1);
-        let floor: f64 = self.costs.iter().map(|c| c.total(least)).sum();
+        let floor = match self.budget {
+            Budget::Cost(_) => self.costs.iter().map(|c| c.total(least)).sum(),
+            _ => (least * self.tasks.len()) as f64,
+        };
+        // Without rounds after it the exploration is all there is.
+        let explored = if self.options.rounds == 0 { 1.0 } else { self.options.exploration };
         let share = match self.budget {
-            Budget::Samples(n) => n as f64 * self.options.exploration,
-            Budget::Cost(c) => c * self.options.exploration,
+            Budget::Samples(n) => n as f64 * explored,
+            Budget::Cost(c) => c * explored,
             Budget::Risk { most, .. } => {
                 // Four samples per parameter: with hardly more samples than parameters the noise looks like none, and
                 // any risk like reached.
@@ -345,71 +354,78 @@ impl Planner {
             Budget::Risk { target, most } => {
                 let spent = self.samples().iter().sum::<usize>() as f64;
                 let growth = (now.predicted_risk / target - 1.0).min(1.0);
+                // A risk that is not a number is not known yet.
+                let growth = if growth.is_nan() { 1.0 } else { growth };
                 if growth <= 0.0 { 0.0 } else { (spent * growth).ceil().min(most as f64 - spent) }
             }
         }
     }
 
-    /// Price of a sample in the budget's money.
-    fn spend(&self, task: usize, count: usize) -> f64 {
+    /// Price of `count` samples more, in the budget's money.
+    fn price(&self, task: usize, count: usize) -> f64 {
         let n = self.tasks[task].samples();
         match self.budget {
-            Budget::Cost(_) => self.costs[task].total(n + count) - self.costs[task].total(n),
+            Budget::Cost(_) => self.costs[task].total(n.saturating_add(count)) - self.costs[task].total(n),
             _ => count as f64,
         }
     }
 
-    /// Sets the goal: samples in all towards the shares, as far as the money goes.
-    fn plan(&mut self, shares: &[f64], money: f64) {
+    /// Sets the goal: samples in all towards the shares, as far as the round's money goes; what wanted tasks cannot give
+    /// is asked of all alike.
+    fn plan(&mut self) {
         let samples = self.samples();
-        let top_up = |whole: f64| -> Vec<f64> {
-            (0..samples.len())
-                .map(|m| (whole * shares[m] - samples[m] as f64).clamp(0.0, self.available[m] as f64))
-                .collect()
-        };
-        let price =
-            |wanted: &[f64]| -> f64 { wanted.iter().enumerate().map(|(m, n)| self.spend(m, n.floor() as usize)).sum() };
-        // The cost never falls with the whole: double, then halve.
-        let (mut low, mut high) = (0.0, samples.iter().sum::<usize>() as f64 + 1.0);
-        let most = chunk::sum(shares).max(f64::MIN_POSITIVE);
-        while price(&top_up(high)) <= money && high * most < 1e15 {
-            let before = price(&top_up(high));
-            low = high;
-            high *= 2.0;
-            if before > 0.0 && top_up(high) == top_up(low) {
-                break; // every wanted task gives all it has
+        let mut wanted = vec![0; samples.len()];
+        let everywhere = vec![1.0 / samples.len() as f64; samples.len()];
+        for shares in [self.shares.clone(), everywhere] {
+            let price: f64 = wanted.iter().enumerate().map(|(m, n)| self.price(m, *n)).sum();
+            let left = self.until - self.spent() - price;
+            let dry =
+                |m: usize| shares[m] <= 0.0 || samples[m].saturating_add(wanted[m]) - samples[m] >= self.available[m];
+            if left <= 0.0 || (0..samples.len()).all(dry) {
+                continue;
             }
-        }
-        for _ in 0..80 {
-            let middle = 0.5 * (low + high);
-            if price(&top_up(middle)) <= money { low = middle } else { high = middle }
-        }
-        let exact = top_up(low);
-        let mut wanted: Vec<usize> = exact.iter().map(|e| e.floor() as usize).collect();
-        let mut left = money - price(&exact);
-        // Remainders, the largest first; then whatever task is wanted most, while the money goes on.
-        let mut order: Vec<usize> = (0..wanted.len()).filter(|&m| shares[m] > 0.0).collect();
-        let rest = |m: usize| exact[m] - exact[m].floor();
-        order.sort_by(|&a, &b| rest(b).total_cmp(&rest(a)).then(shares[b].total_cmp(&shares[a])).then(a.cmp(&b)));
-        let mut fallback: Vec<usize> = (0..wanted.len()).collect();
-        loop {
-            let before = left;
-            for &m in &order {
-                let next = self.spend(m, wanted[m] + 1) - self.spend(m, wanted[m]);
-                if wanted[m] < self.available[m] && next <= left + 1e-9 * money {
-                    wanted[m] += 1;
-                    left -= next;
-                }
-            }
-            if left >= before {
-                // Wanted tasks are exhausted: once more with all of them.
-                if fallback.is_empty() {
-                    break;
-                }
-                order = std::mem::take(&mut fallback);
+            self.top_up(&shares, left, &mut wanted);
+            if (0..samples.len()).any(|m| self.shares[m] > 0.0 && wanted[m] < self.available[m]) {
+                break; // wanted tasks have more: what is left is less than a sample of them
             }
         }
         self.goal = samples.iter().zip(&wanted).map(|(n, w)| n + w).collect();
+    }
+
+    /// Adds to `wanted` towards `shares` of the whole for at most `money`.
+    fn top_up(&self, shares: &[f64], money: f64, wanted: &mut [usize]) {
+        let have: Vec<f64> = self.samples().iter().zip(&*wanted).map(|(n, w)| (n + w) as f64).collect();
+        let before = wanted.to_vec();
+        let room = |m: usize| (self.available[m] - before[m]) as f64;
+        let more = |whole: f64| -> Vec<f64> {
+            (0..have.len()).map(|m| (whole * shares[m] - have[m]).clamp(0.0, room(m))).collect()
+        };
+        let extra = |m: usize, n: usize| self.price(m, before[m].saturating_add(n)) - self.price(m, before[m]);
+        let price = |more: &[f64]| -> f64 { more.iter().enumerate().map(|(m, n)| extra(m, n.floor() as usize)).sum() };
+        // The cost never falls with the whole: double, then halve.
+        let (mut low, mut high) = (0.0, have.iter().sum::<f64>() + 1.0);
+        while price(&more(high)) <= money && high < 1e15 {
+            low = high;
+            high *= 2.0;
+        }
+        for _ in 0..100 {
+            let middle = 0.5 * (low + high);
+            if price(&more(middle)) <= money { low = middle } else { high = middle }
+        }
+        let exact = more(low);
+        let mut left = money - price(&exact);
+        // Remainders, the largest first, once around.
+        let mut order: Vec<usize> = (0..exact.len()).filter(|&m| shares[m] > 0.0).collect();
+        let rest = |m: usize| exact[m] - exact[m].floor();
+        order.sort_by(|&a, &b| rest(b).total_cmp(&rest(a)).then(shares[b].total_cmp(&shares[a])).then(a.cmp(&b)));
+        wanted.iter_mut().zip(&exact).for_each(|(w, e)| *w += e.floor() as usize);
+        for m in order {
+            let next = self.price(m, wanted[m] + 1) - self.price(m, wanted[m]);
+            if wanted[m] < self.available[m] && next <= left + 1e-9 * money {
+                wanted[m] += 1;
+                left -= next;
+            }
+        }
     }
 
     fn prices(&self) -> Option<Vec<f64>> {
@@ -458,7 +474,7 @@ impl Planner {
                     weights: &fit.weights,
                     targets: &targets,
                     precisions: &precisions,
-                    noise: fit.noise,
+                    noise: fit.noise * inflation(&fit, spent),
                     samples: &samples,
                     more,
                     prices,
@@ -474,17 +490,27 @@ impl Planner {
         let risk: f64 = (0..targets.columns())
             .map(|t| predicted_risk(&fit.weights, &targets.copy_column(t), &counts).unwrap_or(f64::INFINITY))
             .sum();
+        let parameters = fit.basis.columns() * (fit.basis.rows() + samples.len() - fit.basis.columns());
+        let known = samples.iter().sum::<usize>() >= 2 * parameters;
         let efficiency = efficiency(&fit.weights, &targets.copy_column(0), &counts, prices).unwrap_or(0.0);
         let round = Round {
             followed,
             relevance,
             samples,
             cost: self.cost(),
-            predicted_risk: scale * risk,
+            predicted_risk: if known { scale * risk } else { f64::INFINITY },
             efficiency,
             noise: fit.noise,
         };
         self.fit = Some(fit);
         Ok(round)
     }
+}
+
+/// The estimated weights err by more than their variance at a fixed basis says, the more so the fewer samples there are per
+/// parameter; the square of samples over degrees of freedom was found to keep the guard (`cargo bench --bench mtrl -- savings`).
+fn inflation(fit: &Representation, samples: f64) -> f64 {
+    let (d, k, m) = (fit.basis.rows(), fit.basis.columns(), fit.weights.columns());
+    let parameters = (k * (d + m - k)) as f64;
+    (1.0 - (parameters / samples.max(1.0)).min(0.95)).powi(-2)
 }

@@ -70,7 +70,8 @@ pub fn relevance(
     Ok(finish(nu, gap, strategy, &scales))
 }
 
-/// Relevance for several targets (columns of `targets`, `K × T`): the group Lasso's rows, `n ∝ ‖N_m‖₂` (row MTL-5).
+/// Relevance for several targets (columns of `targets`, `K × T`): the group Lasso's rows, `n ∝ ‖N_m‖₂` (row MTL-5). With
+/// [`Strategy::LeastL1`] at 1e-4 of the largest λ, which is near the least norm, not at it.
 ///
 /// # Errors
 /// As [`relevance`].
@@ -272,7 +273,14 @@ pub fn predicted_risk(weights: &Matrix, target: &[f64], samples: &[f64]) -> Resu
     let g = gram(&weights.transpose(), Some(samples), None)?;
     let mut x = target.to_vec();
     let trace: f64 = (0..x.len()).map(|i| g.matrix[(i, i)]).sum();
-    Cholesky::new(&g.matrix, 1e-12 * trace)?.solve_in_place(&mut x);
+    let factor = Cholesky::new(&g.matrix, 0.0)?;
+    for pivot in 0..x.len() {
+        let value = factor.lower()[(pivot, pivot)].powi(2);
+        if value <= 1e-13 * trace {
+            return Err(LinalgError::NotPositiveDefinite { pivot, value });
+        }
+    }
+    factor.solve_in_place(&mut x);
     Ok(chunk::dot(&x, target))
 }
 
@@ -283,5 +291,7 @@ pub fn predicted_risk(weights: &Matrix, target: &[f64], samples: &[f64]) -> Resu
 pub fn efficiency(weights: &Matrix, target: &[f64], samples: &[f64], prices: Option<&[f64]>) -> Result<f64, MtrlError> {
     let best = relevance(weights, target, Strategy::LeastL1, None, prices)?.norm;
     let cost: f64 = samples.iter().enumerate().map(|(m, n)| n * prices.map_or(1.0, |p| p[m])).sum();
-    Ok((best * best / (cost * predicted_risk(weights, target, samples)?)).min(1.0))
+    let risk = predicted_risk(weights, target, samples)?;
+    // A target of zero needs no samples, whichever were drawn.
+    Ok(if risk > 0.0 { (best * best / (cost * risk)).min(1.0) } else { 1.0 })
 }

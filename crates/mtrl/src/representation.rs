@@ -95,7 +95,7 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
         Some(b) => b.clone(),
         None => spectral_start(tasks, options.dimension, rng)?,
     };
-    let mut now = Evaluation::at(tasks, basis, options.ridge)?;
+    let mut now = Evaluation::at(tasks, basis.transpose(), options.ridge)?;
     let mut evaluations = 1;
     let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
     while evaluations < options.limit {
@@ -141,18 +141,12 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
         }
     }
     // The same subspace with orthonormal columns.
-    let svd = dense_svd(&now.basis)?;
-    let last = Evaluation::at(tasks, svd.u, options.ridge)?;
-    let (k, samples) = (last.basis.columns(), tasks.iter().map(TaskData::samples).sum::<usize>());
+    let svd = dense_svd(&now.basis.transpose())?;
+    let last = Evaluation::at(tasks, svd.u.transpose(), options.ridge)?;
+    let (k, samples) = (svd.u.columns(), tasks.iter().map(TaskData::samples).sum::<usize>());
     let parameters = k * (d + tasks.len() - k);
     let noise = last.loss / samples.saturating_sub(parameters).max(1) as f64;
-    Ok(Representation {
-        basis: last.basis,
-        weights: last.weights,
-        loss: last.loss,
-        evaluations: evaluations + 1,
-        noise,
-    })
+    Ok(Representation { basis: svd.u, weights: last.weights, loss: last.loss, evaluations: evaluations + 1, noise })
 }
 
 /// Left singular vectors of the moments `X_mᵀy_m/√n_m`, which span `B` in expectation.
@@ -179,7 +173,7 @@ fn spectral_start<R: Rng + ?Sized>(
     Ok(Matrix::from_fn(d, k, |i, j| svd.u[(i, j)]))
 }
 
-/// Loss, weights and gradient at a basis.
+/// Loss, weights and gradient at a basis, whose vectors are rows here.
 struct Evaluation {
     basis: Matrix,
     weights: Matrix,
@@ -191,22 +185,24 @@ struct Evaluation {
 
 impl Evaluation {
     fn at(tasks: &[TaskData], basis: Matrix, ridge: f64) -> Result<Self, MtrlError> {
-        let (d, k) = (basis.rows(), basis.columns());
+        let (k, d) = (basis.rows(), basis.columns());
         type Part = (Vec<Vec<f64>>, f64, Vec<f64>, Matrix);
         let part = |tasks: &[TaskData]| -> Result<Part, LinalgError> {
             let (mut all, mut loss) = (Vec::with_capacity(tasks.len()), 0.0);
-            let (mut gradient, mut scale) = (vec![0.0; d * k], Matrix::zeros(k, k));
+            let (mut gradient, mut scale) = (vec![0.0; k * d], Matrix::zeros(k, k));
+            let (mut product, mut off) = (Matrix::zeros(k, d), vec![0.0; d]);
             for task in tasks {
-                let product = task.gram_times(&basis)?;
+                task.apply(&basis, &mut product);
                 let penalty = ridge * task.samples() as f64;
                 let (w, lost) = task.fit(&basis, &product, penalty)?;
                 loss += lost + penalty * chunk::dot(&w, &w);
-                for i in 0..d {
-                    let off = 2.0 * (chunk::dot(product.row(i), &w) - task.right()[i]);
-                    chunk::axpy(off, &w, &mut gradient[i * k..(i + 1) * k]);
+                off.iter_mut().zip(task.right()).for_each(|(o, r)| *o = -2.0 * r);
+                for (i, w) in w.iter().enumerate() {
+                    chunk::axpy(2.0 * w, product.row(i), &mut off);
                 }
-                for i in 0..k {
-                    chunk::axpy(task.samples() as f64 * w[i], &w, scale.row_mut(i));
+                for (i, v) in w.iter().enumerate() {
+                    chunk::axpy(*v, &off, &mut gradient[i * d..(i + 1) * d]);
+                    chunk::axpy(task.samples() as f64 * v, &w, scale.row_mut(i));
                 }
                 all.push(w);
             }
@@ -214,7 +210,7 @@ impl Evaluation {
         };
         let parts: Vec<Part> = tasks.par_chunks(BLOCK).map(part).collect::<Result<_, _>>()?;
         let mut weights = Matrix::zeros(k, tasks.len());
-        let (mut loss, mut gradient, mut scale) = (0.0, vec![0.0; d * k], Matrix::zeros(k, k));
+        let (mut loss, mut gradient, mut scale) = (0.0, vec![0.0; k * d], Matrix::zeros(k, k));
         for (b, (w, l, g, s)) in parts.iter().enumerate() {
             loss += l;
             chunk::axpy(1.0, g, &mut gradient);
@@ -228,7 +224,7 @@ impl Evaluation {
 
     /// `−H g` by the two loops over the pairs.
     fn direction(&self, pairs: &[(Vec<f64>, Vec<f64>)]) -> Result<Vec<f64>, MtrlError> {
-        let k = self.basis.columns();
+        let (k, d) = (self.basis.rows(), self.basis.columns());
         let mut q = self.gradient.clone();
         let mut alphas = Vec::with_capacity(pairs.len());
         for (s, y) in pairs.iter().rev() {
@@ -238,9 +234,11 @@ impl Evaluation {
         }
         let trace: f64 = (0..k).map(|i| self.scale[(i, i)]).sum();
         let factor = Cholesky::new(&self.scale, 1e-6 * trace + f64::MIN_POSITIVE)?;
-        for row in q.chunks_exact_mut(k) {
-            row.iter_mut().for_each(|v| *v *= 0.5);
-            factor.solve_in_place(row);
+        let mut column = vec![0.0; k];
+        for i in 0..d {
+            column.iter_mut().enumerate().for_each(|(a, c)| *c = 0.5 * q[a * d + i]);
+            factor.solve_in_place(&mut column);
+            column.iter().enumerate().for_each(|(a, c)| q[a * d + i] = *c);
         }
         for ((s, y), alpha) in pairs.iter().zip(alphas.iter().rev()) {
             let beta = chunk::dot(y, &q) / chunk::dot(s, y);

@@ -66,15 +66,10 @@ impl TaskData {
     /// # Errors
     /// [`LinalgError::Shape`] when `b` does not have a row per feature.
     pub fn gram_times(&self, b: &Matrix) -> Result<Matrix, LinalgError> {
-        match &self.store {
-            Store::Moments(g) => g.multiply(b),
-            Store::Rows { y, .. } if y.is_empty() => Ok(Matrix::zeros(self.features, b.columns())),
-            Store::Rows { x, y } => {
-                let x = Matrix::from_vec(y.len(), self.features, x.clone())?;
-                let xb = x.multiply(b)?;
-                x.transpose().multiply(&xb)
-            }
-        }
+        self.check_basis(b)?;
+        let mut out = Matrix::zeros(b.columns(), self.features);
+        self.apply(&b.transpose(), &mut out);
+        Ok(out.transpose())
     }
 
     /// `argmin_w ‖X B w − y‖² + ridge‖w‖²`.
@@ -82,21 +77,64 @@ impl TaskData {
     /// # Errors
     /// [`LinalgError::Shape`] when the basis does not have a row per feature.
     pub fn weights(&self, basis: &Matrix, ridge: f64) -> Result<Vec<f64>, LinalgError> {
-        Ok(self.fit(basis, &self.gram_times(basis)?, ridge)?.0)
+        self.check_basis(basis)?;
+        let basis = basis.transpose();
+        let mut product = Matrix::zeros(basis.rows(), self.features);
+        self.apply(&basis, &mut product);
+        Ok(self.fit(&basis, &product, ridge)?.0)
     }
 
-    /// Weights, and the loss `‖X B w − y‖²` they leave, from `gram_times` of the basis.
-    pub(crate) fn fit(&self, basis: &Matrix, product: &Matrix, ridge: f64) -> Result<(Vec<f64>, f64), LinalgError> {
-        let k = basis.columns();
-        let mut reduced = Matrix::zeros(k, k);
-        let mut right = vec![0.0; k];
-        for i in 0..self.features {
-            let (b, p) = (basis.row(i), product.row(i));
-            chunk::axpy(self.right[i], b, &mut right);
-            for (a, row) in b.iter().zip(reduced.as_mut_slice().chunks_exact_mut(k)) {
-                chunk::axpy(*a, p, row);
-            }
+    fn check_basis(&self, b: &Matrix) -> Result<(), LinalgError> {
+        if b.rows() == self.features {
+            return Ok(());
         }
+        let expected = format!("{} rows", self.features);
+        Err(LinalgError::Shape { argument: "basis", rows: b.rows(), columns: b.columns(), expected })
+    }
+
+    /// `BᵀXᵀX` into `out`; basis vectors are rows, so that every loop runs along the features.
+    pub(crate) fn apply(&self, basis: &Matrix, out: &mut Matrix) {
+        let d = self.features;
+        out.as_mut_slice().fill(0.0);
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || match &self.store {
+                Store::Moments(g) => {
+                    // Four rows of the symmetric matrix at a time, each read once for all basis vectors.
+                    for (q, rows) in g.as_slice().chunks(4 * d.max(1)).enumerate() {
+                        for k in 0..basis.rows() {
+                            let (b, out) = (&basis.row(k)[4 * q..], out.row_mut(k));
+                            if rows.len() == 4 * d {
+                                let (r01, r23) = rows.split_at(2 * d);
+                                let ((r0, r1), (r2, r3)) = (r01.split_at(d), r23.split_at(d));
+                                for ((((o, a), c), e), f) in out.iter_mut().zip(r0).zip(r1).zip(r2).zip(r3) {
+                                    *o += (b[0] * a + b[1] * c) + (b[2] * e + b[3] * f);
+                                }
+                            } else {
+                                for (row, b) in rows.chunks_exact(d).zip(b) {
+                                    out.iter_mut().zip(row).for_each(|(o, g)| *o += b * g);
+                                }
+                            }
+                        }
+                    }
+                }
+                Store::Rows { x, .. } => {
+                    for row in x.chunks_exact(d.max(1)) {
+                        for k in 0..basis.rows() {
+                            let t = chunk::dot(row, basis.row(k));
+                            out.row_mut(k).iter_mut().zip(row).for_each(|(o, x)| *o += t * x);
+                        }
+                    }
+                }
+            },
+        );
+    }
+
+    /// Weights, and the loss `‖X B w − y‖²` they leave, from [`TaskData::apply`] to the basis (vectors are rows).
+    pub(crate) fn fit(&self, basis: &Matrix, product: &Matrix, ridge: f64) -> Result<(Vec<f64>, f64), LinalgError> {
+        let k = basis.rows();
+        let reduced = Matrix::from_fn(k, k, |a, b| chunk::dot(basis.row(a), product.row(b)));
+        let right: Vec<f64> = (0..k).map(|a| chunk::dot(basis.row(a), &self.right)).collect();
         let mut w = right.clone();
         let trace: f64 = (0..k).map(|i| reduced[(i, i)]).sum();
         Cholesky::new(&reduced, ridge + 1e-12 * trace + f64::MIN_POSITIVE)?.solve_in_place(&mut w);
@@ -120,6 +158,9 @@ impl Summary for TaskData {
     type Output = TaskData;
 
     fn update(&mut self, (x, y): (&Matrix, &[f64])) -> Result<(), LinalgError> {
+        if y.is_empty() && x.rows() == 0 {
+            return Ok(());
+        }
         if x.columns() != self.features || x.rows() != y.len() {
             let expected = format!("{} x {}", y.len(), self.features);
             return Err(LinalgError::Shape { argument: "x", rows: x.rows(), columns: x.columns(), expected });
@@ -127,9 +168,6 @@ impl Summary for TaskData {
         x.check_finite("x")?;
         if let Some(row) = y.iter().position(|v| !v.is_finite()) {
             return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] });
-        }
-        if y.is_empty() {
-            return Ok(());
         }
         for (i, y) in y.iter().enumerate() {
             chunk::axpy(*y, x.row(i), &mut self.right);

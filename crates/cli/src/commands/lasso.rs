@@ -2,12 +2,14 @@
 use std::path::PathBuf;
 
 use samplewise_lasso::{
-    Design, Options, Solution, Status, cross_validate, lambda_grid, largest_lambda, path_observed, solve_observed,
+    Design, Options, Solution, Solver, Status, cross_validate, lambda_grid, largest_lambda, path_observed,
+    solve_observed,
 };
 use samplewise_linalg::CsrMatrix;
 use serde_json::{Value, json};
 
 use crate::input::{self, Table};
+use crate::output;
 use crate::session::{Answer, Failure, Session, bad, usage};
 
 #[derive(clap::Args)]
@@ -44,8 +46,27 @@ pub struct Arguments {
     /// Column of row weights.
     #[arg(long)]
     weights: Option<String>,
+    /// Columns without penalty, by name or number, separated by commas.
+    #[arg(long)]
+    unpenalized: Option<String>,
+    /// Lower bound of every coefficient, at most 0.
+    #[arg(long, allow_negative_numbers = true)]
+    lower: Option<f64>,
+    /// Upper bound of every coefficient, at least 0.
+    #[arg(long)]
+    upper: Option<f64>,
+    /// auto, working-set, homotopy or coordinate-descent.
+    #[arg(long, default_value = "auto")]
+    solver: String,
+    /// Relative duality gap that is enough.
     #[arg(long, default_value_t = 1e-8)]
     tolerance: f64,
+    /// Newton steps and sweeps per lambda.
+    #[arg(long, default_value_t = 10_000)]
+    max_iterations: usize,
+    /// Coefficients as CSV: lambda, column, coefficient; the intercept is column (intercept).
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
@@ -61,6 +82,19 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         return Err(usage("--min-ratio goes with --path or --cv"));
     }
     let min_ratio = a.min_ratio.unwrap_or(1e-2);
+    let solver = match a.solver.as_str() {
+        "auto" => Solver::Auto,
+        "working-set" => Solver::WorkingSet,
+        "homotopy" => Solver::Homotopy,
+        "coordinate-descent" => Solver::CoordinateDescent,
+        other => {
+            let allowed = "auto, working-set, homotopy or coordinate-descent";
+            return Err(usage(format!("--solver is {other}, allowed is {allowed}")));
+        }
+    };
+    if a.out.as_ref().is_some_and(|f| input::kind(f) != "csv") {
+        return Err(usage("--out must end in .csv"));
+    }
     let (design, y, names, weights) = session.stage("read", || {
         if sparse {
             let file = a.target_file.as_ref().ok_or_else(|| usage(".mtx tables need --target-file"))?;
@@ -82,14 +116,24 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let weights = weight.map(|w| table.numbers(w)).transpose()?;
         Ok((Design::dense(&table.matrix(&features, false)?).map_err(bad)?, y, names, weights))
     })?;
+    let penalty_factors = a.unpenalized.as_ref().map(|list| {
+        let mut factors = vec![1.0; names.len()];
+        input::select(&text, &names, list, &[])?.into_iter().for_each(|j| factors[j] = 0.0);
+        Ok::<_, Failure>(factors)
+    });
+    let bounds = |b: Option<f64>| b.map(|b| vec![b; names.len()]);
     let options = Options {
+        lower: bounds(a.lower),
+        upper: bounds(a.upper),
+        penalty_factors: penalty_factors.transpose()?,
+        solver,
+        max_iterations: a.max_iterations,
         tolerance: a.tolerance,
         mix: a.elastic_net,
         intercept: !a.no_intercept,
         standardize: a.standardize,
         positive: a.positive,
         sample_weights: weights,
-        ..Options::default()
     };
     let mut observer = session;
     let fail = |e| bad(format!("{text}: {e}"));
@@ -120,7 +164,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let show = |s: &Solution| {
         let list: Vec<_> = s.coefficients.iter().map(|&(j, v)| json!({"name": names[j], "value": v})).collect();
         json!({"lambda": s.lambda, "intercept": s.intercept, "coefficients": list, "objective": s.primal,
-            "duality_gap": s.gap, "nonzeros": s.coefficients.len()})
+            "duality_gap": s.gap, "dual_scale": s.dual_scale, "nonzeros": s.coefficients.len()})
     };
     let best = &fits[chosen];
     let mut result = show(best);
@@ -135,6 +179,22 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     for &(j, v) in &best.coefficients {
         table += &format!("{:>16} {v:+.6}\n", names[j]);
     }
+    if let Some(file) = &a.out {
+        // Names may hold commas and quotes.
+        let quoted = |name: &str| {
+            if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+        };
+        output::write(file, |to| {
+            writeln!(to, "lambda,column,coefficient")?;
+            for fit in &fits {
+                writeln!(to, "{},(intercept),{}", fit.lambda, fit.intercept)?;
+                for &(j, v) in &fit.coefficients {
+                    writeln!(to, "{},{},{v}", fit.lambda, quoted(&names[j]))?;
+                }
+            }
+            Ok(())
+        })?;
+    }
     let status = match best.status {
         Status::Converged => "converged",
         Status::Limit => "limit",
@@ -142,7 +202,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     };
     Ok(Answer {
         parameters: json!({"table": a.table, "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
-            "elastic_net": a.elastic_net, "tolerance": a.tolerance, "standardize": a.standardize, "positive": a.positive}),
+            "elastic_net": a.elastic_net, "tolerance": a.tolerance, "solver": a.solver, "unpenalized": a.unpenalized, "lower": a.lower, "upper": a.upper, "standardize": a.standardize, "positive": a.positive}),
         result,
         report: super::map(json!({"path": format!("{:?}", best.solver), "status": status,
             "iterations": fits.iter().map(|f| f.iterations).sum::<usize>(), "null_objective": best.null_objective})),

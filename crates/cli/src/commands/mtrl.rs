@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 
 use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{Streams, shuffle};
-use samplewise_mtrl::{MtrlError, Options, Strategy, TaskData, TaskOracle, learn_observed};
+use samplewise_mtrl::{Budget, CostModel, MtrlError, Options, Strategy, TaskData, TaskOracle, learn_observed};
 use serde_json::json;
 
 use crate::input::{self, Table};
+use crate::output;
 use crate::session::{Answer, Failure, Session, bad, usage};
 
 #[derive(clap::Args)]
@@ -19,23 +20,37 @@ pub struct Arguments {
     /// Label column (default: the last).
     #[arg(long)]
     label: Option<String>,
-    #[arg(long, default_value_t = 5)]
-    dimension: usize,
-    /// l1, l2 or uniform.
-    #[arg(long, default_value = "l1")]
+    /// Dimension of the representation, or auto.
+    #[arg(long, default_value = "auto")]
+    dimension: String,
+    /// guarded, l1, l2, least-l1, top-K (as top-5) or uniform.
+    #[arg(long, default_value = "guarded")]
     strategy: String,
-    /// Source samples in all (default: half of what there is).
+    /// Source samples in all (default: half of what there is); with --cost money.
     #[arg(long)]
-    budget: Option<usize>,
-    /// Not in this version.
-    #[arg(long)]
+    budget: Option<f64>,
+    /// Go on until the predicted excess risk is at most this.
+    #[arg(long, conflicts_with = "cost")]
+    risk: Option<f64>,
+    /// CSV with the columns task, unit and, if wanted, fee.
+    #[arg(long, requires = "budget")]
     cost: Option<PathBuf>,
-    #[arg(long, default_value_t = 2)]
-    epochs: usize,
+    /// Rounds of topping up after the exploration.
+    #[arg(long, alias = "epochs", default_value_t = 4)]
+    rounds: usize,
+    /// Share of the budget explored uniformly.
+    #[arg(long, default_value_t = 0.3)]
+    exploration: f64,
+    /// Ridge of the target's weights, per label.
+    #[arg(long, default_value_t = 1e-6)]
+    ridge: f64,
     /// Lambda of the relevance Lasso, or auto.
     #[arg(long, default_value = "auto")]
     lambda: String,
-    /// Not in this version.
+    /// CSV with further labelled rows of the target, to measure the error on.
+    #[arg(long)]
+    test: Option<PathBuf>,
+    /// Relevance and samples per task as CSV, or the target's coefficients as .npy.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -44,6 +59,7 @@ struct Files {
     names: Vec<String>,
     data: Vec<(Matrix, Vec<f64>)>,
     next: Vec<usize>,
+    costs: Vec<CostModel>,
 }
 
 impl TaskOracle for Files {
@@ -55,6 +71,12 @@ impl TaskOracle for Files {
         let rows: Vec<usize> = (self.next[task]..(self.next[task] + count).min(y.len())).collect();
         self.next[task] += rows.len();
         Ok((x.select_rows(&rows), rows.iter().map(|&i| y[i]).collect()))
+    }
+    fn cost(&self, task: usize) -> CostModel {
+        self.costs.get(task).cloned().unwrap_or_default()
+    }
+    fn available(&self, task: usize) -> Option<usize> {
+        Some(self.data[task].1.len() - self.next[task])
     }
 }
 
@@ -73,22 +95,59 @@ fn read(path: &Path, label: Option<&str>, seed: u64) -> Result<Task, Failure> {
     Ok((names, (x.select_rows(&order), order.iter().map(|&i| y[i]).collect())))
 }
 
-pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
-    if a.cost.is_some() || a.out.is_some() {
-        return Err(usage("--cost and --out are not available in this version"));
+/// Prices per task, from a CSV with the columns task, unit and perhaps fee.
+fn read_costs(path: &Path, names: &[String]) -> Result<Vec<CostModel>, Failure> {
+    let table = Table::read(path, false, |_| true)?;
+    let (task, unit) = (table.column("task")?, table.column("unit")?);
+    let fee = table.header.iter().position(|h| h == "fee");
+    let mut costs = vec![None; names.len()];
+    for (row, cells) in table.rows.iter().enumerate() {
+        // The target may be listed too.
+        let Some(m) = names.iter().position(|n| *n == cells[task]) else { continue };
+        let unit = table.number(row, unit)?;
+        costs[m] = Some(match fee {
+            Some(fee) => CostModel::FeePlusLinear { fee: table.number(row, fee)?, unit },
+            None => CostModel::Linear(unit),
+        });
     }
-    let strategy = match a.strategy.as_str() {
+    let missing = names.iter().zip(&costs).find(|c| c.1.is_none());
+    match missing {
+        Some((name, _)) => Err(bad(format!("{}: no price of task {name}", path.display()))),
+        None => Ok(costs.into_iter().flatten().collect()),
+    }
+}
+
+fn strategy_of(name: &str) -> Result<Strategy, Failure> {
+    let allowed = "guarded, l1, l2, least-l1, top-K or uniform";
+    let bad_name = || usage(format!("--strategy is {name}, allowed is {allowed}"));
+    Ok(match name {
+        "guarded" => Strategy::Guarded,
         "l1" => Strategy::L1,
         "l2" => Strategy::L2,
+        "least-l1" => Strategy::LeastL1,
         "uniform" => Strategy::Uniform,
-        other => return Err(usage(format!("--strategy is {other}, allowed is l1, l2 or uniform"))),
-    };
+        other => {
+            let k = other.strip_prefix("top-").and_then(|k| k.parse().ok()).filter(|k| *k > 0);
+            Strategy::TopK(k.ok_or_else(bad_name)?)
+        }
+    })
+}
+
+pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
+    let strategy = strategy_of(&a.strategy)?;
     let lambda = match a.lambda.as_str() {
         "auto" => None,
         l => Some(l.parse().map_err(|_| usage(format!("--lambda is {l}, allowed is auto or a number")))?),
     };
-    if lambda.is_some() && strategy != Strategy::L1 {
-        return Err(usage("--lambda goes with --strategy l1"));
+    if lambda.is_some() && matches!(strategy, Strategy::L2 | Strategy::Uniform | Strategy::LeastL1) {
+        return Err(usage("--lambda goes with --strategy guarded, l1 or top-K"));
+    }
+    let dimension = match a.dimension.as_str() {
+        "auto" => None,
+        k => Some(k.parse().map_err(|_| usage(format!("--dimension is {k}, allowed is auto or a number")))?),
+    };
+    if let Some(kind) = a.out.as_ref().map(|f| input::kind(f)).filter(|k| k != "csv" && k != "npy") {
+        return Err(usage(format!("--out ends in .{kind}, allowed is .csv or .npy")));
     }
     let (mut sources, target) = session.stage("read", || {
         let fail = |e: std::io::Error| bad(format!("{}: {e}", a.tasks.display()));
@@ -98,7 +157,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             .collect::<Result<_, _>>()?;
         paths.retain(|p| input::kind(p) == "csv");
         paths.sort();
-        let mut files = Files { names: Vec::new(), data: Vec::new(), next: Vec::new() };
+        let mut files = Files { names: Vec::new(), data: Vec::new(), next: Vec::new(), costs: Vec::new() };
         let (mut target, mut features) = (None, Vec::new());
         for p in &paths {
             let name = p.file_name().map_or(String::new(), |f| f.to_string_lossy().into_owned());
@@ -130,33 +189,103 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         }
         Ok((files, target))
     })?;
+    if let Some(file) = &a.cost {
+        sources.costs = read_costs(file, &sources.names)?;
+    }
     let available: usize = sources.data.iter().map(|t| t.1.len()).sum();
-    let budget = a.budget.unwrap_or(available / 2).min(available);
-    let options = Options { dimension: a.dimension, strategy, epochs: a.epochs, lambda, ..Options::default() };
+    let samples = a.budget.map_or(available / 2, |b| b as usize).min(available);
+    let budget = match (a.risk, &a.cost, a.budget) {
+        (Some(target), ..) => Budget::Risk { target, most: a.budget.map_or(available, |b| b as usize).min(available) },
+        (None, Some(_), Some(money)) => Budget::Cost(money),
+        _ => Budget::Samples(samples),
+    };
+    let options = Options {
+        dimension,
+        strategy,
+        rounds: a.rounds,
+        exploration: a.exploration,
+        ridge: a.ridge,
+        lambda,
+        seed: session.seed(),
+        ..Options::default()
+    };
     let got = session.stage("compute", || {
-        let data = TaskData::new(&target.0, &target.1).map_err(bad)?;
-        let (mut rng, mut observer) = (Streams::new(session.seed()).stream(1), session);
-        learn_observed(&mut sources, &data, budget, &options, &mut rng, &mut observer).map_err(bad)
+        let data = [TaskData::new(&target.0, &target.1).map_err(bad)?];
+        let mut observer = session;
+        learn_observed(&mut sources, &data, budget, &options, &mut observer).map_err(bad)
     })?;
-    let mut predicted = vec![0.0; target.1.len()];
-    target.0.multiply_vector_into(&got.target, &mut predicted);
-    let mse = target.1.iter().zip(&predicted).map(|(y, p)| (y - p).powi(2)).sum::<f64>() / predicted.len() as f64;
-    let total: usize = got.samples.iter().sum();
+    let error = |(x, y): &(Matrix, Vec<f64>)| {
+        let mut predicted = vec![0.0; y.len()];
+        x.multiply_vector_into(got.target(), &mut predicted);
+        y.iter().zip(&predicted).map(|(y, p)| (y - p).powi(2)).sum::<f64>() / predicted.len() as f64
+    };
+    let mse = error(&target);
+    let test_mse = match &a.test {
+        None => None,
+        Some(file) => {
+            let (columns, data) = read(file, a.label.as_deref(), session.seed())?;
+            if columns.len() != got.target().len() {
+                let (given, wanted) = (columns.len(), got.target().len());
+                return Err(bad(format!("{}: {given} features, the target has {wanted}", file.display())));
+            }
+            Some(error(&data))
+        }
+    };
+    let (last, total) = (got.last(), got.samples.iter().sum::<usize>());
+    let cost_of = |m: usize| sources.cost(m).total(got.samples[m]);
     let relevance: Vec<_> = sources
         .names
         .iter()
         .enumerate()
-        .map(|(m, n)| json!({"task": n, "nu": got.relevance[m], "samples": got.samples[m], "cost": got.samples[m]}))
+        .map(|(m, n)| json!({"task": n, "nu": last.relevance.nu[m], "samples": got.samples[m], "cost": cost_of(m)}))
         .collect();
-    let mut table = format!("target {} from {total} source samples, training mse {mse:.6}\n", a.target);
-    for (m, n) in sources.names.iter().enumerate() {
-        table += &format!("{n:>16} relevance {:+.4} samples {}\n", got.relevance[m], got.samples[m]);
+    match a.out.as_ref().map(|f| (f, input::kind(f))) {
+        None => {}
+        Some((file, kind)) if kind == "npy" => output::write_npy(file, got.target())?,
+        Some((file, _)) => output::write(file, |to| {
+            writeln!(to, "task,relevance,samples,cost")?;
+            for (m, n) in sources.names.iter().enumerate() {
+                writeln!(to, "{n},{},{},{}", last.relevance.nu[m], got.samples[m], cost_of(m))?;
+            }
+            Ok(())
+        })?,
     }
+    let mut table = format!("target {} from {total} source samples, training mse {mse:.6}", a.target);
+    table += &test_mse.map_or(String::new(), |t| format!(", test mse {t:.6}"));
+    table += &format!(
+        "\ndimension {}, noise variance {:.4}, predicted excess risk {:.6}, Elfving efficiency {:.3}, followed {}\n",
+        got.representation.basis.columns(),
+        last.noise,
+        last.predicted_risk,
+        last.efficiency,
+        last.followed
+    );
+    for (m, n) in sources.names.iter().enumerate() {
+        table += &format!("{n:>16} relevance {:+.4} samples {}\n", last.relevance.nu[m], got.samples[m]);
+    }
+    let history: Vec<_> = got
+        .history
+        .iter()
+        .map(|r| {
+            json!({"followed": r.followed, "samples": r.samples.iter().sum::<usize>(), "cost": r.cost,
+                "predicted_risk": finite(r.predicted_risk), "efficiency": r.efficiency, "noise": r.noise,
+                "lasso_gap": r.relevance.gap})
+        })
+        .collect();
     Ok(Answer {
-        parameters: json!({"tasks": a.tasks, "target": a.target, "dimension": a.dimension, "strategy": a.strategy, "budget": budget, "epochs": a.epochs, "lambda": a.lambda}),
-        result: json!({"tasks": sources.names.len(), "dimension": a.dimension, "relevance": relevance,
-            "target_train_mse": mse, "target_test_mse": null, "total_samples": total, "total_cost": total}),
-        report: super::map(json!({"path": format!("alternating least squares, {}", a.strategy)})),
+        parameters: json!({"tasks": a.tasks, "target": a.target, "dimension": a.dimension, "strategy": a.strategy,
+            "budget": a.budget, "risk": a.risk, "cost": a.cost, "rounds": a.rounds, "exploration": a.exploration,
+            "ridge": a.ridge, "lambda": a.lambda}),
+        result: json!({"tasks": sources.names.len(), "dimension": got.representation.basis.columns(),
+            "relevance": relevance, "target_train_mse": mse, "target_test_mse": test_mse, "total_samples": total,
+            "total_cost": got.cost, "predicted_risk": finite(last.predicted_risk), "efficiency": last.efficiency}),
+        report: super::map(json!({"path": format!("quasi-Newton representation, {}", a.strategy), "rounds": history,
+            "loss": got.representation.loss, "evaluations": got.representation.evaluations})),
         table,
     })
+}
+
+/// JSON has no infinity: a risk that cannot be predicted is null.
+fn finite(v: f64) -> Option<f64> {
+    v.is_finite().then_some(v)
 }
