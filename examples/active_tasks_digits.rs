@@ -25,7 +25,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let labelled = TaskData::new(&x, &y)?;
             let strategies = [Strategy::Guarded, Strategy::L1, Strategy::L2, Strategy::Uniform];
             for (error, strategy) in errors.iter_mut().zip(strategies) {
-                let options = Options { dimension: Some(dimension), strategy, ridge: 0.05, ..Options::default() };
+                let options = Options {
+                    dimension: Some(dimension),
+                    strategy,
+                    ridge: 0.05,
+                    source_ridge: 0.05,
+                    ..Options::default()
+                };
                 let mut source = Digits::new(digit as u64);
                 let learned = learn(&mut source, std::slice::from_ref(&labelled), Budget::Samples(budget), &options)?;
                 *error += mean_squared_error(learned.target(), &test_x, &test_y) / 10.0;

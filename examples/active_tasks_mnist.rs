@@ -31,8 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (train, test, Sizes { labels: 60, pool: 1_000, test: 600, dimension: 10, every: 7 })
     };
     let budget = 3_000;
-    let looks: Vec<Look> =
-        (0..16_usize).into_par_iter().map(|c| Look::new(c, &train, &test, &sizes)).collect::<Result<_, _>>()?;
+    let looks: Vec<Look> = (0..16_usize).into_par_iter().map(|c| Look::new(c, &train, &test, &sizes)).collect();
     println!(
         "{} targets with {} labels, 150 sources each, {budget} labels for them, {} features, K = {}\n",
         160_usize.div_ceil(sizes.every),
@@ -41,7 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sizes.dimension
     );
     // Sampled alike, the ten digits of a corruption have the same sources and the same samples: one call for all ten.
-    let options = Options { dimension: Some(sizes.dimension), rounds: 2, ridge: 0.05, ..Options::default() };
+    let options =
+        Options { dimension: Some(sizes.dimension), rounds: 2, ridge: 0.05, source_ridge: 0.1, ..Options::default() };
     let alike = Options { strategy: Strategy::Uniform, ..options };
     let uniform: Vec<Vec<Vec<f64>>> = (0..16_usize)
         .into_par_iter()
@@ -93,11 +93,9 @@ fn print(scores: &[[Score; 6]]) {
         );
     }
     println!(
-        "\nThe labels alone have the ridge of least leave-one-out error. A method that is not below them had rather not have"
+        "\nThe labels alone have the ridge of least leave-one-out error. Where they have the least error, labels of other"
     );
-    println!(
-        "asked for other tasks' labels; active against uniform says how well the tasks were chosen, not whether to."
-    );
+    println!("tasks were not worth asking for; against uniform one sees how well the tasks were chosen.");
     if scores.len() < 160 {
         return;
     }
@@ -134,7 +132,8 @@ fn labels_alone(x: &Matrix, y: &[f64]) -> Result<Vec<f64>, LinalgError> {
     Ok(w)
 }
 
-/// After the same exploration the rest of the budget goes to the same digit: what a person would do who knows what the tasks are.
+/// After the same exploration the rest of the budget goes to the same digit, as a person would have it who knows what
+/// the tasks are.
 fn told(
     looks: &[Look],
     c: usize,

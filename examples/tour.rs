@@ -186,7 +186,13 @@ fn multitask() -> Outcome {
         let labelled = TaskData::new(&x, &y)?;
         let strategies = [Strategy::Guarded, Strategy::L1, Strategy::L2, Strategy::Uniform];
         for (slot, strategy) in strategies.into_iter().enumerate() {
-            let options = MtrlOptions { dimension: Some(20), strategy, ridge: 0.05, ..MtrlOptions::default() };
+            let options = MtrlOptions {
+                dimension: Some(20),
+                strategy,
+                ridge: 0.05,
+                source_ridge: 0.05,
+                ..MtrlOptions::default()
+            };
             let mut source = Digits::new(digit as u64);
             let learned = learn(&mut source, std::slice::from_ref(&labelled), Budget::Samples(8000), &options)?;
             mse[slot] += mean_squared_error(learned.target(), &test_x, &test_y) / 10.0;

@@ -78,7 +78,7 @@ pub struct Look {
 
 impl Look {
     /// Each corruption has its own training images, while there are enough of them.
-    pub fn new(c: usize, train: &Images, test: &Images, sizes: &Sizes) -> Result<Self, LinalgError> {
+    pub fn new(c: usize, train: &Images, test: &Images, sizes: &Sizes) -> Self {
         let streams = Streams::new(7).child(c as u64);
         let start = c * ((train.digits.len() - sizes.labels - sizes.pool) / 15);
         let labelled = start..start + sizes.labels;
@@ -101,14 +101,14 @@ impl Look {
             let value = |i: usize, j: usize| if j < area { f64::from(pixels[i][j]) - mean[j] } else { 1.0 };
             Matrix::from_fn(pixels.len(), area + 1, value)
         };
-        Ok(Self {
+        Self {
             pool: features(&pool_pixels),
             pool_digits: train.digits[pool].to_vec(),
             labelled: features(&spoil(train, labelled.clone(), 1)),
             labelled_digits: train.digits[labelled].to_vec(),
             test: features(&spoil(test, 0..sizes.test, 2)),
             test_digits: test.digits[..sizes.test].to_vec(),
-        })
+        }
     }
 
     pub fn target(&self, digit: usize) -> Result<TaskData, LinalgError> {

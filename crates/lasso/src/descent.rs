@@ -1,5 +1,5 @@
-//! Coordinate descent on the residual over the working set, with Anderson extrapolation: for sets whose Gram matrix
-//! would not fit, and for near-orthogonal sparse columns, where a Gram matrix loses.
+//! Coordinate descent on the residual over the working set, with Anderson extrapolation: for sets whose Gram matrix would be
+//! too large, and on demand (for near-orthogonal sparse columns it can be the faster one).
 use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::{Matrix, chunk};
 

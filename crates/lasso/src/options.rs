@@ -26,7 +26,8 @@ pub struct Options {
     pub penalty_factors: Option<Vec<f64>>,
     /// Which solver. Default [`Solver::Auto`].
     pub solver: Solver,
-    /// Newton steps and sweeps per λ. Default 10,000; at the limit the status says so.
+    /// Newton steps or sweeps of one minimisation over a working set. Default 10,000; where the gap is too wide then, the
+    /// status says so. The homotopy has a limit of its own.
     pub max_iterations: usize,
 }
 

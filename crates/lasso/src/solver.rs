@@ -37,7 +37,8 @@ pub fn solve_observed(
     Ok(all.pop().expect("one λ, one answer"))
 }
 
-/// The smallest λ at which all penalised coefficients are zero.
+/// The smallest λ at which all penalised coefficients are zero; columns that are bounded on both sides and not penalised
+/// are at zero for this.
 ///
 /// # Errors
 /// As [`solve`].
@@ -81,7 +82,8 @@ pub fn lambda_grid(
     }
     let top = largest_lambda(design, y, options)?;
     // A constant target has λ_max = 0: any positive λ gives the null model.
-    let top = if top > 0.0 { top } else { 1.0 };
+    let scale = chunk::norm(y) / (y.len() as f64).sqrt();
+    let top = if top > 1e-14 * scale { top } else { 1.0 };
     let power = |i: usize| if count == 1 { 0.0 } else { i as f64 / (count - 1) as f64 };
     Ok((0..count).map(|i| top * min_ratio.powf(power(i))).collect())
 }

@@ -24,7 +24,8 @@ const BLOCK: usize = 16;
 pub struct FitOptions {
     /// Dimension `K`; `None` takes the largest relative gap between neighbouring singular values of the moments.
     pub dimension: Option<usize>,
-    /// Ridge of every task's weights, per sample. Default 0.
+    /// Ridge of every task's coefficients `B w_m`, per sample (one of `w_m` alone would do nothing: `B` would grow instead).
+    /// Default 0; where features outnumber the samples of a task and the model is only roughly true, 0.01 to 0.3.
     pub ridge: f64,
     /// Stop when the gradient promises less than this share of the loss. Default 1e-10.
     pub tolerance: f64,
@@ -45,7 +46,7 @@ pub struct Representation {
     pub basis: Matrix,
     /// `W`, `K × M`.
     pub weights: Matrix,
-    /// `Σ_m ‖X_m B w_m − y_m‖²`.
+    /// `Σ_m ‖X_m B w_m − y_m‖²`, and the ridge if there is one.
     pub loss: f64,
     /// Evaluations of the loss.
     pub evaluations: usize,
@@ -145,7 +146,13 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
     let last = Evaluation::at(tasks, svd.u.transpose(), options.ridge)?;
     let (k, samples) = (svd.u.columns(), tasks.iter().map(TaskData::samples).sum::<usize>());
     let parameters = k * (d + tasks.len() - k);
-    let noise = last.loss / samples.saturating_sub(parameters).max(1) as f64;
+    let ridge: f64 = (0..tasks.len())
+        .map(|m| {
+            let squares: f64 = (0..k).map(|i| last.weights[(i, m)].powi(2)).sum(); // of orthonormal columns
+            options.ridge * tasks[m].samples() as f64 * squares
+        })
+        .sum();
+    let noise = (last.loss - ridge).max(0.0) / samples.saturating_sub(parameters).max(1) as f64;
     Ok(Representation { basis: svd.u, weights: last.weights, loss: last.loss, evaluations: evaluations + 1, noise })
 }
 
@@ -194,8 +201,9 @@ impl Evaluation {
             for task in tasks {
                 task.apply(&basis, &mut product);
                 let penalty = ridge * task.samples() as f64;
-                let (w, lost) = task.fit(&basis, &product, penalty)?;
-                loss += lost + penalty * chunk::dot(&w, &w);
+                chunk::axpy(penalty, basis.as_slice(), product.as_mut_slice());
+                let (w, lost) = task.fit(&basis, &product, 0.0)?;
+                loss += lost;
                 off.iter_mut().zip(task.right()).for_each(|(o, r)| *o = -2.0 * r);
                 for (i, w) in w.iter().enumerate() {
                     chunk::axpy(2.0 * w, product.row(i), &mut off);

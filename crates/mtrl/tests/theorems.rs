@@ -368,6 +368,28 @@ fn planner_limit() -> Result<(), MtrlError> {
     Planner::new(6, target, Budget::Samples(60), Options::default())?.limit(6, 0)
 }
 
+/// MTL-1: the ridge is of the coefficients: a fit with it is the minimum of loss and penalty, and not that of a larger basis.
+#[test]
+fn the_ridge_shrinks_coefficients() {
+    let (d, k, m, n) = (12, 2, 10, 8);
+    let coefficients = orthonormal(d, k, 8).multiply(&random_matrix(k, m, 9)).unwrap();
+    let mut rng = Streams::new(5).stream(0);
+    let tasks: Vec<TaskData> = (0..m)
+        .map(|t| {
+            let (x, y) = labelled(&coefficients.copy_column(t), n, 0.5, &mut rng);
+            TaskData::new(&x, &y).unwrap()
+        })
+        .collect();
+    let fit = |ridge| {
+        let o = FitOptions { dimension: Some(k), ridge, ..FitOptions::default() };
+        fit_representation_from(&tasks, &o, None, &mut Streams::new(1).stream(0), &mut ()).unwrap()
+    };
+    let size = |f: &Representation| f.weights.as_slice().iter().map(|w| w * w).sum::<f64>();
+    let fits: Vec<Representation> = [0.0, 0.1, 1.0, 10.0].into_iter().map(fit).collect();
+    assert!(fits.windows(2).all(|f| size(&f[1]) < size(&f[0]) && f[1].loss > f[0].loss));
+    assert!(size(&fits[3]) < 0.1 * size(&fits[0]));
+}
+
 #[test]
 fn bad_input_names_the_argument() {
     let target = || vec![TaskData::new(&random_matrix(5, 4, 1), &[1.0; 5]).unwrap()];
@@ -381,6 +403,7 @@ fn bad_input_names_the_argument() {
     named(plan(Budget::Risk { target: 0.0, most: 100 }, o), "risk");
     named(plan(Budget::Samples(60), Options { exploration: 0.0, ..o }), "exploration");
     named(plan(Budget::Samples(60), Options { ridge: -1.0, ..o }), "ridge");
+    named(plan(Budget::Samples(60), Options { source_ridge: f64::NAN, ..o }), "source_ridge");
     named(plan(Budget::Samples(60), Options { lambda: Some(0.0), ..o }), "lambda");
     assert!(matches!(plan(Budget::Samples(60), Options { dimension: Some(9), ..o }), Err(MtrlError::Dimension { .. })));
     named(plan(Budget::Samples(60), Options { strategy: Strategy::TopK(0), ..o }), "K of top-K");

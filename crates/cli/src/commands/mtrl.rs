@@ -44,6 +44,9 @@ pub struct Arguments {
     /// Ridge of the target's weights, per label.
     #[arg(long, default_value_t = 1e-6)]
     ridge: f64,
+    /// Ridge of the source tasks' coefficients, per sample.
+    #[arg(long, default_value_t = 0.0)]
+    source_ridge: f64,
     /// Lambda of the relevance Lasso, or auto.
     #[arg(long, default_value = "auto")]
     lambda: String,
@@ -205,6 +208,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         rounds: a.rounds,
         exploration: a.exploration,
         ridge: a.ridge,
+        source_ridge: a.source_ridge,
         lambda,
         seed: session.seed(),
         ..Options::default()
@@ -275,7 +279,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     Ok(Answer {
         parameters: json!({"tasks": a.tasks, "target": a.target, "dimension": a.dimension, "strategy": a.strategy,
             "budget": a.budget, "risk": a.risk, "cost": a.cost, "rounds": a.rounds, "exploration": a.exploration,
-            "ridge": a.ridge, "lambda": a.lambda}),
+            "ridge": a.ridge, "source_ridge": a.source_ridge, "lambda": a.lambda}),
         result: json!({"tasks": sources.names.len(), "dimension": got.representation.basis.columns(),
             "relevance": relevance, "target_train_mse": mse, "target_test_mse": test_mse, "total_samples": total,
             "total_cost": got.cost, "predicted_risk": finite(last.predicted_risk), "efficiency": last.efficiency}),
