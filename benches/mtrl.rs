@@ -133,7 +133,7 @@ fn family(name: &str, k: usize, m: usize, seed: u64) -> (Matrix, Vec<f64>) {
 
 /// Rows M2 and M3: risk by strategy and budget with unknown relevance, and the samples that uniform needs for the same.
 fn savings() {
-    let (d, k, m, trials) = (40, 5, 50, 12);
+    let (d, k, m, trials) = (40, 5, 50, 24);
     let strategies = [Strategy::Uniform, Strategy::L2, Strategy::L1, Strategy::LeastL1, Strategy::Guarded];
     let budgets = [2_000, 4_000, 8_000, 16_000, 32_000, 64_000];
     println!(

@@ -83,7 +83,7 @@ pub fn cross_validate(
     let best = (0..path.len())
         .min_by(|&a, &b| mean_squared_error[a].total_cmp(&mean_squared_error[b]))
         .expect("the grid is not empty");
-    Ok(CrossValidation { best, lambdas, mean_squared_error, standard_error, path })
+    Ok(CrossValidation { lambdas, mean_squared_error, standard_error, best, path })
 }
 
 /// Rows of each fold, ascending.

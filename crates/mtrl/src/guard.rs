@@ -10,6 +10,8 @@ use samplewise_linalg::{Matrix, chunk};
 use crate::MtrlError;
 use crate::relevance::{Relevance, Strategy, predicted_risk, relevance_of_targets};
 
+/// Share of the precision that the size of the weights alone would give.
+const PRIOR: f64 = 0.1;
 /// Noisy copies.
 const DRAWS: u64 = 12;
 
@@ -42,10 +44,11 @@ pub(crate) struct Estimate<'a> {
 /// Shares by the best candidate, the L1 relevance, and the candidate's name.
 pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, &'static str), MtrlError> {
     let (k, tasks) = (e.weights.rows(), e.weights.columns());
-    // Weights of a task of which little is known are as large as those of others, not larger.
+    // Weights of a task of which little is known are not much larger than those of others; of less than `K` samples nothing
+    // is known, and noise would only drown the rest.
     let squares = |w: &Matrix| w.as_slice().iter().map(|v| v * v).sum::<f64>() / (w.columns() * k) as f64;
-    let prior = e.noise / squares(e.weights).max(f64::MIN_POSITIVE);
-    let unseen = |i: usize| e.samples.get(i).is_some_and(|n| *n == 0);
+    let prior = PRIOR * e.noise / squares(e.weights).max(f64::MIN_POSITIVE);
+    let unseen = |i: usize| e.samples.get(i).is_some_and(|n| *n < k);
     let factors: Vec<Option<Cholesky>> = (0..e.precisions.len())
         .map(|i| if unseen(i) { None } else { Cholesky::new(&e.precisions[i], prior + f64::MIN_POSITIVE).ok() })
         .collect();

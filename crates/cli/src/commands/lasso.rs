@@ -53,7 +53,7 @@ pub struct Arguments {
     #[arg(long, allow_negative_numbers = true)]
     lower: Option<f64>,
     /// Upper bound of every coefficient, at least 0.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     upper: Option<f64>,
     /// auto, working-set, homotopy or coordinate-descent.
     #[arg(long, default_value = "auto")]
