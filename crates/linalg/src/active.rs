@@ -314,7 +314,7 @@ mod tests {
         }
     }
 
-    /// The same column twice: the solution stays finite and solves the equations, which agree.
+    /// The same column twice: the solution stays finite and solves the equations, which agree, up to the ridge.
     #[test]
     fn members_that_repeat_are_counted_and_do_no_harm() {
         let g = [[1.0, 0.5, 1.0], [0.5, 1.0, 0.5], [1.0, 0.5, 1.0]];
@@ -326,7 +326,7 @@ mod tests {
         active.solve(&mut x);
         for i in 0..3 {
             let row: f64 = (0..3).map(|j| g[i][j] * x[j]).sum();
-            assert!((row - b[i]).abs() < 1e-9, "{x:?}");
+            assert!((row - b[i]).abs() < 2.0 * RIDGE, "{x:?}");
         }
         active.clear();
         active.append(1, |_, _| 4.0);
