@@ -1,5 +1,6 @@
 //! One test per row of paper-refs.md; the certificate is recomputed here from input and answer alone.
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use samplewise_lasso::{Design, LassoError, Options, Solution, Status, cross_validate, largest_lambda, path, solve};
 use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix};
 use samplewise_testkit::generate;
@@ -49,7 +50,7 @@ fn sparse_copy(x: &Matrix) -> CsrMatrix {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     /// LAS-1: for every option the reported objective is the true one, the dual value is below it and the referee's own
     /// gap closes; dense and sparse designs give the same fit.

@@ -1,5 +1,6 @@
 //! One test per row of paper-refs.md.
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use samplewise_linalg::factor::dense_svd;
 use samplewise_linalg::random::{StreamRng, Streams, normal, uniform};
 use samplewise_linalg::{Matrix, Summary};
@@ -119,7 +120,7 @@ fn simulated_risk_is_the_closed_form() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     /// MTL-2, MTL-3, Elfving: with known `W` the least-norm `ν` has at most `K` tasks, its allocation is optimal, no other is
     /// better; `‖ν¹‖₁² ≤ ‖ν²‖₁² ≤ ‖ν²‖₀‖ν²‖₂²`; and with prices the same holds for cost.
