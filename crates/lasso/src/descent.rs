@@ -1,13 +1,10 @@
 //! Coordinate descent on the residual over the working set, with Anderson extrapolation: for sets whose Gram matrix would be
 //! too large, and on demand (for near-orthogonal sparse columns it can be the faster one).
-use samplewise_linalg::factor::Cholesky;
-use samplewise_linalg::{Matrix, chunk};
+use samplewise_linalg::chunk;
 
+use crate::anderson::{self, MEMORY};
 use crate::problem::{Kind, Problem};
 use crate::working::Working;
-
-/// Iterates of one extrapolation.
-const MEMORY: usize = 5;
 
 /// A residual `t − Z w = plain + shift·q`: a sparse column moves by its mean without touching every row.
 struct Split {
@@ -84,21 +81,7 @@ fn add(problem: &Problem<'_>, j: usize, change: f64, state: &mut Split) {
 
 /// The combination of the last iterates whose differences cancel best, kept where it lowers the objective.
 fn extrapolate(problem: &Problem<'_>, lambda: f64, working: &mut Working, state: &mut Split, history: &[Vec<f64>]) {
-    let difference = |k: usize| -> Vec<f64> { history[k + 1].iter().zip(&history[k]).map(|(a, b)| a - b).collect() };
-    let u: Vec<Vec<f64>> = (0..=MEMORY).map(difference).collect();
-    let gram = Matrix::from_fn(MEMORY + 1, MEMORY + 1, |i, j| chunk::dot(&u[i], &u[j]));
-    let trace: f64 = (0..=MEMORY).map(|i| gram[(i, i)]).sum();
-    let Ok(factor) = Cholesky::new(&gram, 1e-10 * trace) else { return };
-    let mut mix = vec![1.0; MEMORY + 1];
-    factor.solve_in_place(&mut mix);
-    let total: f64 = mix.iter().sum();
-    if !total.is_finite() || total == 0.0 {
-        return;
-    }
-    let mut candidate = vec![0.0; working.w.len()];
-    for (m, w) in mix.iter().zip(&history[1..]) {
-        chunk::axpy(m / total, w, &mut candidate);
-    }
+    let Some(mut candidate) = anderson::extrapolate(history) else { return };
     for (i, w) in candidate.iter_mut().enumerate() {
         *w = w.clamp(problem.lower[working.ids[i]], problem.upper[working.ids[i]]);
     }

@@ -362,7 +362,8 @@ impl<'a, 'p> Engine<'a, 'p> {
         let mut out: Vec<Vec<(usize, f64)>> = vec![Vec::new(); part.len()];
         for (&j, c) in columns.iter().zip(&found) {
             for (k, out) in out.iter_mut().enumerate() {
-                if problem.reach(j, c[k]) > lambdas[k] * problem.absolute[j] && !problem.free.contains(&j) {
+                if problem.reach(j, c[k]) > lambdas[k] * problem.absolute[j] && problem.free.binary_search(&j).is_err()
+                {
                     out.push((j, c[k]));
                 }
             }

@@ -6,17 +6,16 @@
 use std::borrow::Cow;
 
 use rayon::prelude::*;
-use samplewise_linalg::factor::{Cholesky, symmetric_eigen};
+use samplewise_linalg::factor::symmetric_eigen;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{Matrix, chunk};
 
+use crate::anderson::{self, MEMORY};
 use crate::problem::{Problem, check_lambda};
 use crate::{Design, LassoError, Options, Status};
 
 /// Sweeps between two looks at the gap of the working set.
 const CHECK: usize = 10;
-/// Iterates of one extrapolation.
-const MEMORY: usize = 5;
 
 /// Settings of [`solve`].
 #[derive(Clone, Debug)]
@@ -369,22 +368,7 @@ impl<'a> Blocks<'a> {
 
     /// The combination of the last iterates whose differences cancel best, kept where it lowers the objective.
     fn extrapolate(&self, lambda: f64, set: &[usize], state: &mut State, history: &[Vec<f64>]) {
-        let difference =
-            |k: usize| -> Vec<f64> { history[k + 1].iter().zip(&history[k]).map(|(a, b)| a - b).collect() };
-        let u: Vec<Vec<f64>> = (0..=MEMORY).map(difference).collect();
-        let gram = Matrix::from_fn(MEMORY + 1, MEMORY + 1, |i, j| chunk::dot(&u[i], &u[j]));
-        let trace: f64 = (0..=MEMORY).map(|i| gram[(i, i)]).sum();
-        let Ok(factor) = Cholesky::new(&gram, 1e-10 * trace) else { return };
-        let mut mix = vec![1.0; MEMORY + 1];
-        factor.solve_in_place(&mut mix);
-        let total: f64 = mix.iter().sum();
-        if !total.is_finite() || total == 0.0 {
-            return;
-        }
-        let mut candidate = vec![0.0; history[0].len()];
-        for (m, w) in mix.iter().zip(&history[1..]) {
-            chunk::axpy(m / total, w, &mut candidate);
-        }
+        let Some(candidate) = anderson::extrapolate(history) else { return };
         let tasks = self.targets.len();
         let mut then = State { b: state.b.clone(), residuals: state.residuals.clone() };
         let mut at = 0;

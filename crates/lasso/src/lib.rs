@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod anderson;
 mod certificate;
 pub mod cross_validation;
 mod descent;
