@@ -17,14 +17,19 @@ use crate::working::{Target, Working};
 
 /// Columns with this share of their limit by the last exact correlation are looked at after every solve.
 const LIKELY: f64 = 0.7;
+/// And those that the move of the residual since their last exact correlation could carry there if this share of it went
+/// their way; dense, sparse (where a look costs more beside a step).
+const DRIFT: [f64; 2] = [0.1, 0.05];
 /// Columns join ahead of a step when they are this close to the λ before it.
-const ADMIT: f64 = 0.92;
+const ADMIT: f64 = 0.95;
+/// Share of the first violation at which the columns outside are looked at again.
+const SHARE: f64 = 0.5;
 /// Largest step of λ without a solve in between: dense, sparse, and where there are many more rows than columns, so that
 /// a look at the residual costs more than a step.
-const STRIDES: [f64; 3] = [0.8, 0.7, 0.3];
+const STRIDES: [f64; 3] = [0.7, 0.6, 0.3];
 /// Violation, relative to `λ a_j`, and gap, relative to the null objective, that are good enough for these.
 const LOOSE: f64 = 0.3;
-const LOOSE_GAP: f64 = 1e-3;
+const LOOSE_GAP: f64 = 3e-4;
 /// Rounds of solving and looking at one λ.
 const ROUNDS: usize = 50;
 /// Members beyond which the Gram matrix and its factor cost more than passes over the columns.
@@ -107,14 +112,15 @@ impl<'a, 'p> Engine<'a, 'p> {
         let mut stopped = false;
         for (k, &lambda) in lambdas.iter().enumerate() {
             let mut iterations = 0;
-            while lambda < self.stride * self.at {
+            while lambda < self.stride * self.at * (1.0 - 1e-9) {
                 let progress =
                     Progress { stage: "towards lambda", step: iterations, total: None, value: Some(self.at) };
                 if observer.step(progress).is_break() {
                     stopped = true;
                     break;
                 }
-                iterations += self.advance(self.stride * self.at, LOOSE).0;
+                let steps = ((lambda / self.at).ln() / self.stride.ln()).ceil();
+                iterations += self.advance(self.at * (lambda / self.at).powf(1.0 / steps), LOOSE).0;
             }
             let fit = self.fit(lambda, iterations);
             batch.push(fit);
@@ -152,44 +158,50 @@ impl<'a, 'p> Engine<'a, 'p> {
     /// Moves the state to `lambda`; `accuracy` is the violation allowed relative to `λ a_j`.
     fn advance(&mut self, lambda: f64, accuracy: f64) -> (usize, Solver) {
         let problem = self.problem;
+        let loose = accuracy >= LOOSE;
         // The strong rule: a correlation changes at most as fast as λ, nearly always.
-        let threshold = (2.0 * lambda - self.at).max(ADMIT * self.at).min(0.999 * lambda.max(ADMIT * self.at));
-        let candidates = self.outside(|j, c| problem.reach(j, c) >= threshold * problem.absolute[j]);
+        let strong = (2.0 * lambda - self.at).max(ADMIT * self.at).min(0.999 * lambda.max(ADMIT * self.at));
+        let candidates = self.outside(|j, c| problem.reach(j, c) >= strong * problem.absolute[j]);
         self.join(&candidates);
         self.working.set_correlations(problem, lambda, &self.c);
         self.at = lambda;
-        let loose = accuracy >= LOOSE;
         let null = self.problem.null_objective();
         let enough = if loose { LOOSE_GAP * null } else { 0.3 * self.tolerance };
         let mut total = 0;
         let mut used = Solver::WorkingSet;
+        let mut share = SHARE;
         for _ in 0..ROUNDS {
-            let (iterations, solver) = self.minimise(lambda, accuracy, enough);
+            let (iterations, solver, met) = self.minimise(lambda, accuracy, enough, share);
             total += iterations;
             used = solver;
             self.look(lambda);
+            if loose {
+                break; // violators join on the way to the next λ
+            }
             // A violation `v` of a column outside adds about `v Σ λa|w|` to the gap.
             let l1 = problem.penalty(lambda, self.working.nonzeros());
             let allowed = if problem.plain && l1 > 0.0 { accuracy.max(0.3 * enough / l1) } else { accuracy };
             let violators = self.outside(|j, c| problem.reach(j, c) > lambda * problem.absolute[j] * (1.0 + allowed));
-            if violators.is_empty() || total >= self.limit {
+            if (violators.is_empty() && met) || total >= self.limit {
                 break;
             }
+            share = if violators.is_empty() { 0.0 } else { SHARE };
             self.join(&violators);
             self.working.set_correlations(problem, lambda, &self.c);
         }
         (total, used)
     }
 
-    fn minimise(&mut self, lambda: f64, accuracy: f64, enough: f64) -> (usize, Solver) {
+    fn minimise(&mut self, lambda: f64, accuracy: f64, enough: f64, share: f64) -> (usize, Solver, bool) {
         let problem = self.problem;
         if !self.working.has_gram() {
             let steps = descend(problem, lambda, accuracy, self.limit, &mut self.working, &self.residual);
-            return (steps, Solver::CoordinateDescent);
+            return (steps, Solver::CoordinateDescent, true);
         }
         let squares = chunk::dot(&self.residual, &self.residual) / problem.n as f64;
         let target = Target { accuracy, gap: enough, squares };
-        (self.working.minimise(problem, lambda, target, self.limit), Solver::WorkingSet)
+        let (steps, met) = self.working.minimise(problem, lambda, target, share, self.limit);
+        (steps, Solver::WorkingSet, met)
     }
 
     /// Columns outside the set that `wanted` holds of, by their last exact correlations; the largest first, at most as
@@ -213,6 +225,10 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     fn join(&mut self, fresh: &[usize]) {
         if !fresh.is_empty() {
+            let t0 = std::time::Instant::now();
+            struct D(std::time::Instant, usize);
+            impl Drop for D { fn drop(&mut self) { if std::env::var("TR").is_ok() { eprintln!("  join {} {:.1} ms", self.1, self.0.elapsed().as_secs_f64()*1e3); } } }
+            let _d = D(t0, fresh.len());
             if self.working.len() + fresh.len() > LARGEST_SET && self.working.has_gram() {
                 self.working.without_gram();
             }
@@ -227,9 +243,11 @@ impl<'a, 'p> Engine<'a, 'p> {
         let changes = problem.settle_free(&mut residual);
         self.working.shift(&changes);
         self.move_to(residual);
+        let share = DRIFT[usize::from(problem.sparse().is_some())] / (problem.n as f64).sqrt();
         let likely = |j: &usize| {
-            let limit = LIKELY * lambda * problem.absolute[*j];
-            problem.inverse[*j] > 0.0 && (self.working.contains(*j) || problem.reach(*j, self.c[*j]) >= limit)
+            let (limit, reach) = (lambda * problem.absolute[*j], problem.reach(*j, self.c[*j]));
+            let drift = share * (self.moved - self.seen_at[*j]);
+            problem.inverse[*j] > 0.0 && (self.working.contains(*j) || reach >= LIKELY * limit || reach + drift >= limit)
         };
         let columns: Vec<usize> = (0..problem.p).filter(likely).collect();
         let seen = std::mem::take(&mut self.residual);

@@ -68,6 +68,14 @@ enum Move {
     Free(f64),
 }
 
+/// A coefficient that reaches its end during a Newton step.
+#[derive(Clone, Copy)]
+struct Stop {
+    time: f64,
+    term: usize,
+    end: f64,
+}
+
 impl Working {
     pub fn new(problem: &Problem<'_>) -> Self {
         let panel = match problem.sparse() {
@@ -280,24 +288,45 @@ impl Working {
         0.5 * (1.0 - s) * (1.0 - s) * squares + l1 - s * along
     }
 
-    /// Minimises over the members until the target is met, or `limit` Newton steps are spent; returns how many.
-    pub fn minimise(&mut self, problem: &Problem<'_>, lambda: f64, target: Target, limit: usize) -> usize {
+    /// Minimises over the members until the target is met, or `limit` Newton steps are spent; returns how many, and whether
+    /// the target is met. With a `share` above zero a violation of that share of the first one is enough for now.
+    pub fn minimise(
+        &mut self,
+        problem: &Problem<'_>,
+        lambda: f64,
+        target: Target,
+        share: f64,
+        limit: usize,
+    ) -> (usize, bool) {
         let ridge = problem.quadratic.iter().any(|b| *b > 0.0);
         if ridge && self.factored_at.to_bits() != lambda.to_bits() {
             self.forget_factor();
         }
         self.factored_at = lambda;
+        let mut enough = 0.0;
         for iteration in 1..=limit {
+            let t0 = std::time::Instant::now();
             self.newton(problem, lambda);
+            let t1 = t0.elapsed().as_secs_f64();
+            if std::env::var("TR").is_ok() {
+                eprintln!("    newton {:.1}ms gap {:.2e} target {:.2e} viol {:.2e} acc {:.1e} members {} removed {} lost {} nnz {} size {}", t1*1e3, self.gap(problem, lambda, target.squares)/problem.null_objective(), target.gap/problem.null_objective(), self.violation(problem, lambda, lambda), target.accuracy, self.members.len(), self.factor.removed().len(), self.factor.lost(), self.w.iter().filter(|w| **w!=0.0).count(), self.len());
+            }
             let near = problem.plain && self.gap(problem, lambda, target.squares) <= target.gap;
-            if near || self.violation(problem, lambda, lambda) <= target.accuracy {
-                return iteration;
+            let violation = self.violation(problem, lambda, lambda);
+            if near || violation <= target.accuracy {
+                return (iteration, true);
+            }
+            if violation <= enough {
+                return (iteration, false);
+            }
+            if iteration == 1 {
+                enough = share * violation;
             }
             for _ in 0..SWEEPS {
                 self.sweep(problem, lambda);
             }
         }
-        limit
+        (limit, false)
     }
 
     fn forget_factor(&mut self) {
@@ -337,45 +366,58 @@ impl Working {
     fn newton(&mut self, problem: &Problem<'_>, lambda: f64) {
         let moves: Vec<Move> = (0..self.len()).map(|i| self.step_of(problem, lambda, i)).collect();
         self.sync(problem, lambda, &moves);
+        let ids = &self.ids;
         let signed = |i: usize| match moves[i] {
-            Move::Free(sign) => sign * lambda * problem.absolute[self.ids[i]],
+            Move::Free(sign) => sign * lambda * problem.absolute[ids[i]],
             Move::Stays => 0.0,
         };
-        let slope = |i: usize| self.g[i] - signed(i);
         let mut d: Vec<f64> =
-            self.members.iter().map(|&i| if moves[i] == Move::Stays { 0.0 } else { slope(i) }).collect();
+            self.members.iter().map(|&i| if moves[i] == Move::Stays { 0.0 } else { self.g[i] - signed(i) }).collect();
         self.factor.solve(&mut d);
-        // Stop each at zero or its bound.
-        let mut descent = 0.0;
-        let mut ends: Vec<(usize, f64, f64)> = Vec::with_capacity(d.len());
-        for (&i, d) in self.members.iter().zip(&d) {
+        // When each meets zero or its bound.
+        let mut terms: Vec<(usize, f64)> = Vec::with_capacity(d.len());
+        let mut stops: Vec<Stop> = Vec::new();
+        for (&i, &d) in self.members.iter().zip(&d) {
             let Move::Free(sign) = moves[i] else { continue };
-            let j = self.ids[i];
-            let (low, high) = match sign {
-                s if s > 0.0 => (0.0, problem.upper[j]),
-                s if s < 0.0 => (problem.lower[j], 0.0),
-                _ => (problem.lower[j], problem.upper[j]),
-            };
-            let end = (self.w[i] + d).clamp(low, high);
-            let e = end - self.w[i];
-            if e != 0.0 {
-                descent += slope(i) * e;
-                ends.push((i, e, end));
+            if d == 0.0 {
+                continue;
             }
+            let j = self.ids[i];
+            let toward = if sign * d < 0.0 { 0.0 } else if d > 0.0 { problem.upper[j] } else { problem.lower[j] };
+            let time = ((toward - self.w[i]) / d).max(0.0);
+            if time < 1.0 {
+                stops.push(Stop { time, term: terms.len(), end: toward });
+            }
+            terms.push((i, d));
         }
-        if descent.is_nan() || descent <= 0.0 {
-            return;
+        stops.sort_unstable_by(|a, b| a.time.total_cmp(&b.time).then(a.term.cmp(&b.term)));
+        let mut change = self.product(problem, lambda, terms.iter().copied());
+        let (mut t, mut stops) = (0.0, stops.into_iter().peekable());
+        loop {
+            let (mut slope, mut curvature) = (0.0, 0.0);
+            for &(i, d) in &terms {
+                slope += (self.g[i] - signed(i)) * d;
+                curvature += d * change[i];
+            }
+            if slope.is_nan() || slope <= 0.0 {
+                return;
+            }
+            let until = stops.peek().map_or(1.0, |s| s.time);
+            let best = if curvature > 0.0 { t + slope / curvature } else { 1.0 };
+            // Between almost the whole step and the whole, ends must be met exactly: a zero is a zero.
+            let last = best < until * (1.0 - 1e-9);
+            let step = if last { best } else { until } - t;
+            terms.iter().for_each(|&(i, d)| self.w[i] += step * d);
+            self.g.iter_mut().zip(&change).for_each(|(g, c)| *g -= step * c);
+            t = until;
+            let Some(stop) = stops.next_if(|_| !last) else { return };
+            let (i, d) = terms[stop.term];
+            terms[stop.term].1 = 0.0;
+            self.w[i] = stop.end;
+            let row = &self.gram[i * self.stride..][..self.ids.len()];
+            change.iter_mut().zip(row).for_each(|(c, g)| *c -= d * g);
+            change[i] -= lambda * problem.quadratic[self.ids[i]] * d;
         }
-        let change = self.product(problem, lambda, ends.iter().map(|e| (e.0, e.1)));
-        let curvature: f64 = ends.iter().map(|e| e.1 * change[e.0]).sum();
-        let t = if curvature > 0.0 { (descent / curvature).min(1.0) } else { 1.0 };
-        // Between almost the whole step and the whole, ends must be met exactly: a zero is a zero.
-        let whole = t > 1.0 - 1e-9;
-        for &(i, e, end) in &ends {
-            self.w[i] = if whole { end } else { self.w[i] + t * e };
-        }
-        let t = if whole { 1.0 } else { t };
-        self.g.iter_mut().zip(&change).for_each(|(g, c)| *g -= t * c);
     }
 
     /// `(G + λ diag b) e` for all members.
