@@ -1,10 +1,15 @@
-//! Coordinate descent on the residual over the working set, with Anderson extrapolation: for sets whose Gram matrix would be
-//! too large, and on demand (for near-orthogonal sparse columns it can be the faster one).
+//! Coordinate descent on the residual over the working set, with Anderson extrapolation: for near-orthogonal sparse columns,
+//! where a few sweeps cost less than the Gram matrix of the set, for sets whose Gram matrix would be too large, and on
+//! demand.
 use samplewise_linalg::chunk;
 
 use crate::anderson::{self, MEMORY};
+use crate::kernel::correlate;
 use crate::problem::{Kind, Problem};
-use crate::working::Working;
+use crate::working::{Target, Working};
+
+/// Sweeps between two looks at the gap.
+const CHECK: usize = 4;
 
 /// A residual `t − Z w = plain + shift·q`: a sparse column moves by its mean without touching every row.
 struct Split {
@@ -12,34 +17,84 @@ struct Split {
     shift: f64,
 }
 
-/// Minimises over the members from the state whose residual is given; returns the number of sweeps.
+/// What [`descend`] did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Descent {
+    pub sweeps: usize,
+    /// Entries of columns that were read or added.
+    pub entries: usize,
+    /// Whether the target is met.
+    pub met: bool,
+}
+
+/// When [`descend`] ends without having met its target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub sweeps: usize,
+    /// Entries to read or add.
+    pub entries: usize,
+    /// Share of the first largest move that is enough for now.
+    pub share: f64,
+}
+
+/// Minimises over the members from the state whose residual is given.
 pub(crate) fn descend(
     problem: &Problem<'_>,
     lambda: f64,
-    accuracy: f64,
-    limit: usize,
+    target: Target,
+    limits: Limits,
     working: &mut Working,
     residual: &[f64],
-) -> usize {
+) -> Descent {
     let mut state = Split { plain: residual.to_vec(), shift: 0.0 };
     let mut history: Vec<Vec<f64>> = vec![working.w.clone()];
-    for sweep in 1..=limit {
-        let worst = sweep_over(problem, lambda, working, &mut state);
-        if worst <= accuracy * lambda {
-            return sweep;
+    let mut done = Descent { sweeps: 0, entries: 0, met: false };
+    let mut enough = 0.0;
+    while done.sweeps < limits.sweeps && done.entries < limits.entries {
+        done.sweeps += 1;
+        let (worst, entries) = sweep_over(problem, lambda, working, &mut state);
+        let worst = worst / lambda;
+        done.entries += entries;
+        if worst <= target.accuracy {
+            done.met = true;
+            break;
+        }
+        if done.sweeps == 1 {
+            enough = limits.share * worst;
+        } else if worst <= enough {
+            break;
+        }
+        if problem.plain && done.sweeps.is_multiple_of(CHECK) {
+            done.entries += entries;
+            if gap(problem, lambda, target, working, &state) <= target.gap {
+                done.met = true;
+                break;
+            }
         }
         history.push(working.w.clone());
         if history.len() == MEMORY + 2 {
+            done.entries += entries;
             extrapolate(problem, lambda, working, &mut state, &history);
             history = vec![working.w.clone()];
         }
     }
-    limit
+    done
 }
 
-/// One sweep; returns the largest move relative to the column's penalty factor.
-fn sweep_over(problem: &Problem<'_>, lambda: f64, working: &mut Working, state: &mut Split) -> f64 {
-    let mut worst = 0.0_f64;
+/// Gap of the problem that has only the members.
+fn gap(problem: &Problem<'_>, lambda: f64, target: Target, working: &mut Working, state: &Split) -> f64 {
+    let mut whole = state.plain.clone();
+    problem.centre(&mut whole);
+    let c = correlate(problem, &working.ids, std::slice::from_ref(&whole));
+    for (i, c) in c.iter().enumerate() {
+        working.g[i] = c[0] - lambda * problem.quadratic[working.ids[i]] * working.w[i];
+    }
+    working.gap(problem, lambda, target.squares)
+}
+
+/// One sweep; returns the largest move relative to the column's penalty factor, and the entries that it read or added.
+fn sweep_over(problem: &Problem<'_>, lambda: f64, working: &mut Working, state: &mut Split) -> (f64, usize) {
+    let (mut worst, mut entries) = (0.0_f64, 0);
     for i in 0..working.len() {
         let j = working.ids[i];
         if problem.inverse[j] == 0.0 {
@@ -47,17 +102,20 @@ fn sweep_over(problem: &Problem<'_>, lambda: f64, working: &mut Working, state: 
         }
         let (a, b) = (lambda * problem.absolute[j], lambda * problem.quadratic[j]);
         let old = working.w[i];
+        let size = problem.entries(j);
+        entries += size;
         let z = correlation(problem, j, state) + old;
         let shrunk = (z.abs() - a).max(0.0).copysign(z) / (1.0 + b);
         let new = shrunk.clamp(problem.lower[j], problem.upper[j]);
         if new != old {
             add(problem, j, old - new, state);
             working.w[i] = new;
+            entries += size;
             let unit = if problem.absolute[j] > 0.0 { problem.absolute[j] } else { 1.0 };
             worst = worst.max((new - old).abs() * (1.0 + b) / unit);
         }
     }
-    worst
+    (worst, entries)
 }
 
 /// `(1/n) z_jᵀ (plain + shift·q)`; `q·(plain + shift·q) = 0` with an intercept, so the mean of the column meets nothing.

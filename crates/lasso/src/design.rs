@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
 
 use crate::LassoError;
@@ -185,7 +186,7 @@ impl Design {
             Store::Dense(c) => chunk::dot(&c[j * self.rows..(j + 1) * self.rows], v),
             Store::Sparse(c) => {
                 let (at, x) = c.row(j);
-                at.iter().zip(x).map(|(&i, &x)| x * v[i as usize]).sum()
+                sparse_dot(at, x, v)
             }
             Store::Custom(c) => c.dot(j, v),
         }

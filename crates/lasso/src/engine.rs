@@ -9,10 +9,11 @@ use samplewise_linalg::chunk;
 use samplewise_linalg::observe::{Observer, Progress};
 
 use crate::certificate::Certificate;
-use crate::descent::descend;
+use crate::descent::{Limits, descend};
 use crate::kernel::{BATCH, correlate};
 use crate::options::{Solver, Status};
 use crate::problem::Problem;
+use crate::rental::Rental;
 use crate::working::{Target, Working};
 
 /// Columns with this share of their limit by the last exact correlation are looked at after every solve.
@@ -52,6 +53,8 @@ pub(crate) struct Fit {
 pub(crate) struct Engine<'a, 'p> {
     problem: &'a Problem<'p>,
     working: Working,
+    /// Sparse columns, as long as descent has not cost more than the Gram matrix would have.
+    rental: Option<Rental>,
     /// Last exact correlations, and how far the residual had moved then.
     c: Vec<f64>,
     seen_at: Vec<f64>,
@@ -75,8 +78,12 @@ impl<'a, 'p> Engine<'a, 'p> {
         let mut residual = problem.target.clone();
         let start = problem.settle_free(&mut residual);
         let c = problem.correlations(&residual);
-        if solver == Solver::CoordinateDescent {
+        let mut rental = problem.sparse().filter(|_| solver == Solver::Auto).map(|_| Rental::new(problem.n));
+        if solver == Solver::CoordinateDescent || rental.is_some() {
             working.without_gram();
+        }
+        if let (Some(rental), Some(x)) = (&mut rental, problem.sparse()) {
+            rental.join(x, &problem.free);
         }
         working.add(problem, &problem.free, &c);
         working.shift(&start);
@@ -91,6 +98,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             stride,
             problem,
             working,
+            rental,
             seen_at: vec![0.0; problem.p],
             moved: 0.0,
             c,
@@ -194,12 +202,22 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     fn minimise(&mut self, lambda: f64, accuracy: f64, enough: f64, share: f64) -> (usize, Solver, bool) {
         let problem = self.problem;
-        if !self.working.has_gram() {
-            let steps = descend(problem, lambda, accuracy, self.limit, &mut self.working, &self.residual);
-            return (steps, Solver::CoordinateDescent, true);
-        }
         let squares = chunk::dot(&self.residual, &self.residual) / problem.n as f64;
         let target = Target { accuracy, gap: enough, squares };
+        if !self.working.has_gram() {
+            let support = self.working.nonzeros().count();
+            let budget = self.rental.as_mut().map(|r| r.entries(self.working.len(), support));
+            let limits = Limits { sweeps: self.limit, entries: budget.unwrap_or(usize::MAX), share };
+            let done = descend(problem, lambda, target, limits, &mut self.working, &self.residual);
+            if let Some(rental) = &mut self.rental {
+                rental.spend(done.entries);
+            }
+            if budget.is_some_and(|b| done.entries >= b) && !done.met {
+                self.working.with_gram(problem);
+                self.rental = None;
+            }
+            return (done.sweeps, Solver::CoordinateDescent, done.met);
+        }
         let (steps, met) = self.working.minimise(problem, lambda, target, share, self.limit);
         (steps, Solver::WorkingSet, met)
     }
@@ -229,8 +247,12 @@ impl<'a, 'p> Engine<'a, 'p> {
             struct D(std::time::Instant, usize);
             impl Drop for D { fn drop(&mut self) { if std::env::var("TR").is_ok() { eprintln!("  join {} {:.1} ms", self.1, self.0.elapsed().as_secs_f64()*1e3); } } }
             let _d = D(t0, fresh.len());
-            if self.working.len() + fresh.len() > LARGEST_SET && self.working.has_gram() {
+            if self.working.len() + fresh.len() > LARGEST_SET {
                 self.working.without_gram();
+                self.rental = None;
+            }
+            if let (Some(rental), Some(x)) = (&mut self.rental, self.problem.sparse()) {
+                rental.join(x, fresh);
             }
             self.working.add(self.problem, fresh, &self.c);
         }

@@ -43,6 +43,7 @@ pub mod homotopy;
 mod kernel;
 pub mod options;
 mod problem;
+mod rental;
 pub mod solver;
 mod working;
 

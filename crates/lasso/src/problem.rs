@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 use samplewise_linalg::factor::solve_upper_in_place;
+use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::{CsrMatrix, Matrix, chunk};
 
 use crate::design::{Columns, Store};
@@ -249,12 +250,21 @@ impl<'a> Problem<'a> {
             Kind::Dense(c) => chunk::dot(&c[j * self.n..(j + 1) * self.n], seen),
             Kind::Sparse(c) => {
                 let (at, x) = c.row(j);
-                at.iter().zip(x).map(|(&i, &x)| x * seen[i as usize]).sum()
+                sparse_dot(at, x, seen)
             }
             Kind::Custom(c) if self.inverse[j] > 0.0 => c.dot(j, seen),
             Kind::Custom(_) => 0.0,
         };
         raw * self.inverse[j] / self.n as f64
+    }
+
+    /// Entries of column `j` that a product with it reads.
+    #[inline]
+    pub fn entries(&self, j: usize) -> usize {
+        match &self.columns {
+            Kind::Sparse(c) => c.row(j).0.len(),
+            Kind::Dense(_) | Kind::Custom(_) => self.n,
+        }
     }
 
     /// All correlations; parallel over columns.

@@ -7,6 +7,7 @@
 //! in the columns that want to join.
 use rayon::prelude::*;
 use samplewise_linalg::active::ActiveCholesky;
+use samplewise_linalg::sparse_gram::SparseGram;
 use samplewise_linalg::{chunk, products};
 
 use crate::problem::Problem;
@@ -21,8 +22,7 @@ const GROWTH: usize = 64;
 enum Panel {
     /// Row `i` is column `ids[i]`.
     Dense(Vec<f64>),
-    /// Per row of the table the members that touch it, and their values.
-    Sparse(Vec<Vec<(u32, f64)>>),
+    Sparse(SparseGram),
     /// Too many for a Gram matrix: coordinate descent does without.
     None,
 }
@@ -79,7 +79,7 @@ struct Stop {
 impl Working {
     pub fn new(problem: &Problem<'_>) -> Self {
         let panel = match problem.sparse() {
-            Some(_) => Panel::Sparse(vec![Vec::new(); problem.n]),
+            Some(_) => Panel::Sparse(SparseGram::new(problem.n)),
             None => Panel::Dense(Vec::new()),
         };
         Self {
@@ -97,12 +97,20 @@ impl Working {
         }
     }
 
-    /// Gives the Gram matrix up for good; [`Working::minimise`] needs it.
+    /// Gives the Gram matrix up; [`Working::minimise`] needs it.
     pub fn without_gram(&mut self) {
         self.panel = Panel::None;
         self.gram = Vec::new();
         self.stride = 0;
         self.forget_factor();
+    }
+
+    /// Takes the Gram matrix up.
+    pub fn with_gram(&mut self, problem: &Problem<'_>) {
+        self.panel = Self::new(problem).panel;
+        self.reserve(self.len());
+        let all = self.ids.clone();
+        self.grow_gram(problem, 0, &all);
     }
 
     /// Whether there is a Gram matrix.
@@ -165,10 +173,9 @@ impl Working {
         if fresh.is_empty() {
             return;
         }
-        let (old, n) = (self.len(), problem.n);
-        let size = old + fresh.len();
+        let old = self.len();
         if self.has_gram() {
-            self.reserve(size);
+            self.reserve(old + fresh.len());
         }
         for (i, &j) in fresh.iter().enumerate() {
             self.place[j] = (old + i) as u32;
@@ -177,6 +184,12 @@ impl Working {
             self.g.push(c[j]);
             self.position.push(NOWHERE);
         }
+        self.grow_gram(problem, old, fresh);
+    }
+
+    /// Rows of the Gram matrix of the last members, `fresh`, of which there were `old` before.
+    fn grow_gram(&mut self, problem: &Problem<'_>, old: usize, fresh: &[usize]) {
+        let (n, size) = (problem.n, old + fresh.len());
         let stride = self.stride;
         match &mut self.panel {
             Panel::None => {}
@@ -194,14 +207,8 @@ impl Working {
                 let x = problem.sparse().expect("the panel is sparse when the table is");
                 for (i, &j) in fresh.iter().enumerate() {
                     let (at, values) = x.row(j);
-                    let factor = problem.inverse[j];
                     let out = &mut self.gram[(old + i) * stride..][..size];
-                    for (&row, v) in at.iter().zip(values) {
-                        let v = v * factor;
-                        let list = &mut rows[row as usize];
-                        list.push(((old + i) as u32, v));
-                        list.iter().for_each(|&(l, u)| out[l as usize] += v * u);
-                    }
+                    rows.append(at, values, problem.inverse[j], out);
                     let mean = problem.mean(j);
                     for (l, out) in out[..=old + i].iter_mut().enumerate() {
                         *out = *out / n as f64 - mean * problem.mean(self.ids[l]);
@@ -213,12 +220,8 @@ impl Working {
             return;
         }
         // The other triangle.
-        for i in old..size {
-            self.gram[i * stride + i] = 1.0;
-            for l in 0..i {
-                self.gram[l * stride + i] = self.gram[i * stride + l];
-            }
-        }
+        (old..size).for_each(|i| self.gram[i * stride + i] = 1.0);
+        products::mirror(&mut self.gram, stride, old, size);
     }
 
     fn reserve(&mut self, size: usize) {
@@ -274,7 +277,7 @@ impl Working {
     }
 
     /// Gap of the problem that has only the members: `(1−s)²·rᵀr/2n + Σ (λa|w| − s w c)` at the largest feasible `s ≤ 1`.
-    fn gap(&self, problem: &Problem<'_>, lambda: f64, squares: f64) -> f64 {
+    pub fn gap(&self, problem: &Problem<'_>, lambda: f64, squares: f64) -> f64 {
         let (mut worst, mut l1, mut along) = (1.0_f64, 0.0, 0.0);
         for ((&j, w), g) in self.ids.iter().zip(&self.w).zip(&self.g) {
             let a = lambda * problem.absolute[j];

@@ -54,6 +54,7 @@ pub mod rows;
 pub mod sketch;
 pub mod small;
 pub mod sparse;
+pub mod sparse_gram;
 pub mod spmm;
 pub mod summary;
 pub mod svd;

@@ -8,6 +8,8 @@ use crate::LinalgError;
 
 /// Rows of a block of [`rows_times_rows`].
 const BLOCK: usize = 192;
+/// Rows and columns of a tile of [`mirror`].
+const TILE: usize = 16;
 
 /// `out[i·stride + j] = Σ_l a_il b_jl` for the rows of `a` and `b`, each `k` long. Cost `2·m·n·k` flops.
 ///
@@ -41,12 +43,25 @@ pub fn rows_gram(a: &[f64], k: usize, out: &mut [f64], stride: usize) -> Result<
         let columns = i * BLOCK + part.len() / k;
         product(part, all.subcols(0, columns), k, out, stride);
     });
-    for i in 0..m {
-        for j in (i + 1)..m {
-            out[i * stride + j] = out[j * stride + i];
+    mirror(out, stride, 0, m);
+    Ok(())
+}
+
+/// Copies the entries left of the diagonal of rows `first..size` to their mirror images, by tiles.
+///
+/// # Panics
+/// When `matrix` is shorter than `size` rows of `stride`.
+pub fn mirror(matrix: &mut [f64], stride: usize, first: usize, size: usize) {
+    for i in (first..size).step_by(TILE) {
+        let rows = i..(i + TILE).min(size);
+        for l in (0..rows.end).step_by(TILE) {
+            for a in rows.clone() {
+                for b in l..(l + TILE).min(a) {
+                    matrix[b * stride + a] = matrix[a * stride + b];
+                }
+            }
         }
     }
-    Ok(())
 }
 
 fn product(a: &[f64], right: faer::MatRef<'_, f64>, k: usize, out: &mut [f64], stride: usize) {

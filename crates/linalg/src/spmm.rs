@@ -164,9 +164,12 @@ pub fn multiply_vector_into(a: &CsrMatrix, x: &[f64], y: &mut [f64]) {
     }
 }
 
-/// Four sums in flight where there are enough entries for them, in a fixed order.
+/// `Σ_k values_k x[indices_k]`: four sums in flight where there are enough entries for them, in a fixed order.
+///
+/// # Panics
+/// When an index is beyond `x`.
 #[inline]
-fn sparse_dot(indices: &[u32], values: &[f64], x: &[f64]) -> f64 {
+pub fn sparse_dot(indices: &[u32], values: &[f64], x: &[f64]) -> f64 {
     if indices.len() < 8 {
         return indices.iter().zip(values).map(|(&j, &v)| v * x[j as usize]).sum();
     }
