@@ -9,8 +9,8 @@ use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet;
 use ndarray::{Array1, Array2, ShapeBuilder};
 use samplewise::lasso::{
-    Design, Homotopy, Options, Solution, Solver, Workspace, cross_validate, lambda_grid, largest_lambda, path_observed,
-    solve,
+    Design, Folds, Homotopy, Options, Solution, Solver, Workspace, cross_validate, lambda_grid, largest_lambda,
+    path_observed, solve,
 };
 use samplewise::linalg::random::{StreamRng, Streams, below, normal, uniform};
 use samplewise::linalg::{CsrMatrix, Matrix};
@@ -294,15 +294,17 @@ fn small() {
 /// Row L6: five folds and 100 λ from one Gram matrix, against fits of every fold.
 fn cross_validation() {
     let t = correlated("C", 10_000, 1_000, 7);
+    let folds = Folds { min_ratio: 0.01, seed: 1, ..Folds::default() };
     let run = |solver| {
+        let folds = folds.clone();
         let o = Options { solver, ..options(1e-6) };
-        move || cross_validate(&t.design, &t.y, 5, 100, 0.01, 1, &o, &mut ()).expect("valid")
+        move || cross_validate(&t.design, &t.y, &folds, &o).expect("valid")
     };
     let t2 = correlated("C", 10_000, 1_000, 7);
     let (fast, a) = timed(1, run(Solver::Auto));
     let o = Options { solver: Solver::WorkingSet, ..options(1e-6) };
     let start = Instant::now();
-    let b = cross_validate(&t2.design, &t2.y, 5, 100, 0.01, 1, &o, &mut ()).expect("valid");
+    let b = cross_validate(&t2.design, &t2.y, &folds, &o).expect("valid");
     let slow = start.elapsed().as_secs_f64();
     let apart =
         a.mean_squared_error.iter().zip(&b.mean_squared_error).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);

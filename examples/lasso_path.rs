@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use samplewise::lasso::{Design, Options, Solution, cross_validate, path};
+use samplewise::lasso::{Design, Folds, Options, Solution, cross_validate, path};
 use samplewise::linalg::Matrix;
 use samplewise_testkit::{fixtures, picture};
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let loss = mean_squared_error(&pixels, &y, &fit.coefficients, fit.intercept) / (2.0 * fit.null_objective);
         println!("{:9.5} {:7} {loss:12.4}", fit.lambda, fit.coefficients.len());
     }
-    let cv = cross_validate(&design, &y, 5, 60, 1e-3, 0, &options, &mut ())?;
+    let cv = cross_validate(&design, &y, &Folds { count: 60, ..Folds::default() }, &options)?;
     let best = &cv.path[cv.best];
     println!(
         "\ncross-validation picks lambda {:.5}: {} pixels, error {:.4} +- {:.4} on held-out folds",

@@ -9,7 +9,7 @@ use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet;
 use ndarray::{Array1, Array2, ShapeBuilder};
 use samplewise::lasso::homotopy::{Homotopy, Workspace};
-use samplewise::lasso::{Design, Options, cross_validate, path_observed, solve};
+use samplewise::lasso::{Design, Folds, Options, cross_validate, path_observed, solve};
 use samplewise::linalg::random::{Streams, shuffle};
 use samplewise::linalg::{CsrMatrix, Matrix};
 
@@ -65,10 +65,9 @@ fn main() {
         }
         ("ours", ["cross-validation", n, p, x, y, folds, lambdas]) => {
             let design = Design::dense_columns(doubles(x), count(n), count(p)).expect("finite");
-            let (y, folds, lambdas) = (doubles(y), count(folds), count(lambdas));
-            let found = timed(runs, || {
-                cross_validate(&design, &y, folds, lambdas, SMALLEST, SEED, &options, &mut ()).expect("finite")
-            });
+            let (y, folds) = (doubles(y), count(folds));
+            let plan = Folds { folds, count: count(lambdas), min_ratio: SMALLEST, seed: SEED };
+            let found = timed(runs, || cross_validate(&design, &y, &plan, &options).expect("finite"));
             write(out, [fold_of_rows(y.len(), folds), found.lambdas, found.mean_squared_error].concat());
         }
         ("linfa", ["dense", n, p, x, y, lambdas]) => {

@@ -5,7 +5,7 @@ use samplewise_linalg::random::{Streams, shuffle};
 use crate::gram_path::{Moments, suits};
 use crate::homotopy::Workspace;
 use crate::problem::Problem;
-use crate::solver::{lambda_grid, path_observed};
+use crate::solver::{answers, check_grid, fits, grid, path_observed};
 use crate::{Design, LassoError, Options, Solution, Solver, Status};
 
 /// Bytes of all Gram matrices up to which folds go by moments.
@@ -26,24 +26,53 @@ pub struct CrossValidation {
     pub path: Vec<Solution>,
 }
 
-/// Cross-validates over `folds` folds (rows shuffled by `seed`) and refits the path on all rows.
+/// Folds and grid of [`cross_validate`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folds {
+    /// Number of folds, from 2 to the number of rows. Default 5.
+    pub folds: usize,
+    /// Number of values of λ, geometric. Default 100.
+    pub count: usize,
+    /// The last λ over the first, between 0 and 1. Default 1e-3.
+    pub min_ratio: f64,
+    /// Of the shuffle of the rows. Default 0.
+    pub seed: u64,
+}
+
+impl Default for Folds {
+    fn default() -> Self {
+        Self { folds: 5, count: 100, min_ratio: 1e-3, seed: 0 }
+    }
+}
+
+/// Cross-validates over folds of shuffled rows and refits the path on all rows.
 ///
-/// Sample weights are used in the fits and in the errors.
+/// Sample weights are used in the fits and in the errors. Where the Gram matrix of all columns is formed, it is formed
+/// once: `n·p²/2` multiplications for all folds and the last path together. Otherwise a path per fold.
 ///
 /// # Errors
-/// As [`crate::path`]; `folds` must be from 2 to the number of rows. An interrupted run is an error only when no fold
-/// was finished.
+/// As [`crate::path`]; those of [`Folds`] out of range. An interrupted run is an error only when no fold was finished.
 pub fn cross_validate(
     design: &Design,
     y: &[f64],
-    folds: usize,
-    count: usize,
-    min_ratio: f64,
-    seed: u64,
+    folds: &Folds,
+    options: &Options,
+) -> Result<CrossValidation, LassoError> {
+    cross_validate_observed(design, y, folds, options, &mut ())
+}
+
+/// [`cross_validate`] with progress and cancellation.
+///
+/// # Errors
+/// As [`cross_validate`].
+pub fn cross_validate_observed(
+    design: &Design,
+    y: &[f64],
+    plan: &Folds,
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<CrossValidation, LassoError> {
-    let n = design.rows();
+    let (n, folds) = (design.rows(), plan.folds);
     if folds < 2 || folds > n {
         return Err(LassoError::OptionOutOfRange {
             option: "folds",
@@ -51,35 +80,36 @@ pub fn cross_validate(
             allowed: "2 to the number of rows",
         });
     }
-    let lambdas = lambda_grid(design, y, count, min_ratio, options)?;
-    let parts = split(n, folds, seed);
+    check_grid(plan.count, plan.min_ratio)?;
     let problem = Problem::new(design, y, options)?;
+    let lambdas = grid(&problem, y, plan.count, plan.min_ratio);
+    let parts = split(n, folds, plan.seed);
     let allowed = matches!(options.solver, Solver::Auto | Solver::Homotopy);
     // A Gram matrix per fold, of all rows, of the rows to train on.
     let bytes = 8.0 * (folds + 3) as f64 * (problem.p as f64).powi(2);
-    let errors = if allowed && bytes <= MOST_BYTES && n >= problem.p && suits(&problem) {
+    let found = if allowed && bytes <= MOST_BYTES && n >= problem.p && suits(&problem) {
         on_moments(&problem, &lambdas, &parts, options, observer)
     } else {
         None
     };
-    drop(problem);
-    let errors = match errors {
-        Some(errors) => errors,
-        None => on_rows(design, y, &lambdas, &parts, options, observer)?,
+    let (errors, moments) = match found {
+        Some((errors, moments)) => (errors, Some(moments)),
+        None => (on_rows(design, y, &lambdas, &parts, options, observer)?, None),
     };
     if errors.is_empty() {
         return Err(LassoError::Table(samplewise_linalg::LinalgError::Cancelled));
     }
     let done = errors.len() as f64;
     let mean = |k: usize| errors.iter().map(|e| e[k]).sum::<f64>() / done;
-    let mean_squared_error: Vec<f64> = (0..count).map(mean).collect();
-    let standard_error = (0..count)
+    let mean_squared_error: Vec<f64> = (0..plan.count).map(mean).collect();
+    let standard_error = (0..plan.count)
         .map(|k| {
             let squares: f64 = errors.iter().map(|e| (e[k] - mean_squared_error[k]).powi(2)).sum();
             if done > 1.0 { (squares / (done * (done - 1.0))).sqrt() } else { 0.0 }
         })
         .collect();
-    let path = path_observed(design, y, &lambdas, options, observer)?;
+    let fits = fits(&problem, &lambdas, options, moments, observer)?;
+    let path = answers(&problem, design, y, options, &fits);
     let best = (0..path.len())
         .min_by(|&a, &b| mean_squared_error[a].total_cmp(&mean_squared_error[b]))
         .expect("the grid is not empty");
@@ -96,15 +126,15 @@ fn split(n: usize, folds: usize, seed: u64) -> Vec<Vec<usize>> {
     parts
 }
 
-/// Errors per fold and λ from second moments: those of a fold are subtracted from those of all rows. `None` where a path
-/// got lost in ties.
+/// Errors per fold and λ from second moments, and those of all rows: a fold's are subtracted from these. `None` where a
+/// path got lost in ties.
 fn on_moments(
     problem: &Problem<'_>,
     lambdas: &[f64],
     parts: &[Vec<usize>],
     options: &Options,
     observer: &mut dyn Observer,
-) -> Option<Vec<Vec<f64>>> {
+) -> Option<(Vec<Vec<f64>>, Moments)> {
     let held_out: Vec<Moments> = parts.iter().map(|rows| Moments::new(problem, Some(rows))).collect::<Option<_>>()?;
     let mut all = held_out[0].clone();
     held_out[1..].iter().for_each(|m| all.add(m));
@@ -131,7 +161,7 @@ fn on_moments(
             break;
         }
     }
-    Some(errors)
+    Some((errors, all))
 }
 
 /// Errors per fold and λ from fits on the rows of the other folds.

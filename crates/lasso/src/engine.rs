@@ -243,10 +243,6 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     fn join(&mut self, fresh: &[usize]) {
         if !fresh.is_empty() {
-            let t0 = std::time::Instant::now();
-            struct D(std::time::Instant, usize);
-            impl Drop for D { fn drop(&mut self) { if std::env::var("TR").is_ok() { eprintln!("  join {} {:.1} ms", self.1, self.0.elapsed().as_secs_f64()*1e3); } } }
-            let _d = D(t0, fresh.len());
             if self.working.len() + fresh.len() > LARGEST_SET {
                 self.working.without_gram();
                 self.rental = None;
@@ -269,7 +265,8 @@ impl<'a, 'p> Engine<'a, 'p> {
         let likely = |j: &usize| {
             let (limit, reach) = (lambda * problem.absolute[*j], problem.reach(*j, self.c[*j]));
             let drift = share * (self.moved - self.seen_at[*j]);
-            problem.inverse[*j] > 0.0 && (self.working.contains(*j) || reach >= LIKELY * limit || reach + drift >= limit)
+            problem.inverse[*j] > 0.0
+                && (self.working.contains(*j) || reach >= LIKELY * limit || reach + drift >= limit)
         };
         let columns: Vec<usize> = (0..problem.p).filter(likely).collect();
         let seen = std::mem::take(&mut self.residual);

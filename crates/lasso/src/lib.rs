@@ -13,7 +13,7 @@
 //! | primal, dual, gap | `certificate` | LAS-1 |
 //! | Newton steps on the Gram matrix of a working set | `working` | LAS-2 |
 //! | from λ to λ, certificates for eight at a time | `engine`, `kernel` | LAS-3, LAS-4 |
-//! | coordinate descent on the residual, for very large sets | `descent` | LAS-2 |
+//! | coordinate descent on the residual, and when it is chosen | `descent`, `rental` | LAS-2 |
 //! | the exact path: few columns, small tables, least ℓ1 norm | [`homotopy`], `gram_path` | LAS-5 |
 //! | groups of columns, many targets | [`group`] | LAS-6 |
 //! | single λ and path | [`solve`](fn@solve), [`path`](fn@path) in [`solver`] | LAS-3 |
@@ -47,7 +47,7 @@ mod rental;
 pub mod solver;
 mod working;
 
-pub use cross_validation::{CrossValidation, cross_validate};
+pub use cross_validation::{CrossValidation, Folds, cross_validate, cross_validate_observed};
 pub use design::{Columns, Design};
 pub use error::LassoError;
 pub use homotopy::{Homotopy, SmallSolution, Workspace};

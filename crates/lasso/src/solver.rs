@@ -43,10 +43,13 @@ pub fn solve_observed(
 /// # Errors
 /// As [`solve`].
 pub fn largest_lambda(design: &Design, y: &[f64], options: &Options) -> Result<f64, LassoError> {
-    let problem = Problem::new(design, y, options)?;
+    Ok(largest(&Problem::new(design, y, options)?))
+}
+
+fn largest(problem: &Problem<'_>) -> f64 {
     let mut residual = problem.target.clone();
     problem.settle_free(&mut residual);
-    Ok(problem.largest_lambda(&problem.correlations(&residual)))
+    problem.largest_lambda(&problem.correlations(&residual))
 }
 
 /// Solves for a decreasing list of `count` values of λ, geometric from the largest to `min_ratio` times it.
@@ -60,7 +63,11 @@ pub fn path(
     min_ratio: f64,
     options: &Options,
 ) -> Result<Vec<Solution>, LassoError> {
-    path_observed(design, y, &lambda_grid(design, y, count, min_ratio, options)?, options, &mut ())
+    check_grid(count, min_ratio)?;
+    let problem = Problem::new(design, y, options)?;
+    let lambdas = grid(&problem, y, count, min_ratio);
+    let fits = fits(&problem, &lambdas, options, None, &mut ())?;
+    Ok(answers(&problem, design, y, options, &fits))
 }
 
 /// Geometric grid of `count` values from the largest λ down to `min_ratio` times it; from 1 when the target is constant.
@@ -74,18 +81,29 @@ pub fn lambda_grid(
     min_ratio: f64,
     options: &Options,
 ) -> Result<Vec<f64>, LassoError> {
+    check_grid(count, min_ratio)?;
+    Ok(grid(&Problem::new(design, y, options)?, y, count, min_ratio))
+}
+
+/// The options of [`lambda_grid`].
+pub(crate) fn check_grid(count: usize, min_ratio: f64) -> Result<(), LassoError> {
     if count == 0 {
         return Err(LassoError::OptionOutOfRange { option: "path", value: 0.0, allowed: "1 or more" });
     }
     if !(min_ratio > 0.0 && min_ratio < 1.0) {
         return Err(LassoError::OptionOutOfRange { option: "min_ratio", value: min_ratio, allowed: "between 0 and 1" });
     }
-    let top = largest_lambda(design, y, options)?;
+    Ok(())
+}
+
+/// See [`lambda_grid`].
+pub(crate) fn grid(problem: &Problem<'_>, y: &[f64], count: usize, min_ratio: f64) -> Vec<f64> {
+    let top = largest(problem);
     // A constant target has λ_max = 0: any positive λ gives the null model.
     let scale = chunk::norm(y) / (y.len() as f64).sqrt();
     let top = if top > 1e-14 * scale { top } else { 1.0 };
     let power = |i: usize| if count == 1 { 0.0 } else { i as f64 / (count - 1) as f64 };
-    Ok((0..count).map(|i| top * min_ratio.powf(power(i))).collect())
+    (0..count).map(|i| top * min_ratio.powf(power(i))).collect()
 }
 
 /// Solves for the given values of λ in their order, each from the one before. When the observer stops it, the fits
@@ -104,15 +122,16 @@ pub fn path_observed(
         check_lambda(l)?;
     }
     let problem = Problem::new(design, y, options)?;
-    let fits = fits(&problem, lambdas, options, observer)?;
-    Ok(fits.iter().map(|fit| answer(&problem, design, y, options, fit)).collect())
+    let fits = fits(&problem, lambdas, options, None, observer)?;
+    Ok(answers(&problem, design, y, options, &fits))
 }
 
-/// All fits of a problem by the solver that the options name.
+/// All fits of a problem by the solver that the options name; `moments` are those of all rows, where they are known.
 pub(crate) fn fits(
     problem: &Problem<'_>,
     lambdas: &[f64],
     o: &Options,
+    moments: Option<Moments>,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Fit>, LassoError> {
     let descending = lambdas.windows(2).all(|w| w[0] >= w[1]);
@@ -125,7 +144,7 @@ pub(crate) fn fits(
     }
     if asked || (o.solver == Solver::Auto && many && descending && suits(problem)) {
         let null = problem.null_objective();
-        let moments = Moments::new(problem, None);
+        let moments = moments.or_else(|| Moments::new(problem, None));
         let progress = Progress { stage: "Gram matrix", step: 1, total: Some(1), value: None };
         let stopped = observer.step(progress).is_break();
         // A stopped run goes to the engine, which gives the first fit and stops.
@@ -140,8 +159,12 @@ pub(crate) fn fits(
     Ok(engine.run(lambdas, observer))
 }
 
-/// A fit in terms of the columns as given.
-pub(crate) fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fit: &Fit) -> Solution {
+/// Fits in terms of the columns as given.
+pub(crate) fn answers(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fits: &[Fit]) -> Vec<Solution> {
+    fits.iter().map(|fit| answer(problem, design, y, o, fit)).collect()
+}
+
+fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fit: &Fit) -> Solution {
     let mut coefficients: Vec<(usize, f64)> =
         fit.w.iter().map(|&(j, w)| (j, w * problem.inverse[j])).filter(|c| c.1 != 0.0).collect();
     coefficients.sort_unstable_by_key(|c| c.0);

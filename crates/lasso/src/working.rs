@@ -308,12 +308,7 @@ impl Working {
         self.factored_at = lambda;
         let mut enough = 0.0;
         for iteration in 1..=limit {
-            let t0 = std::time::Instant::now();
             self.newton(problem, lambda);
-            let t1 = t0.elapsed().as_secs_f64();
-            if std::env::var("TR").is_ok() {
-                eprintln!("    newton {:.1}ms gap {:.2e} target {:.2e} viol {:.2e} acc {:.1e} members {} removed {} lost {} nnz {} size {}", t1*1e3, self.gap(problem, lambda, target.squares)/problem.null_objective(), target.gap/problem.null_objective(), self.violation(problem, lambda, lambda), target.accuracy, self.members.len(), self.factor.removed().len(), self.factor.lost(), self.w.iter().filter(|w| **w!=0.0).count(), self.len());
-            }
             let near = problem.plain && self.gap(problem, lambda, target.squares) <= target.gap;
             let violation = self.violation(problem, lambda, lambda);
             if near || violation <= target.accuracy {
@@ -386,7 +381,13 @@ impl Working {
                 continue;
             }
             let j = self.ids[i];
-            let toward = if sign * d < 0.0 { 0.0 } else if d > 0.0 { problem.upper[j] } else { problem.lower[j] };
+            let toward = if sign * d < 0.0 {
+                0.0
+            } else if d > 0.0 {
+                problem.upper[j]
+            } else {
+                problem.lower[j]
+            };
             let time = ((toward - self.w[i]) / d).max(0.0);
             if time < 1.0 {
                 stops.push(Stop { time, term: terms.len(), end: toward });

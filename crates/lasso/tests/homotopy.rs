@@ -2,7 +2,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use samplewise_lasso::{
-    Design, Homotopy, LassoError, Options, Solver, Workspace, cross_validate, largest_lambda, path, solve,
+    Design, Folds, Homotopy, LassoError, Options, Solver, Workspace, cross_validate, largest_lambda, path, solve,
 };
 use samplewise_linalg::Matrix;
 use samplewise_testkit::generate;
@@ -73,7 +73,8 @@ proptest! {
             prop_assert!((a.primal - b.primal).abs() <= 3e-11 * a.null_objective);
             prop_assert!((a.intercept - b.intercept).abs() <= 1e-4);
         }
-        let cv = |solver| cross_validate(&design, &y, 4, 12, 0.01, 3, &Options { solver, ..o.clone() }, &mut ()).unwrap();
+        let folds = Folds { folds: 4, count: 12, min_ratio: 0.01, seed: 3 };
+        let cv = |solver| cross_validate(&design, &y, &folds, &Options { solver, ..o.clone() }).unwrap();
         let (a, b) = (cv(Solver::Homotopy), cv(Solver::WorkingSet));
         for (a, b) in a.mean_squared_error.iter().zip(&b.mean_squared_error) {
             prop_assert!((a - b).abs() <= 1e-4 * (1.0 + b), "{a} {b}");

@@ -1,7 +1,9 @@
 //! One test per row of paper-refs.md; the certificate is recomputed here from input and answer alone.
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use samplewise_lasso::{Design, LassoError, Options, Solution, Status, cross_validate, largest_lambda, path, solve};
+use samplewise_lasso::{
+    Design, Folds, LassoError, Options, Solution, Status, cross_validate, largest_lambda, path, solve,
+};
 use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix};
 use samplewise_testkit::generate;
 
@@ -165,7 +167,7 @@ fn weights_count_rows_and_standardisation_ignores_units() {
 fn cross_validation_finds_the_support() {
     let (x, y, truth) = generate::random_sparse_regression(200, 60, 5, 0.3, 3);
     let design = Design::dense(&x).unwrap();
-    let cv = cross_validate(&design, &y, 5, 40, 0.001, 0, &Options::default(), &mut ()).unwrap();
+    let cv = cross_validate(&design, &y, &Folds { count: 40, ..Folds::default() }, &Options::default()).unwrap();
     let best = &cv.path[cv.best];
     for (j, t) in truth.iter().enumerate().filter(|t| *t.1 != 0.0) {
         assert!((best.coefficient(j) - t).abs() < 0.2, "column {j}");

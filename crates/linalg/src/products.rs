@@ -1,17 +1,30 @@
 //! Products of rows with rows: `A Bᵀ` and `A Aᵀ` for matrices whose rows are long and contiguous.
 //!
 //! The Gram matrix of columns that are stored one after the other is the product of the rows of `Xᵀ` with themselves.
+//! Floor: a fused multiply-add per pair of entries and register lane. Entries that are summed lie side by side, so nothing
+//! is packed: tiles of 4 × 3 dot products keep twelve sums in registers, over pieces of rows that stay in the caches.
 //! Blocks of rows are computed apart, so that the bits do not depend on the number of threads.
+use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
 use crate::LinalgError;
+use crate::small::lanes::Lanes;
 
-/// Rows of a block of [`rows_times_rows`].
-const BLOCK: usize = 192;
+/// Rows of a block of the left side, which is a task.
+const BLOCK: usize = 96;
+/// Rows of the right side that stay in the second-level cache.
+const PANEL: usize = 48;
+/// Entries of the piece of a row that is multiplied at once: seven pieces fit the first-level cache.
+const PIECE: usize = 512;
+/// Rows of a tile, left and right.
+const LEFT: usize = 4;
+const RIGHT: usize = 3;
+/// Registers between two checks of bounds.
+const STEP: usize = 4;
 /// Rows and columns of a tile of [`mirror`].
 const TILE: usize = 16;
 
-/// `out[i·stride + j] = Σ_l a_il b_jl` for the rows of `a` and `b`, each `k` long. Cost `2·m·n·k` flops.
+/// `out[i·stride + j] = Σ_l a_il b_jl` for the rows of `a` and `b`, each `k` long. Cost `m·n·k` multiplications.
 ///
 /// # Errors
 /// [`LinalgError::Length`] when a slice does not hold whole rows or `out` is too short.
@@ -21,14 +34,14 @@ pub fn rows_times_rows(a: &[f64], b: &[f64], k: usize, out: &mut [f64], stride: 
     if m == 0 || n == 0 {
         return Ok(());
     }
-    let right = faer::MatRef::from_row_major_slice(b, n, k).transpose();
-    out.par_chunks_mut(BLOCK * stride)
-        .zip(a.par_chunks(BLOCK * k))
-        .for_each(|(out, a)| product(a, right, k, out, stride));
+    out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).for_each(|(out, a)| {
+        pulp::Arch::new().dispatch(Product { a, b, k, out, stride, first: n });
+    });
     Ok(())
 }
 
-/// The symmetric matrix `A Aᵀ` of the rows of `a`, both triangles, row `i` at `out[i·stride..]`. Cost `m²·k` flops.
+/// The symmetric matrix `A Aᵀ` of the rows of `a`, both triangles, row `i` at `out[i·stride..]`. Cost `m²·k/2`
+/// multiplications.
 ///
 /// # Errors
 /// As [`rows_times_rows`].
@@ -38,10 +51,11 @@ pub fn rows_gram(a: &[f64], k: usize, out: &mut [f64], stride: usize) -> Result<
     if m == 0 {
         return Ok(());
     }
-    let all = faer::MatRef::from_row_major_slice(a, m, k).transpose();
-    out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).enumerate().for_each(|(i, (out, part))| {
-        let columns = i * BLOCK + part.len() / k;
-        product(part, all.subcols(0, columns), k, out, stride);
+    // The last blocks have the most to do: they start first.
+    out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).enumerate().rev().for_each(|(i, (out, part))| {
+        let first = i * BLOCK;
+        let known = &a[..first * k + part.len()];
+        pulp::Arch::new().dispatch(Product { a: part, b: known, k, out, stride, first });
     });
     mirror(out, stride, 0, m);
     Ok(())
@@ -64,16 +78,86 @@ pub fn mirror(matrix: &mut [f64], stride: usize, first: usize, size: usize) {
     }
 }
 
-fn product(a: &[f64], right: faer::MatRef<'_, f64>, k: usize, out: &mut [f64], stride: usize) {
-    let (m, n) = (a.len() / k, right.ncols());
-    let left = faer::MatRef::from_row_major_slice(a, m, k);
-    // Short of a last row that is not padded to the stride, the view is built transposed: columns of `out` are its rows.
-    let out = faer::MatMut::from_column_major_slice_with_stride_mut(&mut out[..(m - 1) * stride + n], n, m, stride);
-    let (out, accum) = (out.transpose_mut(), faer::Accum::Replace);
-    faer::linalg::matmul::matmul(out, accum, left, right, 1.0, faer::Par::Seq);
+/// A block of rows against rows of the right side: row `i` against those up to number `first + i` at least.
+struct Product<'a> {
+    a: &'a [f64],
+    b: &'a [f64],
+    k: usize,
+    out: &'a mut [f64],
+    stride: usize,
+    first: usize,
 }
 
-fn whole_rows(argument: &'static str, a: &[f64], k: usize) -> Result<usize, LinalgError> {
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Product { a, b, k, out, stride, first } = self;
+        let (m, n) = (a.len() / k, b.len() / k);
+        for start in (0..k).step_by(PIECE) {
+            let piece = start..(start + PIECE).min(k);
+            for panel in (0..n).step_by(PANEL) {
+                for i in (0..m).step_by(LEFT) {
+                    let reach = (first + i + LEFT).min(n).min(panel + PANEL);
+                    for j in (panel..reach).step_by(RIGHT) {
+                        // Tiles at the edge repeat the last row.
+                        let left = std::array::from_fn(|r| &a[(i + r).min(m - 1) * k..][piece.clone()]);
+                        let right = std::array::from_fn(|c| &b[(j + c).min(n - 1) * k..][piece.clone()]);
+                        let sums = tile(s, left, right);
+                        for (r, sums) in sums.iter().enumerate().take(m - i) {
+                            let out = &mut out[(i + r) * stride + j..];
+                            for (out, sum) in out.iter_mut().zip(sums).take(n - j) {
+                                *out = if start == 0 { *sum } else { *out + sum };
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Dot products of four pieces of rows with three of the same length.
+#[inline(always)]
+fn tile<S: Lanes<f64>>(s: S, left: [&[f64]; LEFT], right: [&[f64]; RIGHT]) -> [[f64; RIGHT]; LEFT] {
+    let steps = left[0].len() / (S::WIDTH * STEP);
+    let whole = steps * S::WIDTH * STEP;
+    let (mut a, mut b): ([&[[S::V; STEP]]; LEFT], [&[[S::V; STEP]]; RIGHT]) = ([&[]; LEFT], [&[]; RIGHT]);
+    for r in 0..LEFT {
+        a[r] = bytemuck::cast_slice::<f64, S::V>(&left[r][..whole]).as_chunks().0;
+    }
+    for c in 0..RIGHT {
+        b[c] = bytemuck::cast_slice::<f64, S::V>(&right[c][..whole]).as_chunks().0;
+    }
+    let mut sums = [[s.splat(0.0); RIGHT]; LEFT];
+    for t in 0..steps {
+        let (mut x, mut y) = ([&a[0][t]; LEFT], [&b[0][t]; RIGHT]);
+        for r in 1..LEFT {
+            x[r] = &a[r][t];
+        }
+        for c in 1..RIGHT {
+            y[c] = &b[c][t];
+        }
+        for u in 0..STEP {
+            for r in 0..LEFT {
+                for c in 0..RIGHT {
+                    sums[r][c] = s.add_product(x[r][u], y[c][u], sums[r][c]);
+                }
+            }
+        }
+    }
+    let mut out = [[0.0; RIGHT]; LEFT];
+    for r in 0..LEFT {
+        for c in 0..RIGHT {
+            let rest = left[r][whole..].iter().zip(&right[c][whole..]);
+            out[r][c] = s.sum(sums[r][c]) + rest.map(|(x, y)| x * y).sum::<f64>();
+        }
+    }
+    out
+}
+
+fn whole_rows<T>(argument: &'static str, a: &[T], k: usize) -> Result<usize, LinalgError> {
     if k == 0 || !a.len().is_multiple_of(k) {
         return Err(LinalgError::Length { argument, given: a.len(), expected: a.len().next_multiple_of(k.max(1)) });
     }

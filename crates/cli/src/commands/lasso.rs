@@ -2,8 +2,8 @@
 use std::path::PathBuf;
 
 use samplewise_lasso::{
-    Design, Options, Solution, Solver, Status, cross_validate, lambda_grid, largest_lambda, path_observed,
-    solve_observed,
+    Design, Folds, Options, Solution, Solver, Status, cross_validate_observed, lambda_grid, largest_lambda,
+    path_observed, solve_observed,
 };
 use samplewise_linalg::CsrMatrix;
 use serde_json::{Value, json};
@@ -140,8 +140,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let (fits, chosen, cv) = session.stage("compute", || {
         let count = a.path.unwrap_or(100);
         if let Some(folds) = a.cv {
-            let cv = cross_validate(&design, &y, folds, count, min_ratio, session.seed(), &options, &mut observer)
-                .map_err(fail)?;
+            let folds = Folds { folds, count, min_ratio, seed: session.seed() };
+            let cv = cross_validate_observed(&design, &y, &folds, &options, &mut observer).map_err(fail)?;
             let table = json!({"lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error, "best": cv.best});
             return Ok((cv.path, cv.best, table));
         }
