@@ -34,9 +34,12 @@ pub fn rows_times_rows(a: &[f64], b: &[f64], k: usize, out: &mut [f64], stride: 
     if m == 0 || n == 0 {
         return Ok(());
     }
-    out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).for_each(|(out, a)| {
-        pulp::Arch::new().dispatch(Product { a, b, k, out, stride, first: n });
-    });
+    let block = |(out, a)| pulp::Arch::new().dispatch(Product { a, b, k, out, stride, first: n });
+    if m <= BLOCK {
+        block((out, a));
+    } else {
+        out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).for_each(block);
+    }
     Ok(())
 }
 

@@ -76,7 +76,7 @@ pub fn learn(
 /// [`learn`] with progress; when stopped, what was learned from the samples drawn so far.
 ///
 /// # Errors
-/// As [`learn`].
+/// As [`learn`]. What was drawn is not lost: [`MtrlError::Stopped`] has it.
 pub fn learn_observed(
     oracle: &mut dyn TaskOracle,
     targets: &[TaskData],
@@ -84,16 +84,53 @@ pub fn learn_observed(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Learned, MtrlError> {
+    learn_from(oracle, targets, Vec::new(), budget, options, observer)
+}
+
+/// [`learn_observed`] that goes on from data of each task (or none at all), which count towards the budget.
+///
+/// # Errors
+/// As [`learn_observed`]; [`MtrlError::OutOfRange`] for data of more or fewer tasks than there are.
+pub fn learn_from(
+    oracle: &mut dyn TaskOracle,
+    targets: &[TaskData],
+    data: Vec<TaskData>,
+    budget: Budget,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Learned, MtrlError> {
     let count = oracle.tasks();
+    if !data.is_empty() && data.len() != count {
+        let (argument, value) = ("tasks with data", data.len() as f64);
+        return Err(MtrlError::OutOfRange { argument, value, allowed: "none, or all that the oracle has" });
+    }
     let costs = (0..count).map(|m| oracle.cost(m)).collect();
     let mut planner = Planner::new(count, targets.to_vec(), budget, *options)?.with_costs(costs)?;
+    for (m, data) in data.into_iter().enumerate() {
+        planner.ingest_summary(m, data)?;
+    }
     for m in 0..count {
         if let Some(n) = oracle.available(m) {
             planner.limit(m, n)?;
         }
     }
-    let mut step = 0;
-    loop {
+    match draw_all(oracle, &mut planner, options.rounds + 1, observer) {
+        Ok(()) => planner.finish(observer),
+        Err(source) if planner.samples().iter().any(|n| *n > 0) => {
+            Err(MtrlError::Stopped { source: Box::new(source), data: planner.into_data() })
+        }
+        Err(source) => Err(source),
+    }
+}
+
+/// Draws what the planner wants until it wants nothing more or the observer stops it.
+fn draw_all(
+    oracle: &mut dyn TaskOracle,
+    planner: &mut Planner,
+    rounds: usize,
+    observer: &mut dyn Observer,
+) -> Result<(), MtrlError> {
+    for step in 1.. {
         let wanted = planner.next_allocation(observer)?;
         if wanted.is_empty() {
             break;
@@ -109,11 +146,10 @@ pub fn learn_observed(
                 planner.limit(task, 0)?;
             }
         }
-        step += 1;
-        let progress = Progress { stage: "rounds", step, total: Some(options.rounds + 1), value: None };
+        let progress = Progress { stage: "rounds", step, total: Some(rounds), value: None };
         if observer.step(progress).is_break() {
             break;
         }
     }
-    planner.finish(observer)
+    Ok(())
 }

@@ -46,7 +46,7 @@ pub mod relevance;
 pub mod representation;
 pub mod task;
 
-pub use active::{Mapped, TaskOracle, learn, learn_observed};
+pub use active::{Mapped, TaskOracle, learn, learn_from, learn_observed};
 pub use cost::{Budget, CostModel};
 pub use planner::{Learned, Options, Planner, Round};
 pub use relevance::{Relevance, Strategy, allocate, efficiency, predicted_risk, relevance, relevance_of_targets};
@@ -84,6 +84,14 @@ pub enum MtrlError {
         task: usize,
         /// What the source says.
         reason: String,
+    },
+    /// Samples stopped coming after some had come, which are kept; [`learn_from`] goes on from them.
+    #[error("{source}; {} samples drawn before are kept", data.iter().map(TaskData::samples).sum::<usize>())]
+    Stopped {
+        /// What the source says.
+        source: Box<MtrlError>,
+        /// Everything drawn, per task.
+        data: Vec<TaskData>,
     },
     /// The data are bad.
     #[error(transparent)]

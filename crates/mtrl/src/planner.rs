@@ -232,6 +232,12 @@ impl Planner {
         Ok(())
     }
 
+    /// Data of each task so far. A planner that ingests them before it is first asked goes on from there: they count
+    /// towards the exploration and the budget.
+    pub fn into_data(self) -> Vec<TaskData> {
+        self.tasks
+    }
+
     /// Samples of each task so far.
     pub fn samples(&self) -> Vec<usize> {
         self.tasks.iter().map(TaskData::samples).collect()
@@ -260,7 +266,10 @@ impl Planner {
             if self.round == 0 {
                 let wanted = self.exploration();
                 self.shares = vec![1.0 / self.tasks.len() as f64; self.tasks.len()];
-                self.until = self.spent() + wanted;
+                // Data that came before count; what is missing of the floor is asked for in any case.
+                let short = |m: usize| self.options.floor.max(1).saturating_sub(self.tasks[m].samples());
+                let floor: f64 = (0..self.tasks.len()).map(|m| self.price(m, short(m))).sum();
+                self.until = (self.spent() + floor).max(wanted).min(self.whole());
                 self.plan();
             } else {
                 let round = self.decide(observer)?;
@@ -343,11 +352,15 @@ impl Planner {
                 (4 * self.options.dimension.unwrap_or(5) * both).min(most) as f64
             }
         };
-        let whole = match self.budget {
+        share.max(floor).min(self.whole())
+    }
+
+    /// The budget, in its money.
+    fn whole(&self) -> f64 {
+        match self.budget {
             Budget::Samples(n) | Budget::Risk { most: n, .. } => n as f64,
             Budget::Cost(c) => c,
-        };
-        share.max(floor).min(whole)
+        }
     }
 
     /// Money for a round, given the state before it.

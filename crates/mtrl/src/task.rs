@@ -1,7 +1,7 @@
 //! What is kept of a task: its rows while there are fewer than features, their second moments after.
 use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::gram::gram;
-use samplewise_linalg::{LinalgError, Matrix, Summary, chunk};
+use samplewise_linalg::{LinalgError, Matrix, Summary, chunk, products};
 
 /// Data of one task; what different places saw of it can be merged (row MTL-7).
 #[derive(Clone, Debug, PartialEq)]
@@ -95,39 +95,44 @@ impl TaskData {
     /// `BᵀXᵀX` into `out`; basis vectors are rows, so that every loop runs along the features.
     pub(crate) fn apply(&self, basis: &Matrix, out: &mut Matrix) {
         let d = self.features;
-        out.as_mut_slice().fill(0.0);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || match &self.store {
-                Store::Moments(g) => {
-                    // Four rows of the symmetric matrix at a time, each read once for all basis vectors.
-                    for (q, rows) in g.as_slice().chunks(4 * d.max(1)).enumerate() {
-                        for k in 0..basis.rows() {
-                            let (b, out) = (&basis.row(k)[4 * q..], out.row_mut(k));
-                            if rows.len() == 4 * d {
-                                let (r01, r23) = rows.split_at(2 * d);
-                                let ((r0, r1), (r2, r3)) = (r01.split_at(d), r23.split_at(d));
-                                for ((((o, a), c), e), f) in out.iter_mut().zip(r0).zip(r1).zip(r2).zip(r3) {
-                                    *o += (b[0] * a + b[1] * c) + (b[2] * e + b[3] * f);
-                                }
-                            } else {
-                                for (row, b) in rows.chunks_exact(d).zip(b) {
-                                    out.iter_mut().zip(row).for_each(|(o, g)| *o += b * g);
+        match &self.store {
+            // The matrix is symmetric: its rows are its columns.
+            Store::Moments(g) => {
+                products::rows_times_rows(basis.as_slice(), g.as_slice(), d, out.as_mut_slice(), d)
+                    .expect("a row of features per basis vector");
+            }
+            Store::Rows { x, .. } => {
+                out.as_mut_slice().fill(0.0);
+                let (n, k) = (x.len() / d.max(1), basis.rows());
+                let mut t = vec![0.0; n * k];
+                if n > 0 {
+                    products::rows_times_rows(x, basis.as_slice(), d, &mut t, k).expect("rows of features");
+                }
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        // Four rows at a time, so that a row of the result is read and written once for the four.
+                        for (rows, t) in x.chunks(4 * d.max(1)).zip(t.chunks(4 * k)) {
+                            for l in 0..k {
+                                let out = out.row_mut(l);
+                                if rows.len() == 4 * d {
+                                    let (r01, r23) = rows.split_at(2 * d);
+                                    let ((r0, r1), (r2, r3)) = (r01.split_at(d), r23.split_at(d));
+                                    let c = [t[l], t[k + l], t[2 * k + l], t[3 * k + l]];
+                                    for ((((o, a), b), e), f) in out.iter_mut().zip(r0).zip(r1).zip(r2).zip(r3) {
+                                        *o += (c[0] * a + c[1] * b) + (c[2] * e + c[3] * f);
+                                    }
+                                } else {
+                                    for (row, t) in rows.chunks_exact(d.max(1)).zip(t.chunks_exact(k)) {
+                                        out.iter_mut().zip(row).for_each(|(o, x)| *o += t[l] * x);
+                                    }
                                 }
                             }
                         }
-                    }
-                }
-                Store::Rows { x, .. } => {
-                    for row in x.chunks_exact(d.max(1)) {
-                        for k in 0..basis.rows() {
-                            let t = chunk::dot(row, basis.row(k));
-                            out.row_mut(k).iter_mut().zip(row).for_each(|(o, x)| *o += t * x);
-                        }
-                    }
-                }
-            },
-        );
+                    },
+                );
+            }
+        }
     }
 
     /// Weights, and the loss `‖X B w − y‖²` they leave, from [`TaskData::apply`] to the basis (vectors are rows).

@@ -317,6 +317,52 @@ fn budgets_of_risk_and_tasks_that_run_dry() {
     }
 }
 
+/// An oracle that gives up after some draws.
+struct Failing(Simulated, usize);
+
+impl TaskOracle for Failing {
+    fn tasks(&self) -> usize {
+        self.0.tasks()
+    }
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+        if self.1 == 0 {
+            return Err(MtrlError::Oracle { task, reason: "the line is down".to_owned() });
+        }
+        self.1 -= 1;
+        self.0.draw(task, count)
+    }
+}
+
+#[test]
+fn what_was_drawn_before_a_failure_is_kept_and_counts() {
+    let (d, k, m) = (12, 2, 6);
+    let basis = orthonormal(d, k, 6);
+    let coefficients = basis.multiply(&random_matrix(k, m, 7)).unwrap();
+    let (x, y) = labelled(&basis.copy_column(1), 100, 0.1, &mut Streams::new(2).stream(1));
+    let target = [TaskData::new(&x, &y).unwrap()];
+    let options = Options { dimension: Some(k), floor: 10, ..Options::default() };
+    let budget = Budget::Samples(900);
+    for draws in [0, 1, 4, 8, 11] {
+        let mut oracle = Failing(Simulated::new(coefficients.clone(), 0.5, 4), draws);
+        let data = match learn(&mut oracle, &target, budget, &options) {
+            Err(MtrlError::Stopped { source, data }) => {
+                assert!(matches!(*source, MtrlError::Oracle { task, .. } if draws >= m || task == draws), "{source}");
+                data
+            }
+            Err(MtrlError::Oracle { .. }) if draws == 0 => Vec::new(),
+            other => panic!("{draws}: {other:?}"),
+        };
+        oracle.1 = usize::MAX;
+        let got = learn_from(&mut oracle, &target, data.clone(), budget, &options, &mut ()).unwrap();
+        assert_eq!(got.samples.iter().sum::<usize>(), 900);
+        assert!(got.samples.iter().zip(&data).all(|(n, d)| *n >= d.samples().max(10)));
+    }
+    let more = vec![TaskData::empty(d); m + 1];
+    let mut oracle = Simulated::new(coefficients, 0.5, 4);
+    let refused = learn_from(&mut oracle, &target, more, budget, &options, &mut ());
+    assert!(matches!(refused, Err(MtrlError::OutOfRange { argument: "tasks with data", .. })));
+}
+
 /// MTL-1: the dimension is found from the gap, the loss is that of the definition, and a fit does not depend on threads.
 #[test]
 fn the_fit_finds_dimension_and_minimum() {
