@@ -2,6 +2,7 @@
 //! where a few sweeps cost less than the Gram matrix of the set, for sets whose Gram matrix would be too large, and on
 //! demand.
 use samplewise_linalg::chunk;
+use samplewise_linalg::observe::{Progress, Watch};
 
 use crate::anderson::{self, MEMORY};
 use crate::kernel::correlate;
@@ -25,14 +26,17 @@ pub(crate) struct Descent {
     pub entries: usize,
     /// Whether the target is met.
     pub met: bool,
+    /// Whether it is too dear to go on.
+    pub dear: bool,
 }
 
 /// When [`descend`] ends without having met its target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub sweeps: usize,
-    /// Entries to read or add.
+    /// Entries to read or add: in all, and from where it seems that so many more will be needed.
     pub entries: usize,
+    pub outlook: usize,
     /// Share of the first largest move that is enough for now.
     pub share: f64,
 }
@@ -43,13 +47,14 @@ pub(crate) fn descend(
     lambda: f64,
     target: Target,
     limits: Limits,
-    working: &mut Working,
-    residual: &[f64],
+    (working, residual): (&mut Working, &[f64]),
+    watch: &mut Watch<'_>,
 ) -> Descent {
     let mut state = Split { plain: residual.to_vec(), shift: 0.0 };
     let mut history: Vec<Vec<f64>> = vec![working.w.clone()];
-    let mut done = Descent { sweeps: 0, entries: 0, met: false };
+    let mut done = Descent { sweeps: 0, entries: 0, met: false, dear: false };
     let mut enough = 0.0;
+    let mut moves: Vec<f64> = Vec::new();
     while done.sweeps < limits.sweeps && done.entries < limits.entries {
         done.sweeps += 1;
         let (worst, entries) = sweep_over(problem, lambda, working, &mut state);
@@ -72,6 +77,17 @@ pub(crate) fn descend(
                 break;
             }
         }
+        let progress = Progress { stage: "sweeps", step: done.sweeps, total: None, value: Some(worst) };
+        if watch.stops(progress) {
+            break;
+        }
+        moves.push(worst);
+        if limits.outlook < usize::MAX
+            && remaining(problem, lambda, target, working, &moves) * entries as f64 > limits.outlook as f64
+        {
+            done.dear = true;
+            break;
+        }
         history.push(working.w.clone());
         if history.len() == MEMORY + 2 {
             done.entries += entries;
@@ -79,7 +95,18 @@ pub(crate) fn descend(
             history = vec![working.w.clone()];
         }
     }
+    done.dear |= !done.met && done.entries >= limits.entries;
     done
+}
+
+/// Sweeps that are still needed if the largest move goes on falling as over the last sweeps; zero where that says nothing.
+fn remaining(problem: &Problem<'_>, lambda: f64, target: Target, working: &Working, moves: &[f64]) -> f64 {
+    let [.., first, _, _, last] = moves else { return 0.0 };
+    // A violation `v` adds about `v Σ λa|w|` to the gap.
+    let l1 = problem.penalty(lambda, working.nonzeros());
+    let wanted = if problem.plain && l1 > 0.0 { target.accuracy.max(target.gap / l1) } else { target.accuracy };
+    let fall = (last / first).ln() / 3.0;
+    if fall >= 0.0 || wanted >= *last { 0.0 } else { (wanted / last).ln() / fall }
 }
 
 /// Gap of the problem that has only the members.

@@ -6,7 +6,7 @@
 //! `|z_jᵀr|/n ≤ |c_j| + δ/√n`: when that is within `λa_j` the column is feasible and is not read at all (row LAS-4). A λ
 //! whose gap is too wide is solved again with the violators in the set.
 use samplewise_linalg::chunk;
-use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 
 use crate::certificate::Certificate;
 use crate::descent::{Limits, descend};
@@ -78,7 +78,7 @@ impl<'a, 'p> Engine<'a, 'p> {
         let mut residual = problem.target.clone();
         let start = problem.settle_free(&mut residual);
         let c = problem.correlations(&residual);
-        let mut rental = problem.sparse().filter(|_| solver == Solver::Auto).map(|_| Rental::new(problem.n));
+        let mut rental = problem.sparse().filter(|_| solver == Solver::Auto).map(Rental::new);
         if solver == Solver::CoordinateDescent || rental.is_some() {
             working.without_gram();
         }
@@ -117,28 +117,26 @@ impl<'a, 'p> Engine<'a, 'p> {
     pub fn run(&mut self, lambdas: &[f64], observer: &mut dyn Observer) -> Vec<Fit> {
         let mut done: Vec<Fit> = Vec::with_capacity(lambdas.len());
         let mut batch: Vec<Fit> = Vec::new();
-        let mut stopped = false;
+        let watch = &mut Watch::new(observer);
         for (k, &lambda) in lambdas.iter().enumerate() {
             let mut iterations = 0;
             while lambda < self.stride * self.at * (1.0 - 1e-9) {
                 let progress =
                     Progress { stage: "towards lambda", step: iterations, total: None, value: Some(self.at) };
-                if observer.step(progress).is_break() {
-                    stopped = true;
+                if watch.stops(progress) {
                     break;
                 }
                 let steps = ((lambda / self.at).ln() / self.stride.ln()).ceil();
-                iterations += self.advance(self.at * (lambda / self.at).powf(1.0 / steps), LOOSE).0;
+                iterations += self.advance(self.at * (lambda / self.at).powf(1.0 / steps), LOOSE, watch).0;
             }
-            let fit = self.fit(lambda, iterations);
+            let fit = self.fit(lambda, iterations, watch);
             batch.push(fit);
             let progress = Progress { stage: "path", step: k + 1, total: Some(lambdas.len()), value: None };
-            stopped = stopped || observer.step(progress).is_break();
-            if batch.len() == BATCH || k + 1 == lambdas.len() || stopped {
-                stopped |= self.certify(&mut batch, observer);
+            if watch.stops(progress) || batch.len() == BATCH || k + 1 == lambdas.len() {
+                self.certify(&mut batch, watch);
                 done.append(&mut batch);
             }
-            if stopped {
+            if watch.stopped() {
                 if let Some(last) = done.last_mut() {
                     last.status = Status::Interrupted;
                 }
@@ -148,8 +146,8 @@ impl<'a, 'p> Engine<'a, 'p> {
         done
     }
 
-    fn fit(&mut self, lambda: f64, before: usize) -> Fit {
-        let (iterations, solver) = self.advance(lambda, self.accuracy);
+    fn fit(&mut self, lambda: f64, before: usize, watch: &mut Watch<'_>) -> Fit {
+        let (iterations, solver) = self.advance(lambda, self.accuracy, watch);
         Fit {
             lambda,
             w: self.working.nonzeros().collect(),
@@ -163,9 +161,14 @@ impl<'a, 'p> Engine<'a, 'p> {
         }
     }
 
-    /// Moves the state to `lambda`; `accuracy` is the violation allowed relative to `λ a_j`.
-    fn advance(&mut self, lambda: f64, accuracy: f64) -> (usize, Solver) {
+    /// Moves the state to `lambda`; `accuracy` is the violation allowed relative to `λ a_j`. Stopped, the coefficients stay
+    /// where they are.
+    fn advance(&mut self, lambda: f64, accuracy: f64, watch: &mut Watch<'_>) -> (usize, Solver) {
         let problem = self.problem;
+        if watch.stopped() {
+            self.at = lambda;
+            return (0, Solver::WorkingSet);
+        }
         let loose = accuracy >= LOOSE;
         // The strong rule: a correlation changes at most as fast as λ, nearly always.
         let strong = (2.0 * lambda - self.at).max(ADMIT * self.at).min(0.999 * lambda.max(ADMIT * self.at));
@@ -179,11 +182,11 @@ impl<'a, 'p> Engine<'a, 'p> {
         let mut used = Solver::WorkingSet;
         let mut share = SHARE;
         for _ in 0..ROUNDS {
-            let (iterations, solver, met) = self.minimise(lambda, accuracy, enough, share);
+            let (iterations, solver, met) = self.minimise(lambda, accuracy, enough, share, watch);
             total += iterations;
             used = solver;
             self.look(lambda);
-            if loose {
+            if loose || watch.stopped() {
                 break; // violators join on the way to the next λ
             }
             // A violation `v` of a column outside adds about `v Σ λa|w|` to the gap.
@@ -200,25 +203,34 @@ impl<'a, 'p> Engine<'a, 'p> {
         (total, used)
     }
 
-    fn minimise(&mut self, lambda: f64, accuracy: f64, enough: f64, share: f64) -> (usize, Solver, bool) {
+    fn minimise(
+        &mut self,
+        lambda: f64,
+        accuracy: f64,
+        enough: f64,
+        share: f64,
+        watch: &mut Watch<'_>,
+    ) -> (usize, Solver, bool) {
         let problem = self.problem;
         let squares = chunk::dot(&self.residual, &self.residual) / problem.n as f64;
         let target = Target { accuracy, gap: enough, squares };
         if !self.working.has_gram() {
             let support = self.working.nonzeros().count();
-            let budget = self.rental.as_mut().map(|r| r.entries(self.working.len(), support));
-            let limits = Limits { sweeps: self.limit, entries: budget.unwrap_or(usize::MAX), share };
-            let done = descend(problem, lambda, target, limits, &mut self.working, &self.residual);
+            let rental = self.rental.as_mut();
+            let (entries, outlook) =
+                rental.map_or((usize::MAX, usize::MAX), |r| r.entries(self.working.len(), support));
+            let limits = Limits { sweeps: self.limit, entries, outlook, share };
+            let done = descend(problem, lambda, target, limits, (&mut self.working, &self.residual), watch);
             if let Some(rental) = &mut self.rental {
                 rental.spend(done.entries);
             }
-            if budget.is_some_and(|b| done.entries >= b) && !done.met {
+            if self.rental.is_some() && done.dear {
                 self.working.with_gram(problem);
                 self.rental = None;
             }
             return (done.sweeps, Solver::CoordinateDescent, done.met);
         }
-        let (steps, met) = self.working.minimise(problem, lambda, target, share, self.limit);
+        let (steps, met) = self.working.minimise(problem, lambda, target, (share, self.limit), watch);
         (steps, Solver::WorkingSet, met)
     }
 
@@ -292,15 +304,13 @@ impl<'a, 'p> Engine<'a, 'p> {
     }
 
     /// Certificates of a batch; what is not good enough is solved again with its violators in the set.
-    /// Returns whether the observer stopped it.
-    fn certify(&mut self, batch: &mut [Fit], observer: &mut dyn Observer) -> bool {
+    fn certify(&mut self, batch: &mut [Fit], watch: &mut Watch<'_>) {
         let accuracy = self.accuracy;
-        let stopped = self.refine(batch, observer);
+        self.refine(batch, watch);
         self.accuracy = accuracy; // one hard λ does not make the others dearer
-        stopped
     }
 
-    fn refine(&mut self, batch: &mut [Fit], observer: &mut dyn Observer) -> bool {
+    fn refine(&mut self, batch: &mut [Fit], watch: &mut Watch<'_>) {
         let problem = self.problem;
         let (mut from, mut tried) = (0, 0);
         for round in 1.. {
@@ -326,8 +336,8 @@ impl<'a, 'p> Engine<'a, 'p> {
             from += bad;
             let worst = batch[from].certificate.gap();
             let progress = Progress { stage: "certificates", step: from, total: None, value: Some(worst) };
-            if observer.step(progress).is_break() {
-                return true;
+            if watch.stops(progress) {
+                break;
             }
             if violators.is_empty() && (tried > 3 || batch[from].iterations >= self.limit) {
                 // Rounding, or the limit of steps: nothing more to be had.
@@ -346,11 +356,10 @@ impl<'a, 'p> Engine<'a, 'p> {
             for fit in &mut batch[from..] {
                 let columns_checked = fit.columns_checked;
                 self.look(fit.lambda);
-                *fit = self.fit(fit.lambda, fit.iterations);
+                *fit = self.fit(fit.lambda, fit.iterations, watch);
                 fit.columns_checked = columns_checked;
             }
         }
-        false
     }
 
     /// The columns outside the set that violate their constraint most, at most twice as many as the set has.

@@ -2,7 +2,7 @@
 //!
 //! Which of the two is cheaper depends on how correlated the columns are, which shows only in the number of sweeps. As
 //! with skis that are rented until the rents add up to their price, the total is at most about twice that of the better
-//! way. The prices below, nanoseconds on one core, only have to be right relative to each other; the choice follows from
+//! way; less where the fall of the first sweeps already shows that many more are needed. The prices below, nanoseconds on one core, only have to be right relative to each other; the choice follows from
 //! counts, not from a clock, so that results repeat.
 use samplewise_linalg::CsrMatrix;
 
@@ -28,8 +28,9 @@ pub(crate) struct Rental {
 }
 
 impl Rental {
-    pub fn new(rows: usize) -> Self {
-        Self { counts: vec![0; rows], spent: 0.0, price: 0.0, factored: 0.0 }
+    /// A pass over the table is to be spent in any case, so that small sets decide nothing.
+    pub fn new(x: &CsrMatrix) -> Self {
+        Self { counts: vec![0; x.columns()], spent: 0.0, price: ENTRY * x.nnz() as f64, factored: 0.0 }
     }
 
     /// Columns (rows of `x`) join the set.
@@ -45,13 +46,14 @@ impl Rental {
         }
     }
 
-    /// Entries that descent may read at one λ, with a set of `size` and `support` nonzeros.
-    pub fn entries(&mut self, size: usize, support: usize) -> usize {
+    /// Entries that descent may read at one λ, with a set of `size` and `support` nonzeros: until it has cost as much as
+    /// the other way, and as many as the other way costs.
+    pub fn entries(&mut self, size: usize, support: usize) -> (usize, usize) {
         let s = support as f64;
         // s³/6 multiplications for the factor, of which the part before is there.
         self.price += FACTOR * (s.powi(3) - self.factored.powi(3)).max(0.0) / 6.0 + STEPS * STEP * s * size as f64;
         self.factored = self.factored.max(s);
-        ((self.price - self.spent) / ENTRY).max(0.0) as usize
+        (((self.price - self.spent) / ENTRY).max(0.0) as usize, (self.price / ENTRY) as usize)
     }
 
     /// So many were read.

@@ -7,6 +7,7 @@
 //! in the columns that want to join.
 use rayon::prelude::*;
 use samplewise_linalg::active::ActiveCholesky;
+use samplewise_linalg::observe::{Progress, Watch};
 use samplewise_linalg::sparse_gram::SparseGram;
 use samplewise_linalg::{chunk, products};
 
@@ -298,8 +299,8 @@ impl Working {
         problem: &Problem<'_>,
         lambda: f64,
         target: Target,
-        share: f64,
-        limit: usize,
+        (share, limit): (f64, usize),
+        watch: &mut Watch<'_>,
     ) -> (usize, bool) {
         let ridge = problem.quadratic.iter().any(|b| *b > 0.0);
         if ridge && self.factored_at.to_bits() != lambda.to_bits() {
@@ -314,7 +315,8 @@ impl Working {
             if near || violation <= target.accuracy {
                 return (iteration, true);
             }
-            if violation <= enough {
+            let progress = Progress { stage: "Newton steps", step: iteration, total: None, value: Some(violation) };
+            if violation <= enough || watch.stops(progress) {
                 return (iteration, false);
             }
             if iteration == 1 {

@@ -1,9 +1,14 @@
 //! One test per row of paper-refs.md; the certificate is recomputed here from input and answer alone.
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use samplewise_lasso::{
-    Design, Folds, LassoError, Options, Solution, Status, cross_validate, largest_lambda, path, solve,
+    Design, Folds, LassoError, Options, Solution, Solver, Status, cross_validate, largest_lambda, path, path_observed,
+    solve,
 };
+use samplewise_linalg::observe::FromFn;
+use samplewise_linalg::random::{Streams, normal, uniform};
 use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix};
 use samplewise_testkit::generate;
 
@@ -241,5 +246,78 @@ fn certificates_that_skip_columns_are_right() {
             let (primal, dual) = referee(&x, &y, fit.lambda, &o, fit);
             assert!(primal - dual <= 1e-9 * fit.null_objective + 1e-13, "{:e} at {}", primal - dual, fit.lambda);
         }
+    }
+}
+
+/// LAS-2: sparse columns by descent, by the Gram matrix and by whichever costs less; correlated columns end on the Gram
+/// matrix, near-orthogonal ones do not.
+#[test]
+fn sparse_columns_have_one_answer_whichever_way_they_took() {
+    for (correlated, n, p, ratio) in [(true, 400, 900, 0.01), (false, 2_000, 300, 0.5)] {
+        let mut rng = Streams::new(1).stream(0);
+        let x = Matrix::from_fn(n, p, |i, _| {
+            let busy = if correlated { i < 60 } else { true };
+            let value = if correlated { 1.0 + 0.1 * normal(&mut rng) } else { normal(&mut rng) };
+            if busy && uniform(&mut rng) < 0.5 { value } else { 0.0 }
+        });
+        let y: Vec<f64> = (0..n)
+            .map(|i| (0..12).map(|j| x[(i, 7 * j)] * (1.0 + j as f64 / 4.0)).sum::<f64>() + 0.05 * normal(&mut rng))
+            .collect();
+        let design = Design::sparse(&sparse_copy(&x)).unwrap();
+        let base = Options { intercept: false, tolerance: 1e-7, ..Options::default() };
+        let lambda = ratio * largest_lambda(&design, &y, &base).unwrap();
+        let run = |solver| {
+            let o = Options { solver, ..base.clone() };
+            let fit = solve(&design, &y, lambda, &o).unwrap();
+            let (primal, dual) = referee(&x, &y, lambda, &o, &fit);
+            assert_eq!(fit.status, Status::Converged);
+            assert!(primal - dual <= 1.01e-7 * fit.null_objective, "{solver:?}: {:e}", primal - dual);
+            (primal, fit)
+        };
+        let (best, auto) = run(Solver::Auto);
+        for solver in [Solver::WorkingSet, Solver::CoordinateDescent] {
+            let (primal, fit) = run(solver);
+            assert!((primal - best).abs() <= 2e-7 * fit.null_objective, "{solver:?}: {primal} {best}");
+        }
+        let expected = if correlated { Solver::WorkingSet } else { Solver::CoordinateDescent };
+        assert_eq!(auto.solver, expected, "correlated: {correlated}");
+    }
+}
+
+/// Stopped anywhere, a path keeps what is done, and the certificate of the last fit is right.
+#[test]
+fn an_interrupted_path_is_certified_as_far_as_it_came() {
+    let (x, y, _) = generate::random_sparse_regression(60, 300, 20, 0.5, 3);
+    for (solver, design) in [
+        (Solver::Auto, Design::dense(&x).unwrap()),
+        (Solver::Auto, Design::sparse(&sparse_copy(&x)).unwrap()),
+        (Solver::CoordinateDescent, Design::dense(&x).unwrap()),
+    ] {
+        let o = Options { intercept: false, tolerance: 1e-10, solver, ..Options::default() };
+        let top = largest_lambda(&design, &y, &o).unwrap();
+        let mut finished = false;
+        for most in 1.. {
+            let mut calls = 0;
+            let mut observer = FromFn(|_| {
+                calls += 1;
+                if calls < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            let fits = path_observed(&design, &y, &[0.5 * top, 0.02 * top], &o, &mut observer).unwrap();
+            assert!(calls <= most, "{calls} calls after {most}");
+            let last = fits.last().unwrap();
+            let (primal, dual) = referee(&x, &y, last.lambda, &o, last);
+            assert!((primal - last.primal).abs() <= 1e-9 * last.null_objective);
+            assert!(
+                last.dual <= primal && (dual - last.dual).abs() <= 1e-9 * last.null_objective,
+                "{dual} {}",
+                last.dual
+            );
+            finished = last.status == Status::Converged;
+            if finished {
+                break;
+            }
+            assert_eq!(last.status, Status::Interrupted);
+        }
+        assert!(finished);
     }
 }

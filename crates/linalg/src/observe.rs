@@ -47,3 +47,27 @@ impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for FromFn<F> {
         (self.0)(progress)
     }
 }
+
+/// An observer whose wish to stop is remembered, for loops inside loops.
+pub struct Watch<'o> {
+    observer: &'o mut dyn Observer,
+    stopped: bool,
+}
+
+impl<'o> Watch<'o> {
+    /// Over an observer that has not asked to stop.
+    pub fn new(observer: &'o mut dyn Observer) -> Self {
+        Self { observer, stopped: false }
+    }
+
+    /// Tells the observer, unless it has asked to stop; returns whether it has.
+    pub fn stops(&mut self, progress: Progress) -> bool {
+        self.stopped = self.stopped || self.observer.step(progress).is_break();
+        self.stopped
+    }
+
+    /// Whether the observer has asked to stop.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+}
