@@ -614,6 +614,8 @@ fn what_is_not_there_yet_is_refused() {
         &["lasso", "a", "--target", "b", "--out", "c.txt"],
         &["lasso", "a", "--target", "b", "--min-ratio", "0.1"],
         &["lasso", "a.mtx", "--target-file", "y", "--weights", "w"],
+        &["lasso", "a", "--target", "b", "--groups", "g.csv", "--cv", "3"],
+        &["lasso", "a", "--target", "b", "--groups", "g.csv", "--solver", "homotopy"],
         &["complete", "a", "--biases", "maybe"],
         &["lasso", "a", "--target", "b", "--target-file", "c"],
         &["sensitivity", "a", "--regress", "b", "--quantile", "0.5", "--p", "3"],
@@ -627,4 +629,50 @@ fn what_is_not_there_yet_is_refused() {
         assert_eq!(done.status.code(), Some(2), "{call:?}");
         assert!(!done.stderr.is_empty());
     }
+}
+
+/// Two targets share their support; groups vanish together; what is wrong in a file of groups is said.
+#[test]
+fn groups_and_several_targets() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut text = String::from("a,b,c,d,u,v\n");
+    for i in 0..40 {
+        let x = |j: usize| f64::from((i * (7 + 4 * j as i32) + 3 * j as i32) % 17) - 8.0;
+        text += &format!("{},{},{},{},{},{}\n", x(0), x(1), x(2), x(3), 2.0 * x(0) - x(1), x(0) + 3.0);
+    }
+    std::fs::write(at("t.csv"), text).unwrap();
+    std::fs::write(at("g.csv"), "group,column\nfirst,a\nfirst,b\nsecond,c\nsecond,d\n").unwrap();
+    let table = at("t.csv");
+    let both = json(&["lasso", &table, "--target", "u,v", "--lambda", "0.01", "--out", &at("o.csv")]);
+    let fit = &both["result"];
+    assert_eq!(fit["targets"], serde_json::json!(["u", "v"]));
+    assert_eq!(fit["coefficients"][0]["name"], "a");
+    let value = |t: usize| fit["coefficients"][0]["values"][t].as_f64().unwrap();
+    assert!((value(0) - 2.0).abs() < 0.01 && (value(1) - 1.0).abs() < 0.01, "{fit}");
+    assert!(std::fs::read_to_string(at("o.csv")).unwrap().starts_with("lambda,column,target,coefficient\n"));
+    let call = ["lasso", &table, "--target", "u", "--groups", &at("g.csv"), "--path", "20"];
+    let mut path = call.to_vec();
+    std::fs::write(at("only.csv"), "a,b,c,d,u\n".to_owned() + &rows_without_last(&table)).unwrap();
+    let only = at("only.csv");
+    path[1] = &only;
+    let path = json(&path);
+    let last = path["result"]["path"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["groups"][0], "first", "{last}");
+    for (text, told) in [
+        ("group,column\nfirst,a\nfirst,a\n", "g.csv:3:2: column \"a\" is listed twice"),
+        ("group,column\nfirst,z\n", "g.csv:2:2: \"z\" is not a feature column"),
+        ("what,column\nfirst,a\n", "no column \"group\""),
+    ] {
+        std::fs::write(at("g.csv"), text).unwrap();
+        let done = run(&call);
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(1) && error.contains(told), "{error}");
+    }
+}
+
+/// The rows of a table with a header, without their last column.
+fn rows_without_last(table: &str) -> String {
+    let text = std::fs::read_to_string(table).unwrap();
+    text.lines().skip(1).map(|l| l.rsplit_once(',').unwrap().0.to_owned() + "\n").collect()
 }

@@ -8,6 +8,8 @@ use samplewise_lasso::{
 use samplewise_linalg::CsrMatrix;
 use serde_json::{Value, json};
 
+mod groups;
+
 use crate::input::{self, Table};
 use crate::output;
 use crate::session::{Answer, Failure, Session, bad, usage};
@@ -16,6 +18,7 @@ use crate::session::{Answer, Failure, Session, bad, usage};
 pub struct Arguments {
     /// CSV, or .mtx with --target-file.
     table: PathBuf,
+    /// Target column; several, separated by commas, share their support.
     #[arg(long, required_unless_present = "target_file")]
     target: Option<String>,
     #[arg(long, conflicts_with = "target")]
@@ -49,6 +52,9 @@ pub struct Arguments {
     /// Columns without penalty, by name or number, separated by commas.
     #[arg(long)]
     unpenalized: Option<String>,
+    /// CSV with the columns column and group: columns of a group vanish together.
+    #[arg(long)]
+    groups: Option<PathBuf>,
     /// Lower bound of every coefficient, at most 0.
     #[arg(long, allow_negative_numbers = true)]
     lower: Option<f64>,
@@ -81,6 +87,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     if a.min_ratio.is_some() && a.path.is_none() && a.cv.is_none() {
         return Err(usage("--min-ratio goes with --path or --cv"));
     }
+    if a.groups.is_some() {
+        groups::check(a)?;
+    }
     let min_ratio = a.min_ratio.unwrap_or(1e-2);
     let solver = match a.solver.as_str() {
         "auto" => Solver::Auto,
@@ -95,27 +104,41 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     if a.out.as_ref().is_some_and(|f| input::kind(f) != "csv") {
         return Err(usage("--out must end in .csv"));
     }
-    let (design, y, names, weights) = session.stage("read", || {
+    let (design, mut targets, titles, names, weights) = session.stage("read", || {
         if sparse {
             let file = a.target_file.as_ref().ok_or_else(|| usage(".mtx tables need --target-file"))?;
             let raw = String::from_utf8(input::bytes(&a.table)?).map_err(|_| bad(format!("{text}: not text")))?;
             let x = CsrMatrix::from_matrix_market(&raw).map_err(|e| bad(format!("{text}: {e}")))?;
             let names = (0..x.columns()).map(|j| j.to_string()).collect();
-            return Ok((Design::sparse(&x).map_err(bad)?, input::vector(file)?, names, None));
+            let y = vec![input::vector(file)?];
+            return Ok((Design::sparse(&x).map_err(bad)?, y, vec!["target".to_owned()], names, None));
         }
         let table = Table::read_numbers(&a.table, a.no_header)?;
-        let target = a.target.as_ref().map(|c| table.column(c)).transpose()?;
+        let target = match &a.target {
+            // A name may hold a comma.
+            Some(c) if table.header.contains(c) => vec![table.column(c)?],
+            Some(list) => table.select(list, &[])?,
+            None => Vec::new(),
+        };
         let weight = a.weights.as_ref().map(|c| table.column(c)).transpose()?;
-        let features = table.select("all", &target.into_iter().chain(weight).collect::<Vec<_>>())?;
-        let y = match (target, &a.target_file) {
-            (Some(t), _) => table.numbers(t)?,
-            (None, Some(f)) => input::vector(f)?,
-            _ => return Err(usage("--target or --target-file is needed")),
+        let except: Vec<usize> = target.iter().copied().chain(weight).collect();
+        let features = table.select("all", &except)?;
+        let (y, titles) = match &a.target_file {
+            Some(f) => (vec![input::vector(f)?], vec!["target".to_owned()]),
+            None => (
+                target.iter().map(|&t| table.numbers(t)).collect::<Result<_, _>>()?,
+                target.iter().map(|&t| table.header[t].clone()).collect(),
+            ),
         };
         let names: Vec<String> = features.iter().map(|&j| table.header[j].clone()).collect();
         let weights = weight.map(|w| table.numbers(w)).transpose()?;
-        Ok((Design::dense(&table.matrix(&features, false)?).map_err(bad)?, y, names, weights))
+        Ok((Design::dense(&table.matrix(&features, false)?).map_err(bad)?, y, titles, names, weights))
     })?;
+    if a.groups.is_some() || targets.len() > 1 {
+        groups::check(a)?;
+        return groups::run(a, session, &design, (&targets, &titles), (&names, weights));
+    }
+    let y = targets.swap_remove(0);
     let penalty_factors = a.unpenalized.as_ref().map(|list| {
         let mut factors = vec![1.0; names.len()];
         input::select(&text, &names, list, &[])?.into_iter().for_each(|j| factors[j] = 0.0);
@@ -180,10 +203,6 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         table += &format!("{:>16} {v:+.6}\n", names[j]);
     }
     if let Some(file) = &a.out {
-        // Names may hold commas and quotes.
-        let quoted = |name: &str| {
-            if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
-        };
         output::write(file, |to| {
             writeln!(to, "lambda,column,coefficient")?;
             for fit in &fits {
@@ -195,17 +214,25 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             Ok(())
         })?;
     }
-    let status = match best.status {
-        Status::Converged => "converged",
-        Status::Limit => "limit",
-        Status::Interrupted => "interrupted",
-    };
     Ok(Answer {
         parameters: json!({"table": a.table, "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
             "elastic_net": a.elastic_net, "tolerance": a.tolerance, "solver": a.solver, "unpenalized": a.unpenalized, "lower": a.lower, "upper": a.upper, "standardize": a.standardize, "positive": a.positive}),
         result,
-        report: super::map(json!({"path": format!("{:?}", best.solver), "status": status,
+        report: super::map(json!({"path": format!("{:?}", best.solver), "status": status(best.status),
             "iterations": fits.iter().map(|f| f.iterations).sum::<usize>(), "null_objective": best.null_objective})),
         table,
     })
+}
+
+/// A name as a cell of CSV: it may hold commas and quotes.
+fn quoted(name: &str) -> String {
+    if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Converged => "converged",
+        Status::Limit => "limit",
+        Status::Interrupted => "interrupted",
+    }
 }
