@@ -24,6 +24,7 @@ LEVELS = (1e-3, 1e-6, 1e-10)  # of the relative gap
 SHOWN = 1  # the level whose times are in the columns `median s` and `ratio to ours`
 TABLES = {"A": (10, 100), "B": (10,), "C": (100,), "D": (10, 100), "D2": (100,)}  # divisors of the largest lambda
 DENSE, PATHS = ("A", "B", "C"), ("A", "B", "C", "D")
+PATH_PEERS = ("celer", "skglm", "adelie", "glmnet")  # of `lasso-paths`; scikit-learn takes minutes for one of them
 COUNT, RATIO, FOLDS = 100, 0.01, 5  # lambdas of a path, the last over the first; folds of cross-validation
 SMALL = ((20, 300), (50, 1000))
 PATIENCE = 200.0  # seconds for the settings of a tool on one work, and half of it for the runs of each that is chosen
@@ -68,7 +69,8 @@ class Lasso:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.python = environment(session)
+        self.home = Session("lasso", session.quick, session.repeats)  # of the environment, whatever the run is called
+        self.python = environment(self.home)
         if session.build:
             call(["cargo", "build", "--release", "--example", "peer-lasso"])
         if not PROGRAM.is_file():
@@ -93,7 +95,7 @@ class Lasso:
 
     def sparseglm(self) -> None:
         """A project of its own, compiled for this machine: the crate needs an older ndarray than ours."""
-        project = self.session.folder / "sparseglm"
+        project = self.home.folder / "sparseglm"
         project.mkdir(parents=True, exist_ok=True)
         manifest = (
             '[package]\nname = "lasso-sparseglm"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n'
@@ -101,7 +103,7 @@ class Lasso:
             f'sparseglm = "={SPARSEGLM}"\nndarray = "0.15"\n[profile.release]\ndebug = false\n'
         )
         (project / "Cargo.toml").write_text(manifest, encoding="utf-8")
-        target = self.session.folder / "sparseglm-target"
+        target = self.home.folder / "sparseglm-target"
         say(f"building sparseglm {SPARSEGLM}")
         command = ["cargo", "build", "--release", "--manifest-path", project / "Cargo.toml"]
         call([*command, "--target-dir", target, "--config", NATIVE])
@@ -214,14 +216,27 @@ def check_ours(case: str, reply: dict[str, Any]) -> None:
 
 def run_lasso(session: Session) -> None:
     tools = Lasso(session)
-    with tempfile.TemporaryDirectory(dir=session.folder) as name:
+    with tempfile.TemporaryDirectory(dir=tools.home.folder) as name:
         folder = Path(name)
         for table in TABLES:
             if table != "B" or not session.quick:
-                compare_table(tools, folder, table)
+                compare_table(tools, folder, table, TABLES[table], table in (("C",) if session.quick else PATHS))
         compare_cross_validation(tools, folder)
         for rows, columns in SMALL:
             compare_small(tools, folder, rows, columns)
+    for k, level in enumerate(LEVELS):
+        if k != SHOWN:
+            add_ratios(session.rows, f"{level:.0e}")
+
+
+def run_lasso_paths(session: Session) -> None:
+    """The paths that are too long for a quick run, and with B one lambda."""
+    tools = Lasso(session)
+    tools.peers = {name: peer for name, peer in tools.peers.items() if name in PATH_PEERS}
+    with tempfile.TemporaryDirectory(dir=tools.home.folder) as name:
+        folder = Path(name)
+        for table in ("A", "D", "B"):
+            compare_table(tools, folder, table, {"B": (10,)}.get(table, ()), path=True, hasty=40.0)
     for k, level in enumerate(LEVELS):
         if k != SHOWN:
             add_ratios(session.rows, f"{level:.0e}")
@@ -236,10 +251,12 @@ def write_lambdas(path: Path, lambdas: list[float]) -> Path:
     return path
 
 
-def compare_table(tools: Lasso, folder: Path, name: str) -> None:
+def compare_table(
+    tools: Lasso, folder: Path, name: str, divisors: tuple[int, ...], path: bool, hasty: float = 2.0
+) -> None:
     table, largest = tools.table(name)
-    lambdas = {f"{name}/{k}": [largest / k] for k in TABLES[name]}
-    if name in (("C",) if tools.session.quick else PATHS):
+    lambdas = {f"{name}/{k}": [largest / k] for k in divisors}
+    if path:
         lambdas[f"path {name}"] = grid(largest)
     files = {case: write_lambdas(folder / case.replace("/", "-"), values) for case, values in lambdas.items()}
     first = len(tools.session.rows)
@@ -248,7 +265,7 @@ def compare_table(tools: Lasso, folder: Path, name: str) -> None:
         if name in peer.tables and asked:
             settings = tools.settings(peer)
             works = {case: {"kind": "table", "settings": settings, "lambdas": files[case]} for case in asked}
-            tools.sweep(tool, folder, works, table=table)
+            tools.sweep(tool, folder, works, hasty, table=table)
     rows = tools.session.rows
     rows[first:] = sorted(rows[first:], key=lambda row: list(lambdas).index(row.case))
 

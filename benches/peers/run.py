@@ -17,7 +17,7 @@ from collections.abc import Callable
 from common import CLI, Failure, Session, call, git_state, save, say, table
 from completion import run_completion
 from hamming import run_hamming
-from lasso import run_lasso
+from lasso import run_lasso, run_lasso_paths
 from linalg import run_linalg
 from mtrl import run_mtrl
 from sensitivity import run_sensitivity
@@ -35,6 +35,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "hamming": ("all Hamming distances: C loops", run_hamming),
     "sensitivity": ("leverage scores, median regression: numpy, R quantreg, pinball-qr, HiGHS", run_sensitivity),
     "lasso": ("Lasso: scikit-learn, celer, skglm, adelie, glmnet, linfa-elasticnet, sparseglm, HiGHS", run_lasso),
+    "lasso-paths": ("paths of 100 Lasso fits: celer, skglm, adelie, glmnet", run_lasso_paths),
     "mtrl": ("multi-task representation learning: AltGDmin, scikit-learn, HiGHS", run_mtrl),
     "linalg": ("linear algebra: LAPACK, numpy, scipy.sparse, faer, FFHT", run_linalg),
 }

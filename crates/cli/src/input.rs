@@ -4,7 +4,7 @@ use std::path::Path;
 
 use samplewise_linalg::Matrix;
 
-use crate::session::{Failure, bad};
+use crate::session::{Failure, bad, usage};
 
 /// The bytes of a file (`-`: standard input), decompressed when they are gzip.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -37,7 +37,11 @@ pub fn kind(path: &Path) -> String {
     name.rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_owned())
 }
 
-/// A text table.
+/// What to say of a Parquet file where the feature is off.
+#[cfg(not(feature = "parquet"))]
+pub const WITHOUT_PARQUET: &str = "this build has no Parquet: install samplewise-cli with --features parquet";
+
+/// A table of cells.
 pub struct Table {
     pub name: String,
     pub header: Vec<String>,
@@ -50,6 +54,9 @@ impl Table {
     /// Reads CSV (or TSV by name). The first line is a header when `numeric` has a column whose first cell is no number.
     pub fn read(path: &Path, no_header: bool, is_header: impl Fn(&[String]) -> bool) -> Result<Self, Failure> {
         let name = path.display().to_string();
+        if kind(path) == "parquet" {
+            return Self::read_parquet(path, no_header);
+        }
         let raw = bytes(path)?;
         let tsv = kind(path) == "tsv";
         let mut reader = csv::ReaderBuilder::new()
@@ -78,6 +85,30 @@ impl Table {
             return Err(bad(format!("{name}: no rows")));
         }
         Ok(Self { name, header, rows, lines })
+    }
+
+    #[cfg(feature = "parquet")]
+    fn read_parquet(path: &Path, no_header: bool) -> Result<Self, Failure> {
+        if no_header {
+            return Err(usage("--no-header does not go with Parquet, which has names"));
+        }
+        let mut source = crate::parquet::Rows::open(path)?;
+        let mut record = csv::StringRecord::new();
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        while source.next(&mut record)? {
+            rows.push(record.iter().map(str::to_owned).collect());
+        }
+        let name = path.display().to_string();
+        if rows.is_empty() {
+            return Err(bad(format!("{name}: no rows")));
+        }
+        let lines = (1..=rows.len() as u64).collect();
+        Ok(Self { name, header: source.header, rows, lines })
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn read_parquet(_: &Path, _: bool) -> Result<Self, Failure> {
+        Err(usage(WITHOUT_PARQUET))
     }
 
     /// Reads a table of numbers: a first line with any non-number is the header.

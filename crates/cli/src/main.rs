@@ -2,6 +2,8 @@
 mod commands;
 mod input;
 mod output;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod session;
 
 use clap::{Args, Parser, Subcommand};

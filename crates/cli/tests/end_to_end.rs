@@ -566,6 +566,16 @@ fn coresets_of_streams_and_of_tables() {
             assert_eq!(parts.next().unwrap(), lines[number + 1]);
         }
     }
+    // A regression on the coreset, its objective on all rows against the least there is.
+    for quantile in ["0.5", "0.8"] {
+        let call =
+            ["sensitivity", &plain, "--features", features, "--intercept", "--regress", "arr_delay", "--quantile"];
+        let of = |more: &[&str]| json(&[&call[..], &[quantile], more].concat())["result"]["regression"].clone();
+        let (exact, streamed) = (of(&["--exact"]), of(&["--stream", "--size", "600"]));
+        let excess = streamed["objective"].as_f64().unwrap() / exact["objective"].as_f64().unwrap() - 1.0;
+        assert!((-1e-8..0.05).contains(&excess), "{quantile}: {excess}");
+        assert_eq!(streamed["coefficients"].as_array().unwrap().len(), 4);
+    }
     let small = path("small.csv");
     std::fs::write(&small, lines[..301].join("\n")).unwrap();
     for (method, sampler) in [("sensitivity", "priority"), ("sensitivity+leverage", "tree"), ("lewis", "priority")] {
@@ -614,6 +624,8 @@ fn what_is_not_there_yet_is_refused() {
         &["lasso", "a", "--target", "b", "--out", "c.txt"],
         &["lasso", "a", "--target", "b", "--min-ratio", "0.1"],
         &["lasso", "a.mtx", "--target-file", "y", "--weights", "w"],
+        &["sensitivity", "a", "--stream", "--regress", "b", "--quantile", "1.5"],
+        &["sensitivity", "a", "--stream", "--regress", "b", "--exact"],
         &["lasso", "a", "--target", "b", "--groups", "g.csv", "--cv", "3"],
         &["lasso", "a", "--target", "b", "--groups", "g.csv", "--solver", "homotopy"],
         &["complete", "a", "--biases", "maybe"],
@@ -663,6 +675,7 @@ fn groups_and_several_targets() {
         ("group,column\nfirst,a\nfirst,a\n", "g.csv:3:2: column \"a\" is listed twice"),
         ("group,column\nfirst,z\n", "g.csv:2:2: \"z\" is not a feature column"),
         ("what,column\nfirst,a\n", "no column \"group\""),
+        ("group,column\n,a\n", "g.csv:2:1: the cell is empty"),
     ] {
         std::fs::write(at("g.csv"), text).unwrap();
         let done = run(&call);

@@ -82,7 +82,7 @@ pub fn cross_validate_observed(
     }
     check_grid(plan.count, plan.min_ratio)?;
     let problem = Problem::new(design, y, options)?;
-    let lambdas = grid(&problem, y, plan.count, plan.min_ratio);
+    let lambdas = grid(&problem, y, plan.count, plan.min_ratio)?;
     let parts = split(n, folds, plan.seed);
     let allowed = matches!(options.solver, Solver::Auto | Solver::Homotopy);
     // A Gram matrix per fold, of all rows, of the rows to train on.
@@ -92,9 +92,13 @@ pub fn cross_validate_observed(
     } else {
         None
     };
-    let (errors, moments) = match found {
-        Some((errors, moments)) => (errors, Some(moments)),
-        None => (on_rows(design, y, &lambdas, &parts, options, observer)?, None),
+    let (problem, errors, moments) = match found {
+        Some((errors, moments)) => (problem, errors, Some(moments)),
+        None => {
+            drop(problem); // a copy of the table that the folds need not have beside theirs
+            let errors = on_rows(design, y, &lambdas, &parts, options, observer)?;
+            (Problem::new(design, y, options)?, errors, None)
+        }
     };
     if errors.is_empty() {
         return Err(LassoError::Table(samplewise_linalg::LinalgError::Cancelled));

@@ -69,8 +69,7 @@ pub(crate) fn descend(
         } else if worst <= enough {
             break;
         }
-        // The gap of the members holds where unpenalised columns are solved for exactly, which sweeps do not do.
-        if problem.plain && problem.free.is_empty() && done.sweeps.is_multiple_of(CHECK) {
+        if problem.plain && done.sweeps.is_multiple_of(CHECK) {
             done.entries += entries;
             if gap(problem, lambda, target, working, &state) <= target.gap {
                 done.met = true;

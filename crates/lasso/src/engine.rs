@@ -126,8 +126,10 @@ impl<'a, 'p> Engine<'a, 'p> {
                 if watch.stops(progress) {
                     break;
                 }
-                let steps = ((lambda / self.at).ln() / self.stride.ln()).ceil();
-                iterations += self.advance(self.at * (lambda / self.at).powf(1.0 / steps), LOOSE, watch).0;
+                // In logarithms, as the ratio may underflow.
+                let fall = lambda.ln() - self.at.ln();
+                let steps = (fall / self.stride.ln()).ceil();
+                iterations += self.advance(self.at * (fall / steps).exp(), LOOSE, watch).0;
             }
             let fit = self.fit(lambda, iterations, watch);
             batch.push(fit);
@@ -137,6 +139,8 @@ impl<'a, 'p> Engine<'a, 'p> {
                 done.append(&mut batch);
             }
             if watch.stopped() {
+                let open = done.iter_mut().filter(|f| f.status == Status::Limit && f.iterations < self.limit);
+                open.for_each(|f| f.status = Status::Interrupted);
                 if let Some(last) = done.last_mut() {
                     last.status = Status::Interrupted;
                 }
@@ -354,10 +358,12 @@ impl<'a, 'p> Engine<'a, 'p> {
             let residual = std::mem::take(&mut batch[from].residual);
             self.move_to(residual);
             for fit in &mut batch[from..] {
-                let columns_checked = fit.columns_checked;
                 self.look(fit.lambda);
-                *fit = self.fit(fit.lambda, fit.iterations, watch);
-                fit.columns_checked = columns_checked;
+                let fresh = self.fit(fit.lambda, fit.iterations, watch);
+                if watch.stopped() {
+                    return; // those before have their certificates
+                }
+                *fit = Fit { columns_checked: fit.columns_checked, ..fresh };
             }
         }
     }

@@ -53,7 +53,8 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Solver {
     /// By shape: [`Solver::Homotopy`] for paths over many rows and few columns, else [`Solver::WorkingSet`], which turns
-    /// to coordinate descent where the set grows too large for its Gram matrix.
+    /// to coordinate descent where the set grows too large for its Gram matrix. Sparse columns begin with coordinate
+    /// descent and leave it once it has cost as much as that matrix would.
     #[default]
     Auto,
     /// Newton steps on the Gram matrix of a working set.

@@ -65,7 +65,7 @@ pub fn path(
 ) -> Result<Vec<Solution>, LassoError> {
     check_grid(count, min_ratio)?;
     let problem = Problem::new(design, y, options)?;
-    let lambdas = grid(&problem, y, count, min_ratio);
+    let lambdas = grid(&problem, y, count, min_ratio)?;
     let fits = fits(&problem, &lambdas, options, None, &mut ())?;
     Ok(answers(&problem, design, y, options, &fits))
 }
@@ -82,13 +82,13 @@ pub fn lambda_grid(
     options: &Options,
 ) -> Result<Vec<f64>, LassoError> {
     check_grid(count, min_ratio)?;
-    Ok(grid(&Problem::new(design, y, options)?, y, count, min_ratio))
+    grid(&Problem::new(design, y, options)?, y, count, min_ratio)
 }
 
 /// The options of [`lambda_grid`].
 pub(crate) fn check_grid(count: usize, min_ratio: f64) -> Result<(), LassoError> {
     if count == 0 {
-        return Err(LassoError::OptionOutOfRange { option: "path", value: 0.0, allowed: "1 or more" });
+        return Err(LassoError::OptionOutOfRange { option: "count", value: 0.0, allowed: "1 or more" });
     }
     if !(min_ratio > 0.0 && min_ratio < 1.0) {
         return Err(LassoError::OptionOutOfRange { option: "min_ratio", value: min_ratio, allowed: "between 0 and 1" });
@@ -97,13 +97,15 @@ pub(crate) fn check_grid(count: usize, min_ratio: f64) -> Result<(), LassoError>
 }
 
 /// See [`lambda_grid`].
-pub(crate) fn grid(problem: &Problem<'_>, y: &[f64], count: usize, min_ratio: f64) -> Vec<f64> {
+pub(crate) fn grid(problem: &Problem<'_>, y: &[f64], count: usize, min_ratio: f64) -> Result<Vec<f64>, LassoError> {
     let top = largest(problem);
     // A constant target has λ_max = 0: any positive λ gives the null model.
     let scale = chunk::norm(y) / (y.len() as f64).sqrt();
     let top = if top > 1e-14 * scale { top } else { 1.0 };
     let power = |i: usize| if count == 1 { 0.0 } else { i as f64 / (count - 1) as f64 };
-    (0..count).map(|i| top * min_ratio.powf(power(i))).collect()
+    let lambdas: Vec<f64> = (0..count).map(|i| top * min_ratio.powf(power(i))).collect();
+    lambdas.iter().try_for_each(|l| check_lambda(*l))?;
+    Ok(lambdas)
 }
 
 /// Solves for the given values of λ in their order, each from the one before. When the observer stops it, the fits

@@ -16,6 +16,8 @@ use crate::problem::Problem;
 const NOWHERE: u32 = u32::MAX;
 /// Sweeps of coordinate descent between Newton steps.
 const SWEEPS: usize = 4;
+/// Correlation of an unpenalised member, over λ, that is rounding.
+const AT_REST: f64 = 1e-10;
 /// Columns of a new block that are computed together, and the steps by which the store grows.
 const GROWTH: usize = 64;
 
@@ -24,7 +26,7 @@ enum Panel {
     /// Row `i` is column `ids[i]`.
     Dense(Vec<f64>),
     Sparse(SparseGram),
-    /// Too many for a Gram matrix: coordinate descent does without.
+    /// Coordinate descent does without.
     None,
 }
 
@@ -277,13 +279,16 @@ impl Working {
         worst
     }
 
-    /// Gap of the problem that has only the members: `(1−s)²·rᵀr/2n + Σ (λa|w| − s w c)` at the largest feasible `s ≤ 1`.
+    /// Gap of the problem that has only the members: `(1−s)²·rᵀr/2n + Σ (λa|w| − s w c)` at the largest feasible `s ≤ 1`;
+    /// infinite while an unpenalised member is not at rest.
     pub fn gap(&self, problem: &Problem<'_>, lambda: f64, squares: f64) -> f64 {
         let (mut worst, mut l1, mut along) = (1.0_f64, 0.0, 0.0);
         for ((&j, w), g) in self.ids.iter().zip(&self.w).zip(&self.g) {
             let a = lambda * problem.absolute[j];
             if a > 0.0 {
                 worst = worst.max(problem.reach(j, *g) / a);
+            } else if problem.inverse[j] > 0.0 && g.abs() > AT_REST * lambda {
+                return f64::INFINITY;
             }
             l1 += a * w.abs();
             along += w * g;
@@ -406,7 +411,7 @@ impl Working {
                 curvature += d * change[i];
             }
             if slope.is_nan() || slope <= 0.0 {
-                return;
+                break;
             }
             let until = stops.peek().map_or(1.0, |s| s.time);
             let best = if curvature > 0.0 { t + slope / curvature } else { 1.0 };
@@ -416,13 +421,26 @@ impl Working {
             terms.iter().for_each(|&(i, d)| self.w[i] += step * d);
             self.g.iter_mut().zip(&change).for_each(|(g, c)| *g -= step * c);
             t = until;
-            let Some(stop) = stops.next_if(|_| !last) else { return };
+            let Some(stop) = stops.next_if(|_| !last) else { break };
             let (i, d) = terms[stop.term];
             terms[stop.term].1 = 0.0;
             self.w[i] = stop.end;
             let row = &self.gram[i * self.stride..][..self.ids.len()];
             change.iter_mut().zip(row).for_each(|(c, g)| *c -= d * g);
             change[i] -= lambda * problem.quadratic[self.ids[i]] * d;
+        }
+        // Those that stop at the same time, and what rounding carried past an end.
+        while let Some(stop) = stops.next_if(|s| s.time <= t && t > 0.0) {
+            self.w[terms[stop.term].0] = stop.end;
+        }
+        for &(i, _) in &terms {
+            let j = self.ids[i];
+            let (low, high) = match moves[i] {
+                Move::Free(sign) if sign > 0.0 => (0.0, problem.upper[j]),
+                Move::Free(sign) if sign < 0.0 => (problem.lower[j], 0.0),
+                Move::Free(_) | Move::Stays => (problem.lower[j], problem.upper[j]),
+            };
+            self.w[i] = self.w[i].clamp(low, high);
         }
     }
 

@@ -84,7 +84,7 @@ pub fn learn_observed(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Learned, MtrlError> {
-    learn_from(oracle, targets, Vec::new(), budget, options, observer)
+    learn_from(oracle, targets, &[], budget, options, observer)
 }
 
 /// [`learn_observed`] that goes on from data of each task (or none at all), which count towards the budget.
@@ -94,7 +94,7 @@ pub fn learn_observed(
 pub fn learn_from(
     oracle: &mut dyn TaskOracle,
     targets: &[TaskData],
-    data: Vec<TaskData>,
+    data: &[TaskData],
     budget: Budget,
     options: &Options,
     observer: &mut dyn Observer,
@@ -106,16 +106,17 @@ pub fn learn_from(
     }
     let costs = (0..count).map(|m| oracle.cost(m)).collect();
     let mut planner = Planner::new(count, targets.to_vec(), budget, *options)?.with_costs(costs)?;
-    for (m, data) in data.into_iter().enumerate() {
-        planner.ingest_summary(m, data)?;
+    for (m, data) in data.iter().enumerate() {
+        planner.ingest_summary(m, data.clone())?;
     }
     for m in 0..count {
         if let Some(n) = oracle.available(m) {
             planner.limit(m, n)?;
         }
     }
-    match draw_all(oracle, &mut planner, options.rounds + 1, observer) {
-        Ok(()) => planner.finish(observer),
+    let drawn = draw_all(oracle, &mut planner, options.rounds + 1, observer);
+    match drawn.and_then(|()| planner.conclude(observer)) {
+        Ok(learned) => Ok(learned),
         Err(source) if planner.samples().iter().any(|n| *n > 0) => {
             Err(MtrlError::Stopped { source: Box::new(source), data: planner.into_data() })
         }

@@ -292,6 +292,11 @@ impl Planner {
     /// # Errors
     /// [`MtrlError::OutOfRange`] when nothing was; those of the fit.
     pub fn finish(mut self, observer: &mut dyn Observer) -> Result<Learned, MtrlError> {
+        self.conclude(observer)
+    }
+
+    /// [`Planner::finish`] that leaves the data; the history goes with the answer.
+    pub(crate) fn conclude(&mut self, observer: &mut dyn Observer) -> Result<Learned, MtrlError> {
         let last = self.decide(observer)?;
         self.history.push(last);
         let (samples, cost) = (self.samples(), self.cost());
@@ -304,7 +309,7 @@ impl Planner {
                 coefficients
             })
             .collect();
-        Ok(Learned { representation: fit, targets, samples, cost, history: self.history })
+        Ok(Learned { representation: fit, targets, samples, cost, history: std::mem::take(&mut self.history) })
     }
 
     fn last_round(&self) -> usize {

@@ -95,6 +95,9 @@ impl TaskData {
     /// `BᵀXᵀX` into `out`; basis vectors are rows, so that every loop runs along the features.
     pub(crate) fn apply(&self, basis: &Matrix, out: &mut Matrix) {
         let d = self.features;
+        if d == 0 || basis.rows() == 0 {
+            return;
+        }
         match &self.store {
             // The matrix is symmetric: its rows are its columns.
             Store::Moments(g) => {
@@ -103,7 +106,7 @@ impl TaskData {
             }
             Store::Rows { x, .. } => {
                 out.as_mut_slice().fill(0.0);
-                let (n, k) = (x.len() / d.max(1), basis.rows());
+                let (n, k) = (x.len() / d, basis.rows());
                 let mut t = vec![0.0; n * k];
                 if n > 0 {
                     products::rows_times_rows(x, basis.as_slice(), d, &mut t, k).expect("rows of features");
@@ -112,7 +115,7 @@ impl TaskData {
                     #[inline(always)]
                     || {
                         // Four rows at a time, so that a row of the result is read and written once for the four.
-                        for (rows, t) in x.chunks(4 * d.max(1)).zip(t.chunks(4 * k)) {
+                        for (rows, t) in x.chunks(4 * d).zip(t.chunks(4 * k)) {
                             for l in 0..k {
                                 let out = out.row_mut(l);
                                 if rows.len() == 4 * d {
@@ -123,7 +126,7 @@ impl TaskData {
                                         *o += (c[0] * a + c[1] * b) + (c[2] * e + c[3] * f);
                                     }
                                 } else {
-                                    for (row, t) in rows.chunks_exact(d.max(1)).zip(t.chunks_exact(k)) {
+                                    for (row, t) in rows.chunks_exact(d).zip(t.chunks_exact(k)) {
                                         out.iter_mut().zip(row).for_each(|(o, x)| *o += t[l] * x);
                                     }
                                 }

@@ -353,13 +353,13 @@ fn what_was_drawn_before_a_failure_is_kept_and_counts() {
             other => panic!("{draws}: {other:?}"),
         };
         oracle.1 = usize::MAX;
-        let got = learn_from(&mut oracle, &target, data.clone(), budget, &options, &mut ()).unwrap();
+        let got = learn_from(&mut oracle, &target, &data, budget, &options, &mut ()).unwrap();
         assert_eq!(got.samples.iter().sum::<usize>(), 900);
         assert!(got.samples.iter().zip(&data).all(|(n, d)| *n >= d.samples().max(10)));
     }
     let more = vec![TaskData::empty(d); m + 1];
     let mut oracle = Simulated::new(coefficients, 0.5, 4);
-    let refused = learn_from(&mut oracle, &target, more, budget, &options, &mut ());
+    let refused = learn_from(&mut oracle, &target, &more, budget, &options, &mut ());
     assert!(matches!(refused, Err(MtrlError::OutOfRange { argument: "tasks with data", .. })));
 }
 

@@ -34,7 +34,12 @@ pub fn check(a: &Arguments) -> Result<(), Failure> {
 fn read(file: &Path, names: &[String]) -> Result<(Vec<Vec<usize>>, Vec<String>), Failure> {
     let table = Table::read(file, false, |_| true)?;
     let (column, group) = (table.column("column")?, table.column("group")?);
-    let places: HashMap<&str, usize> = names.iter().enumerate().map(|(j, name)| (name.as_str(), j)).collect();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (j, name) in names.iter().enumerate() {
+        if places.insert(name.as_str(), j).is_some() {
+            return Err(bad(format!("{}: the table has two columns {name:?}", table.name)));
+        }
+    }
     let mut number: HashMap<&str, usize> = HashMap::new();
     let (mut groups, mut titles): (Vec<Vec<usize>>, Vec<String>) = (Vec::new(), Vec::new());
     let mut listed = vec![false; names.len()];
@@ -42,6 +47,9 @@ fn read(file: &Path, names: &[String]) -> Result<(Vec<Vec<usize>>, Vec<String>),
         let at = |j: usize| format!("{}:{line}:{}", table.name, j + 1);
         let cell = |j: usize| cells.get(j).ok_or_else(|| bad(format!("{}: the cell is missing", at(j))));
         let (name, title) = (cell(column)?, cell(group)?);
+        if title.is_empty() {
+            return Err(bad(format!("{}: the cell is empty", at(group))));
+        }
         let &place = places
             .get(name.as_str())
             .ok_or_else(|| bad(format!("{}: {name:?} is not a feature column of the table", at(column))))?;
@@ -79,9 +87,9 @@ pub fn run(
         tolerance: a.tolerance,
         intercept: !a.no_intercept,
         sample_weights: weights,
-        max_iterations: a.max_iterations,
         ..GroupOptions::default()
     };
+    let options = GroupOptions { max_iterations: a.max_iterations.unwrap_or(options.max_iterations), ..options };
     let fail = |e| bad(format!("{}: {e}", a.table.display()));
     let mut observer = session;
     let fits = session.stage("compute", || {

@@ -16,7 +16,7 @@ use crate::session::{Answer, Failure, Session, bad, usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// CSV, or .mtx with --target-file.
+    /// CSV, .parquet where built with it, or .mtx with --target-file.
     table: PathBuf,
     /// Target column; several, separated by commas, share their support.
     #[arg(long, required_unless_present = "target_file")]
@@ -67,10 +67,11 @@ pub struct Arguments {
     /// Relative duality gap that is enough.
     #[arg(long, default_value_t = 1e-8)]
     tolerance: f64,
-    /// Newton steps and sweeps per lambda.
-    #[arg(long, default_value_t = 10_000)]
-    max_iterations: usize,
-    /// Coefficients as CSV: lambda, column, coefficient; the intercept is column (intercept).
+    /// Newton steps and sweeps per lambda (default 10,000; with groups or several targets 100,000 sweeps).
+    #[arg(long)]
+    max_iterations: Option<usize>,
+    /// Coefficients as CSV: lambda, column, with groups or several targets the target, coefficient; the intercept is
+    /// column (intercept).
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -121,6 +122,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             None => Vec::new(),
         };
         let weight = a.weights.as_ref().map(|c| table.column(c)).transpose()?;
+        if let Some(twice) = target.iter().enumerate().find(|(k, t)| target[..*k].contains(t)) {
+            return Err(usage(format!("--target names {:?} twice", table.header[*twice.1])));
+        }
         let except: Vec<usize> = target.iter().copied().chain(weight).collect();
         let features = table.select("all", &except)?;
         let (y, titles) = match &a.target_file {
@@ -150,7 +154,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         upper: bounds(a.upper),
         penalty_factors: penalty_factors.transpose()?,
         solver,
-        max_iterations: a.max_iterations,
+        max_iterations: a.max_iterations.unwrap_or(Options::default().max_iterations),
         tolerance: a.tolerance,
         mix: a.elastic_net,
         intercept: !a.no_intercept,

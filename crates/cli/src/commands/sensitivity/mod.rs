@@ -15,7 +15,7 @@ use crate::session::{Answer, Failure, Session, bad, usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// CSV or TSV with one row per observation, also .gz; - is standard input.
+    /// CSV or TSV with one row per observation, also .gz, or .parquet where built with it; - is standard input.
     table: PathBuf,
     /// Feature columns, or all.
     #[arg(long, default_value = "all")]
@@ -103,6 +103,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let table = Table::read_numbers(&a.table, a.no_header)?;
         let target = a.regress.as_ref().map(|c| table.column(c)).transpose()?;
         let features = table.select(&a.features, &target.map_or(vec![], |t| vec![t]))?;
+        check_target(&table.header, &features, target)?;
         let x = table.matrix(&features, a.intercept)?;
         let y = target.map(|t| table.numbers(t)).transpose()?;
         Ok((table, features, x, y))
@@ -159,6 +160,14 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     Ok(answer(a, session, (x.rows(), x.columns(), size), &s, &sample, &table, &features, regression))
 }
 
+/// A target is not its own feature.
+fn check_target(header: &[String], features: &[usize], target: Option<usize>) -> Result<(), Failure> {
+    match target.filter(|t| features.contains(t)) {
+        Some(t) => Err(usage(format!("--regress {:?} is one of --features as well", header[t]))),
+        None => Ok(()),
+    }
+}
+
 /// `row,weight` and the original columns.
 fn write_coreset<'a, C: Iterator<Item = &'a str>>(
     path: &std::path::Path,
@@ -209,12 +218,6 @@ fn answer(
             "gap": r.gap(), "rows_used": r.rows_used, "rank": r.rank});
         text += &describe(r, &names);
     }
-    let path = |r: &Regression| match r.path {
-        Path::InteriorPoint => json!("interior point"),
-        Path::Preprocessed { rows, repaired } => json!({"reduced to rows": rows, "rows put back": repaired}),
-        Path::Newton => json!("newton"),
-        Path::LeastSquares => json!("least squares"),
-    };
     Answer {
         parameters: json!({"table": a.table, "features": a.features, "intercept": a.intercept, "p": a.p, "method": a.method,
             "size": size, "epsilon": a.epsilon, "sampler": a.sampler, "regress": a.regress, "quantile": a.quantile,
@@ -223,11 +226,21 @@ fn answer(
         report: super::map(
             json!({"path": a.method, "condition": s.condition, "score_steps": s.steps, "lewis_residual": s.residual,
             "converged": s.converged, "interrupted": session.interrupted(), "expected_size": sample.expected_size,
-            "solver": regression.map(|r| json!({"iterations": r.iterations, "converged": r.status == Status::Converged,
-                "path": path(&r)}))}),
+            "solver": regression.as_ref().map(solver)}),
         ),
         table: text,
     }
+}
+
+/// How a regression ended.
+fn solver(r: &Regression) -> Value {
+    let path = match r.path {
+        Path::InteriorPoint => json!("interior point"),
+        Path::Preprocessed { rows, repaired } => json!({"reduced to rows": rows, "rows put back": repaired}),
+        Path::Newton => json!("newton"),
+        Path::LeastSquares => json!("least squares"),
+    };
+    json!({"iterations": r.iterations, "converged": r.status == Status::Converged, "path": path})
 }
 
 fn describe(r: &Regression, names: &[&str]) -> String {

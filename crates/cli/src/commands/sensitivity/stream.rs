@@ -2,7 +2,9 @@
 use std::collections::HashMap;
 
 use samplewise_linalg::{Matrix, Summary};
-use samplewise_sensitivity::{Block, StreamOptions, StreamingCoreset, planned_size};
+use samplewise_sensitivity::{
+    Block, Loss, Regression, StreamOptions, StreamingCoreset, planned_size, regress_observed,
+};
 use serde_json::json;
 
 use super::{Arguments, Choice, write_coreset};
@@ -15,17 +17,36 @@ const BLOCK: usize = 4096;
 pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, Failure> {
     for (given, option, why) in [
         (a.scores.is_some(), "--scores", "final scores need a second pass"),
-        (a.regress.is_some(), "--regress", "write the coreset and regress on that, with its weights"),
+        (a.exact, "--exact", "that needs all rows at once"),
         (a.sampler != "bernoulli", "--sampler", "a stream decides each row by its own hash: bernoulli"),
     ] {
         if given {
             return Err(usage(format!("{option} does not go with --stream: {why}")));
         }
     }
+    if let Some(q) = a.quantile.filter(|q| !(*q > 0.0 && *q < 1.0)) {
+        return Err(usage(format!("--quantile is {q}, allowed is between 0 and 1")));
+    }
     let name = a.table.display().to_string();
     let mut reader = Reader::open(a, &name)?;
-    let features = input::select(&name, &reader.header, &a.features, &[])?;
-    let columns = features.len() + usize::from(a.intercept);
+    let target = a.regress.as_ref().map(|c| input::column(&name, &reader.header, c)).transpose()?;
+    let features = input::select(&name, &reader.header, &a.features, &target.map_or(vec![], |t| vec![t]))?;
+    super::check_target(&reader.header, &features, target)?;
+    // With a regression, rows are chosen by features and target together.
+    let columns = features.len() + usize::from(a.intercept) + usize::from(target.is_some());
+    let numbers = |record: &csv::StringRecord, data: &mut Vec<f64>| -> Result<(), Failure> {
+        let line = record.position().map_or(0, csv::Position::line);
+        for &j in &features {
+            data.push(input::number(&name, line, j, record.get(j))?);
+        }
+        if a.intercept {
+            data.push(1.0);
+        }
+        if let Some(t) = target {
+            data.push(input::number(&name, line, t, record.get(t))?);
+        }
+        Ok(())
+    };
     let size = match (a.size, a.epsilon) {
         (Some(size), _) => size,
         (_, Some(epsilon)) => planned_size(epsilon, a.p, columns).map_err(|e| bad(format!("{name}: {e}")))?,
@@ -42,12 +63,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
             let mut data = Vec::with_capacity(BLOCK * columns);
             let first = seen;
             while ((seen - first) as usize) < BLOCK && reader.next()? {
-                for &j in &features {
-                    data.push(input::number(&name, reader.line(), j, reader.record.get(j))?);
-                }
-                if a.intercept {
-                    data.push(1.0);
-                }
+                numbers(&reader.record, &mut data)?;
                 cells.insert(seen, reader.record.clone());
                 seen += 1;
             }
@@ -75,31 +91,118 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
         let rows = out.rows.iter().zip(&out.weights).map(|(row, w)| (*row, *w, cells[row].iter()));
         write_coreset(path, &reader.header, rows)
     })?;
+    let fit = match target {
+        Some(_) => {
+            let mut data = Vec::with_capacity(out.rows.len() * columns);
+            out.rows.iter().try_for_each(|row| numbers(&cells[row], &mut data))?;
+            let coreset = Matrix::from_vec(out.rows.len(), columns, data).map_err(bad)?;
+            let regression = session.stage("regress", || regress(a, &coreset, &out.weights, session))?;
+            // What is no file can be read only once.
+            let again = std::fs::metadata(&a.table).is_ok_and(|m| m.is_file()) && !session.interrupted();
+            let whole = if !again {
+                None
+            } else {
+                session.stage("objective", || objective(a, &name, columns, &regression, &numbers, session))?
+            };
+            Some((regression, whole))
+        }
+        None => None,
+    };
     let whole = if out.levels == 0 {
         "the same as of all rows at once".to_owned()
     } else {
         format!("by {} levels of merging and reducing", out.levels)
     };
     let note = if session.interrupted() { "interrupted: of the rows read so far\n" } else { "" };
+    let mut result = json!({"rows": out.seen, "columns": columns, "rank": out.rank, "total": out.total,
+            "size": out.rows.len()});
+    let mut text = format!(
+        "rows {} columns {columns} rank {}\ncoreset {} rows, {whole}; at most {most} rows were held\n{note}",
+        out.seen,
+        out.rank,
+        out.rows.len()
+    );
+    if let Some((r, all)) = &fit {
+        let mut names: Vec<&str> = features.iter().map(|&j| reader.header[j].as_str()).collect();
+        if a.intercept {
+            names.push("(intercept)");
+        }
+        let list: Vec<_> = names.iter().zip(&r.coefficients).map(|(n, v)| json!({"name": n, "value": v})).collect();
+        result["regression"] = json!({"coefficients": list, "coreset_objective": r.objective,
+            "coreset_lower_bound": r.lower_bound, "objective": all, "rank": r.rank});
+        text += &format!(
+            "objective {:.6} on the coreset, at least {:.6} is unavoidable there\n",
+            r.objective, r.lower_bound
+        );
+        if let Some(all) = all {
+            text += &format!("objective {all:.6} on all rows, by a second pass\n");
+        }
+        for (n, v) in names.iter().zip(&r.coefficients) {
+            text += &format!("{n:>16} {v:+.6}\n");
+        }
+    }
     Ok(Answer {
         parameters: json!({"table": a.table, "features": a.features, "intercept": a.intercept, "p": a.p,
-            "method": a.method, "size": size, "epsilon": a.epsilon, "sampler": a.sampler, "stream": true}),
-        result: json!({"rows": out.seen, "columns": columns, "rank": out.rank, "total": out.total,
-            "size": out.rows.len()}),
+            "method": a.method, "size": size, "epsilon": a.epsilon, "sampler": a.sampler, "regress": a.regress,
+            "quantile": a.quantile, "stream": true}),
+        result,
         report: super::super::map(json!({"path": format!("{}, streamed", a.method), "condition": out.condition,
-            "levels": out.levels, "most_rows_held": most, "interrupted": session.interrupted()})),
-        table: format!(
-            "rows {} columns {columns} rank {}\ncoreset {} rows, {whole}; at most {most} rows were held\n{note}",
-            out.seen,
-            out.rank,
-            out.rows.len()
-        ),
+            "levels": out.levels, "most_rows_held": most, "interrupted": session.interrupted(),
+            "solver": fit.as_ref().map(|f| super::solver(&f.0))})),
+        table: text,
     })
+}
+
+fn loss(a: &Arguments) -> Loss {
+    a.quantile.map_or(Loss::Lp(a.p), Loss::Quantile)
+}
+
+/// The weighted regression on the coreset, whose last column is the target: the loss is homogeneous, so that a weight is a
+/// factor of its row.
+fn regress(a: &Arguments, coreset: &Matrix, weights: &[f64], mut session: &Session) -> Result<Regression, Failure> {
+    let d = coreset.columns() - 1;
+    let factors: Vec<f64> = weights.iter().map(|w| w.powf(1.0 / a.p)).collect();
+    let x = Matrix::from_fn(coreset.rows(), d, |i, j| factors[i] * coreset[(i, j)]);
+    let y: Vec<f64> = factors.iter().enumerate().map(|(i, f)| f * coreset[(i, d)]).collect();
+    let name = a.table.display();
+    regress_observed(&x, &y, loss(a), 1e-9, &mut session).map_err(|e| bad(format!("{name}: {e}")))
+}
+
+/// The loss on all rows, read again; none when interrupted.
+fn objective(
+    a: &Arguments,
+    name: &str,
+    columns: usize,
+    fit: &Regression,
+    numbers: &dyn Fn(&csv::StringRecord, &mut Vec<f64>) -> Result<(), Failure>,
+    mut session: &Session,
+) -> Result<Option<f64>, Failure> {
+    let mut reader = Reader::open(a, name)?;
+    let (mut sum, mut seen, mut row) = (0.0, 0_usize, Vec::with_capacity(columns));
+    let mut residuals = Vec::with_capacity(BLOCK);
+    loop {
+        residuals.clear();
+        while residuals.len() < BLOCK && reader.next()? {
+            row.clear();
+            numbers(&reader.record, &mut row)?;
+            let (x, y) = row.split_at(columns - 1);
+            residuals.push(y[0] - samplewise_linalg::chunk::dot(x, &fit.coefficients));
+        }
+        if residuals.is_empty() {
+            return Ok(Some(sum));
+        }
+        sum += loss(a).value(&residuals);
+        seen += residuals.len();
+        let progress = samplewise_linalg::Progress { stage: "rows again", step: seen, total: None, value: None };
+        if samplewise_linalg::Observer::step(&mut session, progress).is_break() {
+            return Ok(None);
+        }
+    }
 }
 
 /// Records of a table one by one.
 struct Reader {
-    csv: csv::Reader<Box<dyn std::io::Read + Send>>,
+    source: Source,
     name: String,
     gz: bool,
     header: Vec<String>,
@@ -108,15 +211,25 @@ struct Reader {
     first: bool,
 }
 
+enum Source {
+    Csv(csv::Reader<Box<dyn std::io::Read + Send>>),
+    #[cfg(feature = "parquet")]
+    Parquet(crate::parquet::Rows),
+}
+
 impl Reader {
     fn open(a: &Arguments, name: &str) -> Result<Self, Failure> {
+        if input::kind(&a.table) == "parquet" {
+            return Self::open_parquet(a, name);
+        }
         let (reader, gz) = input::open(&a.table)?;
         let delimiter = if input::kind(&a.table) == "tsv" { b'\t' } else { b',' };
         let boxed: Box<dyn std::io::Read + Send> = Box::new(reader);
         let csv =
             csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).trim(csv::Trim::All).from_reader(boxed);
         let record = csv::StringRecord::new();
-        let mut out = Self { csv, name: name.to_owned(), gz, header: Vec::new(), record, first: false };
+        let source = Source::Csv(csv);
+        let mut out = Self { source, name: name.to_owned(), gz, header: Vec::new(), record, first: false };
         if !out.advance()? {
             return Err(bad(format!("{name}: the file is empty")));
         }
@@ -129,9 +242,19 @@ impl Reader {
         Ok(out)
     }
 
-    /// Line of the record, 1-based.
-    fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
+    #[cfg(feature = "parquet")]
+    fn open_parquet(a: &Arguments, name: &str) -> Result<Self, Failure> {
+        if a.no_header {
+            return Err(usage("--no-header does not go with Parquet, which has names"));
+        }
+        let rows = crate::parquet::Rows::open(&a.table)?;
+        let (header, record) = (rows.header.clone(), csv::StringRecord::new());
+        Ok(Self { source: Source::Parquet(rows), name: name.to_owned(), gz: false, header, record, first: false })
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn open_parquet(_: &Arguments, _: &str) -> Result<Self, Failure> {
+        Err(usage(input::WITHOUT_PARQUET))
     }
 
     fn next(&mut self) -> Result<bool, Failure> {
@@ -139,9 +262,15 @@ impl Reader {
     }
 
     fn advance(&mut self) -> Result<bool, Failure> {
-        self.csv.read_record(&mut self.record).map_err(|e| match e.position().map(csv::Position::line) {
-            Some(line) => bad(format!("{}:{line}:1: {e}", self.name)),
-            None => input::damaged(&self.name, self.gz, &e),
-        })
+        match &mut self.source {
+            Source::Csv(csv) => {
+                csv.read_record(&mut self.record).map_err(|e| match e.position().map(csv::Position::line) {
+                    Some(line) => bad(format!("{}:{line}:1: {e}", self.name)),
+                    None => input::damaged(&self.name, self.gz, &e),
+                })
+            }
+            #[cfg(feature = "parquet")]
+            Source::Parquet(rows) => rows.next(&mut self.record),
+        }
     }
 }
