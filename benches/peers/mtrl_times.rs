@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use samplewise::linalg::Matrix;
 use samplewise::linalg::random::Streams;
-use samplewise::mtrl::{Strategy, TaskData, allocate, fit_representation, relevance};
+use samplewise::mtrl::{FitOptions, Strategy, TaskData, allocate, fit_representation_from, relevance};
 
 const USE: &str = "peer-mtrl RUNS OUT fit FEATURES DIMENSION TASKS SAMPLES X Y
 peer-mtrl PROBLEMS OUT plan DIMENSION TASKS BUDGET W TARGET LAMBDA";
@@ -27,7 +27,10 @@ fn main() {
                 let tasks: Vec<TaskData> =
                     x.iter().zip(y.chunks_exact(n)).map(|(x, y)| TaskData::new(x, y).expect("finite")).collect();
                 let statistics = start.elapsed().as_secs_f64();
-                let found = fit_representation(&tasks, k, &mut Streams::new(seed).stream(0)).expect("large enough");
+                // As near to the best loss as the peer is asked to come.
+                let options = FitOptions { dimension: Some(k), tolerance: 5e-7, ..FitOptions::default() };
+                let mut rng = Streams::new(seed).stream(0);
+                let found = fit_representation_from(&tasks, &options, None, &mut rng, &mut ()).expect("large enough");
                 (start.elapsed().as_secs_f64(), statistics, found.basis)
             };
             run(0);

@@ -17,7 +17,7 @@ use crate::rental::Rental;
 use crate::working::{Target, Working};
 
 /// Columns with this share of their limit by the last exact correlation are looked at after every solve.
-const LIKELY: f64 = 0.7;
+const LIKELY: f64 = 0.85;
 /// And those that the move of the residual since their last exact correlation could carry there if this share of it went
 /// their way; dense, sparse (where a look costs more beside a step).
 const DRIFT: [f64; 2] = [0.1, 0.05];
