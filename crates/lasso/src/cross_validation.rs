@@ -92,13 +92,12 @@ pub fn cross_validate_observed(
     } else {
         None
     };
-    let (problem, errors, moments) = match found {
-        Some((errors, moments)) => (problem, errors, Some(moments)),
-        None => {
-            drop(problem); // a copy of the table that the folds need not have beside theirs
-            let errors = on_rows(design, y, &lambdas, &parts, options, observer)?;
-            (Problem::new(design, y, options)?, errors, None)
-        }
+    let (problem, errors, moments) = if let Some((errors, moments)) = found {
+        (problem, errors, Some(moments))
+    } else {
+        drop(problem); // a copy of the table that the folds need not have beside theirs
+        let errors = on_rows(design, y, &lambdas, &parts, options, observer)?;
+        (Problem::new(design, y, options)?, errors, None)
     };
     if errors.is_empty() {
         return Err(LassoError::Table(samplewise_linalg::LinalgError::Cancelled));

@@ -138,7 +138,10 @@ pub fn run(
         titles.join(" "),
         "(intercept)"
     );
-    let row = |values: &[f64]| values.iter().map(|v| format!(" {v:+.6}")).collect::<String>() + "\n";
+    let row = |values: &[f64]| {
+        let cells: Vec<String> = values.iter().map(|v| format!("{v:+.6}")).collect();
+        format!(" {}\n", cells.join(" "))
+    };
     table += &row(&best.intercepts);
     for (j, values) in &best.coefficients {
         table += &format!("{:>16}{}", names[*j], row(values));

@@ -157,7 +157,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         }
         Ok(())
     })?;
-    Ok(answer(a, session, (x.rows(), x.columns(), size), &s, &sample, &table, &features, regression))
+    Ok(answer(a, session, (x.rows(), x.columns(), size), &s, &sample, &table, &features, regression.as_ref()))
 }
 
 /// A target is not its own feature.
@@ -194,7 +194,7 @@ fn answer(
     sample: &Coreset,
     table: &Table,
     features: &[usize],
-    regression: Option<Regression>,
+    regression: Option<&Regression>,
 ) -> Answer {
     let (least, most) = s.total_sensitivity();
     let mut result = json!({"rows": rows, "columns": columns, "rank": s.rank, "total": s.total, "size": sample.rows.len(),
@@ -208,7 +208,7 @@ fn answer(
     if !s.converged {
         text += "the scores did not converge: their bounds hold, the sample may be worse than its size\n";
     }
-    if let Some(r) = &regression {
+    if let Some(r) = regression {
         let mut names: Vec<&str> = features.iter().map(|&j| table.header[j].as_str()).collect();
         if a.intercept {
             names.push("(intercept)");
@@ -226,7 +226,7 @@ fn answer(
         report: super::map(
             json!({"path": a.method, "condition": s.condition, "score_steps": s.steps, "lewis_residual": s.residual,
             "converged": s.converged, "interrupted": session.interrupted(), "expected_size": sample.expected_size,
-            "solver": regression.as_ref().map(solver)}),
+            "solver": regression.map(solver)}),
         ),
         table: text,
     }

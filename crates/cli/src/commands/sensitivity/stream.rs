@@ -99,10 +99,10 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
             let regression = session.stage("regress", || regress(a, &coreset, &out.weights, session))?;
             // What is no file can be read only once.
             let again = std::fs::metadata(&a.table).is_ok_and(|m| m.is_file()) && !session.interrupted();
-            let whole = if !again {
-                None
-            } else {
+            let whole = if again {
                 session.stage("objective", || objective(a, &name, columns, &regression, &numbers, session))?
+            } else {
+                None
             };
             Some((regression, whole))
         }
