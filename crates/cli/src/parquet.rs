@@ -13,7 +13,7 @@ use crate::session::{Failure, bad};
 pub struct Rows {
     name: String,
     pub header: Vec<String>,
-    rows: RowIter<'static>,
+    records: RowIter<'static>,
     seen: u64,
 }
 
@@ -37,12 +37,12 @@ impl Rows {
             )));
         }
         let header = schema.get_fields().iter().map(|f| f.name().to_owned()).collect();
-        Ok(Self { name, header, rows: reader.into_iter(), seen: 0 })
+        Ok(Self { name, header, records: reader.into_iter(), seen: 0 })
     }
 
     /// The next row; its position is its number, from 1.
     pub fn next(&mut self, into: &mut StringRecord) -> Result<bool, Failure> {
-        let Some(row) = self.rows.next() else { return Ok(false) };
+        let Some(row) = self.records.next() else { return Ok(false) };
         let row = row.map_err(|e| bad(format!("{}: row {}: {e}", self.name, self.seen + 1)))?;
         self.seen += 1;
         into.clear();
