@@ -1,43 +1,44 @@
 //! Kernels over the rows of a tall matrix: Gram matrices, and squared norms of rows times a small matrix.
 //!
 //! Floor: `n·d²/2` fused multiply-adds for each of the two with a triangular small matrix, `8·n·d` bytes for both in one
-//! pass. Rows come in panels that stay in the second-level cache; the Gram matrix takes them as they lie (padded to whole
-//! registers), the product takes them transposed, one row per lane, so that norms need no sum across lanes and the value
-//! of a row does not depend on its place. `cargo bench --bench sensitivity -- leverage` prints what that gains.
+//! pass. Rows are taken as they lie, padded to whole registers, in panels that stay in the second-level cache. An entry is
+//! multiplied with registers of its own row (Gram matrix) or of the small matrix (product), so nothing is transposed, and
+//! the value of a row does not depend on its place. `cargo bench --bench sensitivity -- leverage` prints the rate.
 use pulp::{Simd, WithSimd, bytemuck};
 
 use crate::Matrix;
-use crate::small::gram::{TILE, right_side, triangle};
+use crate::small::gram::{Panel, TILE, right_side, triangle};
 use crate::small::lanes::Lanes;
 
-/// Rows of a panel: a multiple of three registers on every instruction set.
+/// Rows of a panel.
 const PANEL: usize = 96;
-/// Distance between columns of the transposed panel: an odd number of cache lines, so that a column of registers is spread
-/// over all sets of the cache.
-const APART: usize = 104;
 
-/// A `d × r` matrix packed for [`norms_squared`].
+/// A `d × r` matrix packed for [`product`]: its columns eight at a time, a tile after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
-    d: usize,
-    /// Columns padded to whole tiles.
+    columns: usize,
+    /// Distance between rows of a stored product.
     ld: usize,
     values: Vec<f64>,
-    /// For every four columns, the rows up to the last that is not zero: a triangular matrix costs half.
-    depth: Vec<usize>,
+    /// Where each tile ends, in rows of eight: none after the last that is not zero, so a triangular matrix costs half.
+    ends: Vec<usize>,
 }
 
 impl Packed {
     pub(crate) fn new(t: &Matrix) -> Self {
         let (d, r) = (t.rows(), t.columns());
-        let ld = stride(r);
-        let mut values = vec![0.0; d * ld];
-        for (target, source) in values.chunks_exact_mut(ld.max(1)).zip(t.as_slice().chunks_exact(r.max(1))) {
-            target[..r].copy_from_slice(source);
+        let (mut values, mut ends) = (Vec::new(), Vec::new());
+        for c in (0..r).step_by(TILE) {
+            let width = TILE.min(r - c);
+            let tile = |i: usize| &t.row(i)[c..c + width];
+            let depth = (0..d).rev().find(|&i| tile(i).iter().any(|v| *v != 0.0)).map_or(0, |i| i + 1);
+            for i in 0..depth {
+                values.extend_from_slice(tile(i));
+                values.resize(values.len() + TILE - width, 0.0);
+            }
+            ends.push(values.len() / TILE);
         }
-        let reaches = |i: usize, c: usize| values[i * ld + c..][..4].iter().any(|v| *v != 0.0);
-        let depth = (0..ld).step_by(4).map(|c| (0..d).rev().find(|&i| reaches(i, c)).map_or(0, |i| i + 1)).collect();
-        Self { d, ld, values, depth }
+        Self { columns: r, ld: stride(r), values, ends }
     }
 }
 
@@ -46,9 +47,7 @@ impl Packed {
 pub(crate) struct Scratch {
     rows: Vec<f64>,
     scaled: Vec<f64>,
-    transposed: Vec<f64>,
     product: Vec<f64>,
-    norms: Vec<f64>,
 }
 
 /// Distance between rows of a Gram matrix of `d` columns as [`accumulate`] stores it.
@@ -100,63 +99,83 @@ impl WithSimd for Run<'_, '_> {
         let n = last.map_or_else(|| rows.len() / d, <[f64]>::len);
         for first in (0..n).step_by(PANEL) {
             let count = PANEL.min(n - first);
-            let last = last.map(|b| &b[first..first + count]);
-            let part = Part { rows: &rows[first * stored..(first + count) * stored], last, stored };
+            let part = Part { rows: &rows[first * stored..], last: last.map(|b| &b[first..first + count]), d, count };
+            let within = first..first + count;
             match &mut task {
                 Task::Gram { weights, right, out } => {
-                    let weights = weights.map(|w| &w[first..first + count]);
-                    let right = right.map(|y| &y[first..first + count]);
-                    lay_out(part, d, scratch);
-                    gram_of_panel(s, d, count, weights, right, scratch, out);
+                    let panel = part.padded(&mut scratch.rows);
+                    let (weights, right) = (weights.map(|w| &w[within.clone()]), right.map(|y| &y[within]));
+                    gram_of_panel(s, d, panel, weights, right, &mut scratch.scaled, out);
                 }
                 Task::Norms { transform, out } => {
-                    transpose(part, d, count, scratch);
-                    product_of_panel::<S, false>(s, transform, scratch);
-                    out[first..first + count].copy_from_slice(&scratch.norms[..count]);
+                    let panel = part.whole(&mut scratch.rows);
+                    product::<S, false>(s, transform, panel, &mut out[within], &mut []);
                 }
                 Task::Reweighed { transform, norms, weigh, out } => {
-                    transpose(part, d, count, scratch);
-                    product_of_panel::<S, false>(s, transform, scratch);
-                    let norms = &mut norms[first..first + count];
-                    norms.copy_from_slice(&scratch.norms[..count]);
+                    let panel = part.padded(&mut scratch.rows);
+                    let norms = &mut norms[within];
+                    product::<S, false>(s, transform, panel, norms, &mut []);
                     let mut weights = [0.0; PANEL];
                     for (i, (w, q)) in weights.iter_mut().zip(norms.iter()).enumerate() {
                         *w = weigh(first + i, *q);
                     }
-                    lay_out(part, d, scratch);
-                    gram_of_panel(s, d, count, Some(&weights[..count]), None, scratch, out);
+                    gram_of_panel(s, d, panel, Some(&weights[..count]), None, &mut scratch.scaled, out);
                 }
                 Task::GramOfProduct { transform, weights, out } => {
-                    transpose(part, d, count, scratch);
-                    product_of_panel::<S, true>(s, transform, scratch);
-                    let weights = weights.map(|w| &w[first..first + count]);
-                    gram_of_panel(s, transform.ld, count, weights, None, scratch, out);
+                    let panel = part.whole(&mut scratch.rows);
+                    let (mut norms, ld) = ([0.0; PANEL], transform.ld);
+                    scratch.product.resize(PANEL * ld, 0.0);
+                    product::<S, true>(s, transform, panel, &mut norms[..count], &mut scratch.product);
+                    let weights = weights.map(|w| &w[within]);
+                    let panel = Panel { values: &scratch.product, apart: ld, count };
+                    gram_of_panel(s, ld, panel, weights, None, &mut scratch.scaled, out);
                 }
             }
         }
     }
 }
 
-/// Rows of a panel as they lie.
-#[derive(Clone, Copy)]
+/// Rows of a panel, and what follows them.
 struct Part<'a> {
     rows: &'a [f64],
     last: Option<&'a [f64]>,
-    /// Entries of a row in `rows`.
-    stored: usize,
+    d: usize,
+    count: usize,
 }
 
-/// Rows padded to whole registers.
-fn lay_out(part: Part<'_>, d: usize, scratch: &mut Scratch) {
-    let ld = stride(d);
-    scratch.rows.resize(PANEL * ld, 0.0);
-    // Without a stored column the chunks are empty; nobody asks for that many rows of nothing.
-    for (target, row) in scratch.rows.chunks_exact_mut(ld).zip(part.rows.chunks_exact(part.stored.max(1))) {
-        target[..part.stored].copy_from_slice(row);
-        target[part.stored..].fill(0.0);
+impl<'a> Part<'a> {
+    /// Rows that can be read up to [`stride`]: as they lie, or a copy.
+    fn padded(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
+        let (d, ld) = (self.d, stride(self.d));
+        let reaches = self.rows.len() >= (self.count - 1) * d + ld;
+        if self.last.is_none() && reaches && ld < d + TILE && !d.is_multiple_of(8 * TILE) {
+            Panel { values: self.rows, apart: d, count: self.count }
+        } else {
+            self.copied(copy)
+        }
     }
-    if let Some(last) = part.last {
-        scratch.rows.iter_mut().skip(d - 1).step_by(ld).zip(last).for_each(|(t, b)| *t = *b);
+
+    /// Rows that can be read up to their last entry.
+    fn whole(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
+        if self.last.is_none() {
+            Panel { values: self.rows, apart: self.d, count: self.count }
+        } else {
+            self.copied(copy)
+        }
+    }
+
+    fn copied(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
+        let ld = stride(self.d);
+        let stored = self.d - usize::from(self.last.is_some());
+        copy.resize(PANEL * ld, 0.0);
+        for (i, target) in copy.chunks_exact_mut(ld).take(self.count).enumerate() {
+            target[..stored].copy_from_slice(&self.rows[i * stored..][..stored]);
+            target[stored..].fill(0.0);
+        }
+        if let Some(last) = self.last {
+            copy.iter_mut().skip(self.d - 1).step_by(ld).zip(last).for_each(|(t, b)| *t = *b);
+        }
+        Panel { values: copy, apart: ld, count: self.count }
     }
 }
 
@@ -164,123 +183,110 @@ fn lay_out(part: Part<'_>, d: usize, scratch: &mut Scratch) {
 fn gram_of_panel<S: Lanes<f64>>(
     s: S,
     d: usize,
-    count: usize,
+    rows: Panel<'_, f64>,
     weights: Option<&[f64]>,
     right: Option<&[f64]>,
-    scratch: &mut Scratch,
+    scaled: &mut Vec<f64>,
     out: &mut [f64],
 ) {
     let ld = stride(d);
-    let rows = &scratch.rows[..count * ld];
-    let scaled = match weights {
+    let weighted = match weights {
         None => rows,
         Some(w) => {
-            scratch.scaled.resize(PANEL * ld, 0.0);
-            for ((q, p), w) in scratch.scaled.chunks_exact_mut(ld).zip(rows.chunks_exact(ld)).zip(w) {
-                q.iter_mut().zip(p).for_each(|(q, p)| *q = *w * *p);
+            scaled.resize(PANEL * ld, 0.0);
+            for ((i, q), w) in scaled.chunks_exact_mut(ld).enumerate().zip(w) {
+                let row = &rows.values[i * rows.apart..][..ld];
+                q.iter_mut().zip(row).for_each(|(q, p)| *q = *w * *p);
             }
-            &scratch.scaled[..count * ld]
+            Panel { values: scaled, apart: ld, count: rows.count }
         }
     };
-    let registers: &[S::V] = bytemuck::cast_slice(rows);
-    if S::REGISTER_COUNT >= 32 {
-        triangle::<f64, S, TILE>(s, registers, scaled, ld, d, out, false);
-    } else {
-        triangle::<f64, S, 4>(s, registers, scaled, ld, d, out, false);
-    }
+    triangle::<f64, S>(s, rows, weighted, ld, d, out, false);
     let Some(y) = right else { return };
     let vectors = ld / S::WIDTH;
     let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut out[ld * ld..]);
     let mut v = 0;
     while v < vectors {
         v += match vectors - v {
-            4.. => right_side::<f64, S, 4>(s, registers, vectors, y, weights, v, right, false),
-            2.. => right_side::<f64, S, 2>(s, registers, vectors, y, weights, v, right, false),
-            _ => right_side::<f64, S, 1>(s, registers, vectors, y, weights, v, right, false),
+            4.. => right_side::<f64, S, 4>(s, rows, y, weights, v, right, false),
+            2.. => right_side::<f64, S, 2>(s, rows, y, weights, v, right, false),
+            _ => right_side::<f64, S, 1>(s, rows, y, weights, v, right, false),
         };
     }
 }
 
-/// One column of the panel after the other; lanes beyond the last row keep what they had, and nobody reads them.
-fn transpose(part: Part<'_>, d: usize, count: usize, scratch: &mut Scratch) {
-    const GROUP: usize = 8;
-    let stored = part.stored;
-    scratch.transposed.resize(APART * d, 0.0);
-    for (g, group) in part.rows.chunks(GROUP * stored.max(1)).enumerate() {
-        let target = &mut scratch.transposed[g * GROUP..];
-        if group.len() == GROUP * stored {
-            let rows: [&[f64]; GROUP] = std::array::from_fn(|k| &group[k * stored..(k + 1) * stored]);
-            for i in 0..stored {
-                let out = &mut target[i * APART..][..GROUP];
-                for k in 0..GROUP {
-                    out[k] = rows[k][i];
-                }
-            }
-        } else {
-            for (k, row) in group.chunks_exact(stored.max(1)).enumerate() {
-                row.iter().enumerate().for_each(|(i, v)| target[i * APART + k] = *v);
-            }
-        }
-    }
-    if let Some(last) = part.last {
-        scratch.transposed[stored * APART..][..count].copy_from_slice(last);
-    }
-}
-
-/// `X T` of the transposed panel: squared norms into `norms`, and with `STORE` the product itself into `rows`.
+/// Squared norms of the rows of `X T`, and with `STORE` that product itself, its rows `t.ld` apart.
 #[inline(always)]
-fn product_of_panel<S: Lanes<f64>, const STORE: bool>(s: S, t: &Packed, scratch: &mut Scratch) {
-    scratch.norms.clear();
-    scratch.norms.resize(PANEL, 0.0);
-    scratch.product.resize(if STORE { t.ld * PANEL } else { 0 }, 0.0);
-    if S::REGISTER_COUNT >= 32 {
-        product::<S, STORE, TILE>(s, t, &scratch.transposed, &mut scratch.norms, &mut scratch.product);
-    } else {
-        product::<S, STORE, 4>(s, t, &scratch.transposed, &mut scratch.norms, &mut scratch.product);
-    }
-    if STORE {
-        scratch.rows.resize(PANEL * t.ld, 0.0);
-        for (i, row) in scratch.rows.chunks_exact_mut(t.ld).take(PANEL).enumerate() {
-            row.iter_mut().zip(scratch.product[i..].iter().step_by(PANEL)).for_each(|(r, v)| *r = *v);
-        }
-    }
-}
-
-#[inline(always)]
-fn product<S: Lanes<f64>, const STORE: bool, const W: usize>(
+fn product<S: Lanes<f64>, const STORE: bool>(
     s: S,
     t: &Packed,
-    transposed: &[f64],
+    x: Panel<'_, f64>,
     norms: &mut [f64],
-    product: &mut [f64],
+    store: &mut [f64],
 ) {
-    let width = S::WIDTH;
-    let (vectors, apart) = (PANEL / width, APART / width);
-    let panel: &[S::V] = bytemuck::cast_slice(&transposed[..APART * t.d]);
-    let norms: &mut [S::V] = bytemuck::cast_slice_mut(norms);
-    for c in (0..t.ld).step_by(W) {
-        let depth = t.depth[c / 4..(c + W) / 4].iter().copied().max().unwrap_or(0);
-        let store = if STORE { &mut product[c * PANEL..(c + W) * PANEL] } else { &mut product[..0] };
-        let store: &mut [S::V] = bytemuck::cast_slice_mut(store);
-        for v in (0..vectors).step_by(3) {
-            let mut acc = [[s.splat(0.0); W]; 3];
-            for (column, t) in panel[..depth * apart].chunks_exact(apart).zip(t.values.chunks_exact(t.ld)) {
-                let Some(x) = column.get(v..v + 3) else { break };
-                let Some(t) = t.get(c..c + W).and_then(|t| t.first_chunk::<W>()) else { break };
-                for w in 0..W {
-                    let b = Lanes::splat(s, t[w]);
-                    for r in 0..3 {
-                        acc[r][w] = s.add_product(b, x[r], acc[r][w]);
-                    }
+    let mut squares = [s.splat(0.0); PANEL];
+    let mut from = 0;
+    for (c, &end) in t.ends.iter().enumerate() {
+        let tile = &t.values[from * TILE..end * TILE];
+        from = end;
+        let store = if STORE { &mut store[c * TILE..] } else { &mut *store };
+        let to = To { squares: &mut squares[..x.count], store, ld: t.ld };
+        let half = t.columns - c * TILE <= TILE / 2;
+        // Twelve of sixteen registers hold sums, or twenty-four of thirty-two; the others are operands.
+        match (TILE / S::WIDTH, S::REGISTER_COUNT) {
+            (1, _) => product_of_tile::<S, STORE, 1, 1, 24>(s, tile, x, to),
+            (2, _) if half => product_of_tile::<S, STORE, 2, 1, 8>(s, tile, x, to),
+            (2, _) => product_of_tile::<S, STORE, 2, 2, 6>(s, tile, x, to),
+            (4, 32..) if half => product_of_tile::<S, STORE, 4, 2, 12>(s, tile, x, to),
+            (4, 32..) => product_of_tile::<S, STORE, 4, 4, 6>(s, tile, x, to),
+            (4, _) if half => product_of_tile::<S, STORE, 4, 2, 4>(s, tile, x, to),
+            (4, _) => product_of_tile::<S, STORE, 4, 4, 2>(s, tile, x, to),
+            _ => product_of_tile::<S, STORE, TILE, TILE, 1>(s, tile, x, to),
+        }
+    }
+    for (norm, square) in norms.iter_mut().zip(&squares) {
+        *norm = s.sum(*square);
+    }
+}
+
+/// Where the product with a tile goes.
+struct To<'a, V> {
+    squares: &'a mut [V],
+    store: &'a mut [f64],
+    ld: usize,
+}
+
+/// `M` rows at a time, by the first `R` of `P` registers that hold a row of the tile.
+#[inline(always)]
+fn product_of_tile<S: Lanes<f64>, const STORE: bool, const P: usize, const R: usize, const M: usize>(
+    s: S,
+    tile: &[f64],
+    x: Panel<'_, f64>,
+    to: To<'_, S::V>,
+) {
+    let tile: &[[S::V; P]] = bytemuck::cast_slice::<f64, S::V>(tile).as_chunks().0;
+    for (g, squares) in to.squares.chunks_mut(M).enumerate() {
+        // Groups at the end repeat their last row.
+        let mut rows: [&[f64]; M] = [&[]; M];
+        for m in 0..M {
+            rows[m] = &x.values[(g * M + m.min(squares.len() - 1)) * x.apart..][..tile.len()];
+        }
+        let mut acc = [[s.splat(0.0); R]; M];
+        for (k, t) in tile.iter().enumerate() {
+            for m in 0..M {
+                let b = s.splat(rows[m][k]);
+                for r in 0..R {
+                    acc[m][r] = s.add_product(b, t[r], acc[m][r]);
                 }
             }
-            for r in 0..3 {
-                for w in 0..W {
-                    norms[v + r] = s.add_product(acc[r][w], acc[r][w], norms[v + r]);
-                    if STORE {
-                        store[w * vectors + v + r] = acc[r][w];
-                    }
-                }
+        }
+        for (m, square) in squares.iter_mut().enumerate() {
+            for r in 0..R {
+                *square = s.add_product(acc[m][r], acc[m][r], *square);
+            }
+            if STORE {
+                let row = &mut to.store[(g * M + m) * to.ld..][..R * S::WIDTH];
+                bytemuck::cast_slice_mut(row).copy_from_slice(&acc[m]);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::prefetch::prefetch;
 pub(super) const BLOCK: usize = 64;
 /// Observations between a row being asked for and being copied.
 const AHEAD: usize = 16;
-/// Columns of a register tile.
+/// Columns of the widest register tile: rows are padded to these.
 pub(crate) const TILE: usize = 8;
 
 /// Lower triangle (`gram[r·ld + c]` for `c ≤ r`) and right-hand side (row `ld`) of problem `i`.
@@ -40,43 +40,46 @@ pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(
             slot[..k].copy_from_slice(problem.features.row(indices[p] as usize));
         }
         let count = to - from;
-        let registers: &[S::V] = bytemuck::cast_slice(&panel[..count * ld]);
+        let rows = Panel { values: &panel[..count * ld], apart: ld, count };
         let scaled = match problem.weights {
-            None => &*panel,
+            None => rows,
             Some(w) => {
                 weighted.resize(BLOCK * ld, T::default());
                 for ((q, p), w) in weighted.chunks_exact_mut(ld).zip(panel.chunks_exact(ld)).zip(&w[from..to]) {
                     q.iter_mut().zip(p).for_each(|(q, p)| *q = *w * *p);
                 }
-                &*weighted
+                Panel { values: &weighted[..count * ld], apart: ld, count }
             }
         };
         let vectors = ld / S::WIDTH;
-        // Twelve of sixteen registers hold sums, or twenty-four of thirty-two.
-        if S::REGISTER_COUNT >= 32 {
-            triangle::<T, S, TILE>(s, registers, scaled, ld, k, gram, fresh);
-        } else {
-            triangle::<T, S, 4>(s, registers, scaled, ld, k, gram, fresh);
-        }
+        triangle::<T, S>(s, rows, scaled, ld, k, gram, fresh);
         let weights = problem.weights.map(|w| &w[from..to]);
         let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[ld * ld..]);
         let mut v = 0;
         while v < vectors {
             v += match vectors - v {
-                4.. => right_side::<T, S, 4>(s, registers, vectors, &values[from..to], weights, v, right, fresh),
-                2.. => right_side::<T, S, 2>(s, registers, vectors, &values[from..to], weights, v, right, fresh),
-                _ => right_side::<T, S, 1>(s, registers, vectors, &values[from..to], weights, v, right, fresh),
+                4.. => right_side::<T, S, 4>(s, rows, &values[from..to], weights, v, right, fresh),
+                2.. => right_side::<T, S, 2>(s, rows, &values[from..to], weights, v, right, fresh),
+                _ => right_side::<T, S, 1>(s, rows, &values[from..to], weights, v, right, fresh),
             };
         }
     }
+}
+
+/// Rows that start `apart` from each other. What lies between the last column and the end of the last tile is read, and what
+/// becomes of it nobody reads: zeros, or the next row.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) apart: usize,
+    pub(crate) count: usize,
 }
 
 /// `R` registers of the right-hand side from `v`.
 #[inline(always)]
 pub(crate) fn right_side<T: SmallReal, S: Lanes<T>, const R: usize>(
     s: S,
-    panel: &[S::V],
-    vectors: usize,
+    panel: Panel<'_, T>,
     values: &[T],
     weights: Option<&[T]>,
     v: usize,
@@ -84,12 +87,15 @@ pub(crate) fn right_side<T: SmallReal, S: Lanes<T>, const R: usize>(
     fresh: bool,
 ) -> usize {
     let mut acc = [s.splat(T::default()); R];
-    for (o, (row, &y)) in panel.chunks_exact(vectors).zip(values).enumerate() {
-        let Some(x) = row.get(v..v + R) else { break };
+    let mut at = v * S::WIDTH;
+    for (o, &y) in values.iter().enumerate() {
+        let Some(x) = panel.values.get(at..at + R * S::WIDTH) else { break };
+        let x: &[S::V] = bytemuck::cast_slice(x);
         let y = s.splat(weights.map_or(y, |w| w[o] * y));
         for r in 0..R {
             acc[r] = s.add_product(y, x[r], acc[r]);
         }
+        at += panel.apart;
     }
     let one = s.splat(T::from_f64(1.0));
     for r in 0..R {
@@ -98,39 +104,64 @@ pub(crate) fn right_side<T: SmallReal, S: Lanes<T>, const R: usize>(
     R
 }
 
-/// All tiles of `W` columns on and left of the diagonal.
+/// All tiles on and left of the diagonal of `XᵀY`, for the rows of two panels (of which one has weights in it).
+///
+/// Twelve of sixteen registers hold sums, or twenty-four of thirty-two: with one more operand than is spared the compiler
+/// keeps sums in memory, which takes twice as long.
 #[inline(always)]
-pub(crate) fn triangle<T: SmallReal, S: Lanes<T>, const W: usize>(
+pub(crate) fn triangle<T: SmallReal, S: Lanes<T>>(
     s: S,
-    panel: &[S::V],
-    scaled: &[T],
+    rows: Panel<'_, T>,
+    scaled: Panel<'_, T>,
     ld: usize,
     k: usize,
     gram: &mut [T],
     fresh: bool,
 ) {
-    for c in (0..k).step_by(W) {
-        // Rows c.. of the lower triangle: registers up to the one that holds the last diagonal entry of the tile.
-        let end = (c + W - 1) / S::WIDTH + 1;
-        let mut v = 0;
-        while v < end {
-            let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[c * ld..(c + W) * ld]);
-            let columns = &scaled[c..];
-            v += match end - v {
-                3.. if end - v != 4 => tile::<T, S, 3, W>(s, panel, columns, ld, v, gram, fresh),
-                2.. => tile::<T, S, 2, W>(s, panel, columns, ld, v, gram, fresh),
-                _ => tile::<T, S, 1, W>(s, panel, columns, ld, v, gram, fresh),
-            };
+    let mut c = 0;
+    while c < k {
+        c += match k - c {
+            // Rows are padded to an even number of entries, so a tile may reach one column beyond the last.
+            1 | 2 => tiles::<T, S, 2, 2>(s, rows, scaled, ld, c, gram, fresh),
+            3 | 4 => tiles::<T, S, 2, 4>(s, rows, scaled, ld, c, gram, fresh),
+            7.. if S::REGISTER_COUNT >= 32 => tiles::<T, S, 3, 8>(s, rows, scaled, ld, c, gram, fresh),
+            _ => tiles::<T, S, 2, 6>(s, rows, scaled, ld, c, gram, fresh),
         }
     }
+}
+
+/// `W` columns from `c` against the rows of the lower triangle, `R` registers at a time.
+#[inline(always)]
+fn tiles<T: SmallReal, S: Lanes<T>, const R: usize, const W: usize>(
+    s: S,
+    rows: Panel<'_, T>,
+    scaled: Panel<'_, T>,
+    ld: usize,
+    c: usize,
+    gram: &mut [T],
+    fresh: bool,
+) -> usize {
+    // Up to the register that holds the last diagonal entry of the tile.
+    let end = (c + W - 1) / S::WIDTH + 1;
+    let gram: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[c * ld..(c + W) * ld]);
+    let columns = Panel { values: &scaled.values[c..], ..scaled };
+    let mut v = 0;
+    while v < end {
+        v += match end - v {
+            left if left >= R && left != R + 1 => tile::<T, S, R, W>(s, rows, columns, ld, v, gram, fresh),
+            2.. => tile::<T, S, 2, W>(s, rows, columns, ld, v, gram, fresh),
+            _ => tile::<T, S, 1, W>(s, rows, columns, ld, v, gram, fresh),
+        };
+    }
+    W
 }
 
 /// `W` columns against `R` registers of rows over the whole block.
 #[inline(always)]
 fn tile<T: SmallReal, S: Lanes<T>, const R: usize, const W: usize>(
     s: S,
-    panel: &[S::V],
-    columns: &[T],
+    rows: Panel<'_, T>,
+    columns: Panel<'_, T>,
     ld: usize,
     v: usize,
     gram: &mut [S::V],
@@ -138,15 +169,19 @@ fn tile<T: SmallReal, S: Lanes<T>, const R: usize, const W: usize>(
 ) -> usize {
     let vectors = ld / S::WIDTH;
     let mut acc = [[s.splat(T::default()); W]; R];
-    for (row, column) in panel.chunks_exact(vectors).zip(columns.chunks(ld)) {
-        let Some(x) = row.get(v..v + R) else { break };
-        let Some(c) = column.first_chunk::<W>() else { break };
+    let (mut row, mut column) = (v * S::WIDTH, 0);
+    for _ in 0..rows.count {
+        let Some(x) = rows.values.get(row..row + R * S::WIDTH) else { break };
+        let Some(c) = columns.values.get(column..column + W) else { break };
+        let x: &[S::V] = bytemuck::cast_slice(x);
         for t in 0..W {
             let b = s.splat(c[t]);
             for r in 0..R {
                 acc[r][t] = s.add_product(b, x[r], acc[r][t]);
             }
         }
+        row += rows.apart;
+        column += columns.apart;
     }
     let one = s.splat(T::from_f64(1.0));
     for t in 0..W {
