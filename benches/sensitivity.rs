@@ -368,7 +368,8 @@ fn fused() {
     for (n, d) in [(1_000_000, 10), (200_000, 50), (100_000, 100)] {
         let a = random_matrix(n, d, 1);
         let t = whiten(&a, None).expect("finite").transform;
-        let (one, _) = timed(|| reweigh(&a, &t, &|_, q| q.sqrt()).expect("finite"));
+        let (one, _) =
+            timed(|| reweigh(&a, &t, &|_, q, w| w.iter_mut().zip(q).for_each(|(w, q)| *w = q.sqrt())).expect("finite"));
         let (two, _) = timed(|| {
             let q = row_norms_squared(&a, &t);
             let w: Vec<f64> = q.iter().map(|q| q.sqrt()).collect();

@@ -500,7 +500,7 @@ fn norms_of_block(
 }
 
 /// One pass for what iterations on weights need twice: the squared row norms of `A T`, and the Gram matrix of the rows with
-/// weights that `weigh` makes of number and norm of each row.
+/// weights that `weigh` makes of the norms of consecutive rows: of the first one's number, and as many norms as weights.
 ///
 /// Cost `2·n·d·r + n·d²` flops, half of the first for a triangular `T`; reads `A` once. Same bits for every thread count.
 ///
@@ -509,7 +509,7 @@ fn norms_of_block(
 pub fn reweigh<'a>(
     a: impl Into<Rows<'a>>,
     transform: &Matrix,
-    weigh: &(dyn Fn(usize, f64) -> f64 + Sync),
+    weigh: &(dyn Fn(usize, &[f64], &mut [f64]) + Sync),
 ) -> Result<(Vec<f64>, Matrix), LinalgError> {
     let a = a.into();
     let (n, d) = (a.rows(), a.columns());
@@ -526,12 +526,13 @@ pub fn reweigh<'a>(
     let sums =
         gram::in_blocks_with(n, ld, &mut parts, |from, to, out, norms, scratch| match (a, a.dense_part(from, to)) {
             (_, Some(rows)) => {
-                let weigh = &|i: usize, q: f64| weigh(from + i, q);
+                let weigh = &|i: usize, q: &[f64], w: &mut [f64]| weigh(from + i, q, w);
                 tall::run(rows, d, Task::Reweighed { transform: &packed, norms, weigh, out }, scratch);
             }
             (Rows::Sparse(sparse), _) => {
                 norms_of_block(a, from, transform, &packed, norms, scratch);
-                let weights: Vec<f64> = norms.iter().enumerate().map(|(i, q)| weigh(from + i, *q)).collect();
+                let mut weights = vec![0.0; norms.len()];
+                weigh(from, norms, &mut weights);
                 gram::add_sparse(sparse, from, to, Some(&weights), None, out);
             }
             _ => unreachable!("rows are sparse or have a dense part"),

@@ -64,11 +64,12 @@ pub(crate) enum Task<'a> {
     Gram { weights: Option<&'a [f64]>, right: Option<&'a [f64]>, out: &'a mut [f64] },
     /// Squared norms of the rows of `X T`.
     Norms { transform: &'a Packed, out: &'a mut [f64] },
-    /// Norms, from which `weigh` makes a weight of each row (by its number in the block), and the Gram matrix with these.
+    /// Norms, from which `weigh` makes weights (of consecutive rows, by the number of the first in the block), and the Gram
+    /// matrix with these.
     Reweighed {
         transform: &'a Packed,
         norms: &'a mut [f64],
-        weigh: &'a (dyn Fn(usize, f64) -> f64 + Sync),
+        weigh: &'a (dyn Fn(usize, &[f64], &mut [f64]) + Sync),
         out: &'a mut [f64],
     },
     /// The Gram matrix of the rows of `X T`, each weighted.
@@ -116,9 +117,7 @@ impl WithSimd for Run<'_, '_> {
                     let norms = &mut norms[within];
                     product::<S, false>(s, transform, panel, norms, &mut []);
                     let mut weights = [0.0; PANEL];
-                    for (i, (w, q)) in weights.iter_mut().zip(norms.iter()).enumerate() {
-                        *w = weigh(first + i, *q);
-                    }
+                    weigh(first, norms, &mut weights[..count]);
                     gram_of_panel(s, d, panel, Some(&weights[..count]), None, &mut scratch.scaled, out);
                 }
                 Task::GramOfProduct { transform, weights, out } => {

@@ -8,7 +8,7 @@
 //! | stage | module | row |
 //! |---|---|---|
 //! | scores: leverage, root leverage, Lewis weights, certified sensitivities, with two-sided bounds on `s_i` | [`scores`](mod@scores) | SEN-1, SEN-2, SEN-3, SEN-9 |
-//! | samples by row hash: independent, of fixed size, systematic along a tree; size for a distortion; root leverage in rounds | [`coreset`] | SEN-4, SEN-5, SEN-10 to SEN-13 |
+//! | samples by row hash: independent, of fixed size, systematic along a tree; size for a distortion; root leverage in rounds; a first draw by rough scores | [`coreset`] | SEN-4, SEN-5, SEN-10 to SEN-13, SEN-18 |
 //! | one pass, any blocks, any shards: the same coreset | [`streaming`] | SEN-14 |
 //! | what an adversary finds against a coreset | [`distortion`](mod@distortion) | SEN-15 |
 //! | `ℓ1` and quantile regression: interior point, with a reduced problem for many rows | `interior_point` | SEN-6, SEN-16 |
@@ -26,7 +26,8 @@
 //!   paper's first version is superseded by `d^{1−p/2}·S` (Chen and Derezinski 2021), never larger.
 //! - On benign data, and for the objective of a regression, uniform rows are as good. Scores earn their cost where few rows
 //!   decide: rare categories whose coefficient matters, heavy tails, norms of all directions at once.
-//! - Sketched leverage scores are wrong by 100 % and more on the worst row at usual sizes; here they only precondition.
+//! - Sketched leverage scores are wrong by 100 % and more on the worst row at usual sizes; here they only precondition, and choose
+//!   the eight times too many rows that are then scored.
 //!
 //! ```
 //! use samplewise_linalg::Matrix;
@@ -52,7 +53,7 @@ pub mod regress;
 pub mod scores;
 pub mod streaming;
 
-pub use coreset::{Coreset, Recursion, Sampler, planned_size, recursive_root_leverage};
+pub use coreset::{Coreset, Recursion, Sampler, Screened, planned_size, recursive_root_leverage, screened_coreset};
 pub use distortion::{Distortion, DistortionOptions, distortion};
 pub use error::SensitivityError;
 pub use regress::{

@@ -1,12 +1,16 @@
 //! One test per row of paper-refs.md.
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 use samplewise_linalg::Matrix;
+use samplewise_linalg::leverage::leverage_scores;
+use samplewise_linalg::observe::{FromFn, Progress};
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Summary};
 use samplewise_sensitivity::{
-    ActivePlan, Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Sampler, SensitivityError,
-    StreamOptions, StreamingCoreset, certified_sensitivities, distortion, planned_size, recursive_root_leverage,
-    regress, regress_active, regress_on_coreset, scores,
+    ActivePlan, Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Sampler, ScoreOptions,
+    SensitivityError, StreamOptions, StreamingCoreset, certified_sensitivities, distortion, planned_size,
+    recursive_root_leverage, regress, regress_active, regress_on_coreset, scores, scores_with, screened_coreset,
 };
 use samplewise_testkit::{assert_rate_at_most, generate};
 
@@ -318,6 +322,61 @@ fn root_leverage_in_rounds_is_unbiased() {
     assert!((mean - total).abs() < 5.0 * sd / 20.0, "{mean} {total} {sd}");
     assert!(sd < 0.2 * total);
     assert!(recursive_root_leverage(&a, 3.0, 100, 0).is_err());
+}
+
+/// SEN-18: a first draw by rough scores leaves the weighted sample unbiased and every decisive row in it.
+#[test]
+fn screened_coresets_are_unbiased_and_keep_decisive_rows() {
+    let mut a = generate::random_matrix(20_000, 12, 4);
+    (0..20_000).for_each(|i| a[(i, 2)] = f64::from(u8::from(i == 777)));
+    let image = |i: usize| (a[(i, 0)] - 0.5 * a[(i, 1)] + 3.0 * a[(i, 2)]).abs();
+    let total: f64 = (0..20_000).map(image).sum();
+    for sampler in [Sampler::Bernoulli, Sampler::Priority, Sampler::Tree] {
+        let got: Vec<f64> = (0..100)
+            .map(|seed| {
+                let options = Options { sampler, seed, ..Options::default() };
+                let found = screened_coreset(&a, 1.0, 200, &options, &mut ()).unwrap();
+                assert!((1_300..1_900).contains(&found.scored), "{}", found.scored);
+                assert!((120..290).contains(&found.coreset.rows.len()) && found.coreset.rows.contains(&777));
+                found.coreset.rows.iter().zip(&found.coreset.weights).map(|(&i, w)| w * image(i)).sum()
+            })
+            .collect();
+        let mean = got.iter().sum::<f64>() / 100.0;
+        let sd = (got.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 100.0).sqrt();
+        assert!((mean - total).abs() < 5.0 * sd / 10.0, "{sampler:?}: {mean} {total} {sd}");
+        assert!(sd < 0.15 * total, "{sampler:?}: {sd}");
+    }
+    let scored = |method, oversampling, p| {
+        screened_coreset(&a, p, 200, &Options { method, oversampling, ..Options::default() }, &mut ()).unwrap().scored
+    };
+    assert_eq!([scored(Method::Lewis, 0, 1.0), scored(Method::Lewis, 60, 1.0)], [20_000; 2]);
+    assert_eq!(scored(Method::Lewis, 8, 3.0), 20_000);
+    assert_eq!(scored(Method::Uniform, 8, 1.0), 0);
+}
+
+/// SEN-2: weights that start from a sample are those of the plain fixed point.
+#[test]
+fn lewis_weights_from_a_sample_are_those_of_all_rows() {
+    let a = generate::adversarial_heavy_rows(8_000, 4, 2);
+    for p in [1.0, 1.5, 3.0, 5.0_f64] {
+        let mut stages = Vec::new();
+        let options = ScoreOptions { lewis_tolerance: 1e-6, ..ScoreOptions::default() };
+        let mut observer = FromFn(|progress: Progress| {
+            stages.push(progress.stage);
+            ControlFlow::Continue(())
+        });
+        let s = scores_with(&a, p, &options, &mut observer).unwrap();
+        assert!(s.converged && stages.iter().any(|s| s.contains("sample")), "{p}: {stages:?}");
+        // w ← w (τ/w)^{p/2}, τ the leverage scores of W^{1/2−1/p} A; for p > 2 damped to w ← τ.
+        let mut w = vec![4.0 / 8_000.0; 8_000];
+        for _ in 0..300 {
+            let scaled = Matrix::from_fn(8_000, 4, |i, j| a[(i, j)] * f64::powf(w[i], 0.5 - 1.0 / p));
+            let scores = leverage_scores(&scaled).unwrap();
+            w.iter_mut().zip(scores).for_each(|(w, t)| *w *= (t / *w).powf((p / 2.0).min(1.0)));
+        }
+        let apart = s.values.iter().zip(&w).map(|(s, w)| (s / w - 1.0).abs()).fold(0.0, f64::max);
+        assert!(apart < 1e-5, "{p}: {apart}");
+    }
 }
 
 fn streamed(

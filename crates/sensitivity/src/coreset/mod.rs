@@ -1,16 +1,19 @@
 //! Sampling of rows with given scores. Whether a row is kept depends on the hash of its number, never on order, blocks,
 //! shards or threads.
 mod recursive;
+mod screened;
 mod tree;
 
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::{LinalgError, Matrix, Rows};
+use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
 
 use crate::SensitivityError;
 use crate::power::Power;
 use crate::scores::check_exponent;
 
 pub use recursive::{Recursion, recursive_root_leverage};
+pub(crate) use screened::thin;
+pub use screened::{Screened, screened_coreset};
 
 /// How rows are drawn; all three keep row `i` with probability `q_i` (nearly, for [`Sampler::Priority`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -172,23 +175,17 @@ fn check(scores: &[f64], size: usize) -> Result<(), SensitivityError> {
 fn probability_scale(scores: &[f64], size: f64) -> f64 {
     // Relative to the largest, so that sums do not overflow.
     let largest = scores.iter().copied().fold(0.0, f64::max);
-    let mut sorted: Vec<f64> = scores.iter().filter(|s| **s > 0.0).map(|s| s / largest).collect();
-    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    // Sums of the tails, smallest first: subtracting from the total would cancel.
-    let mut tails = sorted.clone();
-    for k in (1..tails.len()).rev() {
-        tails[k - 1] += tails[k];
-    }
-    // With the k largest kept for certain, the others share size − k.
-    for (k, (&s, &rest)) in sorted.iter().zip(&tails).enumerate() {
-        let left = size - k as f64;
-        if left <= 0.0 {
-            break;
-        }
-        let alpha = left / rest;
-        if alpha * s <= 1.0 {
+    let mut rest: Vec<f64> = scores.iter().filter(|s| **s > 0.0).map(|s| s / largest).collect();
+    let mut left = size;
+    while !rest.is_empty() {
+        let alpha = left / chunk::sum_by(rest.len(), |i| rest[i]);
+        let before = rest.len();
+        rest.retain(|s| alpha * s <= 1.0);
+        if rest.len() == before {
             return alpha / largest;
         }
+        // Those kept for certain leave the others the rest of the size.
+        left -= (before - rest.len()) as f64;
     }
     // More rows wanted than have a positive score: keep all of those.
     f64::MAX

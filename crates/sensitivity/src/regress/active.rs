@@ -3,7 +3,7 @@ use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Rows};
 
 use super::{Loss, Options, Status, check_design, fit_rows};
-use crate::scores::{ScoreOptions, scores_with};
+use crate::coreset::{Screened, screened_coreset};
 use crate::{Coreset, SensitivityError};
 
 /// Which labels are wanted, and what is made of them.
@@ -22,6 +22,7 @@ use crate::{Coreset, SensitivityError};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivePlan {
     coreset: Coreset,
+    scored: usize,
     loss: Loss,
     tolerance: f64,
 }
@@ -61,10 +62,8 @@ impl ActivePlan {
         if size < a.columns() || size > a.rows() {
             return Err(SensitivityError::Size { size, least: a.columns(), rows: a.rows() });
         }
-        let score = ScoreOptions { method: options.method, lewis_tolerance: 0.1, ..ScoreOptions::default() };
-        let scores = scores_with(a, loss.exponent(), &score, &mut ())?;
-        let coreset = Coreset::sample(a, &scores.values, loss.exponent(), size, options.sampler, options.seed)?;
-        Ok(Self { coreset, loss, tolerance: options.tolerance })
+        let Screened { coreset, scored } = screened_coreset(a, loss.exponent(), size, options, &mut ())?;
+        Ok(Self { coreset, scored, loss, tolerance: options.tolerance })
     }
 
     /// Rows whose labels are wanted, ascending.
@@ -75,6 +74,11 @@ impl ActivePlan {
     /// Weights of these rows.
     pub fn weights(&self) -> &[f64] {
         &self.coreset.weights
+    }
+
+    /// Rows scored by the method asked for: all, or those that a first draw by rough scores left.
+    pub fn rows_scored(&self) -> usize {
+        self.scored
     }
 
     /// Fits the labels of [`ActivePlan::rows`], in that order.

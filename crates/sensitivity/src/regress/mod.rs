@@ -8,11 +8,11 @@ use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, Rows, chunk};
 
 use crate::certificate::Candidate;
-use crate::coreset::Sampler;
+use crate::coreset::{Sampler, Screened, screened_coreset};
 use crate::design::Design;
 use crate::power::Power;
-use crate::scores::{ScoreOptions, check_exponent, scores_with};
-use crate::{Coreset, Method, SensitivityError, certificate, interior_point, newton};
+use crate::scores::check_exponent;
+use crate::{Method, SensitivityError, certificate, interior_point, newton};
 
 pub use active::{ActiveFit, ActivePlan, regress_active};
 
@@ -63,6 +63,9 @@ pub struct Options {
     pub method: Method,
     /// How rows are drawn. Default Bernoulli.
     pub sampler: Sampler,
+    /// Rows that a first draw by rough scores leaves for each row of the coreset, as [`crate::screened_coreset`] says; 0
+    /// scores all rows. Default 8.
+    pub oversampling: usize,
     /// Seed of the sample. Default 0.
     pub seed: u64,
     /// Relative tolerance of the solver. Default 1e-9; finite, positive.
@@ -75,7 +78,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { method: Method::Lewis, sampler: Sampler::Bernoulli, seed: 0, tolerance: 1e-9, certify: true }
+        Self {
+            method: Method::Lewis,
+            sampler: Sampler::Bernoulli,
+            oversampling: 8,
+            seed: 0,
+            tolerance: 1e-9,
+            certify: true,
+        }
     }
 }
 
@@ -123,6 +133,8 @@ pub struct Regression {
     pub lower_bound: f64,
     /// Rows the solver saw.
     pub rows_used: usize,
+    /// Rows scored by the method asked for; none where the solver saw all rows.
+    pub rows_scored: usize,
     /// Numerical rank of the rows the solver saw; below that of the table, coefficients are not determined by them.
     pub rank: usize,
     /// Solver steps.
@@ -236,10 +248,8 @@ pub fn regress_on_coreset_observed<'a>(
             Rows::Joined(&dense, b)
         }
     };
-    let score = ScoreOptions { method: options.method, lewis_steps: 1, ..ScoreOptions::default() };
     let p = loss.exponent();
-    let importance = scores_with(joined, p, &score, observer)?;
-    let sample = Coreset::sample(joined, &importance.values, p, size, options.sampler, options.seed)?;
+    let Screened { coreset: sample, scored } = screened_coreset(joined, p, size, options, observer)?;
     if sample.rows.is_empty() {
         return Err(SensitivityError::Size { size, least: d + 1, rows: n });
     }
@@ -247,7 +257,8 @@ pub fn regress_on_coreset_observed<'a>(
     let chosen = a.select_rows(&sample.rows);
     let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, options.tolerance, observer)?;
     let coefficients = solved.x.clone();
-    judge(Judged { a, b, loss, coefficients, design: None, certify: options.certify }, solved, sample.rows.len(), rank)
+    let judged = Judged { a, b, loss, coefficients, design: None, certify: options.certify };
+    Ok(Regression { rows_scored: scored, ..judge(judged, solved, sample.rows.len(), rank)? })
 }
 
 /// `[A b]` of a sparse `A`.
@@ -355,6 +366,7 @@ fn judge(
         objective,
         lower_bound: bound.min(objective),
         rows_used,
+        rows_scored: 0,
         rank,
         iterations: solved.iterations,
         status: solved.status,

@@ -7,11 +7,16 @@
 //! are nearly blocks of their own, each with an eigenvalue near one, and most others are near zero. A step of the share
 //! `4/(2 + p)` (beyond the map for `p < 2`, short of it above) contracts both ends by `|p − 2|/(p + 2)`: to a third for
 //! `p = 1` and `p = 4`, where the plain map halves errors or oscillates.
+//!
+//! Tables of many rows start from the fixed point of a weighted sample of theirs, which is off by its sampling error
+//! `√(rank/size)` only, wherever the first weights of all rows would have been. `cargo bench --bench sensitivity -- lewis`
+//! counts the passes.
 use samplewise_linalg::leverage::{Whitening, factor_gram, reweigh, row_norms_squared, whiten_given_gram};
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{LinalgError, Matrix, Rows};
 
-use super::{ScoreOptions, Scores};
+use super::{ScoreOptions, Scores, at_most_one};
+use crate::coreset::thin;
 use crate::design::Design;
 use crate::power::Power;
 
@@ -32,12 +37,12 @@ pub(super) fn fill(
         return Ok(());
     }
     let design = Design::new(a, base)?;
-    let lewis = iterate(design.rows(), p, &leverage, base.rank, options, observer)?;
+    let lewis = iterate(design.rows(), p, &leverage, base.rank, options, "Lewis weights", observer)?;
     let lost = lewis.rank < base.rank;
     (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.converged && !lost);
     if lost {
         // The forms are those of a subspace and say nothing of rows outside: the bounds stay those of leverage scores.
-        out.values = lewis.weights.into_iter().map(super::at_most_one).collect();
+        out.values = lewis.weights.into_iter().map(at_most_one).collect();
         return Ok(());
     }
     let total: f64 = lewis.before.iter().sum();
@@ -45,12 +50,13 @@ pub(super) fn fill(
     let ratios = lewis.forms.iter().zip(&lewis.before).filter(|e| *e.1 > 0.0).map(|(f, w)| f / w);
     let spread = ratios.fold(0.0, f64::max).powf((p - 2.0).abs() / p).max(1.0);
     let slack = super::slack(lewis.condition.max(base.condition), p);
-    for (i, &f) in lewis.forms.iter().enumerate() {
-        let (low, high) = if p <= 2.0 { (f / power, f * spread) } else { (f / spread, f * power) };
-        out.lower[i] = out.lower[i].max(low / slack).min(1.0);
-        out.upper[i] = out.upper[i].min(high * slack).min(1.0).max(out.lower[i]);
+    let (low, high) = if p <= 2.0 { (1.0 / power, spread) } else { (1.0 / spread, power) };
+    let (low, high) = (low / slack, high * slack);
+    for ((f, lower), upper) in lewis.forms.iter().zip(&mut out.lower).zip(&mut out.upper) {
+        *lower = at_most_one(lower.max(low * f));
+        *upper = upper.min(high * f).max(*lower);
     }
-    out.values = lewis.weights.into_iter().map(super::at_most_one).collect();
+    out.values = lewis.weights.into_iter().map(at_most_one).collect();
     Ok(())
 }
 
@@ -73,56 +79,67 @@ fn iterate(
     leverage: &[f64],
     rank: usize,
     options: &ScoreOptions,
+    stage: &'static str,
     observer: &mut dyn Observer,
 ) -> Result<Lewis, LinalgError> {
-    let (raise, root) = (Power::new(p / 2.0), Power::new(1.0 - 2.0 / p));
-    // A row of zeros has weight zero, and must not be raised to a negative power.
-    let diagonal = |w: f64| if w > 0.0 { root.of(w) } else { 0.0 };
-    let share = 4.0 / (2.0 + p);
-    // The first step is free for p < 2: its quadratic forms are the leverage scores.
-    // Beyond p = 2 it would take light rows out of the numerical range; the leverage scores themselves are the start there.
-    let mut w: Vec<f64> = leverage.iter().map(|&t| if p < 2.0 { raise.of(t) } else { t }).collect();
-    normalise(&mut w, rank);
-    let mut gram =
-        samplewise_linalg::gram::gram(rows, Some(&w.iter().map(|&w| diagonal(w)).collect::<Vec<_>>()), None)?.matrix;
+    let map = Map::new(p);
     let (mut steps, mut residual) = (0, f64::INFINITY);
     // What a step does to the residual: what theory says of the last ones, or worse if it was seen.
     let mut contraction = (p - 2.0).abs() / (p + 2.0);
+    // Beyond p = 2 the first step would take light rows out of the numerical range; the leverage scores are the start there.
+    let mut w = leverage.to_vec();
+    let sample = of_sample(rows, p, leverage, rank, options, observer)?;
+    if let Some(sample) = &sample {
+        residual = sample.residual / contraction;
+    }
+    let mut gram = if let Some(transform) = sample.and_then(|s| s.transform) {
+        let (q, gram) = reweigh(rows, &transform, &|_, q, out| {
+            map.fixed(q, out);
+            map.diagonal(out);
+        })?;
+        map.fixed(&q, &mut w);
+        steps += 1;
+        scale(gram, map.factor(normalise(&mut w, rank)))
+    } else {
+        // A step from equal weights is free for p < 2: its quadratic forms are the leverage scores.
+        if p < 2.0 {
+            map.raise.raise(&mut w);
+        }
+        normalise(&mut w, rank);
+        let mut diagonal = w.clone();
+        map.diagonal(&mut diagonal);
+        samplewise_linalg::gram::gram(rows, Some(&diagonal), None)?.matrix
+    };
     loop {
-        let whitening = transform(rows, &gram, &w, &diagonal)?;
+        let whitening = transform(rows, &gram, &w, map)?;
         let transform = &whitening.transform;
         steps += 1;
-        let step = |w: f64, q: f64| {
-            let target = raise.of(q.max(0.0));
-            // Beyond p = 2 the map may be off by orders of magnitude, and the step is one of logarithms; below, a straight
-            // one is as good and costs no power.
-            if p > 2.0 && w > 0.0 {
-                w * (target / w).powf(share)
-            } else {
-                (w + share * (target - w)).max(0.25 * target)
-            }
-        };
         // The last pass needs no Gram matrix; which one it is can be foreseen.
         let last = steps == options.lewis_steps || residual * contraction * contraction < 0.7 * options.lewis_tolerance;
         let (q, next) = if last {
             (row_norms_squared(rows, transform), None)
         } else {
-            let (q, gram) = reweigh(rows, transform, &|i, q| diagonal(step(w[i], q)))?;
+            let (q, gram) = reweigh(rows, transform, &|first, q, out| {
+                map.step(&w[first..first + q.len()], q, out);
+                map.diagonal(out);
+            })?;
             (q, Some(gram))
         };
-        let forms: Vec<f64> = q.iter().map(|&q| raise.of(q.max(0.0))).collect();
-        let scale = rank as f64 / forms.iter().sum::<f64>();
+        let mut forms = vec![0.0; q.len()];
+        map.fixed(&q, &mut forms);
+        let to_rank = rank as f64 / forms.iter().sum::<f64>();
         // Ratios of the map to the weights, above and below one.
-        let ratios = forms.iter().zip(&w).filter(|e| *e.1 > 0.0).map(|(f, w)| scale * f / w);
+        let ratios = forms.iter().zip(&w).filter(|e| *e.1 > 0.0).map(|(f, w)| to_rank * f / w);
         let (low, high) = ratios.fold((1.0_f64, 1.0_f64), |(low, high), r| (low.min(r), high.max(r)));
         let found = (high - 1.0).max(1.0 / low - 1.0);
         contraction = contraction.max((found / residual).min(1.0));
         residual = found;
         // Of the weights after the step that is taken now.
         let converged = residual * contraction <= options.lewis_tolerance;
-        let progress = Progress { stage: "Lewis weights", step: steps, total: None, value: Some(residual) };
+        let progress = Progress { stage, step: steps, total: None, value: Some(residual) };
         let stopped = observer.step(progress).is_break();
-        let mut new: Vec<f64> = w.iter().zip(&q).map(|(&w, &q)| step(w, q)).collect();
+        let mut new = vec![0.0; w.len()];
+        map.step(&w, &q, &mut new);
         let factor = normalise(&mut new, rank);
         let Whitening { rank: found_rank, condition, .. } = whitening;
         if converged || steps == options.lewis_steps || stopped || found_rank < rank {
@@ -137,32 +154,128 @@ fn iterate(
                 condition,
             });
         }
-        gram = if let Some(mut gram) = next {
-            let c = diagonal(factor);
-            gram.as_mut_slice().iter_mut().for_each(|g| *g *= c);
-            gram
+        gram = if let Some(gram) = next {
+            scale(gram, map.factor(factor))
         } else {
-            let diagonal: Vec<f64> = new.iter().map(|&w| diagonal(w)).collect();
+            let mut diagonal = new.clone();
+            map.diagonal(&mut diagonal);
             samplewise_linalg::gram::gram(rows, Some(&diagonal), None)?.matrix
         };
         w = new;
     }
 }
 
-/// The transform of the weighted rows; by preconditioning where the Gram matrix is not enough.
-fn transform(
+/// The map whose fixed point Lewis weights are, and steps towards it, for many rows at once.
+#[derive(Clone, Copy)]
+struct Map {
+    p: f64,
+    /// To `p/2`.
+    raise: Power,
+    /// To `1 − 2/p`.
+    root: Power,
+    share: f64,
+}
+
+impl Map {
+    fn new(p: f64) -> Self {
+        Self { raise: Power::new(p / 2.0), root: Power::new(1.0 - 2.0 / p), share: 4.0 / (2.0 + p), p }
+    }
+
+    /// `q^{p/2}`.
+    fn fixed(self, q: &[f64], out: &mut [f64]) {
+        out.iter_mut().zip(q).for_each(|(out, q)| *out = q.max(0.0));
+        self.raise.raise(out);
+    }
+
+    /// The weights after a step from `w`.
+    fn step(self, w: &[f64], q: &[f64], out: &mut [f64]) {
+        self.fixed(q, out);
+        if self.p > 2.0 {
+            // Beyond p = 2 the map may be off by orders of magnitude, and the step is one of logarithms.
+            let power = Power::new(self.share);
+            out.iter_mut().zip(w).filter(|e| *e.1 > 0.0).for_each(|(out, w)| *out = w * power.of(*out / w));
+        } else {
+            // Below, a straight one is as good and costs no power.
+            out.iter_mut().zip(w).for_each(|(out, w)| *out = (w + self.share * (*out - w)).max(0.25 * *out));
+        }
+    }
+
+    /// `w^{1−2/p}` in place. A row of zeros has weight zero, and stays there.
+    fn diagonal(self, w: &mut [f64]) {
+        w.iter_mut().for_each(|w| *w = if *w > 0.0 { *w } else { f64::INFINITY });
+        self.root.raise(w);
+        w.iter_mut().for_each(|w| *w = if *w < f64::INFINITY { *w } else { 0.0 });
+    }
+
+    /// What a common factor of the weights does to the Gram matrix.
+    fn factor(self, factor: f64) -> f64 {
+        self.root.of(factor)
+    }
+}
+
+fn scale(mut gram: Matrix, factor: f64) -> Matrix {
+    gram.as_mut_slice().iter_mut().for_each(|g| *g *= factor);
+    gram
+}
+
+/// What the Lewis weights of a sample say of those of all rows.
+struct OfSample {
+    /// What whitens the sample at its fixed point; none where leverage scores are about as near to that.
+    transform: Option<Matrix>,
+    /// Of the first weights that have a residual, as it is to be expected.
+    residual: f64,
+}
+
+/// Rows of the sample per column, for weights that are `q` to the power `p/2`.
+const SAMPLED: f64 = 32.0;
+/// Rows per row of the sample, at least.
+const SPARED: usize = 6;
+
+/// Lewis weights of a weighted sample; none where the table is too small for one.
+fn of_sample(
     rows: Rows<'_>,
-    gram: &Matrix,
-    w: &[f64],
-    diagonal: &dyn Fn(f64) -> f64,
-) -> Result<Whitening, LinalgError> {
+    p: f64,
+    leverage: &[f64],
+    rank: usize,
+    options: &ScoreOptions,
+    observer: &mut dyn Observer,
+) -> Result<Option<OfSample>, LinalgError> {
+    let most = rows.rows() / SPARED;
+    if (most as f64) < 4.0 * SAMPLED * rank as f64 || options.lewis_steps < 3 {
+        return Ok(None);
+    }
+    let size = most.min((SAMPLED * (1.0 + p).powi(2) * rank as f64) as usize);
+    let sample = thin(leverage, p, size, 0).scaled_rows(rows, p);
+    let white = samplewise_linalg::leverage::whiten(&sample, None)?;
+    if white.rank < rank {
+        return Ok(None);
+    }
+    let leverage = white.norms_squared(&sample);
+    let options = ScoreOptions { lewis_tolerance: 0.05, lewis_steps: 30, ..*options };
+    let lewis = iterate((&sample).into(), p, &leverage, rank, &options, "Lewis weights of a sample", observer)?;
+    if lewis.rank < rank {
+        return Ok(None);
+    }
+    if lewis.steps == 1 {
+        return Ok(Some(OfSample { transform: None, residual: lewis.residual }));
+    }
+    let mut diagonal = lewis.weights;
+    Map::new(p).diagonal(&mut diagonal);
+    let white = samplewise_linalg::leverage::whiten(&sample, Some(&diagonal))?;
+    let residual = p * (rank as f64 / size as f64).sqrt();
+    Ok((white.rank == rank).then_some(OfSample { transform: Some(white.transform), residual }))
+}
+
+/// The transform of the weighted rows; by preconditioning where the Gram matrix is not enough.
+fn transform(rows: Rows<'_>, gram: &Matrix, w: &[f64], map: Map) -> Result<Whitening, LinalgError> {
     if let Ok(factor) = factor_gram(gram)
         && factor.dropped() == 0
         && factor.whitening.condition <= 1e5
     {
         return Ok(factor.whitening);
     }
-    let weights: Vec<f64> = w.iter().map(|&w| diagonal(w)).collect();
+    let mut weights = w.to_vec();
+    map.diagonal(&mut weights);
     whiten_given_gram(rows, Some(&weights), gram)
 }
 

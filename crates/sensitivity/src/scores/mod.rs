@@ -155,9 +155,12 @@ fn from_leverage(leverage: &[f64], p: f64, base: &Whitening) -> Scores {
     let widening = (leverage.len() as f64).powf((p / 2.0 - 1.0).abs());
     let (low, high) = if p <= 2.0 { (1.0 / widening, 1.0) } else { (1.0, widening) };
     let slack = slack(base.condition, p);
+    let mut raised = leverage.to_vec();
+    power.raise(&mut raised);
+    let times = |factor: f64| raised.iter().map(|r| at_most_one(factor * r)).collect();
     Scores {
-        lower: leverage.iter().map(|&t| (low / slack * power.of(t)).min(1.0)).collect(),
-        upper: leverage.iter().map(|&t| (high * slack * power.of(t)).min(1.0)).collect(),
+        lower: times(low / slack),
+        upper: times(high * slack),
         values: Vec::new(),
         total: 0.0,
         rank: base.rank,

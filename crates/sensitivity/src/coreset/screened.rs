@@ -1,0 +1,117 @@
+//! Coresets of many rows in two draws: a first one by rough scores, so that only the rows it leaves are scored well.
+//!
+//! Scores decide probabilities, not answers: a factor of two matters little to a sample several times as large as the one
+//! that is wanted. Rough scores cost one Gram matrix and products with [`SKETCH`] columns where leverage scores take all.
+use samplewise_linalg::leverage::{row_norms_squared, whiten};
+use samplewise_linalg::observe::Observer;
+use samplewise_linalg::random::{Streams, normal};
+use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
+
+use super::{Coreset, probability_scale};
+use crate::SensitivityError;
+use crate::power::Power;
+use crate::regress::Options;
+use crate::scores::{Method, ScoreOptions, check_exponent, scores_with};
+
+/// Columns of the Gaussian matrix that estimates the norms of whitened rows: off by more than a factor of three for one row
+/// in a hundred, by two for six.
+const SKETCH: usize = 8;
+
+/// A coreset, and how many rows were scored for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Screened {
+    /// The sample.
+    pub coreset: Coreset,
+    /// Rows scored by the method asked for: all, or those that a first draw left; none for uniform samples.
+    pub scored: usize,
+}
+
+/// About `size` rows of `a` for exponent `p`, scored and drawn as `options` say (row SEN-18).
+///
+/// For `p ≤ 2` and `oversampling·size` at most half of the rows, so many are drawn first, by rough leverage scores and their
+/// powers `p/2` in equal parts (a row that carries a direction alone is sure to be there, or nearly), and only these are
+/// scored, each with the weight it has by then. The weights of the coreset are unbiased all the same. Cost half a pass pair
+/// (`n·d²` flops), `16·n·d` flops for the rough scores, and the scores of `oversampling·size` rows.
+///
+/// ```
+/// use samplewise_linalg::Matrix;
+/// use samplewise_sensitivity::{Options, screened_coreset};
+/// let a = Matrix::from_fn(20_000, 3, |i, j| ((i * (j + 3)) % 101) as f64 - 50.0);
+/// let found = screened_coreset(&a, 1.0, 200, &Options::default(), &mut ())?;
+/// assert!(found.scored < 2_000 && found.coreset.rows.len() < 300);
+/// let total: f64 = found.coreset.weights.iter().sum();
+/// assert!((total / 20_000.0 - 1.0).abs() < 0.5);
+/// # Ok::<(), samplewise_sensitivity::SensitivityError>(())
+/// ```
+///
+/// # Errors
+/// As [`crate::scores_with`] and [`Coreset::sample`].
+pub fn screened_coreset<'a>(
+    a: impl Into<Rows<'a>>,
+    p: f64,
+    size: usize,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Screened, SensitivityError> {
+    let a = a.into();
+    check_exponent(p)?;
+    let n = a.rows();
+    if size == 0 || size > n {
+        return Err(SensitivityError::Size { size, least: 1, rows: n });
+    }
+    if options.method == Method::Uniform {
+        a.check_finite("a")?;
+        let coreset = Coreset::sample(a, &vec![1.0; n], p, size, options.sampler, options.seed)?;
+        return Ok(Screened { coreset, scored: 0 });
+    }
+    let score = ScoreOptions { method: options.method, lewis_steps: 1, ..ScoreOptions::default() };
+    let few = size.saturating_mul(options.oversampling);
+    if p > 2.0 || few == 0 || few > n / 2 {
+        let scores = scores_with(a, p, &score, observer)?.values;
+        let coreset = Coreset::sample(a, &scores, p, size, options.sampler, options.seed)?;
+        return Ok(Screened { coreset, scored: n });
+    }
+    let first = thin(&rough_leverage(a, options.seed)?, p, few, options.seed);
+    let scaled = first.scaled_rows(a, p);
+    let scores = scores_with(&scaled, p, &score, observer)?.values;
+    let scored = first.rows.len();
+    let second = Coreset::sample(&scaled, &scores, p, size.min(scored), options.sampler, options.seed)?;
+    let coreset = Coreset {
+        rows: second.rows.iter().map(|&k| first.rows[k]).collect(),
+        weights: second.rows.iter().zip(&second.weights).map(|(&k, w)| w * first.weights[k]).collect(),
+        expected_size: second.expected_size,
+    };
+    Ok(Screened { coreset, scored })
+}
+
+/// Leverage scores by norms of `A T G`, `T` the whitening transform and `G` Gaussian.
+fn rough_leverage(a: Rows<'_>, seed: u64) -> Result<Vec<f64>, LinalgError> {
+    let white = whiten(a, None)?;
+    if white.rank <= SKETCH {
+        return Ok(white.norms_squared(a));
+    }
+    let mut rng = Streams::new(seed).child(1).stream(0);
+    let gaussian = Matrix::from_fn(white.rank, SKETCH, |_, _| normal(&mut rng) / (SKETCH as f64).sqrt());
+    Ok(row_norms_squared(a, &white.transform.multiply(&gaussian)?))
+}
+
+/// About `size` rows, half of them in proportion to (estimates of) leverage scores and half to their powers `p/2`.
+pub(crate) fn thin(leverage: &[f64], p: f64, size: usize, seed: u64) -> Coreset {
+    let mut scores = leverage.to_vec();
+    Power::new(p / 2.0).raise(&mut scores);
+    let sum = |v: &[f64]| chunk::sum_by(v.len(), |i| v[i]).max(f64::MIN_POSITIVE);
+    let (rank, total) = (sum(leverage), sum(&scores));
+    scores.iter_mut().zip(leverage).for_each(|(s, t)| *s = *s / total + t / rank);
+    let alpha = probability_scale(&scores, size as f64);
+    let stream = Streams::new(seed).child(0);
+    let mut out = Coreset { rows: Vec::new(), weights: Vec::new(), expected_size: 0.0 };
+    for (i, s) in scores.iter().enumerate() {
+        let q = (alpha * s).min(1.0);
+        out.expected_size += q;
+        if stream.uniform(i as u64) < q {
+            out.rows.push(i);
+            out.weights.push(1.0 / q);
+        }
+    }
+    out
+}
