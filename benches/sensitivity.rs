@@ -10,9 +10,9 @@ use samplewise::linalg::leverage::{leverage_scores, reweigh, row_norms_squared, 
 use samplewise::linalg::random::{Streams, normal};
 use samplewise::linalg::{Matrix, Summary, chunk};
 use samplewise::sensitivity::{
-    Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Sampler, ScoreOptions, StreamOptions,
-    StreamingCoreset, certified_sensitivities, distortion, planned_size, regress, regress_on_coreset, scores,
-    scores_with,
+    Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Preprocessing, Sampler, ScoreOptions,
+    SolverOptions, StreamOptions, StreamingCoreset, certified_sensitivities, distortion, planned_size, regress,
+    regress_observed, regress_on_coreset, scores, scores_with,
 };
 use samplewise_testkit::designs::{self, Design};
 use samplewise_testkit::generate::random_matrix;
@@ -231,6 +231,39 @@ fn exact() {
     }
 }
 
+/// When a reduced problem pays: the median regression of the first rows of tables, with it and without.
+fn crossover() {
+    println!("crossover: median regression with and without preprocessing, ms; rows of the reduced problem");
+    println!("table                      n   d    without      with   times as fast   reduced to");
+    let mut tables = vec![designs::student_noise(80_000, 4, 1), designs::student_noise(80_000, 50, 1)];
+    tables.extend(["cpssw8", "diamonds", "gss"].iter().filter_map(|n| designs::fetched(n)));
+    tables.extend(designs::flights_mid());
+    for d in tables {
+        for n in [2_500, 5_000, 10_000, 20_000, 40_000, 80_000] {
+            if n > d.a.rows() {
+                continue;
+            }
+            // Spread over the table, so that rare columns have entries.
+            let rows: Vec<usize> = (0..n).map(|i| i * d.a.rows() / n).collect();
+            let (a, b) = (d.a.select_rows(&rows), rows.iter().map(|&i| d.b[i]).collect::<Vec<_>>());
+            let run = |preprocessing| {
+                let options = SolverOptions { preprocessing, ..SolverOptions::default() };
+                timed(|| regress_observed(&a, &b, Loss::Lp(1.0), &options, &mut ()).expect("finite"))
+            };
+            let ((without, plain), (with, reduced)) = (run(Preprocessing::Never), run(Preprocessing::Always));
+            assert!((plain.objective / reduced.objective - 1.0).abs() < 1e-7);
+            let Path::Preprocessed { rows, .. } = reduced.path else { continue };
+            let (name, d) = (&d.name, a.columns());
+            println!(
+                "{name:20} {n:8} {d:3}  {:9.1} {:9.1}  {:14.2}   {rows:10}",
+                1e3 * without,
+                1e3 * with,
+                without / with
+            );
+        }
+    }
+}
+
 /// S8: distortion of samplers with the same scores under the same search.
 fn samplers() {
     println!("samplers: Lewis weights, 32 d rows, distortion found by the search, mean of 5 seeds");
@@ -434,13 +467,14 @@ fn stream() {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let tables: [(&str, fn()); 12] = [
+    let tables: [(&str, fn()); 13] = [
         ("leverage", leverage),
         ("accuracy", accuracy),
         ("lewis", lewis),
         ("certified", certified),
         ("coreset", coreset),
         ("exact", exact),
+        ("crossover", crossover),
         ("samplers", samplers),
         ("embedding", embedding),
         ("shards", shards),

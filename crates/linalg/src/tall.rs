@@ -231,12 +231,12 @@ fn product<S: Lanes<f64>, const STORE: bool>(
         let store = if STORE { &mut store[c * TILE..] } else { &mut *store };
         let to = To { squares: &mut squares[..x.count], store, ld: t.ld };
         let half = t.columns - c * TILE <= TILE / 2;
-        // Twelve of sixteen registers hold sums, or twenty-four of thirty-two; the others are operands.
+        // As many sums as registers, and as pointers to rows, allow: beside them there are operands and counters.
         match (TILE / S::WIDTH, S::REGISTER_COUNT) {
-            (1, _) => product_of_tile::<S, STORE, 1, 1, 24>(s, tile, x, to),
+            (1, _) => product_of_tile::<S, STORE, 1, 1, 8>(s, tile, x, to),
             (2, _) if half => product_of_tile::<S, STORE, 2, 1, 8>(s, tile, x, to),
             (2, _) => product_of_tile::<S, STORE, 2, 2, 6>(s, tile, x, to),
-            (4, 32..) if half => product_of_tile::<S, STORE, 4, 2, 12>(s, tile, x, to),
+            (4, 32..) if half => product_of_tile::<S, STORE, 4, 2, 8>(s, tile, x, to),
             (4, 32..) => product_of_tile::<S, STORE, 4, 4, 6>(s, tile, x, to),
             (4, _) if half => product_of_tile::<S, STORE, 4, 2, 4>(s, tile, x, to),
             (4, _) => product_of_tile::<S, STORE, 4, 4, 2>(s, tile, x, to),
@@ -286,6 +286,47 @@ fn product_of_tile<S: Lanes<f64>, const STORE: bool, const P: usize, const R: us
             if STORE {
                 let row = &mut to.store[(g * M + m) * to.ld..][..R * S::WIDTH];
                 bytemuck::cast_slice_mut(row).copy_from_slice(&acc[m]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tiles differ with the width of registers: one lane beside what this processor has.
+    #[test]
+    fn one_lane_and_registers_agree_with_the_definition() {
+        for (n, d, r) in [(1, 1, 1), (7, 10, 10), (97, 13, 5), (200, 64, 3), (100, 6, 17)] {
+            let entry = |i: usize, j: usize| f64::from(((i * 31 + j * 17) % 23) as u32) - 11.0;
+            let x: Vec<f64> = (0..n * d).map(|k| entry(k / d, k % d)).collect();
+            let t = Matrix::from_fn(d, r, |i, j| entry(i + 3, j));
+            let weights: Vec<f64> = (0..n).map(|i| 1.0 + (i % 3) as f64).collect();
+            let packed = Packed::new(&t);
+            let product = |i: usize, c: usize| (0..d).map(|k| x[i * d + k] * t[(k, c)]).sum::<f64>();
+            for one_lane in [true, false] {
+                let mut scratch = Scratch::default();
+                let mut all = |task: Task<'_>| {
+                    let run = Run { rows: &x, last: None, d, task, scratch: &mut scratch };
+                    if one_lane { run.with_simd(pulp::Scalar::new()) } else { pulp::Arch::new().dispatch(run) }
+                };
+                let mut norms = vec![0.0; n];
+                all(Task::Norms { transform: &packed, out: &mut norms });
+                assert!((0..n).all(|i| norms[i] == (0..r).map(|c| product(i, c).powi(2)).sum::<f64>()));
+                let (ld, wide) = (stride(d), stride(r));
+                let mut gram = vec![0.0; (ld + 1) * ld];
+                all(Task::Gram { weights: Some(&weights), right: Some(&weights), out: &mut gram });
+                let sum = |f: &dyn Fn(usize) -> f64| (0..n).map(|i| weights[i] * f(i)).sum::<f64>();
+                for i in 0..d {
+                    assert!((0..=i).all(|j| gram[i * ld + j] == sum(&|k| x[k * d + i] * x[k * d + j])));
+                    assert_eq!(gram[ld * ld + i], sum(&|k| x[k * d + i] * weights[k]));
+                }
+                let mut gram = vec![0.0; (wide + 1) * wide];
+                all(Task::GramOfProduct { transform: &packed, weights: Some(&weights), out: &mut gram });
+                for i in 0..r {
+                    assert!((0..=i).all(|j| gram[i * wide + j] == sum(&|k| product(k, i) * product(k, j))));
+                }
             }
         }
     }

@@ -57,8 +57,8 @@ pub use coreset::{Coreset, Recursion, Sampler, Screened, planned_size, recursive
 pub use distortion::{Distortion, DistortionOptions, distortion};
 pub use error::SensitivityError;
 pub use regress::{
-    ActiveFit, ActivePlan, Loss, Options, Path, Regression, Status, regress, regress_active, regress_observed,
-    regress_on_coreset, regress_on_coreset_observed,
+    ActiveFit, ActivePlan, Loss, Options, Path, Preprocessing, Regression, SolverOptions, Status, regress,
+    regress_active, regress_observed, regress_on_coreset, regress_on_coreset_observed,
 };
 pub use scores::{Certified, Method, ScoreOptions, Scores, certified_sensitivities, scores, scores_with};
 pub use streaming::{Block, StreamOptions, Streamed, StreamingCoreset};

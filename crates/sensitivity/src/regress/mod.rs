@@ -89,6 +89,33 @@ impl Default for Options {
     }
 }
 
+/// Whether `ℓ1` and quantile regression of all rows goes by a reduced problem with the same solution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Preprocessing {
+    /// Where it was measured to pay (`cargo bench --bench sensitivity -- crossover`).
+    #[default]
+    Auto,
+    /// Whenever there are more rows than the reduced problem has.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// Settings of [`regress_observed`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SolverOptions {
+    /// Relative tolerance. Default 1e-9; finite, positive.
+    pub tolerance: f64,
+    /// See [`Preprocessing`]; of no effect on other losses.
+    pub preprocessing: Preprocessing,
+}
+
+impl Default for SolverOptions {
+    fn default() -> Self {
+        Self { tolerance: 1e-9, preprocessing: Preprocessing::Auto }
+    }
+}
+
 /// How the solver ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -166,10 +193,10 @@ pub fn regress<'a>(
     loss: Loss,
     tolerance: f64,
 ) -> Result<Regression, SensitivityError> {
-    regress_observed(a, b, loss, tolerance, &mut ())
+    regress_observed(a, b, loss, &SolverOptions { tolerance, ..SolverOptions::default() }, &mut ())
 }
 
-/// [`regress`] with progress and cancellation.
+/// [`regress`] with settings, progress and cancellation.
 ///
 /// # Errors
 /// As [`regress`].
@@ -177,16 +204,16 @@ pub fn regress_observed<'a>(
     a: impl Into<Rows<'a>>,
     b: &[f64],
     loss: Loss,
-    tolerance: f64,
+    options: &SolverOptions,
     observer: &mut dyn Observer,
 ) -> Result<Regression, SensitivityError> {
-    let a = a.into();
+    let (a, tolerance) = (a.into(), options.tolerance);
     check(a, b, loss, tolerance)?;
     let base = whiten(a, None)?;
     let design = Design::new(a, &base)?;
     let mut solved = None;
     if let Some(tau) = loss.quantile()
-        && preprocess::pays(a.rows(), base.rank)
+        && preprocess::pays(a.rows(), base.rank, options.preprocessing)
     {
         let found = preprocess::solve(&design, &base, a, b, tau, tolerance, observer)?;
         solved = found.map(|f| {
@@ -200,7 +227,7 @@ pub fn regress_observed<'a>(
     };
     let coefficients = coefficients(&base.transform, &solved.x);
     let judged = Judged { a, b, loss, coefficients, design: Some(design), certify: true };
-    judge(judged, solved, a.rows(), base.rank)
+    judge(judged, solved, a.rows(), base.rank, observer)
 }
 
 /// Samples about `size` rows by their importance for `[A b]`, minimises the weighted loss over them, and judges the
@@ -218,7 +245,8 @@ pub fn regress_on_coreset<'a>(
     regress_on_coreset_observed(a, b, loss, size, options, &mut ())
 }
 
-/// [`regress_on_coreset`] with progress and cancellation of the solver.
+/// [`regress_on_coreset`] with progress and cancellation: of the solver, whose answer is then the best so far, and of the
+/// certificate, whose bound is then a weaker one.
 ///
 /// # Errors
 /// As [`regress_on_coreset`].
@@ -258,7 +286,7 @@ pub fn regress_on_coreset_observed<'a>(
     let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, options.tolerance, observer)?;
     let coefficients = solved.x.clone();
     let judged = Judged { a, b, loss, coefficients, design: None, certify: options.certify };
-    Ok(Regression { rows_scored: scored, ..judge(judged, solved, sample.rows.len(), rank)? })
+    Ok(Regression { rows_scored: scored, ..judge(judged, solved, sample.rows.len(), rank, observer)? })
 }
 
 /// `[A b]` of a sparse `A`.
@@ -320,6 +348,7 @@ fn judge(
     solved: Solved,
     rows_used: usize,
     rank: usize,
+    observer: &mut dyn Observer,
 ) -> Result<Regression, SensitivityError> {
     let Judged { a, b, loss, coefficients, design, certify } = judged;
     let mut residual = vec![0.0; a.rows()];
@@ -346,7 +375,7 @@ fn judge(
         let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
         // Solved on all rows, the solver's own dual point speaks of all rows; else one is found from the residual.
         let dual = match (loss.quantile(), base) {
-            (Some(tau), Some(base)) if design.rank() > 0 => dual_of_all_rows(&design, &base, a, b, tau).ok(),
+            (Some(tau), Some(base)) if design.rank() > 0 => dual_of_all_rows(&design, &base, a, b, tau, observer).ok(),
             _ => solved.dual.filter(|_| given),
         };
         bound = match (loss, dual) {
@@ -381,14 +410,15 @@ fn dual_of_all_rows(
     a: Rows<'_>,
     b: &[f64],
     tau: f64,
+    observer: &mut dyn Observer,
 ) -> Result<Vec<f64>, SensitivityError> {
-    if preprocess::pays(b.len(), base.rank)
-        && let Some(found) = preprocess::solve(design, base, a, b, tau, CERTIFIED, &mut ())?
+    if preprocess::pays(b.len(), base.rank, Preprocessing::Auto)
+        && let Some(found) = preprocess::solve(design, base, a, b, tau, CERTIFIED, observer)?
     {
         return Ok(found.solution.dual);
     }
     let every: Vec<usize> = (0..b.len()).collect();
-    Ok(interior_point::solve(&design.select(&every)?, b, None, tau, CERTIFIED, &mut ())?.dual)
+    Ok(interior_point::solve(&design.select(&every)?, b, None, tau, CERTIFIED, observer)?.dual)
 }
 
 struct Solved {

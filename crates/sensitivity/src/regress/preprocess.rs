@@ -8,12 +8,14 @@ use samplewise_linalg::leverage::Whitening;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
 
+use super::Preprocessing;
 use crate::design::Design;
 use crate::interior_point::{self, Solution, Start};
 use crate::{Coreset, SensitivityError};
 
-/// Rows per row of the reduced problem from which preprocessing is tried: chosen, not measured. Tables of 37,000 rows and
-/// more take this path (`cargo bench --bench sensitivity -- exact` prints it).
+/// Rows, and rows per row of the reduced problem, from which preprocessing is tried
+/// (`cargo bench --bench sensitivity -- crossover`).
+const LEAST: usize = 10_000;
 const WORTHWHILE: usize = 3;
 /// Times that rows are chosen anew, each time a quarter more.
 const ATTEMPTS: usize = 8;
@@ -33,9 +35,15 @@ fn coreset_size(n: usize, d: usize) -> usize {
     (CONSTANT * n as f64 * d.sqrt()).powf(2.0 / 3.0).max(20.0 * d) as usize
 }
 
-/// True when the reduced problems are so much smaller that they pay for the rest.
-pub(super) fn pays(n: usize, d: usize) -> bool {
-    d > 0 && n >= 10_000 && n >= WORTHWHILE * coreset_size(n, d)
+/// True when the reduced problems are so much smaller that they pay for the rest, or are to be tried.
+pub(super) fn pays(n: usize, d: usize, wanted: Preprocessing) -> bool {
+    let size = coreset_size(n, d);
+    d > 0
+        && match wanted {
+            Preprocessing::Auto => n >= LEAST && n >= WORTHWHILE * size,
+            Preprocessing::Always => n > 2 * size,
+            Preprocessing::Never => false,
+        }
 }
 
 /// What the preprocessing did.

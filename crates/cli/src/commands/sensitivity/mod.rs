@@ -4,8 +4,8 @@ mod stream;
 use std::path::PathBuf;
 
 use samplewise_sensitivity::{
-    Coreset, Loss, Method, Options, Path, Regression, Sampler, ScoreOptions, Scores, Status, planned_size,
-    regress_observed, regress_on_coreset_observed, scores_with,
+    Coreset, Loss, Method, Options, Path, Regression, Sampler, ScoreOptions, Scores, SensitivityError, SolverOptions,
+    Status, planned_size, regress_observed, regress_on_coreset_observed, scores_with,
 };
 use serde_json::{Value, json};
 
@@ -109,6 +109,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Ok((table, features, x, y))
     })?;
     let name = |e: &dyn std::fmt::Display| bad(format!("{}: {e}", a.table.display()));
+    let least = if a.regress.is_some() && !a.exact { x.columns() + 1 } else { 1 };
+    if let Some(size) = a.size.filter(|s| !(least..=x.rows()).contains(s)) {
+        return Err(name(&SensitivityError::Size { size, least, rows: x.rows() }));
+    }
     let mut observer = session;
     let (s, size, sample, regression) = session.stage("compute", || {
         let s = session.stage("scores", || {
@@ -131,7 +135,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let regression = session.stage("regress", || {
             // A sample of all rows is all rows.
             if a.exact || size == x.rows() {
-                regress_observed(&x, &y, loss, 1e-9, &mut observer)
+                regress_observed(&x, &y, loss, &SolverOptions::default(), &mut observer)
             } else {
                 let options = Options { method, sampler, seed: session.seed(), ..Options::default() };
                 regress_on_coreset_observed(&x, &y, loss, size, &options, &mut observer)
@@ -215,7 +219,7 @@ fn answer(
         }
         let list: Vec<Value> = names.iter().zip(&r.coefficients).map(|(n, v)| json!({"name": n, "value": v})).collect();
         result["regression"] = json!({"coefficients": list, "objective": r.objective, "lower_bound": r.lower_bound,
-            "gap": r.gap(), "rows_used": r.rows_used, "rank": r.rank});
+            "gap": r.gap(), "rows_scored": r.rows_scored, "rows_used": r.rows_used, "rank": r.rank});
         text += &describe(r, &names);
     }
     Answer {
@@ -244,8 +248,9 @@ fn solver(r: &Regression) -> Value {
 }
 
 fn describe(r: &Regression, names: &[&str]) -> String {
+    let scored = if r.rows_scored > 0 { format!(" of {} scored for it", r.rows_scored) } else { String::new() };
     let mut text = format!(
-        "objective {:.6} on all rows, at least {:.6} is unavoidable ({} rows used)\n",
+        "objective {:.6} on all rows, at least {:.6} is unavoidable ({} rows used{scored})\n",
         r.objective, r.lower_bound, r.rows_used
     );
     for (n, v) in names.iter().zip(&r.coefficients) {

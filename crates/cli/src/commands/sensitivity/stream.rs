@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use samplewise_linalg::{Matrix, Summary};
 use samplewise_sensitivity::{
-    Block, Loss, Regression, StreamOptions, StreamingCoreset, planned_size, regress_observed,
+    Block, Loss, Regression, SolverOptions, StreamOptions, StreamingCoreset, planned_size, regress_observed,
 };
 use serde_json::json;
 
@@ -114,10 +114,13 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
         format!("by {} levels of merging and reducing", out.levels)
     };
     let note = if session.interrupted() { "interrupted: of the rows read so far\n" } else { "" };
-    let mut result = json!({"rows": out.seen, "columns": columns, "rank": out.rank, "total": out.total,
-            "size": out.rows.len()});
+    let given = columns - usize::from(target.is_some());
+    // The rank is that of what was scored.
+    let mut result = json!({"rows": out.seen, "columns": given, "scored_columns": columns, "rank": out.rank,
+            "total": out.total, "size": out.rows.len()});
+    let with_target = if target.is_some() { " with the target" } else { "" };
     let mut text = format!(
-        "rows {} columns {columns} rank {}\ncoreset {} rows, {whole}; at most {most} rows were held\n{note}",
+        "rows {} columns {given} rank {}{with_target}\ncoreset {} rows, {whole}; at most {most} rows were held\n{note}",
         out.seen,
         out.rank,
         out.rows.len()
@@ -165,7 +168,7 @@ fn regress(a: &Arguments, coreset: &Matrix, weights: &[f64], mut session: &Sessi
     let x = Matrix::from_fn(coreset.rows(), d, |i, j| factors[i] * coreset[(i, j)]);
     let y: Vec<f64> = factors.iter().enumerate().map(|(i, f)| f * coreset[(i, d)]).collect();
     let name = a.table.display();
-    regress_observed(&x, &y, loss(a), 1e-9, &mut session).map_err(|e| bad(format!("{name}: {e}")))
+    regress_observed(&x, &y, loss(a), &SolverOptions::default(), &mut session).map_err(|e| bad(format!("{name}: {e}")))
 }
 
 /// The loss on all rows, read again; none when interrupted.
