@@ -7,11 +7,14 @@
 use pulp::{Simd, WithSimd, bytemuck};
 
 use crate::Matrix;
-use crate::small::gram::{Panel, TILE, right_side, triangle};
+use crate::small::gram::{Panel, TILE, aligned, right_side, triangle};
 use crate::small::lanes::Lanes;
 
 /// Rows of a panel.
 const PANEL: usize = 96;
+/// Columns from which the copy of a panel costs less than rows that straddle cache lines and pages do. Panels of fewer
+/// columns never have their rows a multiple of a page apart.
+const COPIED: usize = 64;
 
 /// A `d × r` matrix packed for [`product`]: its columns eight at a time, a tile after the other.
 #[derive(Clone, Debug)]
@@ -143,11 +146,11 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Rows that can be read up to [`stride`]: as they lie, or a copy.
+    /// Rows that can be read up to [`stride`]: as they lie, or a copy, whose registers do not straddle cache lines.
     fn padded(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
         let (d, ld) = (self.d, stride(self.d));
         let reaches = self.rows.len() >= (self.count - 1) * d + ld;
-        if self.last.is_none() && reaches && ld < d + TILE && !d.is_multiple_of(8 * TILE) {
+        if self.last.is_none() && reaches && d < COPIED {
             Panel { values: self.rows, apart: d, count: self.count }
         } else {
             self.copied(copy)
@@ -166,7 +169,7 @@ impl<'a> Part<'a> {
     fn copied(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
         let ld = stride(self.d);
         let stored = self.d - usize::from(self.last.is_some());
-        copy.resize(PANEL * ld, 0.0);
+        let copy = aligned(copy, PANEL * ld);
         for (i, target) in copy.chunks_exact_mut(ld).take(self.count).enumerate() {
             target[..stored].copy_from_slice(&self.rows[i * stored..][..stored]);
             target[stored..].fill(0.0);

@@ -12,6 +12,15 @@ const AHEAD: usize = 16;
 /// Columns of the widest register tile: rows are padded to these.
 pub(crate) const TILE: usize = 8;
 
+/// `len` entries that start where a cache line does, so that no register straddles two.
+pub(crate) fn aligned<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    const LINE: usize = 64;
+    let spare = LINE / size_of::<T>().max(1);
+    buffer.resize(len + spare, T::default());
+    let from = buffer.as_ptr().align_offset(LINE).min(spare);
+    &mut buffer[from..from + len]
+}
+
 /// Lower triangle (`gram[r·ld + c]` for `c ≤ r`) and right-hand side (row `ld`) of problem `i`.
 #[inline(always)]
 pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use crate::{CsrMatrix, LinalgError, Matrix, Real};
 use factor::{factor_and_solve, interleave};
-use gram::{BLOCK, TILE, accumulate};
+use gram::{BLOCK, TILE, accumulate, aligned};
 use lanes::Lanes;
 
 /// Largest number of unknowns per problem.
@@ -260,18 +260,19 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
     let k = problem.features.columns();
     // Columns are padded to whole tiles and whole registers.
     let ld = k.next_multiple_of(S::WIDTH.max(TILE));
-    scratch.panel.resize(BLOCK * ld, T::default());
-    scratch.panel.fill(T::default());
+    let Scratch { panel, weighted, grams, triangle, noise } = scratch;
+    let panel = aligned(panel, BLOCK * ld);
+    panel.fill(T::default());
     let square = (ld + 1) * ld;
-    scratch.grams.resize(S::WIDTH * square, T::default());
+    let grams = aligned(grams, S::WIDTH * square);
     let packed = (k + 1) * (k + 2) / 2;
-    scratch.triangle.resize((packed + S::WIDTH) * S::WIDTH, T::default());
+    let triangle = aligned(triangle, (packed + S::WIDTH) * S::WIDTH);
     for base in (0..solved.len()).step_by(S::WIDTH) {
         let lanes = S::WIDTH.min(solved.len() - base);
-        for (lane, gram) in scratch.grams.chunks_exact_mut(square).enumerate() {
+        for (lane, gram) in grams.chunks_exact_mut(square).enumerate() {
             if lane < lanes {
                 let i = first + base + lane;
-                accumulate::<T, S>(s, problem, i, ld, &mut scratch.panel, &mut scratch.weighted, gram);
+                accumulate::<T, S>(s, problem, i, ld, panel, weighted, gram);
                 penalise(problem, i, ld, gram);
             } else {
                 // Lanes without a problem hold the identity.
@@ -279,18 +280,18 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
                 (0..k).for_each(|r| gram[r * ld + r] = T::from_f64(1.0));
             }
         }
-        scratch.noise.clear();
+        noise.clear();
         if let Some(draw) = &problem.penalty.draw {
-            scratch.noise.resize(k * S::WIDTH, T::default());
+            noise.resize(k * S::WIDTH, T::default());
             for lane in 0..lanes {
                 let row = draw.noise.row(first + base + lane);
-                row.iter().enumerate().for_each(|(c, z)| scratch.noise[c * S::WIDTH + lane] = *z);
+                row.iter().enumerate().for_each(|(c, z)| noise[c * S::WIDTH + lane] = *z);
             }
         }
-        let registers: &mut [S::V] = bytemuck::cast_slice_mut(&mut scratch.triangle);
-        interleave::<T, S>(s, &scratch.grams, registers, k, ld);
-        factor_and_solve::<T, S>(s, registers, k, bytemuck::cast_slice(&scratch.noise));
-        let answers = &scratch.triangle[k * (k + 1) / 2 * S::WIDTH..];
+        let registers: &mut [S::V] = bytemuck::cast_slice_mut(triangle);
+        interleave::<T, S>(s, grams, registers, k, ld);
+        factor_and_solve::<T, S>(s, registers, k, bytemuck::cast_slice(noise));
+        let answers = &triangle[k * (k + 1) / 2 * S::WIDTH..];
         for lane in 0..lanes {
             let good = (0..k).all(|c| answers[c * S::WIDTH + lane].is_finite());
             solved[base + lane] = good;

@@ -181,7 +181,7 @@ impl Regression {
 
 /// Minimises the loss over all rows, dense or sparse (rows SEN-6 and SEN-16).
 ///
-/// `p = 1` and quantiles by an interior point method, from some ten thousand rows on of a reduced problem with the same
+/// `p = 1` and quantiles by an interior point method, from some thousand rows on of a reduced problem with the same
 /// solution; `p = 2` by least squares; other `p` by damped Newton. Cost of the interior point method `n·d²` flops for each
 /// of 10 to 25 steps, with preprocessing about four passes over the rows and `n^{2/3}·d^{5/2}` flops a step.
 ///

@@ -15,8 +15,8 @@ use crate::{Coreset, SensitivityError};
 
 /// Rows, and rows per row of the reduced problem, from which preprocessing is tried
 /// (`cargo bench --bench sensitivity -- crossover`).
-const LEAST: usize = 10_000;
-const WORTHWHILE: usize = 3;
+const LEAST: usize = 2_500;
+const WORTHWHILE: usize = 4;
 /// Times that rows are chosen anew, each time a quarter more.
 const ATTEMPTS: usize = 8;
 /// Share of what the open rows can balance in any column beyond which more are opened before anything is solved.
