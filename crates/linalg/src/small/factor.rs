@@ -139,8 +139,14 @@ fn factor_block<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], c: usize) {
 /// `Σ_{j<c} l(r + t, j)·l(c + u, j)`.
 #[inline(always)]
 fn products<T: SmallReal, S: Lanes<T>, const H: usize>(s: S, a: &[S::V], c: usize, r: usize) -> [[S::V; 4]; H] {
-    let rows: [&[S::V]; H] = std::array::from_fn(|t| &a[row(r + t)..][..c]);
-    let columns: [&[S::V]; 4] = std::array::from_fn(|u| &a[row(c + u)..][..c]);
+    // Loops, because a closure would be a call.
+    let (mut rows, mut columns): ([&[S::V]; H], [&[S::V]; 4]) = ([&[]; H], [&[]; 4]);
+    for t in 0..H {
+        rows[t] = &a[row(r + t)..][..c];
+    }
+    for u in 0..4 {
+        columns[u] = &a[row(c + u)..][..c];
+    }
     let mut sums = [[s.splat(T::default()); 4]; H];
     for j in 0..c {
         let l = [columns[0][j], columns[1][j], columns[2][j], columns[3][j]];
