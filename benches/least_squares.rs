@@ -1,5 +1,6 @@
 //! What the cost model of `least_squares` loses: 5 × 5 shapes, well and ill conditioned, every method
-//! beside the automatic choice. `cargo bench --bench least_squares` prints the table; median of interleaved runs.
+//! beside the automatic choice. `cargo bench --bench least_squares` prints the table, `... -- WORD` its parts whose title has
+//! WORD (well, 1e5, 1e9); median of interleaved runs.
 use std::time::Instant;
 
 use samplewise::linalg::lstsq::{Method, Path, least_squares};
@@ -7,22 +8,22 @@ use samplewise_testkit::generate::random_matrix;
 
 const ROWS: [usize; 5] = [2_000, 6_000, 20_000, 60_000, 200_000];
 const COLUMNS: [usize; 5] = [5, 15, 50, 150, 500];
-const METHODS: [Method; 4] = [Method::Auto, Method::Gram, Method::Tsqr, Method::Sketched];
+const METHODS: [Method; 5] = [Method::Auto, Method::Gram, Method::Tsqr, Method::Sketched, Method::Preconditioned];
 
 fn main() {
     println!("{} threads; milliseconds", rayon_threads());
     let mut worst = 0.0_f64;
     // The last column becomes the first plus this much of what it was.
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     for apart in [1.0, 1e-5, 1e-9] {
+        let title =
+            if apart == 1.0 { "well conditioned".to_owned() } else { format!("condition about {:.0e}", 1.0 / apart) };
+        if !words.is_empty() && !words.iter().any(|w| title.contains(w.as_str())) {
+            continue;
+        }
         println!(
-            "\n{:>7} {:>4} {:>9} {:>9} {:>9} {:>9}  lost  path, {}",
-            "rows",
-            "cols",
-            "auto",
-            "gram",
-            "tsqr",
-            "sketched",
-            if apart == 1.0 { "well conditioned".to_owned() } else { format!("condition about {:.0e}", 1.0 / apart) }
+            "\n{:>7} {:>4} {:>9} {:>9} {:>9} {:>9} {:>14}  lost  path, {}",
+            "rows", "cols", "auto", "gram", "tsqr", "sketched", "preconditioned", title
         );
         for n in ROWS {
             for d in COLUMNS {
@@ -49,6 +50,7 @@ fn shape(n: usize, d: usize, apart: f64) -> f64 {
                 Method::Gram => apart > 1e-7 && fit.path == Path::Gram,
                 Method::Tsqr => fit.path == Path::Tsqr,
                 Method::Sketched => fit.path == Path::Sketched,
+                Method::Preconditioned => fit.path == Path::Preconditioned,
             };
             let minimises = (fit.residual_norm / reference - 1.0).abs() < 1e-6;
             assert!(!own || minimises, "{method:?} does not minimise");
@@ -57,10 +59,10 @@ fn shape(n: usize, d: usize, apart: f64) -> f64 {
         Err(_) => None,
     });
     let runs = (30_000_000 / (n * d)).clamp(3, 31) | 1;
-    let mut times = [(); 4].map(|()| Vec::with_capacity(runs));
+    let mut times = [(); 5].map(|()| Vec::with_capacity(runs));
     for run in 0..runs {
         // To and fro: what comes after the largest allocation pays for its pages.
-        let order = if run % 2 == 0 { [0, 1, 2, 3] } else { [3, 2, 1, 0] };
+        let order = if run % 2 == 0 { [0, 1, 2, 3, 4] } else { [4, 3, 2, 1, 0] };
         for m in order.into_iter().filter(|&m| racing[m].is_some()) {
             let start = Instant::now();
             let fit = least_squares(&a, &b, METHODS[m]);
@@ -74,7 +76,7 @@ fn shape(n: usize, d: usize, apart: f64) -> f64 {
     });
     let lost = medians[0] / medians[1..].iter().fold(f64::INFINITY, |a, &b| a.min(b)) - 1.0;
     let cells = medians.map(|m| if m.is_finite() { format!("{m:9.3}") } else { format!("{:>9}", "-") });
-    println!("{n:>7} {d:>4} {} {:>4.0} %  {:?}", cells.join(" "), 100.0 * lost, racing[0].expect("auto"));
+    println!("{n:>7} {d:>4} {}      {:>4.0} %  {:?}", cells.join(" "), 100.0 * lost, racing[0].expect("auto"));
     lost
 }
 

@@ -82,6 +82,22 @@ pub fn solve_upper_in_place(r: &Matrix, b: &mut [f64]) {
     }
 }
 
+/// `R⁻¹` of an upper triangular `R`, by rows from the last. Cost `d³/3` flops.
+pub fn invert_upper(r: &Matrix) -> Matrix {
+    let d = r.columns();
+    let mut inverse = Matrix::zeros(d, d);
+    for i in (0..d).rev() {
+        let (head, below) = inverse.as_mut_slice().split_at_mut((i + 1) * d);
+        let row = &mut head[i * d..];
+        for (j, known) in (i + 1..d).zip(below.chunks_exact(d)) {
+            chunk::axpy(-r[(i, j)], &known[j..], &mut row[j..]);
+        }
+        row[i] = 1.0;
+        row[i..].iter_mut().for_each(|v| *v /= r[(i, i)]);
+    }
+    inverse
+}
+
 /// Solves `Rᵀ x = b` in place.
 ///
 /// # Panics

@@ -422,7 +422,7 @@ pub(crate) fn scale_columns(a: &Matrix, scales: &[f64]) -> Matrix {
 }
 
 /// The Gram matrix of `D^½ A T`.
-fn gram_of_product(a: Rows<'_>, weights: Option<&[f64]>, transform: &Matrix) -> Result<Matrix, LinalgError> {
+pub(crate) fn gram_of_product(a: Rows<'_>, weights: Option<&[f64]>, transform: &Matrix) -> Result<Matrix, LinalgError> {
     let (d, r) = (transform.rows(), transform.columns());
     if r == 0 {
         return Ok(Matrix::zeros(0, 0));

@@ -7,9 +7,10 @@
 //! | path | when | cost for `n × d` |
 //! |---|---|---|
 //! | [`Path::Gram`] | condition estimate up to 1e4, or `3e7/√d` where refinement is cheaper than TSQR | `n·d²` |
-//! | [`Path::Tsqr`] | beyond, and `d` up to a few hundred | `2·n·d²` |
-//! | [`Path::Sketched`] | beyond, and [`predict`] says so; sparse matrices | about `190·n·d` |
-//! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `2·n·d²` |
+//! | [`Path::Preconditioned`] | beyond, up to 1e11, `n ≥ 8d`, and [`predict`] says so | `2·n·d² + 8·n·d` |
+//! | [`Path::Tsqr`] | beyond, where [`predict`] says so | `4·n·d²` |
+//! | [`Path::Sketched`] | sparse matrices, and dense ones with about a thousand columns | about `190·n·d` |
+//! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `4·n·d²` |
 //! | [`Path::Lsqr`] | sparse, and rank deficient, `n < 8d` or `d > 2048` | `4·nnz` per step |
 use crate::krylov::{self, KrylovOptions, Status};
 use crate::operator::LinearOperator;
@@ -19,8 +20,8 @@ use crate::{CsrMatrix, LinalgError, Matrix, Observer, chunk, factor, gram, lever
 /// Which solver runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Method {
-    /// Gram + Cholesky when the condition allows, else the cheaper of TSQR and sketching by [`predict`]; minimum norm when
-    /// the rank is deficient or `n < d`.
+    /// Gram + Cholesky when the condition allows, else the cheapest of TSQR and the two that sketch by [`predict`]; minimum
+    /// norm when the rank is deficient or `n < d`.
     #[default]
     Auto,
     /// Always TSQR, with the singular values of R where the condition asks for them.
@@ -30,6 +31,9 @@ pub enum Method {
     Gram,
     /// Sketch to precondition, then LSQR, twice; TSQR when the sketch is rank deficient or `n < 8d`.
     Sketched,
+    /// Sketch to precondition, then the normal equations of the preconditioned rows, with refinement; TSQR when the sketch
+    /// has a condition beyond 1e11, refinement does not converge, or `n < 8d`.
+    Preconditioned,
 }
 
 /// Which way the answer came.
@@ -41,6 +45,8 @@ pub enum Path {
     Tsqr,
     /// LSQR, preconditioned by the triangular factor of a sketch.
     Sketched,
+    /// Normal equations of `A R⁻¹`, `R` the triangular factor of a sketch, and steps of refinement.
+    Preconditioned,
     /// Singular values, rank deficient: the answer of least norm (after column scaling).
     MinimumNorm,
     /// LSQR without a preconditioner: tends to the answer of least norm (after column scaling). Rank and condition are not
@@ -64,7 +70,7 @@ pub struct LeastSquares {
     pub residual_norm: f64,
     /// `‖Aᵀr‖ / (‖A‖_F ‖r‖)`: zero at the minimiser, and at most 1. Zero when the residual is zero.
     pub residual_orthogonality: f64,
-    /// Steps of LSQR, or of refinement on the Gram path; zero with TSQR.
+    /// Steps of LSQR, or of refinement on the Gram and preconditioned paths; zero with TSQR.
     pub iterations: usize,
 }
 
@@ -80,6 +86,8 @@ const EXPECTED_REFINEMENTS: f64 = 2.0;
 const SKETCH_ROWS: usize = 4;
 /// Beyond this the triangular factor of a sketch is no preconditioner.
 const SKETCH_CONDITION: f64 = 1e14;
+/// The same for normal equations: their preconditioned rows are off by `ε·cond`, which refinement has to make up for.
+const PRECONDITIONED_CONDITION: f64 = 1e11;
 /// Columns up to which a sparse matrix is given a dense preconditioner: 134 MB of sketch, and 7e10 operations to factor it.
 const SKETCH_COLUMNS: usize = 2048;
 /// Steps of LSQR that gain the second eight digits.
@@ -90,7 +98,7 @@ const SKETCH_SEED: u64 = 0x006c_7374_7371;
 const SVD_COLUMNS: usize = 64;
 const SVD_CONDITION: f64 = 1e10;
 
-/// Predicted nanoseconds of the three paths for a dense `n × d` matrix, one thread; fitted to
+/// Predicted nanoseconds of the four paths for a dense `n × d` matrix, one thread; fitted to
 /// `cargo bench --bench least_squares`. Only their ratios matter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Predicted {
@@ -100,23 +108,24 @@ pub struct Predicted {
     pub tsqr: f64,
     /// Sketch + LSQR; infinite below `n = 8d`.
     pub sketched: f64,
+    /// Sketch + normal equations of the preconditioned rows; infinite below `n = 8d`.
+    pub preconditioned: f64,
 }
 
 /// The cost model of [`Method::Auto`].
 pub fn predict(n: usize, d: usize) -> Predicted {
     let (rows, d) = (n as f64, d as f64);
     let entries = rows * d;
+    // Below that a sketch has not enough rows to leave out.
+    let sketches = |nanoseconds: f64| if rows < 8.0 * d { f64::INFINITY } else { nanoseconds };
     // Passes over memory, then operations per entry; the small triangle last.
     Predicted {
-        gram: entries * (4.0 + 0.029 * d) + 0.3 * d * d * d,
-        tsqr: entries * (6.0 + 0.11 * d) + 0.2 * d * d * d,
-        sketched: if rows < 8.0 * d {
-            f64::INFINITY
-        } else {
-            // The sketch, about 40 steps of two products each, which stream through memory, and the factor of 4d rows, which
-            // may have to be computed twice.
-            entries * (8.0 + 40.0 * 2.0 * 0.45) + 1.5 * d * d * d
-        },
+        gram: entries * (8.0 + 0.055 * d) + 0.1 * d * d * d,
+        // The singular values of small factors are always taken.
+        tsqr: entries * (13.0 + 0.2 * d) + 0.7 * d * d * d + 2e4 * d.min(SVD_COLUMNS as f64),
+        // The sketch and about 40 steps of two products each, which stream through memory, and the factor of 4d rows.
+        sketched: sketches(entries * 95.0 + 1.5 * d * d * d),
+        preconditioned: sketches(entries * (16.0 + 0.085 * d) + 90.0 * rows + d * d * d),
     }
 }
 
@@ -249,8 +258,8 @@ fn report(
 /// Condition number up to which [`Method::Auto`] takes the Gram path.
 fn gram_limit(n: usize, d: usize) -> f64 {
     let costs = predict(n, d);
-    let refined = costs.gram + EXPECTED_REFINEMENTS * (n * d) as f64;
-    if refined < costs.tsqr.min(costs.sketched) {
+    let refined = costs.gram + EXPECTED_REFINEMENTS * 2.0 * (n * d) as f64;
+    if refined < costs.tsqr.min(costs.sketched).min(costs.preconditioned) {
         REFINED_CONDITION / (f64::EPSILON * d as f64).sqrt()
     } else {
         GRAM_CONDITION
@@ -267,8 +276,16 @@ fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgEr
             }
         }
         let costs = predict(n, d);
-        let sketched = method == Method::Sketched || (method == Method::Auto && costs.sketched < costs.tsqr);
-        if sketched && let Some(solved) = dense_by_sketch(a, b)? {
+        let best = costs.tsqr.min(costs.sketched).min(costs.preconditioned);
+        let takes = |own: Method, cost: f64| method == own || (method == Method::Auto && cost == best && n >= 8 * d);
+        if takes(Method::Preconditioned, costs.preconditioned)
+            && let Some(solved) = by_preconditioned_gram(a, b)?
+        {
+            return Ok(solved);
+        }
+        if takes(Method::Sketched, costs.sketched)
+            && let Some(solved) = dense_by_sketch(a, b)?
+        {
             return Ok(solved);
         }
     }
@@ -315,27 +332,71 @@ fn by_gram(a: &Matrix, b: &[f64], method: Method) -> Result<Option<Solved>, Lina
     let mut x = g.right;
     factor.solve_in_place(&mut x);
     let limit = if condition <= GRAM_CONDITION { 1 } else { REFINEMENTS };
-    let mut correction = vec![0.0; d];
-    let (mut iterations, mut before) = (0, f64::INFINITY);
-    loop {
-        iterations += 1;
-        let residual = a.residual_and_gradient(&x, b, &mut correction);
-        factor.solve_in_place(&mut correction);
-        chunk::axpy(1.0, &correction, &mut x);
-        let (step, size) = (chunk::norm(&correction), chunk::norm(&x));
-        if iterations == limit || step <= f64::EPSILON * size || step > 0.25 * before {
+    let norm = factor::norm_1(&g.matrix).sqrt();
+    match refine(a, b, &mut x, (condition, norm), limit, |x| factor.solve_in_place(x)) {
+        Some(iterations) => Ok(Some(Solved { x, path: Path::Gram, rank: d, condition, iterations })),
+        None if method == Method::Auto => Ok(None),
+        None => Err(LinalgError::NoConvergence { method: "refinement of the normal equations" }),
+    }
+}
+
+/// Steps with the gradient of the residual, until rounding is all that is left of them; their number, or none when they do
+/// not come that far. `condition` and `norm` are those of `a`.
+fn refine(
+    a: &Matrix,
+    b: &[f64],
+    x: &mut [f64],
+    (condition, norm): (f64, f64),
+    limit: usize,
+    solve: impl Fn(&mut [f64]),
+) -> Option<usize> {
+    let mut correction = vec![0.0; x.len()];
+    let mut before = f64::INFINITY;
+    for iterations in 1.. {
+        let residual = a.residual_and_gradient(x, b, &mut correction);
+        solve(&mut correction);
+        chunk::axpy(1.0, &correction, x);
+        let (step, size) = (chunk::norm(&correction), chunk::norm(x));
+        if iterations >= limit || step <= f64::EPSILON * size || step.is_nan() || step > 0.25 * before {
             // Rounding of a backward stable method: what does not come that far is not the minimiser.
-            let rounding = f64::EPSILON * condition * (size + condition * residual / factor::norm_1(&g.matrix).sqrt());
-            return match method {
-                _ if limit == 1 || step <= rounding => {
-                    Ok(Some(Solved { x, path: Path::Gram, rank: d, condition, iterations }))
-                }
-                Method::Auto => Ok(None),
-                _ => Err(LinalgError::NoConvergence { method: "refinement of the normal equations" }),
-            };
+            let rounding = f64::EPSILON * condition * (size + condition * residual / norm);
+            return (limit == 1 || step <= rounding).then_some(iterations);
         }
         before = step;
     }
+    None
+}
+
+/// The triangular factor of a sketch preconditions the rows, whose Gram matrix is then nearly the identity.
+fn by_preconditioned_gram(a: &Matrix, b: &[f64]) -> Result<Option<Solved>, LinalgError> {
+    let (n, d) = (a.rows(), a.columns());
+    if n < 8 * d {
+        return Ok(None);
+    }
+    let sketch = Sketch::new(Kind::SparseSign, (SKETCH_ROWS * d).max(16), SKETCH_SEED)?;
+    let r = tsqr::tsqr(&sketch.apply(a)?).r;
+    if (0..d).any(|j| r[(j, j)] == 0.0) {
+        return Ok(None);
+    }
+    let condition = triangular_condition(&r);
+    if condition.is_nan() || condition > PRECONDITIONED_CONDITION {
+        return Ok(None);
+    }
+    let inverse = factor::invert_upper(&r);
+    let gram = leverage::gram_of_product(a.into(), None, &inverse)?;
+    let Ok(factor) = factor::Cholesky::new(&gram, 0.0) else { return Ok(None) };
+    // Four times as many rows as columns leave a condition of about three.
+    if gram_condition(&gram, &factor) > 100.0 {
+        return Ok(None);
+    }
+    let solve = |x: &mut [f64]| {
+        factor::solve_upper_transpose_in_place(&r, x);
+        factor.solve_in_place(x);
+        factor::solve_upper_in_place(&r, x);
+    };
+    let mut x = vec![0.0; d];
+    let found = refine(a, b, &mut x, (condition, a.norm()), REFINEMENTS, solve);
+    Ok(found.map(|iterations| Solved { x, path: Path::Preconditioned, rank: d, condition, iterations }))
 }
 
 fn dense_by_sketch(a: &Matrix, b: &[f64]) -> Result<Option<Solved>, LinalgError> {

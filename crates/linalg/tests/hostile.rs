@@ -119,7 +119,7 @@ fn attempt(n: usize, d: usize, k: usize, spoil: Spoil, spoil_b: Spoil, seed: u64
     let tame = a.as_slice().iter().chain(&b).chain(&weights).all(|v| v.abs() < 1e151);
     let small = a.as_slice().iter().chain(&b).chain(&weights).all(|v| v.abs() < 1e90);
 
-    for method in [Method::Auto, Method::Gram, Method::Tsqr, Method::Sketched] {
+    for method in [Method::Auto, Method::Gram, Method::Tsqr, Method::Sketched, Method::Preconditioned] {
         judge("least_squares", least_squares(&a, &b, method), |f| {
             [&f.x[..], &[f.condition, f.residual_norm, f.residual_orthogonality]].concat()
         })?;

@@ -163,9 +163,14 @@ proptest! {
 /// Tolerance: backward stability gives a forward error of about `cond·ε·10` on a consistent system.
 #[test]
 fn least_squares_is_right_up_to_condition_1e12() {
-    for (condition, method) in
-        [(1e2, Method::Auto), (1e2, Method::Gram), (1e8, Method::Auto), (1e12, Method::Auto), (1e12, Method::Tsqr)]
-    {
+    for (condition, method) in [
+        (1e2, Method::Auto),
+        (1e2, Method::Gram),
+        (1e8, Method::Auto),
+        (1e8, Method::Preconditioned),
+        (1e12, Method::Auto),
+        (1e12, Method::Tsqr),
+    ] {
         let a = ill_conditioned(20_000, 12, condition, 3);
         let truth: Vec<f64> = (0..12).map(|j| 1.0 + f64::from(j) / 4.0).collect();
         let mut b = vec![0.0; 20_000];
@@ -217,19 +222,27 @@ fn sketched_least_squares_agrees_with_tsqr_at_any_condition() {
         let direct = least_squares(&a, &b, Method::Tsqr).unwrap();
         let sketched = least_squares(&a, &b, Method::Sketched).unwrap();
         assert_eq!((direct.path, sketched.path), (Path::Tsqr, Path::Sketched));
+        let preconditioned = least_squares(&a, &b, Method::Preconditioned).unwrap();
+        assert_eq!(preconditioned.path, Path::Preconditioned);
+        assert!(preconditioned.iterations <= 6, "{} refinements at {condition:e}", preconditioned.iterations);
         assert!(sketched.iterations <= 47, "{} steps at {condition:e}", sketched.iterations);
         // A residual is known up to the rounding of A x, where ‖A‖ = 1.
         let rounding = 100.0 * f64::EPSILON * direct.x.iter().map(|x| x * x).sum::<f64>().sqrt();
-        assert!((sketched.residual_norm - direct.residual_norm).abs() < rounding + 1e-14);
-        assert!(
-            sketched.residual_orthogonality < 1e-14 + 3.0 * direct.residual_orthogonality,
-            "{sketched:?} {direct:?}"
-        );
         let scale = direct.x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-        let error = direct.x.iter().zip(&sketched.x).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
-        assert!(error < 1e3 * condition * f64::EPSILON, "{error:e} at {condition:e}");
-        assert!(sketched.condition > condition / 10.0 && sketched.condition < 100.0 * condition);
+        for other in [sketched, preconditioned] {
+            assert!((other.residual_norm - direct.residual_norm).abs() < rounding + 1e-14);
+            assert!(other.residual_orthogonality < 1e-14 + 3.0 * direct.residual_orthogonality, "{other:?} {direct:?}");
+            let error = direct.x.iter().zip(&other.x).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
+            assert!(error < 1e3 * condition * f64::EPSILON, "{:?}: {error:e} at {condition:e}", other.path);
+            assert!(other.condition > condition / 10.0 && other.condition < 100.0 * condition);
+        }
     }
+    // Beyond what refinement can make up for, and where there are too few rows for a sketch.
+    let b: Vec<f64> = (0..4000).map(|i| f64::from(i % 13)).collect();
+    let a = ill_conditioned(4000, 30, 1e13, 3);
+    assert_eq!(least_squares(&a, &b, Method::Preconditioned).unwrap().path, Path::Tsqr);
+    let a = gaussian(100, 30, 3);
+    assert_eq!(least_squares(&a, &b[..100], Method::Preconditioned).unwrap().path, Path::Tsqr);
     let s = Streams::new(5);
     let mut coo = CooBuilder::new(3000, 40);
     for i in 0..3000 {
