@@ -296,7 +296,7 @@ fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgEr
 /// they fill, is already beyond what the Gram path takes. A hint only, in either direction.
 fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
-    if n < 32 * d {
+    if n < 12 * d {
         return Ok(false);
     }
     let rows: Vec<usize> = (0..n).step_by((n / (4 * d)).clamp(8, 64)).collect();
