@@ -231,7 +231,7 @@ fn exact() {
     }
 }
 
-/// When a reduced problem pays: the median regression of the first rows of tables, with it and without.
+/// When a reduced problem pays: the median regression of rows spread over tables, with it and without.
 fn crossover() {
     println!("crossover: median regression with and without preprocessing, ms; rows of the reduced problem");
     println!("table                      n   d    without      with   times as fast   reduced to");

@@ -6,9 +6,9 @@
 //!
 //! | path | when | cost for `n × d` |
 //! |---|---|---|
-//! | [`Path::Gram`] | condition estimate up to 1e4, or `3e7/√d` where refinement is cheaper than TSQR | `n·d²` |
+//! | [`Path::Gram`] | condition estimate up to 1e4, or `3e7/√d` where refinement is cheaper than the others | `n·d²` |
 //! | [`Path::Preconditioned`] | beyond, up to 1e11, `n ≥ 8d`, and [`predict`] says so | `2·n·d² + 8·n·d` |
-//! | [`Path::Tsqr`] | beyond, where [`predict`] says so | `4·n·d²` |
+//! | [`Path::Tsqr`] | beyond, where [`predict`] says so | `2·n·d²`, twice that beyond 1e10 |
 //! | [`Path::Sketched`] | sparse matrices, and dense ones with about a thousand columns | about `190·n·d` |
 //! | [`Path::MinimumNorm`] | rank deficient, or `n < d` | `4·n·d²` |
 //! | [`Path::Lsqr`] | sparse, and rank deficient, `n < 8d` or `d > 2048` | `4·nnz` per step |
@@ -76,7 +76,7 @@ pub struct LeastSquares {
 
 /// Condition number up to which one step of refinement finishes the Gram path: error about `ε·cond² < 1e-8` before it.
 const GRAM_CONDITION: f64 = 1e4;
-/// Up to this over `√(ε·d)` a few steps do, each gaining a factor of `1/(ε·cond²)`; taken where that is cheaper than TSQR.
+/// Up to this over `√(ε·d)` a few steps do, each gaining a factor of `1/(ε·cond²)`; taken where that is cheaper than the other paths.
 /// Not much higher a Gram matrix cannot tell one condition from another.
 const REFINED_CONDITION: f64 = 0.5;
 /// Steps of refinement at most, and how many the cost model expects.
@@ -129,7 +129,7 @@ pub fn predict(n: usize, d: usize) -> Predicted {
     }
 }
 
-/// Solves `min ‖A x − b‖₂` (row LA-3). Cost `n·d²` to `2·n·d²` flops, or less by sketching.
+/// Solves `min ‖A x − b‖₂` (row LA-3). Cost `n·d²` to `4·n·d²` flops, or less by sketching.
 ///
 /// ```
 /// use samplewise_linalg::{Matrix, lstsq::{Method, least_squares}};
@@ -292,21 +292,21 @@ fn solve_dense(a: &Matrix, b: &[f64], method: Method) -> Result<Solved, LinalgEr
     by_triangular(a, b)
 }
 
-/// Looks at up to an eighth of the rows before a Gram matrix is computed in vain: true when their condition, over the columns that
+/// Looks at up to a quarter of the rows before a Gram matrix is computed in vain: true when their condition, over the columns that
 /// they fill, is already beyond what the Gram path takes. A hint only, in either direction.
 fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
     if n < 12 * d {
         return Ok(false);
     }
-    let rows: Vec<usize> = (0..n).step_by((n / (4 * d)).clamp(8, 64)).collect();
+    let rows: Vec<usize> = (0..n).step_by((n / (4 * d)).clamp(4, 64)).collect();
     let sample = a.select_rows(&rows);
     let g = gram::gram(&sample, None, None)?.matrix;
     let filled: Vec<usize> = (0..d).filter(|&j| g[(j, j)] > 0.0).collect();
     let g = Matrix::from_fn(filled.len(), filled.len(), |i, j| g[(filled[i], filled[j])]);
     Ok(match factor::Cholesky::new(&g, 0.0) {
         // Fewer rows are somewhat worse conditioned.
-        Ok(f) => gram_condition(&g, &f) > 2.0 * gram_limit(n, d),
+        Ok(f) => gram_condition(&g, &f) > 4.0 * gram_limit(n, d),
         Err(_) => true,
     })
 }

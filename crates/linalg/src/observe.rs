@@ -71,3 +71,9 @@ impl<'o> Watch<'o> {
         self.stopped
     }
 }
+
+impl Observer for Watch<'_> {
+    fn step(&mut self, progress: Progress) -> ControlFlow<()> {
+        if self.stops(progress) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}

@@ -53,7 +53,7 @@ pub(crate) struct Scratch {
     product: Vec<f64>,
 }
 
-/// Distance between rows of a Gram matrix of `d` columns as [`accumulate`] stores it.
+/// Distance between rows of a Gram matrix of `d` columns as [`triangle`] stores it.
 ///
 /// Never a multiple of eight cache lines, which would leave most sets of the cache to other rows.
 pub(crate) fn stride(d: usize) -> usize {
@@ -267,7 +267,8 @@ fn product_of_tile<S: Lanes<f64>, const STORE: bool, const P: usize, const R: us
     to: To<'_, S::V>,
 ) {
     let tile: &[[S::V; P]] = bytemuck::cast_slice::<f64, S::V>(tile).as_chunks().0;
-    for (g, squares) in to.squares.chunks_mut(M).enumerate() {
+    let To { squares, store, ld } = to;
+    for (g, squares) in squares.chunks_mut(M).enumerate() {
         // Groups at the end repeat their last row.
         let mut rows: [&[f64]; M] = [&[]; M];
         for m in 0..M {
@@ -287,7 +288,7 @@ fn product_of_tile<S: Lanes<f64>, const STORE: bool, const P: usize, const R: us
                 *square = s.add_product(acc[m][r], acc[m][r], *square);
             }
             if STORE {
-                let row = &mut to.store[(g * M + m) * to.ld..][..R * S::WIDTH];
+                let row = &mut store[(g * M + m) * ld..][..R * S::WIDTH];
                 bytemuck::cast_slice_mut(row).copy_from_slice(&acc[m]);
             }
         }

@@ -324,6 +324,20 @@ fn root_leverage_in_rounds_is_unbiased() {
     assert!(recursive_root_leverage(&a, 3.0, 100, 0).is_err());
 }
 
+/// SEN-4: as many rows as dominate are all kept, whatever rounding says of the share of the others.
+#[test]
+fn rows_that_are_certain_are_kept() {
+    for equal in 1..200 {
+        for value in [0.26081, 0.1, 0.7, 1.0 / 3.0] {
+            let scores: Vec<f64> =
+                [5.0, 2.0, 1.5].into_iter().chain(vec![value; equal]).chain(vec![1e-20; 20]).collect();
+            let kept = Coreset::bernoulli(&scores, equal + 3, 1).unwrap();
+            assert!(kept.rows.len() >= equal + 3, "{equal} x {value}: {}", kept.rows.len());
+            assert!((kept.expected_size / (equal + 3) as f64 - 1.0).abs() < 1e-12);
+        }
+    }
+}
+
 /// SEN-18: a first draw by rough scores leaves the weighted sample unbiased and every decisive row in it.
 #[test]
 fn screened_coresets_are_unbiased_and_keep_decisive_rows() {
@@ -346,6 +360,19 @@ fn screened_coresets_are_unbiased_and_keep_decisive_rows() {
         assert!((mean - total).abs() < 5.0 * sd / 10.0, "{sampler:?}: {mean} {total} {sd}");
         assert!(sd < 0.15 * total, "{sampler:?}: {sd}");
     }
+    // A row without leverage is not drawn for its leverage: the first draw's weight is undone.
+    let mut light = a.clone();
+    (0..10_000).for_each(|i| light.row_mut(i).iter_mut().for_each(|v| *v *= 1e-2));
+    let drawn: usize = (0..20)
+        .map(|seed| {
+            let options = Options { method: Method::Leverage, seed, ..Options::default() };
+            let rows = screened_coreset(&light, 1.0, 200, &options, &mut ()).unwrap().coreset.rows;
+            rows.iter().filter(|i| **i < 10_000 && **i != 777).count()
+        })
+        .sum();
+    assert!(drawn < 10, "{drawn}: leverage gives them half a draw in all, root leverage forty");
+    let zeros = Matrix::zeros(20_000, 2);
+    assert!(screened_coreset(&zeros, 1.0, 10, &Options::default(), &mut ()).unwrap().coreset.rows.is_empty());
     let scored = |method, oversampling, p| {
         screened_coreset(&a, p, 200, &Options { method, oversampling, ..Options::default() }, &mut ()).unwrap().scored
     };

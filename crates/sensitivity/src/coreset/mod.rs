@@ -184,8 +184,11 @@ fn probability_scale(scores: &[f64], size: f64) -> f64 {
         if rest.len() == before {
             return alpha / largest;
         }
-        // Those kept for certain leave the others the rest of the size.
+        // Those kept for certain leave the others the rest of the size; by rounding that may be nothing.
         left -= (before - rest.len()) as f64;
+        if left <= 0.0 {
+            return alpha / largest;
+        }
     }
     // More rows wanted than have a positive score: keep all of those.
     f64::MAX

@@ -13,8 +13,8 @@ use crate::power::Power;
 use crate::regress::Options;
 use crate::scores::{Method, ScoreOptions, check_exponent, scores_with};
 
-/// Columns of the Gaussian matrix that estimates the norms of whitened rows: off by more than a factor of three for one row
-/// in a hundred, by two for six.
+/// Columns of the Gaussian matrix that estimates the norms of whitened rows: for `p = 1` the probability of one row in a
+/// hundred is too small by more than a factor of three, that of six by two.
 const SKETCH: usize = 8;
 
 /// A coreset, and how many rows were scored for it.
@@ -28,10 +28,12 @@ pub struct Screened {
 
 /// About `size` rows of `a` for exponent `p`, scored and drawn as `options` say (row SEN-18).
 ///
-/// For `p ≤ 2` and `oversampling·size` at most half of the rows, so many are drawn first, by rough leverage scores and their
+/// For dense rows, `p ≤ 2` and `oversampling·size` at most half of the rows, so many are drawn first, by rough leverage scores and their
 /// powers `p/2` in equal parts (a row that carries a direction alone is sure to be there, or nearly), and only these are
 /// scored, each with the weight it has by then. The weights of the coreset are unbiased all the same. Cost half a pass pair
-/// (`n·d²` flops), `16·n·d` flops for the rough scores, and the scores of `oversampling·size` rows.
+/// (`n·d²` flops), `16·n·d` flops for the rough scores, and the scores of `oversampling·size` rows. Lewis weights are one step
+/// away from leverage scores up to `p = 2`, which is enough for a sample, and good to a tenth beyond. Sensitivity plus leverage
+/// is always of all rows below `p = 2`.
 ///
 /// ```
 /// use samplewise_linalg::Matrix;
@@ -64,24 +66,53 @@ pub fn screened_coreset<'a>(
         let coreset = Coreset::sample(a, &vec![1.0; n], p, size, options.sampler, options.seed)?;
         return Ok(Screened { coreset, scored: 0 });
     }
-    let score = ScoreOptions { method: options.method, lewis_steps: 1, ..ScoreOptions::default() };
+    // One step towards Lewis weights is enough for a sample up to p = 2; beyond, it is far from them.
+    let lewis_steps = if p > 2.0 { ScoreOptions::default().lewis_steps } else { 1 };
+    let score = ScoreOptions { method: options.method, lewis_tolerance: 0.1, lewis_steps, ..ScoreOptions::default() };
+    if let Some(found) = screened(a, p, size, options, &score, observer)? {
+        return Ok(found);
+    }
+    let scores = scores_with(a, p, &score, observer)?.values;
+    let coreset = Coreset::sample(a, &scores, p, size, options.sampler, options.seed)?;
+    Ok(Screened { coreset, scored: n })
+}
+
+/// Two draws; none where all rows are to be scored.
+fn screened(
+    a: Rows<'_>,
+    p: f64,
+    size: usize,
+    options: &Options,
+    score: &ScoreOptions,
+    observer: &mut dyn Observer,
+) -> Result<Option<Screened>, SensitivityError> {
     let few = size.saturating_mul(options.oversampling);
-    if p > 2.0 || few == 0 || few > n / 2 {
-        let scores = scores_with(a, p, &score, observer)?.values;
-        let coreset = Coreset::sample(a, &scores, p, size, options.sampler, options.seed)?;
-        return Ok(Screened { coreset, scored: n });
+    // Weighted rows have the sum of both importances only where the two are one. Passes over sparse rows are cheap as it is.
+    let mixed = score.method == Method::SensitivityPlusLeverage && p < 2.0;
+    if p > 2.0 || few == 0 || few > a.rows() / 2 || mixed || matches!(a, Rows::Sparse(_)) {
+        return Ok(None);
     }
     let first = thin(&rough_leverage(a, options.seed)?, p, few, options.seed);
+    if first.rows.is_empty() {
+        return Ok(Some(Screened { coreset: first, scored: 0 }));
+    }
     let scaled = first.scaled_rows(a, p);
-    let scores = scores_with(&scaled, p, &score, observer)?.values;
+    // A row's weight is that of its square for leverage scores.
+    let found = if score.method == Method::Leverage {
+        scores_with(&first.scaled_rows(a, 2.0), p, score, observer)
+    } else {
+        scores_with(&scaled, p, score, observer)
+    };
+    // Weights may take the largest entries out of the numerical range.
+    let Ok(scores) = found else { return Ok(None) };
     let scored = first.rows.len();
-    let second = Coreset::sample(&scaled, &scores, p, size.min(scored), options.sampler, options.seed)?;
+    let second = Coreset::sample(&scaled, &scores.values, p, size.min(scored), options.sampler, options.seed)?;
     let coreset = Coreset {
         rows: second.rows.iter().map(|&k| first.rows[k]).collect(),
         weights: second.rows.iter().zip(&second.weights).map(|(&k, w)| w * first.weights[k]).collect(),
         expected_size: second.expected_size,
     };
-    Ok(Screened { coreset, scored })
+    Ok(Some(Screened { coreset, scored }))
 }
 
 /// Leverage scores by norms of `A T G`, `T` the whitening transform and `G` Gaussian.

@@ -95,7 +95,8 @@ pub enum Preprocessing {
     /// Where it was measured to pay (`cargo bench --bench sensitivity -- crossover`).
     #[default]
     Auto,
-    /// Whenever there are more rows than the reduced problem has.
+    /// Whenever there are more than twice as many rows as the reduced problem has; all rows are solved for where their sides
+    /// cannot be settled.
     Always,
     /// Not at all.
     Never,
@@ -245,8 +246,8 @@ pub fn regress_on_coreset<'a>(
     regress_on_coreset_observed(a, b, loss, size, options, &mut ())
 }
 
-/// [`regress_on_coreset`] with progress and cancellation: of the solver, whose answer is then the best so far, and of the
-/// certificate, whose bound is then a weaker one.
+/// [`regress_on_coreset`] with progress and cancellation: of the solver, whose answer is then the best so far, without a
+/// certificate, or of the certificate, whose bound is then a weaker one.
 ///
 /// # Errors
 /// As [`regress_on_coreset`].
@@ -285,7 +286,8 @@ pub fn regress_on_coreset_observed<'a>(
     let chosen = a.select_rows(&sample.rows);
     let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, options.tolerance, observer)?;
     let coefficients = solved.x.clone();
-    let judged = Judged { a, b, loss, coefficients, design: None, certify: options.certify };
+    let certify = options.certify && solved.status != Status::Interrupted;
+    let judged = Judged { a, b, loss, coefficients, design: None, certify };
     Ok(Regression { rows_scored: scored, ..judge(judged, solved, sample.rows.len(), rank, observer)? })
 }
 

@@ -8,11 +8,11 @@
 //! `4/(2 + p)` (beyond the map for `p < 2`, short of it above) contracts both ends by `|p − 2|/(p + 2)`: to a third for
 //! `p = 1` and `p = 4`, where the plain map halves errors or oscillates.
 //!
-//! Tables of many rows start from the fixed point of a weighted sample of theirs, which is off by its sampling error
-//! `√(rank/size)` only, wherever the first weights of all rows would have been. `cargo bench --bench sensitivity -- lewis`
-//! counts the passes.
+//! Dense tables of many rows start from the fixed point of a weighted sample of theirs, which is off by its sampling error,
+//! about `p·√(rank/size)`, wherever the first weights of all rows would have been. `cargo bench --bench sensitivity --
+//! lewis` counts the passes.
 use samplewise_linalg::leverage::{Whitening, factor_gram, reweigh, row_norms_squared, whiten_given_gram};
-use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::{LinalgError, Matrix, Rows};
 
 use super::{ScoreOptions, Scores, at_most_one};
@@ -88,7 +88,10 @@ fn iterate(
     let mut contraction = (p - 2.0).abs() / (p + 2.0);
     // Beyond p = 2 the first step would take light rows out of the numerical range; the leverage scores are the start there.
     let mut w = leverage.to_vec();
-    let sample = of_sample(rows, p, leverage, rank, options, observer)?;
+    let mut watch = Watch::new(observer);
+    // A start like another: where it fails, there is the usual one.
+    let sample = of_sample(rows, p, leverage, rank, options, &mut watch).unwrap_or(None).filter(|_| !watch.stopped());
+    let limit = if watch.stopped() { 1 } else { options.lewis_steps };
     if let Some(sample) = &sample {
         residual = sample.residual / contraction;
     }
@@ -115,7 +118,7 @@ fn iterate(
         let transform = &whitening.transform;
         steps += 1;
         // The last pass needs no Gram matrix; which one it is can be foreseen.
-        let last = steps == options.lewis_steps || residual * contraction * contraction < 0.7 * options.lewis_tolerance;
+        let last = steps == limit || residual * contraction * contraction < 0.7 * options.lewis_tolerance;
         let (q, next) = if last {
             (row_norms_squared(rows, transform), None)
         } else {
@@ -137,12 +140,12 @@ fn iterate(
         // Of the weights after the step that is taken now.
         let converged = residual * contraction <= options.lewis_tolerance;
         let progress = Progress { stage, step: steps, total: None, value: Some(residual) };
-        let stopped = observer.step(progress).is_break();
+        let stopped = watch.stops(progress);
         let mut new = vec![0.0; w.len()];
         map.step(&w, &q, &mut new);
         let factor = normalise(&mut new, rank);
         let Whitening { rank: found_rank, condition, .. } = whitening;
-        if converged || steps == options.lewis_steps || stopped || found_rank < rank {
+        if converged || steps == limit || stopped || found_rank < rank {
             return Ok(Lewis {
                 weights: new,
                 forms,
@@ -231,7 +234,7 @@ const SAMPLED: f64 = 32.0;
 /// Rows per row of the sample, at least.
 const SPARED: usize = 6;
 
-/// Lewis weights of a weighted sample; none where the table is too small for one.
+/// Lewis weights of a weighted sample; none where the table is too small for one, or sparse: the sample would be dense.
 fn of_sample(
     rows: Rows<'_>,
     p: f64,
@@ -241,7 +244,8 @@ fn of_sample(
     observer: &mut dyn Observer,
 ) -> Result<Option<OfSample>, LinalgError> {
     let most = rows.rows() / SPARED;
-    if (most as f64) < 4.0 * SAMPLED * rank as f64 || options.lewis_steps < 3 {
+    let sparse = matches!(rows, Rows::Sparse(_));
+    if sparse || (most as f64) < 4.0 * SAMPLED * rank as f64 || options.lewis_steps < 3 {
         return Ok(None);
     }
     let size = most.min((SAMPLED * (1.0 + p).powi(2) * rank as f64) as usize);

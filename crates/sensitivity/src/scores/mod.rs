@@ -86,7 +86,7 @@ impl Scores {
 /// Scores the rows of `a`, dense or sparse, for exponent `p` (rows SEN-1 to SEN-3).
 ///
 /// Cost one pass pair (`2nd²` flops) for leverage, times the steps (2 to 20) for Lewis weights; see [`Method`] for the
-/// others. No randomness; same bits for every thread count.
+/// others. Lewis weights of many dense rows start from a sample with a fixed seed; same bits for every thread count.
 ///
 /// # Errors
 /// [`SensitivityError::Exponent`], [`SensitivityError::Data`].

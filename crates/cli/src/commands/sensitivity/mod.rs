@@ -110,6 +110,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     })?;
     let name = |e: &dyn std::fmt::Display| bad(format!("{}: {e}", a.table.display()));
     let least = if a.regress.is_some() && !a.exact { x.columns() + 1 } else { 1 };
+    let least = least.min(x.rows());
     if let Some(size) = a.size.filter(|s| !(least..=x.rows()).contains(s)) {
         return Err(name(&SensitivityError::Size { size, least, rows: x.rows() }));
     }
