@@ -575,6 +575,11 @@ fn coresets_of_streams_and_of_tables() {
         let excess = streamed["objective"].as_f64().unwrap() / exact["objective"].as_f64().unwrap() - 1.0;
         assert!((-1e-8..0.05).contains(&excess), "{quantile}: {excess}");
         assert_eq!(streamed["coefficients"].as_array().unwrap().len(), 4);
+        let small = of(&["--size", "60"]);
+        assert!((350..620).contains(&small["rows_scored"].as_u64().unwrap()), "{small}");
+        let done = run(&[&call[..], &[quantile, "--size", "3"]].concat());
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(1) && said.contains("size is 3, allowed is 5 to"), "{said}");
     }
     let small = path("small.csv");
     std::fs::write(&small, lines[..301].join("\n")).unwrap();
