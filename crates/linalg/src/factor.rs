@@ -82,7 +82,7 @@ pub fn solve_upper_in_place(r: &Matrix, b: &mut [f64]) {
     }
 }
 
-/// `R⁻¹` of an upper triangular `R`, by rows from the last. Cost `d³/3` flops.
+/// `R⁻¹` of an upper triangular `R` without zeros on the diagonal, by rows from the last. Cost `d³/3` flops.
 pub fn invert_upper(r: &Matrix) -> Matrix {
     let d = r.columns();
     let mut inverse = Matrix::zeros(d, d);

@@ -28,12 +28,13 @@ pub struct Screened {
 
 /// About `size` rows of `a` for exponent `p`, scored and drawn as `options` say (row SEN-18).
 ///
-/// For dense rows, `p ≤ 2` and `oversampling·size` at most half of the rows, so many are drawn first, by rough leverage scores and their
-/// powers `p/2` in equal parts (a row that carries a direction alone is sure to be there, or nearly), and only these are
-/// scored, each with the weight it has by then. The weights of the coreset are unbiased all the same. Cost half a pass pair
-/// (`n·d²` flops), `16·n·d` flops for the rough scores, and the scores of `oversampling·size` rows. Lewis weights are one step
-/// away from leverage scores up to `p = 2`, which is enough for a sample, and good to a tenth beyond. Sensitivity plus leverage
-/// is always of all rows below `p = 2`.
+/// For dense rows, `p ≤ 2` and `oversampling·size` at most half of the rows, so many are drawn first, by rough leverage
+/// scores and their powers `p/2` in equal parts (a row that carries a direction alone is sure to be there, or nearly), and
+/// only these are scored, each with the weight it has by then. The weights of the coreset are unbiased all the same. Cost
+/// half a pass pair (`n·d²` flops), `16·n·d` flops for the rough scores, and the scores of `oversampling·size` rows.
+///
+/// Lewis weights are one step away from leverage scores up to `p = 2`, which is enough for a sample, and good to a tenth
+/// beyond. Sensitivity plus leverage is always of all rows below `p = 2`.
 ///
 /// ```
 /// use samplewise_linalg::Matrix;
