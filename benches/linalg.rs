@@ -4,10 +4,11 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use faer::linalg::solvers::SolveLstsq;
+use samplewise::linalg::factor::Cholesky;
 use samplewise::linalg::fwht::{InstructionSet, fwht_in_place_on};
 use samplewise::linalg::lstsq::{Method, least_squares};
 use samplewise::linalg::random::{Streams, below, normal};
-use samplewise::linalg::{CsrMatrix, Matrix, Real, gram, small, spmm, tsqr};
+use samplewise::linalg::{CsrMatrix, Matrix, Real, chunk, gram, small, spmm, tsqr};
 use samplewise_testkit::generate::random_matrix;
 
 fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
@@ -240,6 +241,35 @@ fn normal_equations<T: small::SmallReal + faer::traits::ComplexField + nalgebra_
     g.finish();
 }
 
+fn cholesky(c: &mut Criterion) {
+    for d in [32, 64, 128, 512] {
+        let rows = random_matrix(2 * d, d, 7);
+        let spd = gram::gram(&rows, None, None).expect("finite").matrix;
+        let faer = faer::Mat::<f64>::from_fn(d, d, |i, j| spd[(i, j)]);
+        let own = Cholesky::new(&spd, 0.0).expect("positive definite");
+        let plain = cholesky_by_definition(&spd);
+        let apart = (0..d * d).map(|k| (own.lower()[(k / d, k % d)] - plain[(k / d, k % d)]).abs()).fold(0.0, f64::max);
+        assert!(apart < 1e-10, "{apart:e}");
+        let mut g = group(c, &format!("cholesky {d}"));
+        g.bench_function("samplewise", |b| b.iter(|| Cholesky::new(&spd, 0.0)));
+        g.bench_function("definition", |b| b.iter(|| cholesky_by_definition(&spd)));
+        g.bench_function("faer", |b| b.iter(|| faer.llt(faer::Side::Lower)));
+        g.finish();
+    }
+}
+
+fn cholesky_by_definition(a: &Matrix) -> Matrix {
+    let d = a.rows();
+    let mut lower = Matrix::zeros(d, d);
+    for i in 0..d {
+        for j in 0..=i {
+            let rest = a[(i, j)] - chunk::dot(&lower.row(i)[..j], &lower.row(j)[..j]);
+            lower[(i, j)] = if i == j { rest.sqrt() } else { rest / lower[(j, j)] };
+        }
+    }
+    lower
+}
+
 fn definition(c: &mut Criterion) {
     let a = random_matrix(20_000, 20, 5);
     let by_definition = || {
@@ -269,6 +299,7 @@ criterion_group!(
     prefetch,
     walsh_hadamard,
     batched_normal_equations,
+    cholesky,
     definition
 );
 criterion_main!(benches);

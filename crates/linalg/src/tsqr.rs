@@ -2,7 +2,7 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use rayon::prelude::*;
 
-use crate::Matrix;
+use crate::{Matrix, Rows};
 
 /// The triangular factor and whether the last factorisation had full rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,11 @@ const TILE: usize = 32;
 /// Same bits for every thread count: super-blocks of rows are factored serially in chunks and their factors are
 /// combined in order by the same routine.
 pub fn tsqr(x: &Matrix) -> Triangular {
+    tsqr_of_rows(x.into())
+}
+
+/// [`tsqr`] of dense rows, joined or not.
+pub(crate) fn tsqr_of_rows(x: Rows<'_>) -> Triangular {
     let d = x.columns();
     if d == 0 {
         return Triangular { r: Matrix::zeros(0, 0), full_rank: true };
@@ -53,21 +58,25 @@ struct Factor {
     skipped: bool,
 }
 
-fn in_chunks(x: &Matrix, chunk: usize) -> Factor {
-    let d = x.columns();
-    let parts: Vec<Factor> = x.as_slice().par_chunks(SUPER_BLOCK * d).map(|rows| factor_rows(rows, d, chunk)).collect();
+fn in_chunks(x: Rows<'_>, chunk: usize) -> Factor {
+    let (n, d) = (x.rows(), x.columns());
+    let parts: Vec<Factor> = (0..n.div_ceil(SUPER_BLOCK).max(1))
+        .into_par_iter()
+        .map(|s| factor_rows(x, s * SUPER_BLOCK, ((s + 1) * SUPER_BLOCK).min(n), chunk))
+        .collect();
     if parts.len() == 1 {
         return parts.into_iter().next().expect("one part");
     }
     let stacked: Vec<f64> = parts.iter().flat_map(|p| p.r.as_slice()).copied().collect();
+    let stacked = Matrix::from_vec(parts.len() * d, d, stacked).expect("whole factors");
     // A column that is skipped inside one block may be full in another, so the rank is that of the last word.
-    let mut out = factor_rows(&stacked, d, chunk);
+    let mut out = factor_rows((&stacked).into(), 0, stacked.rows(), chunk);
     out.skipped |= parts.iter().any(|p| p.skipped);
     out
 }
 
-fn factor_rows(rows: &[f64], d: usize, chunk: usize) -> Factor {
-    let n = rows.len() / d;
+fn factor_rows(x: Rows<'_>, from: usize, to: usize, chunk: usize) -> Factor {
+    let (n, d) = (to - from, x.columns());
     let mut panel = faer::Mat::<f64>::zeros(d + chunk.min(n), d);
     let height = panel.nrows();
     let mut coefficients = faer::Mat::<f64>::zeros(QR_BLOCK.min(d), d);
@@ -80,18 +89,23 @@ fn factor_rows(rows: &[f64], d: usize, chunk: usize) -> Factor {
         params,
     ));
     let (mut full_rank, mut skipped) = (n >= d, false);
-    for part in rows.chunks(chunk * d) {
-        let used = part.len() / d;
+    for first in (from..to).step_by(chunk) {
+        let used = chunk.min(to - first);
+        let (part, last) = x.dense_part(first, first + used).expect("dense rows");
         for j in 0..d {
             panel.col_as_slice_mut(j)[j + 1..d].fill(0.0); // Householder vectors of the chunk before
         }
         // From rows to columns in tiles that stay in the first-level cache.
-        for (t, tile) in part.chunks(TILE * d).enumerate() {
-            let height = tile.len() / d;
-            for j in 0..d {
+        let width = d - usize::from(last.is_some());
+        for (t, tile) in part.chunks(TILE * width.max(1)).enumerate() {
+            let height = tile.len() / width;
+            for j in 0..width {
                 let target = &mut panel.col_as_slice_mut(j)[d + t * TILE..][..height];
-                target.iter_mut().zip(tile[j..].iter().step_by(d)).for_each(|(x, v)| *x = *v);
+                target.iter_mut().zip(tile[j..].iter().step_by(width)).for_each(|(x, v)| *x = *v);
             }
+        }
+        if let Some(last) = last {
+            panel.col_as_slice_mut(width)[d..d + used].copy_from_slice(last);
         }
         let info = faer::linalg::qr::no_pivoting::factor::qr_in_place(
             panel.as_mut().subrows_mut(0, d + used),
