@@ -1,6 +1,6 @@
 //! What the cost model of `least_squares` loses: 5 × 5 shapes, well and ill conditioned, every method
 //! beside the automatic choice. `cargo bench --bench least_squares` prints the table, `... -- WORD` its parts whose title has
-//! WORD (well, 1e5, 1e9); median of interleaved runs.
+//! WORD (well, 1e5, 1e9); medians of interleaved runs, and of the ratios inside a run.
 use std::time::Instant;
 
 use samplewise::linalg::lstsq::{Method, Path, least_squares};
@@ -58,7 +58,7 @@ fn shape(n: usize, d: usize, apart: f64) -> f64 {
         }
         Err(_) => None,
     });
-    let runs = (30_000_000 / (n * d)).clamp(3, 31) | 1;
+    let runs = (30_000_000 / (n * d)).clamp(5, 31) | 1;
     let mut times = [(); 5].map(|()| Vec::with_capacity(runs));
     for run in 0..runs {
         // To and fro: what comes after the largest allocation pays for its pages.
@@ -70,14 +70,21 @@ fn shape(n: usize, d: usize, apart: f64) -> f64 {
             drop(fit);
         }
     }
-    let medians = times.map(|mut t| {
-        t.sort_by(f64::total_cmp);
-        t.get(runs / 2).copied().unwrap_or(f64::INFINITY)
-    });
-    let lost = medians[0] / medians[1..].iter().fold(f64::INFINITY, |a, &b| a.min(b)) - 1.0;
+    // Ratios of the same round: the speed of the machine changes between rounds.
+    let lost = (1..METHODS.len())
+        .filter(|&m| racing[m].is_some())
+        .map(|m| median(times[0].iter().zip(&times[m]).map(|(auto, other)| auto / other - 1.0).collect()))
+        .fold(f64::NEG_INFINITY, f64::max);
+    let medians = times.map(median);
     let cells = medians.map(|m| if m.is_finite() { format!("{m:9.3}") } else { format!("{:>9}", "-") });
     println!("{n:>7} {d:>4} {}      {:>4.0} %  {:?}", cells.join(" "), 100.0 * lost, racing[0].expect("auto"));
     lost
+}
+
+/// Infinite for none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
 
 fn rayon_threads() -> usize {

@@ -55,6 +55,7 @@ pub mod half_step;
 mod homotopy;
 #[doc(hidden)]
 pub mod kernel;
+mod mend;
 pub mod model;
 pub mod options;
 mod path;

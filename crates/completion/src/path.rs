@@ -16,6 +16,7 @@ use crate::entries::Entries;
 use crate::finish::{End, Goal, gauss_newton};
 use crate::half_step::{Manner, Ridge};
 use crate::homotopy::{Best, Schedule, anneal};
+use crate::mend::mend;
 use crate::options::{Finish, Options};
 use crate::start::{BIAS_RIDGE, Start, biases_only, residual_entries, start};
 use crate::state::State;
@@ -326,6 +327,16 @@ impl Setting<'_> {
             aim = Goal { outer: 60, inner: 300, progress: 0.998, damping: 1e-2 * damping, ..aim };
             (end, _) = gauss_newton(&problem.entries, inner, &mut outcome.state, aim, control);
             outcome = self.judge(outcome.state, 0.0, path);
+        }
+        // All but a few rows and columns may be right.
+        if end != End::Reached
+            && self.options.tolerance.is_some()
+            && control.stop.is_none()
+            && let Some(mended) =
+                mend(&problem.entries, &outcome.state, Goal { damping: 1e-2 * damping, ..aim }, control)
+        {
+            end = End::Reached;
+            outcome = self.judge(mended, 0.0, path);
         }
         // Where few entries decide, a small residual still allows for an error that is larger; once more, to rounding.
         if end == End::Reached && !outcome.recovered && outcome.tuning_error < 1e3 * goal && control.stop.is_none() {

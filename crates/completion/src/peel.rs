@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::Entries;
+use crate::entries::Renumbering;
 
 /// What is inside and outside the core.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,20 +59,12 @@ pub fn peel(entries: &Entries, k: usize, counts: impl Fn(usize) -> bool) -> Peel
             outer_columns: none(),
         };
     }
-    let positions = entries.by_row.values.transpose_positions();
-    // Rows are vertices 0..m, columns m..m + n.
-    let neighbours = |v: usize| {
-        let (side, i) = if v < m { (&entries.by_row, v) } else { (&entries.by_column, v - m) };
-        let (positions, counts) = (&positions, &counts);
-        let at = move |p: usize| if v < m { p } else { positions[p] as usize };
-        let lines = side.values.row_range(i).zip(side.values.row(i).0);
-        lines.filter(move |(p, _)| counts(at(*p))).map(move |(_, &w)| w as usize + if v < m { m } else { 0 })
-    };
+    let graph = Graph { entries, positions: entries.by_row.values.transpose_positions(), counts };
     let mut inside = vec![true; m + n];
     let mut stack: Vec<usize> = (0..m + n).filter(|&v| degree[v] <= k).collect();
     stack.iter().for_each(|&v| inside[v] = false);
     while let Some(v) = stack.pop() {
-        for w in neighbours(v) {
+        for w in graph.neighbours(v) {
             degree[w] -= 1;
             if degree[w] <= k && inside[w] {
                 inside[w] = false;
@@ -79,30 +72,59 @@ pub fn peel(entries: &Entries, k: usize, counts: impl Fn(usize) -> bool) -> Peel
             }
         }
     }
-    let mut known = inside.clone();
-    // Entries that meet what is known.
-    let mut met: Vec<usize> = vec![0; m + n];
-    let outer: Vec<usize> = (0..m + n).filter(|&v| !inside[v]).collect();
-    outer.iter().for_each(|&v| met[v] = neighbours(v).filter(|&w| known[w]).count());
-    let mut queue: VecDeque<usize> = outer.iter().copied().filter(|&v| met[v] >= k).collect();
-    let mut following = Vec::new();
-    while let Some(v) = queue.pop_front() {
-        known[v] = true;
-        following.push(if v < m { Line::Row(v) } else { Line::Column(v - m) });
-        for w in neighbours(v).filter(|&w| !inside[w]) {
-            met[w] += 1;
-            if met[w] == k {
-                queue.push_back(w);
+    graph.follow(k, &inside)
+}
+
+/// What follows, by all entries, from the rows and columns that are kept.
+pub(crate) fn follow(entries: &Entries, k: usize, rows: &Renumbering, columns: &Renumbering) -> Peeled {
+    let inside: Vec<bool> = rows.new.iter().chain(&columns.new).map(|&new| new != u32::MAX).collect();
+    Graph { entries, positions: entries.by_row.values.transpose_positions(), counts: |_| true }.follow(k, &inside)
+}
+
+/// Rows are vertices `0..m`, columns `m..m + n`, and the entries that count are edges.
+struct Graph<'a, F> {
+    entries: &'a Entries,
+    positions: Vec<u32>,
+    counts: F,
+}
+
+impl<F: Fn(usize) -> bool> Graph<'_, F> {
+    fn neighbours(&self, v: usize) -> impl Iterator<Item = usize> {
+        let m = self.entries.rows();
+        let (side, i) = if v < m { (&self.entries.by_row, v) } else { (&self.entries.by_column, v - m) };
+        let at = move |p: usize| if v < m { p } else { self.positions[p] as usize };
+        let lines = side.values.row_range(i).zip(side.values.row(i).0);
+        lines.filter(move |(p, _)| (self.counts)(at(*p))).map(move |(_, &w)| w as usize + if v < m { m } else { 0 })
+    }
+
+    /// Those outside, one by one as soon as `k` of their entries meet what is known.
+    fn follow(&self, k: usize, inside: &[bool]) -> Peeled {
+        let (m, n) = (self.entries.rows(), self.entries.columns());
+        let mut known = inside.to_vec();
+        // Entries that meet what is known.
+        let mut met: Vec<usize> = vec![0; m + n];
+        let outer: Vec<usize> = (0..m + n).filter(|&v| !inside[v]).collect();
+        outer.iter().for_each(|&v| met[v] = self.neighbours(v).filter(|&w| known[w]).count());
+        let mut queue: VecDeque<usize> = outer.iter().copied().filter(|&v| met[v] >= k).collect();
+        let mut following = Vec::new();
+        while let Some(v) = queue.pop_front() {
+            known[v] = true;
+            following.push(if v < m { Line::Row(v) } else { Line::Column(v - m) });
+            for w in self.neighbours(v).filter(|&w| !inside[w]) {
+                met[w] += 1;
+                if met[w] == k {
+                    queue.push_back(w);
+                }
             }
         }
-    }
-    let rows = |keep: &dyn Fn(usize) -> bool| (0..m).filter(|&i| keep(i)).collect::<Vec<usize>>();
-    let columns = |keep: &dyn Fn(usize) -> bool| (0..n).filter(|&j| keep(m + j)).collect::<Vec<usize>>();
-    Peeled {
-        rows: rows(&|v| !known[v]),
-        columns: columns(&|v| !known[v]),
-        following,
-        outer_rows: rows(&|v| !inside[v]),
-        outer_columns: columns(&|v| !inside[v]),
+        let rows = |keep: &dyn Fn(usize) -> bool| (0..m).filter(|&i| keep(i)).collect::<Vec<usize>>();
+        let columns = |keep: &dyn Fn(usize) -> bool| (0..n).filter(|&j| keep(m + j)).collect::<Vec<usize>>();
+        Peeled {
+            rows: rows(&|v| !known[v]),
+            columns: columns(&|v| !known[v]),
+            following,
+            outer_rows: rows(&|v| !inside[v]),
+            outer_columns: columns(&|v| !inside[v]),
+        }
     }
 }

@@ -26,6 +26,22 @@ fn exact() -> Options {
     Options { tolerance: Some(1e-6), ..Options::default() }
 }
 
+/// COM-12: counts of entries that fall like i^-0.8. On these seeds one row or a few of about seven entries come to rest wrong
+/// after every path, 0.1 to 4 % off elsewhere; without these lines the others are exact.
+#[test]
+fn a_few_wrong_rows_are_mended() {
+    for seed in [18, 29, 32, 34] {
+        let (truth, cells) = generate::skewed_low_rank(1000, 5, 0.0, 0.8, 24_937, seed);
+        let seen: Vec<_> = cells.into_iter().map(|(i, j)| (i, j, truth.at(i, j))).collect();
+        let entries = Entries::new(1000, 1000, &seen, None).unwrap();
+        let found = complete(&entries, Rank::Fixed(5), &exact(), &mut Streams::new(seed).stream(0)).unwrap();
+        assert_eq!(found.status, Status::Verified, "seed {seed}");
+        let except = [&found.report.undetermined_rows[..], &found.report.undetermined_columns[..]];
+        let error = truth.relative_error(10, except, |i, j| found.model.predict(i, j));
+        assert!(error < 1e-5, "seed {seed}: {error:e}");
+    }
+}
+
 /// Entries for oversampling `rho` of the `k(m + n − k)` degrees of freedom.
 fn count(m: usize, n: usize, k: usize, rho: f64) -> usize {
     (rho * (k * (m + n - k)) as f64) as usize
