@@ -10,9 +10,9 @@ bytes each, for the peers). The tasks:
 - `generate`: `stem`, `rows`, `columns`, `ratings`, `rank`, `noise`, `seed`. Writes
   `STEM-train` and `STEM-test`. Reply: `noise_floor` and `zero`, the RMSE on the test set of the
   truth and of zero.
-- `fit`: `tool`, `train`, `test` (stems), `clip`, `search`. Reply: `settings`, one per kind
-  (`default`, `tuned`): `setting`, `rmse`, `seconds`, `tried`. The search sees the training entries
-  alone: a tenth of them judges the grid, then the best setting is fitted to all of them.
+- `fit`: `tool`, `train`, `test` (stems), `clip`, `tuned` (a setting, or null to search for one). Reply:
+  `settings`, one per kind (`default`, `tuned`): `setting`, `rmse`, `seconds`. The search sees the training
+  entries alone: a tenth of them judges the grid, then the best setting is fitted to all of them.
 - `curve`: `tool`, `small` (training entries that the setting is chosen on, a hundredth of them the
   judge), `train`, `test`. Reply: `setting`, `tried` and `points`, each `iterations`, `seconds`,
   `rmse`: fits from the beginning, more iterations each, until two in turn do not help.
@@ -397,15 +397,12 @@ def fit(request: dict[str, Any]) -> dict[str, Any]:
     tool = TOOLS[request["tool"]]
     train, test = load(request["train"]), load(request["test"])
     tool.fit(train[:1000], tool.default)  # imports and first calls
-    kinds: list[tuple[str, Setting, int]] = [("default", tool.default, 0)]
-    if request["search"]:
-        best = settings_by_search(tool.fit, tool.grid, train, 10, request["clip"])
-        kinds.append(("tuned", best[0][0], len(tool.grid)))
+    tuned = request["tuned"] or settings_by_search(tool.fit, tool.grid, train, 10, request["clip"])[0][0]
     replies = {}
-    for kind, setting, tried in kinds:
+    for kind, setting in (("default", tool.default), ("tuned", tuned)):
         seconds, predict = tool.fit(train, setting)
         error = rmse(predict(test), test["r"], request["clip"])
-        replies[kind] = {"setting": setting, "rmse": error, "seconds": seconds, "tried": tried}
+        replies[kind] = {"setting": setting, "rmse": error, "seconds": seconds}
     return {"versions": versions(tool.packages), "settings": replies}
 
 

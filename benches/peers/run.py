@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from common import CLI, Failure, Session, call, git_state, save, say, table
-from completion import run_completion
+from completion import run_completion, run_completion_synthetic
 from hamming import run_hamming
 from lasso import run_lasso, run_lasso_paths
 from linalg import run_linalg
@@ -27,7 +27,8 @@ from wht_degree import run_degree
 
 # None: nobody has written the comparison yet.
 CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
-    "completion": ("low-rank completion: LIBMF, Cornac, cmfrec, Surprise", run_completion),
+    "completion": ("low-rank completion, ratings: LIBMF, Cornac, cmfrec, Surprise", run_completion),
+    "completion-synthetic": ("low-rank completion, large: LIBMF, Cornac, cmfrec", run_completion_synthetic),
     "wht": ("sparse Walsh-Hadamard transform: sparse-transform, SparseFHT", run_wht),
     "wht-degree": ("sparse transform of low degree, too large to store: sparse-transform", run_degree),
     "wht-spex": ("boosted trees explained by a sparse transform: SPEX of shapiq", run_spex),

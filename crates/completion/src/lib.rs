@@ -22,6 +22,7 @@
 //! | annealing | `homotopy` | COM-3, COM-4 |
 //! | Gauss–Newton on the eliminated problem | [`finish`] | COM-7 |
 //! | paths for scarce entries: growth of the rank, log-det reweighting | `path`, `growth`, `reweighting` | COM-3 |
+//! | a few rows and columns at wrong minima | `mend` | COM-12 |
 //! | grossly wrong entries | `robust` | COM-9 |
 //! | rank, tuning and verification sets, status | [`complete`](fn@complete) in [`driver`] | COM-5, COM-6 |
 //! | ratings: draws from the posterior | [`posterior`] | COM-11 |

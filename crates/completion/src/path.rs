@@ -7,6 +7,10 @@
 //! | annealing by 0.9 | scarce entries |
 //! | log-det reweighting ([`crate::reweighting`]) | condition 10 and more |
 //! | annealing by 0.97, two pairs per ridge | the last percent |
+//!
+//! A finish that comes to rest wrong in a few rows and columns only is mended ([`crate::mend`]).
+use std::cell::RefCell;
+
 use crate::kernel::{Inverses, KernelReal};
 use samplewise_linalg::LinalgError;
 use samplewise_linalg::random::Streams;
@@ -16,7 +20,7 @@ use crate::entries::Entries;
 use crate::finish::{End, Goal, gauss_newton};
 use crate::half_step::{Manner, Ridge};
 use crate::homotopy::{Best, Schedule, anneal};
-use crate::mend::mend;
+use crate::mend::Mender;
 use crate::options::{Finish, Options};
 use crate::start::{BIAS_RIDGE, Start, biases_only, residual_entries, start};
 use crate::state::State;
@@ -112,7 +116,8 @@ pub(crate) fn run(
     if single.is_none() && ridged && options.tolerance.is_none() {
         single = problem.entries.to_single();
     }
-    let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams };
+    let mender = RefCell::default();
+    let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams, mender };
     let mut best: Option<Outcome> = None;
     for (number, path) in paths.into_iter().enumerate() {
         let from = if number == 0 { from } else { None };
@@ -178,6 +183,7 @@ struct Setting<'a> {
     first: &'a Start,
     rank: usize,
     streams: Streams,
+    mender: RefCell<Mender>,
 }
 
 impl Setting<'_> {
@@ -332,11 +338,14 @@ impl Setting<'_> {
         if end != End::Reached
             && self.options.tolerance.is_some()
             && control.stop.is_none()
-            && let Some(mended) =
-                mend(&problem.entries, &outcome.state, Goal { damping: 1e-2 * damping, ..aim }, control)
+            && inverses_fit::<f64>(&problem.entries, self.rank)
         {
-            end = End::Reached;
-            outcome = self.judge(mended, 0.0, path);
+            let goal = Goal { damping: 1e-2 * damping, ..aim };
+            let mended = self.mender.borrow_mut().mend(&problem.entries, &outcome.state, goal, control);
+            let mended = mended.map(|state| self.judge(state, 0.0, path));
+            if let Some(mended) = mended.filter(|m| m.recovered || measure(m) < measure(&outcome)) {
+                (end, outcome) = (End::Reached, mended);
+            }
         }
         // Where few entries decide, a small residual still allows for an error that is larger; once more, to rounding.
         if end == End::Reached && !outcome.recovered && outcome.tuning_error < 1e3 * goal && control.stop.is_none() {

@@ -36,6 +36,7 @@ fn a_few_wrong_rows_are_mended() {
         let entries = Entries::new(1000, 1000, &seen, None).unwrap();
         let found = complete(&entries, Rank::Fixed(5), &exact(), &mut Streams::new(seed).stream(0)).unwrap();
         assert_eq!(found.status, Status::Verified, "seed {seed}");
+        assert!(found.report.stages.iter().any(|s| s.name == "mend"), "seed {seed} tests nothing");
         let except = [&found.report.undetermined_rows[..], &found.report.undetermined_columns[..]];
         let error = truth.relative_error(10, except, |i, j| found.model.predict(i, j));
         assert!(error < 1e-5, "seed {seed}: {error:e}");

@@ -1,6 +1,4 @@
 //! Factorisations of small dense matrices: Cholesky, symmetric eigenvalues, singular values.
-use std::cmp::Ordering;
-
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 
@@ -13,7 +11,8 @@ pub struct Cholesky {
 }
 
 impl Cholesky {
-    /// Factors `a + ridge·I`; only the lower triangle of `a` is read. Cost `d³/3` flops.
+    /// Factors `a + ridge·I`; only the lower triangle of `a` is read. Cost `d³/3` flops,
+    /// twice that where it fails.
     ///
     /// # Errors
     /// [`LinalgError::NotPositiveDefinite`] at the first pivot that is not positive (or is NaN).
@@ -28,19 +27,27 @@ impl Cholesky {
         let mut l = Matrix::zeros(n, n);
         for i in 0..n {
             for j in 0..=i {
-                let s = a[(i, j)] - chunk::dot(&l.row(i)[..j], &l.row(j)[..j]);
+                let own = if i == j { a[(i, i)] + ridge } else { a[(i, j)] };
+                let value = own - chunk::dot(&l.row(i)[..j], &l.row(j)[..j]);
                 if i == j {
-                    let value = s + ridge;
                     if value.is_nan() || value <= 0.0 {
                         return Err(LinalgError::NotPositiveDefinite { pivot: i, value });
                     }
                     l[(i, i)] = value.sqrt();
                 } else {
-                    l[(i, j)] = s / l[(j, j)];
+                    l[(i, j)] = value / l[(j, j)];
                 }
             }
         }
         Ok(Self { lower: l })
+    }
+
+    /// [`Cholesky::new`] for those who need not know the pivot, which costs nothing more then.
+    pub(crate) fn attempt(a: &Matrix, ridge: f64) -> Option<Self> {
+        if a.rows() >= BLOCKED {
+            return blocked_cholesky(a, ridge).map(|lower| Self { lower });
+        }
+        Self::new(a, ridge).ok()
     }
 
     /// The lower triangular factor.
@@ -81,29 +88,23 @@ impl Cholesky {
 }
 
 /// Unknowns from which faer's blocks are faster (measured: `cargo bench --bench linalg -- cholesky`).
-const BLOCKED: usize = 128;
+const BLOCKED: usize = 64;
 
 /// By faer; none where it meets a pivot that is not positive, which it does not name the value of.
 fn blocked_cholesky(a: &Matrix, ridge: f64) -> Option<Matrix> {
     let n = a.rows();
-    let mut lower = faer::Mat::<f64>::from_fn(n, n, |i, j| match i.cmp(&j) {
-        Ordering::Less => 0.0,
-        Ordering::Equal => a[(i, i)] + ridge,
-        Ordering::Greater => a[(i, j)],
-    });
+    // Rows of the transpose are columns, which faer wants; it leaves the other triangle alone.
+    let mut columns = a.transpose();
+    (0..n).for_each(|j| columns[(j, j)] += ridge);
     let params = faer::Spec::default();
     let mut memory = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<f64>(n, faer::Par::Seq, params));
     let stack = MemStack::new(&mut memory);
-    llt::factor::cholesky_in_place(
-        lower.as_mut(),
-        llt::factor::LltRegularization::default(),
-        faer::Par::Seq,
-        stack,
-        params,
-    )
-    .ok()?;
-    let lower = Matrix::from_fn(n, n, |i, j| if j <= i { lower[(i, j)] } else { 0.0 });
-    (0..n).all(|i| lower[(i, i)] > 0.0).then_some(lower)
+    let lower = faer::MatMut::from_column_major_slice_mut(columns.as_mut_slice(), n, n);
+    llt::factor::cholesky_in_place(lower, llt::factor::LltRegularization::default(), faer::Par::Seq, stack, params)
+        .ok()?;
+    let mut out = columns.transpose();
+    (0..n).for_each(|i| out.row_mut(i)[i + 1..].fill(0.0));
+    (0..n).all(|i| out[(i, i)] > 0.0).then_some(out)
 }
 
 /// Solves `R x = b` in place, `R` upper triangular with a diagonal free of zeros. Cost `d²` flops.

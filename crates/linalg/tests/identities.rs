@@ -275,6 +275,18 @@ fn rank_deficient_least_squares_has_least_norm() {
     assert_eq!((fit.rank, fit.path), (4, Path::MinimumNorm));
     assert!((fit.x[3] - 1.0).abs() < 1e-12 && (fit.x[4] - 1.0).abs() < 1e-12, "{:?}", fit.x);
     assert!(fit.residual_norm < 1e-12);
+    // Which answer is the one of least norm depends on the scaling of the columns, which no path may choose for itself.
+    for n in [20, 200] {
+        let c = Matrix::from_fn(
+            n,
+            2,
+            |i, j| if i == 0 { 1.0 } else { 0.2 * f64::from(i as i32 % 2 * 2 - 1) } * [1.0, 3.0][j],
+        );
+        let b = c.copy_column(0);
+        let found = [Method::Auto, Method::Tsqr].map(|method| least_squares(&c, &b, method).unwrap());
+        assert!(found.iter().all(|f| f.rank == 1 && f.residual_norm < 1e-14), "{found:?}");
+        assert!((0..2).all(|j| (found[0].x[j] - found[1].x[j]).abs() < 1e-14), "{found:?}");
+    }
     // More columns than rows.
     let wide = least_squares(&gaussian(3, 7, 9), &[1.0, 2.0, 3.0], Method::Auto).unwrap();
     assert!(wide.residual_norm < 1e-13 && wide.rank == 3);

@@ -5,7 +5,7 @@ use super::{Method, Path, SKETCH_ROWS, SKETCH_SEED, SVD_COLUMNS, Solved, predict
 use crate::gram::{self, Gram};
 use crate::operator::LinearOperator;
 use crate::sketch::{Kind, Sketch};
-use crate::{LinalgError, Matrix, chunk, factor, tsqr};
+use crate::{LinalgError, Matrix, chunk, factor, leverage, tsqr};
 
 /// Condition number up to which one step of refinement finishes the Gram path: error about `ε·cond² < 1e-8` before it.
 const GRAM_CONDITION: f64 = 1e4;
@@ -17,6 +17,8 @@ const REFINEMENTS: usize = 8;
 const EXPECTED_REFINEMENTS: f64 = 2.0;
 /// The same for normal equations: their preconditioned rows are off by `ε·cond`, which refinement has to make up for.
 const PRECONDITIONED_CONDITION: f64 = 1e11;
+/// Golden section of the unit interval.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// Condition from which the singular values of R are taken, however many they are.
 const SVD_CONDITION: f64 = 1e10;
 
@@ -73,9 +75,14 @@ fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
     if n < 12 * d {
         return Ok(false);
     }
-    // A quarter more rows than columns halve the last pivots, no more.
-    let rows: Vec<usize> = (0..n).step_by((4 * n / (5 * d)).min(64)).collect();
-    let g = gram::gram(&a.select_rows(&rows), None, None)?.matrix;
+    // A fifth more rows than columns leave the last pivots half of what they are, no less; more where they are cheap.
+    let count = (n / 10).min(2 * d).max(n / 64);
+    // Steps of the golden section meet no period of the rows.
+    let mut rows: Vec<usize> = (0..count).map(|k| ((k as f64 * GOLDEN).fract() * n as f64) as usize).collect();
+    rows.sort_unstable();
+    let sample = a.select_rows(&rows);
+    let sample = leverage::scale_columns(&sample, &leverage::column_scales(&sample));
+    let g = gram::gram(&sample, None, None)?.matrix;
     let filled: Vec<usize> = (0..d).filter(|&j| g[(j, j)] != 0.0).collect();
     let mut cosines = if filled.len() == d {
         g
@@ -86,10 +93,7 @@ fn sample_is_ill_conditioned(a: &Matrix) -> Result<bool, LinalgError> {
     for (i, r) in roots.iter().enumerate() {
         cosines.row_mut(i).iter_mut().zip(&roots).for_each(|(v, s)| *v *= r * s);
     }
-    Ok(match factor::Cholesky::new(&cosines, 0.0) {
-        Ok(f) => f.condition_at_least().sqrt() > gram_limit(n, d),
-        Err(_) => true,
-    })
+    Ok(factor::Cholesky::attempt(&cosines, 0.0).is_none_or(|f| f.condition_at_least().sqrt() > gram_limit(n, d)))
 }
 
 /// Condition of `A` from that of its Gram matrix.
@@ -100,10 +104,10 @@ fn gram_condition(g: &Matrix, f: &factor::Cholesky) -> f64 {
 
 fn by_gram(a: &Problem<'_>, g: Gram, method: Method) -> Result<Option<Solved>, LinalgError> {
     let (n, d) = a.shape();
-    let factor = match factor::Cholesky::new(&g.matrix, 0.0) {
-        Ok(f) => f,
-        Err(_) if method == Method::Auto => return Ok(None),
-        Err(e) => return Err(e),
+    let factor = match factor::Cholesky::attempt(&g.matrix, 0.0) {
+        Some(f) => f,
+        None if method == Method::Auto => return Ok(None),
+        None => factor::Cholesky::new(&g.matrix, 0.0)?,
     };
     let condition = gram_condition(&g.matrix, &factor);
     if method == Method::Auto && condition > gram_limit(n, d) {
@@ -163,7 +167,7 @@ fn by_preconditioned_gram(a: &Problem<'_>) -> Result<Option<Solved>, LinalgError
     }
     let inverse = factor::invert_upper(&r);
     let gram = a.gram_of_product(&inverse)?;
-    let Ok(factor) = factor::Cholesky::new(&gram, 0.0) else { return Ok(None) };
+    let Some(factor) = factor::Cholesky::attempt(&gram, 0.0) else { return Ok(None) };
     // Four times as many rows as columns leave a condition of about three.
     if gram_condition(&gram, &factor) > 100.0 {
         return Ok(None);

@@ -51,9 +51,9 @@ pub enum Path {
     Sketched,
     /// Normal equations of `A R⁻¹`, `R` the triangular factor of a sketch, and steps of refinement.
     Preconditioned,
-    /// Singular values, rank deficient: the answer of least norm (after column scaling).
+    /// Singular values, rank deficient: the answer of least norm, after columns are scaled to a root mean square of 0.7 to 1.4.
     MinimumNorm,
-    /// LSQR without a preconditioner: tends to the answer of least norm (after column scaling). Rank and condition are not
+    /// LSQR without a preconditioner: tends to the same answer of least norm. Rank and condition are not
     /// known then: the report says `min(n, d)` and infinity.
     Lsqr,
 }
@@ -84,7 +84,7 @@ const SKETCH_ROWS: usize = 4;
 const SKETCH_COLUMNS: usize = 2048;
 /// Seed of the sketch: the answer does not depend on it beyond rounding.
 const SKETCH_SEED: u64 = 0x006c_7374_7371;
-/// Columns up to which the singular values of R are always taken, and the condition from which they are beyond.
+/// Columns up to which the singular values of R are always taken.
 const SVD_COLUMNS: usize = 64;
 
 /// Predicted nanoseconds of the four paths for a dense `n × d` matrix, one thread; fitted to
@@ -111,10 +111,10 @@ pub fn predict(n: usize, d: usize) -> Predicted {
     Predicted {
         gram: entries * (4.5 + 0.035 * d) + 0.1 * d * d * d,
         // The singular values of small factors are always taken.
-        tsqr: entries * (9.0 + 0.14 * d) + 0.05 * d * d * d + 2e4 * d.min(SVD_COLUMNS as f64),
+        tsqr: entries * (9.0 + 0.14 * d) + 0.7 * d * d * d + 4e4 + 400.0 * d.min(SVD_COLUMNS as f64).powi(2),
         // The sketch and about 40 steps of two products each, which stream through memory, and the factor of 4d rows.
         sketched: sketches(entries * 90.0 + 1.5 * d * d * d),
-        preconditioned: sketches(entries * (9.0 + 0.082 * d) + 160.0 * rows + d * d * d),
+        preconditioned: sketches(entries * (9.0 + 0.082 * d) + 160.0 * rows + d * d * d + 1e5),
     }
 }
 
@@ -136,6 +136,7 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
     let (n, d) = (a.rows(), a.columns());
     krylov::check_system((n, d), b)?;
     if n < d && method == Method::Gram {
+        a.check_finite("a")?;
         return Err(LinalgError::NotPositiveDefinite { pivot: n, value: 0.0 });
     }
     let (problem, solved) = dense::solve(a, b, method)?;
@@ -162,7 +163,12 @@ pub fn sparse_least_squares(
     for (_, j, v) in a.iter() {
         largest[j] = largest[j].max(v.abs());
     }
-    let scales: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
+    let mut scales: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
+    let mut squares = vec![0.0; d];
+    for (_, j, v) in a.iter() {
+        squares[j] += (v / scales[j]).powi(2);
+    }
+    scales.iter_mut().zip(&squares).for_each(|(s, q)| *s *= problem::column_scale(*q, n));
     let mut scaled = a.clone();
     scaled.values_mut().iter_mut().zip(a.indices()).for_each(|(v, &j)| *v /= scales[j as usize]);
     let (target, b_scale) = scale_target(b);

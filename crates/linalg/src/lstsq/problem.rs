@@ -27,6 +27,8 @@ pub(super) struct Problem<'a> {
 
 /// Columns whose largest entry is inside these bounds are scaled afterwards.
 const MODERATE: std::ops::Range<f64> = 1e-100..1e100;
+/// Columns of ones have a root mean square of one, give or take the rounding of a sum: kept away from the step of the scale.
+const OFF: f64 = 0.7;
 /// Entries that are looked at together, however short the rows.
 const TOGETHER: usize = 64;
 
@@ -38,18 +40,13 @@ impl<'a> Problem<'a> {
         if squares.iter().any(|q| !q.is_finite()) {
             a.check_finite("a")?;
         }
-        let given_scales: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
-        let (b, b_scale) = super::scale_target(b);
-        let moderate = largest.iter().all(|m| *m == 0.0 || MODERATE.contains(m));
-        let (a, scales, norm) = if moderate {
-            let norm = norm(&squares, &given_scales);
-            (Cow::Borrowed(a), given_scales.clone(), norm)
-        } else {
-            let scaled = leverage::scale_columns(a, &given_scales);
-            let norm = scaled.norm();
-            (Cow::Owned(scaled), vec![1.0; given_scales.len()], norm)
-        };
-        Ok(Self { a, scales, given_scales, b, b_scale, norm })
+        if largest.iter().all(|m| *m == 0.0 || MODERATE.contains(m)) {
+            return Ok(Self::from_squares(Cow::Borrowed(a), &squares, None, super::scale_target(b)));
+        }
+        let first: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
+        let scaled = leverage::scale_columns(a, &first);
+        let squares = Columns::of(&scaled).squares;
+        Ok(Self::from_squares(Cow::Owned(scaled), &squares, Some(&first), super::scale_target(b)))
     }
 
     /// With the Gram matrix and the right-hand side: where these can be formed of the table as it is, their diagonal says
@@ -63,13 +60,12 @@ impl<'a> Problem<'a> {
         let squares: Vec<f64> = (0..a.columns()).map(|j| gram.matrix[(j, j)]).collect();
         // An entry that is not finite makes a diagonal entry so.
         let problem = if squares.iter().all(|q| MODERATE.contains(&q.sqrt())) {
-            let rows = a.rows() as f64;
-            let scales: Vec<f64> = squares.iter().map(|q| chunk::power_of_two_scale((q / rows).sqrt())).collect();
-            let norm = norm(&squares, &scales);
-            Self { a: Cow::Borrowed(a), given_scales: scales.clone(), scales, b: target, b_scale, norm }
+            Self::from_squares(Cow::Borrowed(a), &squares, None, (target, b_scale))
         } else {
             let problem = Self::new(a, b)?;
-            gram = gram::gram(&*problem.a, None, Some(&problem.b))?;
+            if matches!(problem.a, Cow::Owned(_)) {
+                gram = gram::gram(&*problem.a, None, Some(&problem.b))?;
+            }
             problem
         };
         for (i, s) in problem.scales.iter().enumerate() {
@@ -77,6 +73,17 @@ impl<'a> Problem<'a> {
             gram.right[i] /= s;
         }
         Ok((problem, gram))
+    }
+
+    /// From the sums of squares of the columns of `a`, which were divided by `before` already.
+    fn from_squares(a: Cow<'a, Matrix>, squares: &[f64], before: Option<&[f64]>, target: (Vec<f64>, f64)) -> Self {
+        let scales: Vec<f64> = squares.iter().map(|q| column_scale(*q, a.rows())).collect();
+        let norm = squares.iter().zip(&scales).map(|(q, s)| q / (s * s)).sum::<f64>().sqrt();
+        let given_scales = match before {
+            Some(before) => scales.iter().zip(before).map(|(s, t)| s * t).collect(),
+            None => scales.clone(),
+        };
+        Self { a, scales, given_scales, b: target.0, b_scale: target.1, norm }
     }
 
     /// The Gram matrix of `A S⁻¹ T`.
@@ -102,8 +109,11 @@ impl<'a> Problem<'a> {
     }
 
     /// `A S⁻¹` itself.
-    pub(super) fn table(&self) -> Matrix {
-        leverage::scale_columns(&self.a, &self.scales)
+    pub(super) fn table(&self) -> Cow<'_, Matrix> {
+        if self.scales.iter().all(|s| *s == 1.0) {
+            return Cow::Borrowed(&self.a);
+        }
+        Cow::Owned(leverage::scale_columns(&self.a, &self.scales))
     }
 
     /// The gradient `(A S⁻¹)ᵀ r` of the residual `r` at `x`, and the norm of `r`.
@@ -118,9 +128,9 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// `‖A S⁻¹‖_F`.
-fn norm(squares: &[f64], scales: &[f64]) -> f64 {
-    squares.iter().zip(scales).map(|(q, s)| q / (s * s)).sum::<f64>().sqrt()
+/// Power of two that brings a column with this sum of squares to a root mean square of 0.7 to 1.4.
+pub(super) fn column_scale(squares: f64, rows: usize) -> f64 {
+    chunk::power_of_two_scale(OFF * (squares / rows as f64).sqrt())
 }
 
 impl LinearOperator for Problem<'_> {
@@ -189,14 +199,13 @@ mod tests {
         let b: Vec<f64> = (0..700).map(|i| f64::from(i % 19) * 1e5).collect();
         let own = Problem::new(&a, &b).unwrap();
         assert!(matches!(own.a, Cow::Borrowed(_)));
-        let table = own.table();
-        assert!(table.as_slice().iter().all(|v| v.abs() <= 1.0));
+        let (from_gram, gram) = Problem::with_gram(&a, &b).unwrap();
+        assert_eq!(from_gram.scales, own.scales);
+        let table = own.table().into_owned();
+        assert!(table.as_slice().iter().all(|v| v.abs() <= 4.0));
+        assert_eq!(gram, gram::gram(&table, None, Some(&own.b)).unwrap());
         let other = Problem::new(&table, &b).unwrap();
         assert!(other.scales.iter().all(|s| *s == 1.0));
-        let (from_gram, gram) = Problem::with_gram(&a, &b).unwrap();
-        assert!(from_gram.scales.iter().zip(&own.scales).all(|(s, t)| (0.1..1.1).contains(&(s / t))));
-        let of_scaled = gram::gram(&from_gram.table(), None, Some(&from_gram.b)).unwrap();
-        assert_eq!(gram, of_scaled);
         assert_eq!(own.triangular(), other.triangular());
         assert!((own.norm / other.norm - 1.0).abs() < 1e-14 && (own.norm / table.norm() - 1.0).abs() < 1e-14);
         let (mut left, mut right) = (vec![0.0; 5], vec![0.0; 5]);
@@ -210,10 +219,10 @@ mod tests {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let mut a = Matrix::from_fn(300, 3, |i, j| (i + j) as f64);
             a[(271, 1)] = value;
-            let error = Problem::new(&a, &[0.0; 300]).err();
-            assert!(matches!(error, Some(LinalgError::NotFinite { row: 271, column: 1, .. })), "{error:?}");
-            let error = Problem::with_gram(&a, &[0.0; 300]).err();
-            assert!(matches!(error, Some(LinalgError::NotFinite { row: 271, column: 1, .. })), "{error:?}");
+            let ways = [Problem::new(&a, &[0.0; 300]).err(), Problem::with_gram(&a, &[0.0; 300]).err()];
+            for error in ways {
+                assert!(matches!(error, Some(LinalgError::NotFinite { row: 271, column: 1, .. })), "{error:?}");
+            }
         }
         for size in [1e200, 1e-200, 1e300] {
             let a = Matrix::from_fn(40, 2, |i, j| if j == 0 { 1.0 } else { i as f64 / 40.0 * size });

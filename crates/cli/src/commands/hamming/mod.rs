@@ -1,0 +1,137 @@
+//! `samplewise hamming`: one pass over the text in constant memory.
+mod decode;
+mod outputs;
+mod pass;
+mod sums;
+mod view;
+
+use std::io::IsTerminal;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use samplewise_hamming::{Alphabet, Engine, Options, Plan, Search, WildcardMeaning, reverse_complement};
+
+use crate::session::{Answer, Failure, Session, usage};
+use decode::{Bytes, Tokens};
+use pass::Job;
+use view::view;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// FASTA, FASTQ or raw bytes, also .gz; - is standard input.
+    text: PathBuf,
+    /// The same, or the pattern itself with --literal.
+    pattern: PathBuf,
+    #[arg(long)]
+    literal: bool,
+    /// Symbols are unsigned integers below 2^32 between white space.
+    #[arg(long, conflicts_with_all = ["both_strands", "alphabet"])]
+    tokens: bool,
+    /// bytes, dna or iupac.
+    #[arg(long, default_value = "bytes")]
+    alphabet: String,
+    /// A character (an integer with --tokens) that is no symbol like others.
+    #[arg(long)]
+    wildcard: Option<String>,
+    /// What a pair with a wildcard counts: match, mismatch or excluded.
+    #[arg(long, default_value = "match", requires = "wildcard")]
+    wildcard_meaning: String,
+    #[arg(long)]
+    both_strands: bool,
+    /// Report positions with at most this many mismatches.
+    #[arg(long)]
+    max_distance: Option<u32>,
+    /// With --max-distance: positions of the pattern that must match, such as 20..23 for a PAM.
+    #[arg(long, requires = "max_distance", value_parser = range)]
+    required: Option<Range<usize>>,
+    /// Distances within a factor 1 ± EPSILON; holds one record in memory.
+    #[arg(long, conflicts_with_all = ["max_distance", "best"])]
+    epsilon: Option<f64>,
+    /// Probability that any distance misses EPSILON. Default 0.001.
+    #[arg(long, requires = "epsilon")]
+    delta: Option<f64>,
+    /// With EPSILON: distances never too large.
+    #[arg(long, requires = "epsilon")]
+    one_sided: bool,
+    /// Report the best positions.
+    #[arg(long, conflicts_with = "max_distance")]
+    best: Option<usize>,
+    /// auto, definition, vertical, bitsliced, fft, ntt, pairs, sumset or, with --max-distance, periodic.
+    #[arg(long, default_value = "auto")]
+    engine: String,
+    /// Show the alignments of so many hits. Default 3 on a terminal, else 0.
+    #[arg(long)]
+    show: Option<usize>,
+    /// Distances (.npy; a folder when there are several vectors), or hits as TSV or BED.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
+    let alphabet = match a.alphabet.as_str() {
+        "bytes" => Alphabet::Bytes,
+        "dna" => Alphabet::Dna,
+        "iupac" => Alphabet::Iupac,
+        other => return Err(usage(format!("--alphabet is {other}, allowed is bytes, dna or iupac"))),
+    };
+    let wildcard_meaning = match a.wildcard_meaning.as_str() {
+        "match" => WildcardMeaning::Match,
+        "mismatch" => WildcardMeaning::Mismatch,
+        "excluded" => WildcardMeaning::Excluded,
+        other => return Err(usage(format!("--wildcard-meaning is {other}, allowed is match, mismatch or excluded"))),
+    };
+    let engine = Engine::ALL.into_iter().find(|e| e.name() == a.engine).ok_or_else(|| {
+        let names = Engine::ALL.map(Engine::name).join(", ");
+        usage(format!("--engine is {}, allowed is one of {names}", a.engine))
+    })?;
+    for (name, value) in [("--epsilon", a.epsilon), ("--delta", a.delta)] {
+        if let Some(v) = value.filter(|v| !(*v > 0.0 && *v < 1.0)) {
+            return Err(usage(format!("{name} is {v}, allowed is above 0 and below 1")));
+        }
+    }
+    if a.tokens {
+        let wildcard = match &a.wildcard {
+            Some(w) => Some(w.parse::<u32>().map_err(|_| {
+                usage(format!("--wildcard is {w}, allowed with --tokens is an integer from 0 to 4294967295"))
+            })?),
+            None => None,
+        };
+        let with = wildcard.map(|w| (w, wildcard_meaning));
+        let job = Job {
+            a,
+            session,
+            decode: Tokens::default,
+            strands: &['+'],
+            reverse: |p: &[u32]| p.to_vec(),
+            plan: &|p| Plan::of_symbols(p, with, engine),
+            search: &|q| Search::of_symbols(q, with, engine),
+        };
+        return job.run(|_, _| String::new());
+    }
+    let wildcard = match &a.wildcard {
+        Some(w) if w.len() == 1 && w.is_ascii() => Some(w.as_bytes()[0]),
+        Some(w) => return Err(usage(format!("--wildcard is {w}, allowed is one ASCII character"))),
+        None => None,
+    };
+    let options = Options { alphabet, wildcard, wildcard_meaning, engine };
+    let job = Job {
+        a,
+        session,
+        decode: || Bytes,
+        strands: if a.both_strands { &['+', '-'] } else { &['+'] },
+        reverse: reverse_complement,
+        plan: &|p| Plan::new(p, &options),
+        search: &|q| if a.both_strands { Search::both_strands(q, &options) } else { Search::new(q, &options) },
+    };
+    let shown = a.show.unwrap_or(if std::io::stdout().is_terminal() { 3 } else { 0 });
+    job.run(|patterns, hits| match shown.min(hits.len()) {
+        0 => String::new(),
+        _ if a.text == Path::new("-") => "alignments are shown for files only\n".into(),
+        many => view(a, options, patterns, &hits[..many]).unwrap_or_default(),
+    })
+}
+
+fn range(text: &str) -> Result<Range<usize>, String> {
+    let ends = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
+    ends.filter(|r| r.start < r.end).ok_or_else(|| "wanted is FIRST..END with FIRST below END".to_owned())
+}
