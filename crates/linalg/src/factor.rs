@@ -291,3 +291,34 @@ pub fn dense_svd(a: &Matrix) -> Result<DenseSvd, LinalgError> {
     }
     Ok(DenseSvd { u: Matrix::from_fn(m, k, |i, j| u[(i, j)]), s, v: Matrix::from_fn(n, k, |i, j| v[(i, j)]) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks and the definition give the same factor on both sides of the crossover, read one triangle, and name the pivot.
+    #[test]
+    fn blocks_equal_the_definition() {
+        for n in [BLOCKED - 1, BLOCKED, BLOCKED + 1, 130] {
+            let value = |i: usize, j: usize| 1.0 / (1.0 + i.abs_diff(j) as f64) + if i == j { 1.0 } else { 0.0 };
+            let a = Matrix::from_fn(n, n, |i, j| if j <= i { value(i, j) } else { f64::NAN });
+            let factor = Cholesky::new(&a, 0.5).unwrap();
+            let l = factor.lower();
+            for i in 0..n {
+                assert!(l.row(i)[i + 1..].iter().all(|v| *v == 0.0));
+                for j in 0..=i {
+                    let product = chunk::dot(&l.row(i)[..=j], &l.row(j)[..=j]);
+                    let wanted = value(i, j) + if i == j { 0.5 } else { 0.0 };
+                    assert!((product - wanted).abs() < 1e-14 * n as f64, "{n}: {i} {j} {product} {wanted}");
+                }
+            }
+            let mut indefinite = a.clone();
+            indefinite[(n - 3, n - 3)] = -1.0;
+            let error = Cholesky::new(&indefinite, 0.0).unwrap_err();
+            assert!(
+                matches!(error, LinalgError::NotPositiveDefinite { pivot, value } if pivot == n - 3 && value < -1.0)
+            );
+            assert!(Cholesky::attempt(&indefinite, 0.0).is_none());
+        }
+    }
+}
