@@ -487,7 +487,7 @@ fn curves() {
     picture();
 }
 
-const CURVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results/completion_curve.csv");
+const CURVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/completion_curve.csv");
 
 /// Draws the curves that `curves` has written.
 fn picture() {

@@ -415,7 +415,7 @@ fn fused() {
 /// A table of 5 GB through the command line: seconds, and the most memory that it had.
 fn stream() {
     use std::io::Write;
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     let (program, path) = (folder.join("release/samplewise"), folder.join("tmp/stream.csv"));
     if !program.is_file() {
         return println!("stream: build target/release/samplewise first (cargo build --release -p samplewise-cli)");

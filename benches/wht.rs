@@ -445,7 +445,7 @@ fn curves() {
         }
     }
     print!("{csv}");
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results/wht_curve.csv");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/results/wht_curve.csv");
     std::fs::write(path, csv).expect("writable results");
 }
 

@@ -88,6 +88,17 @@ def relative(text: str) -> str:
     return text
 
 
+def our_program(session: Session, name: str) -> Path:
+    """One of our programs of the package `samplewise-benches`, built unless the session says not to."""
+    if session.build:
+        words = ["--release", "--package", "samplewise-benches", "--features", "peers", "--bin", name]
+        call(["cargo", "build", *words])
+    program = ROOT / "target" / "release" / name
+    if not program.is_file():
+        raise Failure(f"target/release/{name} is not there; leave --no-build away")
+    return program
+
+
 def call(command: Sequence[str | Path], threads: int = 1, stdin: str | None = None) -> str:
     """Standard output of a command that must succeed."""
     words = [str(word) for word in command]

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from common import (
-    DATA, HERE, OURS, ROOT, Disagreement, Failure, Row, Session, call, environment, say, write_atomically,
+    DATA, HERE, OURS, Disagreement, Failure, Row, Session, call, environment, our_program, say, write_atomically,
 )
 from linalg import check_close, doubles
 
-PROGRAM = ROOT / "target" / "release" / "examples" / "peer-lasso"
 SPARSEGLM = "0.1.0"
 NATIVE = 'build.rustflags=["-C", "target-cpu=native"]'
 AVX512 = "OPENBLAS_CORETYPE=SkylakeX"  # kernels that OpenBLAS does not always choose where the processor has them
@@ -71,12 +70,9 @@ class Lasso:
         self.session = session
         self.home = Session("lasso", session.quick, session.repeats)  # of the environment, whatever the run is called
         self.python = environment(self.home)
-        if session.build:
-            call(["cargo", "build", "--release", "--example", "peer-lasso"])
-        if not PROGRAM.is_file():
-            raise Failure("target/release/examples/peer-lasso is not there; leave --no-build away")
+        self.program = our_program(session, "peer-lasso")
         self.peers = dict(PEERS)
-        self.commands = {OURS: [PROGRAM, "ours"], "linfa-elasticnet": [PROGRAM, "linfa"]}
+        self.commands = {OURS: [self.program, "ours"], "linfa-elasticnet": [self.program, "linfa"]}
         for tool, find in (("glmnet", self.glmnet), ("sparseglm", self.sparseglm), ("AVX-512", self.avx512)):
             try:
                 find()

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from common import (
-    DATA, HERE, OURS, ROOT, THREADS, Disagreement, Failure, Row, Session, call, environment, say, write_atomically,
+    DATA, HERE, OURS, THREADS, Disagreement, Failure, Row, Session, call, environment, our_program, say,
+    write_atomically,
 )
 
-PROGRAM = ROOT / "target" / "release" / "examples" / "peer-linalg"
 FALCONN = "FALCONN-1.3.1.tar.gz"
 FALCONN_SHA256 = "00cf778a97e9f2d9b501e86c16ff6f39528d70142302028675b3947e4a565eef"
 FHT_FLAGS = ("-O3", "-march=native", "-std=gnu99", "-fgnu89-inline")
@@ -32,10 +32,7 @@ class Linalg:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.python = environment(session)
-        if session.build:
-            call(["cargo", "build", "--release", "--example", "peer-linalg"])
-        if not PROGRAM.is_file():
-            raise Failure("target/release/examples/peer-linalg is not there; leave --no-build away")
+        self.program = our_program(session, "peer-linalg")
 
     def numpy(self, threads: int, **ask: Any) -> dict[str, Any]:
         words = {key: str(value) if isinstance(value, Path) else value for key, value in ask.items()}
@@ -44,7 +41,7 @@ class Linalg:
         return dict(reply)
 
     def rust(self, threads: int, runs: int, out: Path, *task: Any) -> list[float]:
-        return list(json.loads(call([PROGRAM, str(runs), out, *map(str, task)], threads)))
+        return list(json.loads(call([self.program, str(runs), out, *map(str, task)], threads)))
 
     def rounds(self) -> tuple[int, int]:
         """Processes of each tool, in turn, and runs inside each."""

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import HERE, OURS, ROOT, Disagreement, Failure, Row, Session, call, environment, say
+from common import HERE, OURS, Disagreement, Row, Session, call, environment, our_program, say
 
-PROGRAM = ROOT / "target" / "release" / "examples" / "peer-mtrl"
 FEATURES, DIMENSION, TASKS = 100, 5, 100
 FORMS = ("rows", "Gram")
 USUAL, STEPS = 0.5, (0.5, 0.75, 1.0, 1.25)  # over the curvature: one row has the first, one the fastest of all
@@ -30,10 +29,7 @@ class Mtrl:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.python = environment(session)
-        if session.build:
-            call(["cargo", "build", "--release", "--example", "peer-mtrl"])
-        if not PROGRAM.is_file():
-            raise Failure("target/release/examples/peer-mtrl is not there; leave --no-build away")
+        self.program = our_program(session, "peer-mtrl")
 
     def note(self, text: str) -> None:
         say(f"mtrl: {text}")
@@ -47,7 +43,7 @@ class Mtrl:
         return dict(reply)
 
     def rust(self, runs: int, out: Path, *task: Any) -> list[dict[str, Any]]:
-        lines = call([PROGRAM, str(runs), out, *map(str, task)]).splitlines()
+        lines = call([self.program, str(runs), out, *map(str, task)]).splitlines()
         return [json.loads(line) for line in lines]
 
     def rounds(self) -> int:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from common import (
-    DATA, HERE, OURS, ROOT, THREADS, Disagreement, Failure, Row, Session, call, environment, say, write_atomically,
+    DATA, HERE, OURS, ROOT, THREADS, Disagreement, Failure, Row, Session, call, environment, our_program, say,
+    write_atomically,
 )
 from linalg import check_close, doubles
 
-PROGRAM = ROOT / "target" / "release" / "examples" / "peer-sensitivity"
 FETCHED = ROOT / "target" / "data"
 # Tables of median regression and what they are made from.
 TABLES = {
@@ -58,10 +58,7 @@ class Sensitivity:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.python = environment(session)
-        if session.build:
-            call(["cargo", "build", "--release", "--example", "peer-sensitivity"])
-        if not PROGRAM.is_file():
-            raise Failure("target/release/examples/peer-sensitivity is not there; leave --no-build away")
+        self.program = our_program(session, "peer-sensitivity")
         self.r = True
         try:
             call(["Rscript", "-e", "packageVersion('quantreg')"])
@@ -81,7 +78,7 @@ class Sensitivity:
         return dict(reply)
 
     def rust(self, threads: int, runs: int, out: Path, *task: Any) -> list[dict[str, Any]]:
-        lines = call([PROGRAM, str(runs), out, *map(str, task)], threads).splitlines()
+        lines = call([self.program, str(runs), out, *map(str, task)], threads).splitlines()
         return [json.loads(line) for line in lines]
 
     def quantreg(self, method: str, table: Table, out: Path, runs: int) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 //! What is refused before anything is computed.
-use samplewise_linalg::LinalgError;
+use samplewise_linalg::{LinalgError, Real};
 
 use crate::options::{Loss, Solver};
 use crate::split::Triplet;
 use crate::{CompletionError, Entries, Options, Rank};
 
 /// Entries to judge by: inside the matrix and finite.
-pub(crate) fn check_test(entries: &Entries, test: &[Triplet]) -> Result<(), CompletionError> {
+pub(crate) fn check_test<T: Real>(entries: &Entries<T>, test: &[Triplet]) -> Result<(), CompletionError> {
     for &(row, column, value) in test {
         let outside = |argument, index, bound| LinalgError::IndexOutOfRange { argument, index, bound };
         if row >= entries.rows() {
@@ -23,7 +23,7 @@ pub(crate) fn check_test(entries: &Entries, test: &[Triplet]) -> Result<(), Comp
 }
 
 /// Rank, number of entries and options; returns the largest rank.
-pub(crate) fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<usize, CompletionError> {
+pub(crate) fn check<T: Real>(entries: &Entries<T>, rank: Rank, options: &Options) -> Result<usize, CompletionError> {
     let limit = entries.rows().min(entries.columns());
     let (k, largest) = match rank {
         Rank::Fixed(k) => (k, k),
@@ -79,7 +79,7 @@ pub(crate) fn check(entries: &Entries, rank: Rank, options: &Options) -> Result<
 }
 
 /// Rank within its limit, entries enough and not too many.
-pub(crate) fn check_entries(entries: &Entries, rank: usize, limit: usize) -> Result<(), CompletionError> {
+pub(crate) fn check_entries<T: Real>(entries: &Entries<T>, rank: usize, limit: usize) -> Result<(), CompletionError> {
     if rank == 0 || rank > limit {
         return Err(CompletionError::Rank { rank, limit });
     }

@@ -1,5 +1,7 @@
 //! The driver: split, peel, walk the paths, choose, judge, refit.
 use rand::Rng;
+use rayon::prelude::*;
+use samplewise_linalg::Real;
 use samplewise_linalg::chunk::power_of_two_scale;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
@@ -98,8 +100,8 @@ pub struct Completion {
 /// # Errors
 /// [`CompletionError::Rank`], [`CompletionError::TooFewEntries`], [`CompletionError::OptionOutOfRange`],
 /// [`CompletionError::Start`].
-pub fn complete<R: Rng + ?Sized>(
-    entries: &Entries,
+pub fn complete<T: Real, R: Rng + ?Sized>(
+    entries: &Entries<T>,
     rank: Rank,
     options: &Options,
     rng: &mut R,
@@ -112,8 +114,8 @@ pub fn complete<R: Rng + ?Sized>(
 ///
 /// # Errors
 /// As [`complete`]; [`CompletionError::Entries`] for test entries outside the shape or not finite.
-pub fn complete_observed<R: Rng + ?Sized>(
-    entries: &Entries,
+pub fn complete_observed<T: Real, R: Rng + ?Sized>(
+    entries: &Entries<T>,
     rank: Rank,
     options: &Options,
     test: Option<&[Triplet]>,
@@ -154,8 +156,8 @@ pub fn complete_observed<R: Rng + ?Sized>(
 }
 
 /// What does not change from rank to rank.
-struct Fit<'a> {
-    entries: &'a Entries,
+struct Fit<'a, T: Real> {
+    entries: &'a Entries<T>,
     split: &'a Split,
     options: &'a Options,
     streams: Streams,
@@ -178,7 +180,7 @@ struct Core {
     scale: f64,
 }
 
-impl Fit<'_> {
+impl<T: Real> Fit<'_, T> {
     fn at_rank(&self, rank: usize, control: &mut Control<'_>) -> Result<Found, CompletionError> {
         let Fit { entries, split, options, streams, spread } = *self;
         let (m, n) = (entries.rows(), entries.columns());
@@ -343,8 +345,8 @@ impl Fit<'_> {
         } else {
             let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
             let taught = entries.select(with_tuning, &everyone.0, &everyone.1);
-            let baseline = biases_only(taught.as_ref().unwrap_or(entries), true);
-            baseline.to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification)
+            let baseline = taught.map(|t| biases_only(&t, true).to_model(1.0, &everyone.0, &everyone.1));
+            baseline.and_then(|b| b.rmse(&split.verification))
         };
         // The verdict stands; the model to use is the one that has seen all entries.
         let verification_fitted = teaches && split.purpose.contains(&Purpose::Judge) && status == Status::Fitted;
@@ -353,12 +355,7 @@ impl Fit<'_> {
             self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
         }
         let counted = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
-        let (mut squares, mut weights, mut fitted_entries) = (0.0, 0.0, 0);
-        for (_, (i, j, v, w)) in entries.iter().enumerate().filter(|(p, _)| counted(*p)) {
-            squares += w * (v - model.predict(i, j)).powi(2);
-            weights += w;
-            fitted_entries += 1;
-        }
+        let (squares, weights, fitted_entries) = training_squares(entries, &model, counted);
         let report = Report {
             rank: model.rank(),
             lambda: outcome.lambda * scale,
@@ -412,6 +409,28 @@ impl Fit<'_> {
     }
 }
 
+/// Weighted squares of the residuals of the entries that count (by position in row order), their weights and their number.
+fn training_squares<T: Real>(
+    entries: &Entries<T>,
+    model: &Model,
+    counted: impl Fn(usize) -> bool + Sync,
+) -> (f64, f64, usize) {
+    let of_row = |i: usize| {
+        let (columns, values, row_weights) = entries.by_row.row(i);
+        let (mut squares, mut weights, mut count) = (0.0, 0.0, 0);
+        for (p, _) in entries.by_row.values.row_range(i).enumerate().filter(|(_, position)| counted(*position)) {
+            let w = row_weights.map_or(1.0, |w| w[p].to_f64());
+            squares += w * (values[p].to_f64() - model.predict(i, columns[p] as usize)).powi(2);
+            weights += w;
+            count += 1;
+        }
+        (squares, weights, count)
+    };
+    // Summed in row order, whatever the number of threads.
+    let rows: Vec<(f64, f64, usize)> = (0..entries.rows()).into_par_iter().with_min_len(64).map(of_row).collect();
+    rows.iter().fold((0.0, 0.0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1, sum.2 + row.2))
+}
+
 /// Whether the second set of squared errors is smaller by more than 0.2 % and more than its standard error.
 fn gains(before: &[f64], after: &[f64]) -> bool {
     let pairs: Vec<(f64, f64)> =
@@ -424,15 +443,15 @@ fn gains(before: &[f64], after: &[f64]) -> bool {
 }
 
 /// Standard deviation of the values, or their size when they are all equal, or 1 when they are zero.
-pub(crate) fn spread(entries: &Entries) -> f64 {
+pub(crate) fn spread<T: Real>(entries: &Entries<T>) -> f64 {
     let n = entries.len() as f64;
-    let size = entries.by_row.values.values().iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    let size = entries.by_row.values.values().iter().fold(0.0_f64, |m, v| m.max(v.to_f64().abs()));
     if size == 0.0 {
         return 1.0;
     }
     // Scaled, so that neither the sum nor the squares leave the range of numbers.
     let values = entries.by_row.values.values();
-    let mean = values.iter().map(|v| v / size).sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v / size - mean).powi(2)).sum::<f64>() / n;
+    let mean = values.iter().map(|v| v.to_f64() / size).sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v.to_f64() / size - mean).powi(2)).sum::<f64>() / n;
     if variance.sqrt() > 1e-12 { variance.sqrt() * size } else { size }
 }

@@ -1,7 +1,7 @@
 //! Means of several models.
 use rand::Rng;
-use samplewise_linalg::LinalgError;
 use samplewise_linalg::observe::Observer;
+use samplewise_linalg::{LinalgError, Real};
 
 use crate::{CompletionError, Entries, Model, Options, Rank, Status, complete_observed};
 
@@ -56,8 +56,8 @@ impl Ensemble {
     ///
     /// # Errors
     /// As [`complete`](fn@crate::complete); [`CompletionError::Empty`] for a count of zero.
-    pub fn fit<R: Rng + ?Sized>(
-        entries: &Entries,
+    pub fn fit<T: Real, R: Rng + ?Sized>(
+        entries: &Entries<T>,
         rank: Rank,
         options: &Options,
         count: usize,

@@ -5,7 +5,8 @@ use crate::CompletionError;
 
 /// Observed entries `(row, column, value)` with optional weights, in both orientations.
 ///
-/// Memory: 24 bytes per entry, 40 with weights.
+/// Values may be single precision, which is kept as it is given: fits compute as they would with the same numbers in double
+/// precision. Memory: 24 bytes per entry, 40 with weights; 16 and 24 in single precision.
 #[derive(Clone, Debug)]
 pub struct Entries<T: Real = f64> {
     pub(crate) by_row: Orientation<T>,
@@ -39,6 +40,12 @@ impl<T: Real> Orientation<T> {
         self.values.iter().enumerate().map(move |(p, (i, j, v))| (i, j, v.to_f64(), weight(p)))
     }
 
+    /// In double precision.
+    pub fn to_double(&self) -> Orientation {
+        let values = self.values.convert().expect("finite numbers stay finite");
+        Orientation { values, weights: self.weights.iter().map(|w| w.to_f64()).collect() }
+    }
+
     fn transposed(&self) -> Self {
         let values = self.values.transpose();
         if self.weights.is_empty() {
@@ -50,7 +57,7 @@ impl<T: Real> Orientation<T> {
     }
 }
 
-impl Entries {
+impl<T: Real> Entries<T> {
     /// Checks and sorts entries of a `rows × columns` matrix.
     ///
     /// `weights`, if given, belong to the entries in their order: finite, positive; only their ratios count. Cost
@@ -62,23 +69,16 @@ impl Entries {
     pub fn new(
         rows: usize,
         columns: usize,
-        entries: &[(usize, usize, f64)],
+        entries: &[(usize, usize, T)],
         weights: Option<&[f64]>,
     ) -> Result<Self, CompletionError> {
-        let build = |value: &dyn Fn(usize) -> f64| -> Result<CsrMatrix, LinalgError> {
-            let mut coo = CooBuilder::new(rows, columns);
-            for (position, &(i, j, _)) in entries.iter().enumerate() {
-                coo.push(i, j, value(position))?;
-            }
-            coo.build(Duplicates::Error)
-        };
         if entries.is_empty() {
             return Err(CompletionError::Empty);
         }
-        let values = build(&|p| entries[p].2)?;
+        let values = sorted(rows, columns, entries, |p| entries[p].2)?;
         let Some(w) = weights else { return Self::from_csr(values, None) };
         check_weights(w, entries.len())?;
-        let sorted = build(&|p| w[p])?;
+        let sorted = sorted(rows, columns, entries, |p| w[p])?;
         Self::from_csr(values, Some(sorted.values()))
     }
 
@@ -87,7 +87,7 @@ impl Entries {
     ///
     /// # Errors
     /// [`CompletionError::Empty`], [`CompletionError::Weight`], [`CompletionError::Entries`].
-    pub fn from_csr(values: CsrMatrix, weights: Option<&[f64]>) -> Result<Self, CompletionError> {
+    pub fn from_csr(values: CsrMatrix<T>, weights: Option<&[f64]>) -> Result<Self, CompletionError> {
         if values.nnz() == 0 {
             return Err(CompletionError::Empty);
         }
@@ -97,7 +97,11 @@ impl Entries {
             // Mean 1, so that a ridge means the same with and without weights.
             let largest = w.iter().copied().fold(0.0, f64::max);
             let mean = w.iter().map(|v| v / largest).sum::<f64>() / w.len() as f64;
-            scaled = w.iter().map(|w| w / largest / mean).collect();
+            scaled = w.iter().map(|w| T::from_f64(w / largest / mean)).collect();
+            // A weight that the precision of the values does not hold.
+            if let Some(position) = scaled.iter().position(|w| w.to_f64() == 0.0) {
+                return Err(CompletionError::Weight { position, value: w[position] });
+            }
         }
         Ok(Self::from_orientation(Orientation { values, weights: scaled }))
     }
@@ -106,16 +110,18 @@ impl Entries {
     ///
     /// # Errors
     /// [`CompletionError::Empty`]; [`CompletionError::Entries`] for infinite entries.
-    pub fn from_dense(matrix: &Matrix) -> Result<Self, CompletionError> {
+    pub fn from_dense(matrix: &Matrix<T>) -> Result<Self, CompletionError> {
         let mut coo = CooBuilder::new(matrix.rows(), matrix.columns());
         for i in 0..matrix.rows() {
-            for (j, &v) in matrix.row(i).iter().enumerate().filter(|(_, v)| !v.is_nan()) {
+            for (j, &v) in matrix.row(i).iter().enumerate().filter(|(_, v)| !v.to_f64().is_nan()) {
                 coo.push(i, j, v)?;
             }
         }
         Self::from_csr(coo.build(Duplicates::Error)?, None)
     }
+}
 
+impl Entries {
     /// The same entries in single precision; `None` where a value or weight leaves its range.
     pub(crate) fn to_single(&self) -> Option<Entries<f32>> {
         let narrow = |side: &Orientation| {
@@ -127,7 +133,9 @@ impl Entries {
         };
         Some(Entries { by_row: narrow(&self.by_row)?, by_column: narrow(&self.by_column)? })
     }
+}
 
+impl<T: Real> Entries<T> {
     /// The entries (positions in row order) for which `keep` is true, with rows and columns renumbered; `u32::MAX` drops
     /// them. `None` when nothing is left.
     pub(crate) fn select(
@@ -145,9 +153,9 @@ impl Entries {
                 let j = columns.new[js[p] as usize];
                 if j != u32::MAX && keep(position) {
                     indices.push(j);
-                    values.push(vs[p]);
+                    values.push(vs[p].to_f64());
                     if let Some(w) = ws {
-                        weights.push(w[p]);
+                        weights.push(w[p].to_f64());
                     }
                 }
             }
@@ -158,11 +166,9 @@ impl Entries {
         }
         let values = CsrMatrix::from_parts(rows.kept.len(), columns.kept.len(), offsets, indices, values)
             .expect("a subset of valid entries, in order, is valid");
-        Some(Self::from_orientation(Orientation { values, weights }))
+        Some(Entries::from_orientation(Orientation { values, weights }))
     }
-}
 
-impl<T: Real> Entries<T> {
     fn from_orientation(by_row: Orientation<T>) -> Self {
         let by_column = by_row.transposed();
         Self { by_row, by_column }
@@ -195,6 +201,12 @@ impl<T: Real> Entries<T> {
         self.by_row.values.nnz()
     }
 
+    /// Their number without weights.
+    pub(crate) fn total_weight(&self) -> f64 {
+        let weights = &self.by_row.weights;
+        if weights.is_empty() { self.len() as f64 } else { weights.iter().map(|w| w.to_f64()).sum() }
+    }
+
     /// Never true: [`Entries::new`] refuses it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -224,6 +236,20 @@ impl Renumbering {
         kept.iter().zip(0..).for_each(|(&i, number)| new[i as usize] = number);
         Self { kept, new }
     }
+}
+
+/// The entries in row order, with values of the caller's choice.
+fn sorted<T: Real, S: Real>(
+    rows: usize,
+    columns: usize,
+    entries: &[(usize, usize, S)],
+    value: impl Fn(usize) -> T,
+) -> Result<CsrMatrix<T>, LinalgError> {
+    let mut coo = CooBuilder::new(rows, columns);
+    for (position, &(i, j, _)) in entries.iter().enumerate() {
+        coo.push(i, j, value(position))?;
+    }
+    coo.build(Duplicates::Error)
 }
 
 fn check_weights(w: &[f64], expected: usize) -> Result<(), CompletionError> {

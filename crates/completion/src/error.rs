@@ -29,8 +29,10 @@ pub enum CompletionError {
     /// The rank is to be chosen on held-out entries, and none can be spared.
     #[error("no entry can be held out to choose the rank: no row and column of one have more than 3; give a rank")]
     NothingToTune,
-    /// A weight is negative or not finite.
-    #[error("weight {position} is {value}, allowed is finite and positive")]
+    /// A weight is not finite, not positive, or lost beside the largest in the precision of the values.
+    #[error(
+        "weight {position} is {value}, allowed is finite, positive and not lost beside the largest in rounding to zero"
+    )]
     Weight {
         /// Position of the weight.
         position: usize,

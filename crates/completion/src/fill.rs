@@ -1,12 +1,14 @@
 //! Rows and columns outside the core.
+use samplewise_linalg::Real;
+
 use crate::entries::Renumbering;
 use crate::peel::{Line, Peeled};
 use crate::{Entries, Model};
 
 /// Rows and columns left out of the fit, against the finished factors of the others: those that follow from the core in
 /// their order, then the undetermined ones, as little as fits their entries.
-pub(crate) fn fill(
-    entries: &Entries,
+pub(crate) fn fill<T: Real>(
+    entries: &Entries<T>,
     model: &mut Model,
     peeled: &Peeled,
     rows: &Renumbering,
@@ -40,8 +42,9 @@ pub(crate) fn fill(
         };
         let (indices, values, weights) = side.row(at);
         let seen = side.values.row_range(at).enumerate().filter(|(_, p)| counted(*p));
-        let row: Vec<(usize, f64, f64)> =
-            seen.map(|(at, _)| (indices[at] as usize, values[at], weights.map_or(1.0, |w| w[at]))).collect();
+        let row: Vec<(usize, f64, f64)> = seen
+            .map(|(at, _)| (indices[at] as usize, values[at].to_f64(), weights.map_or(1.0, |w| w[at].to_f64())))
+            .collect();
         let ridge = if determined { lambda } else { lambda.max(small).max(f64::MIN_POSITIVE) };
         let features = if matches!(line, Line::Row(_)) { &model.column_factors } else { &model.row_factors };
         let (factors, _) = crate::model::ridge_row(&row, features, &|_| 0.0, ridge, None);

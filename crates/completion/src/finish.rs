@@ -55,8 +55,7 @@ pub(crate) fn gauss_newton<T: KernelReal>(
     control: &mut Control<'_>,
 ) -> (End, f64) {
     let k = state.rank() as f64;
-    let total: f64 =
-        if entries.by_row.weights.is_empty() { entries.len() as f64 } else { entries.by_row.weights.iter().sum() };
+    let total = entries.total_weight();
     let rms = |squares: f64| (squares / total).sqrt();
     let mut here = Point::new(entries, Panel::copy(&state.u), Panel::copy(&state.v));
     if !here.squares.is_finite() {

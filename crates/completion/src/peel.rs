@@ -8,6 +8,8 @@
 //! equations.)
 use std::collections::VecDeque;
 
+use samplewise_linalg::Real;
+
 use crate::Entries;
 use crate::entries::Renumbering;
 
@@ -37,7 +39,7 @@ pub enum Line {
 
 /// Peels to the `(k+1)`-core of the entries for which `counts` is true, by their position in row order, and follows it
 /// outwards. Cost `O(|Ω|)`.
-pub fn peel(entries: &Entries, k: usize, counts: impl Fn(usize) -> bool) -> Peeled {
+pub fn peel<T: Real>(entries: &Entries<T>, k: usize, counts: impl Fn(usize) -> bool) -> Peeled {
     let (m, n) = (entries.rows(), entries.columns());
     let mut degree = vec![0; m + n];
     let mut p = 0;
@@ -82,13 +84,13 @@ pub(crate) fn follow(entries: &Entries, k: usize, rows: &Renumbering, columns: &
 }
 
 /// Rows are vertices `0..m`, columns `m..m + n`, and the entries that count are edges.
-struct Graph<'a, F> {
-    entries: &'a Entries,
+struct Graph<'a, T: Real, F> {
+    entries: &'a Entries<T>,
     positions: Vec<u32>,
     counts: F,
 }
 
-impl<F: Fn(usize) -> bool> Graph<'_, F> {
+impl<T: Real, F: Fn(usize) -> bool> Graph<'_, T, F> {
     fn neighbours(&self, v: usize) -> impl Iterator<Item = usize> {
         let m = self.entries.rows();
         let (side, i) = if v < m { (&self.entries.by_row, v) } else { (&self.entries.by_column, v - m) };

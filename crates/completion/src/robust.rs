@@ -2,6 +2,7 @@
 //!
 //! The scale of the residuals is their median absolute deviation, with a floor for the trims as well: a scale that may
 //! shrink freely collapses on data without noise, where rows that converge late lose all their entries.
+use samplewise_linalg::Real;
 use samplewise_linalg::random::Streams;
 
 use crate::control::Control;
@@ -133,7 +134,12 @@ pub(crate) fn run(
 }
 
 /// Marks those of the entries held out that are as far off as what was trimmed.
-pub(crate) fn mark_held_out(entries: &Entries, model: &Model, out: &mut Vec<bool>, held: impl Fn(usize) -> bool) {
+pub(crate) fn mark_held_out<T: Real>(
+    entries: &Entries<T>,
+    model: &Model,
+    out: &mut Vec<bool>,
+    held: impl Fn(usize) -> bool,
+) {
     out.resize(entries.len(), false);
     let residual = |e: (usize, usize, f64, f64)| e.2 - model.predict(e.0, e.1);
     let kept = entries.iter().enumerate().filter(|(p, _)| !held(*p) && !out[*p]).map(|(_, e)| residual(e));

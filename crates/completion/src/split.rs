@@ -1,4 +1,5 @@
 //! Which entries fit, which choose, which judge.
+use samplewise_linalg::Real;
 use samplewise_linalg::random::{self, Streams};
 
 use crate::entries::Entries;
@@ -28,7 +29,7 @@ const SCARCE: f64 = 2.0;
 impl Split {
     /// Holds out entries in random order, but only from rows and columns that keep more than `k + 1` entries: at the
     /// information limit taking one more would undetermine them. There, each set takes at most 0.5 % or 100 entries.
-    pub fn new(entries: &Entries, k: usize, oversampling: f64, shares: [f64; 2], streams: Streams) -> Self {
+    pub fn new<T: Real>(entries: &Entries<T>, k: usize, oversampling: f64, shares: [f64; 2], streams: Streams) -> Self {
         let n = entries.len();
         let wanted = |share: f64| {
             let count = ((share * n as f64).round() as usize).min(MOST);
@@ -56,7 +57,7 @@ impl Split {
             }
             rows[i] -= 1;
             columns[j] -= 1;
-            let entry = (i, j, entries.by_row.values.values()[p]);
+            let entry = (i, j, entries.by_row.values.values()[p].to_f64());
             if verification.len() < verify {
                 verification.push(entry);
                 purpose[p] = Purpose::Judge;

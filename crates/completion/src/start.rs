@@ -1,5 +1,6 @@
 //! The start: a few subspace iterations on the observed matrix, unobserved entries zero.
 use rand::Rng;
+use rayon::prelude::*;
 use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, factor, gram, random, spmm};
 
 use crate::entries::{Entries, Orientation};
@@ -98,7 +99,7 @@ pub(crate) fn biases_only(entries: &Entries, biases: bool) -> State {
 const BIAS_ROUNDS: usize = 5;
 
 fn bias_step(side: &Orientation, mean: f64, other: &[f64], biases: &mut [f64]) {
-    for (i, bias) in biases.iter_mut().enumerate() {
+    biases.par_iter_mut().with_min_len(64).enumerate().for_each(|(i, bias)| {
         let (indices, values, weights) = side.row(i);
         let (mut top, mut bottom) = (0.0, BIAS_RIDGE);
         for (p, (&j, v)) in indices.iter().zip(values).enumerate() {
@@ -107,7 +108,7 @@ fn bias_step(side: &Orientation, mean: f64, other: &[f64], biases: &mut [f64]) {
             bottom += w;
         }
         *bias = top / bottom;
-    }
+    });
 }
 
 /// The entries minus what a state predicts.

@@ -100,12 +100,7 @@ impl<T: KernelReal> State<T> {
         } else {
             entries.iter().map(|(i, j, v, w)| w * (v - self.predict(i, j)).powi(2)).sum()
         };
-        let total: f64 = if entries.by_row.weights.is_empty() {
-            entries.len() as f64
-        } else {
-            entries.by_row.weights.iter().map(|w| w.to_f64()).sum()
-        };
-        (squares / total).sqrt()
+        (squares / entries.total_weight()).sqrt()
     }
 }
 

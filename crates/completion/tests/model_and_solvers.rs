@@ -1,7 +1,7 @@
 //! Rows COM-7 to COM-10: the finish, the row solvers, robust losses, and what a model can do.
 use samplewise_completion::{
-    Certificate, Completion, CompletionError, Ensemble, Entries, Finish, Loss, Model, Options, PathKind, Rank, Solver,
-    Status, complete,
+    Certificate, Completion, CompletionError, Ensemble, Entries, Finish, Loss, Model, Options, PathKind, Rank,
+    Sampling, Solver, Status, complete, sample_posterior,
 };
 use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{Streams, normal, uniform};
@@ -247,6 +247,34 @@ fn entries_come_from_dense_and_sparse_matrices() {
     let infinite = Matrix::from_fn(2, 2, |_, _| f64::INFINITY);
     assert!(Entries::from_dense(&infinite).is_err());
     assert!(matches!(Entries::from_dense(&Matrix::from_fn(2, 2, |_, _| f64::NAN)), Err(CompletionError::Empty)));
+}
+
+/// COM-10: numbers in single precision are the same numbers: same model, same report, weighted or not, also of draws.
+#[test]
+fn entries_in_single_precision_are_fitted_as_they_are() {
+    let mut rng = Streams::new(5).stream(0);
+    let narrow: Vec<(usize, usize, f32)> = (0..60 * 40)
+        .filter(|c| c * 7 % 11 < 6)
+        .take(1200)
+        .map(|c| (c / 40, c % 40, (c / 40 + 1) as f32 * (c % 40) as f32 + 0.1 * uniform(&mut rng) as f32))
+        .collect();
+    let wide: Vec<_> = narrow.iter().map(|&(i, j, v)| (i, j, f64::from(v))).collect();
+    // Powers of two, and so is their mean: nothing is rounded.
+    let weights: Vec<f64> = (0..wide.len()).map(|p| [4.0, 2.0, 1.0, 1.0][p % 4]).collect();
+    for weights in [None, Some(&weights[..])] {
+        let single = Entries::new(60, 40, &narrow, weights).unwrap();
+        let double = Entries::new(60, 40, &wide, weights).unwrap();
+        let (rank, options, rng) = (Rank::Fixed(1), Options::default(), || Streams::new(3).stream(0));
+        let a = complete(&single, rank, &options, &mut rng()).unwrap();
+        let b = complete(&double, rank, &options, &mut rng()).unwrap();
+        assert_eq!((&a.model, a.status, a.report.test_rmse), (&b.model, b.status, b.report.test_rmse));
+        let sampling = Sampling { samples: 4, burn_in: 2, ..Sampling::default() };
+        let p = sample_posterior(&single, rank, &sampling, None, &mut rng(), &mut ()).unwrap().predict(3, 5);
+        let q = sample_posterior(&double, rank, &sampling, None, &mut rng(), &mut ()).unwrap().predict(3, 5);
+        assert_eq!(p, q);
+    }
+    let tiny = Entries::new(1, 2, &[(0, 0, 1.0_f32), (0, 1, 2.0)], Some(&[1e-60, 1.0]));
+    assert!(matches!(tiny, Err(CompletionError::Weight { position: 0, .. })));
 }
 
 /// COM-10: fits of an ensemble differ, their mean is closer to noisy data than the best of them, and the same for a seed.

@@ -281,7 +281,7 @@ fn pinned_ends() {
 
 #[test]
 fn bad_input_is_an_error_and_a_stopped_fit_returns_its_model() {
-    assert_eq!(Entries::new(3, 3, &[], None).unwrap_err(), CompletionError::Empty);
+    assert_eq!(Entries::<f64>::new(3, 3, &[], None).unwrap_err(), CompletionError::Empty);
     assert!(matches!(Entries::new(3, 3, &[(3, 0, 1.0)], None), Err(CompletionError::Entries(_))));
     assert!(matches!(Entries::new(3, 3, &[(0, 0, f64::NAN)], None), Err(CompletionError::Entries(_))));
     assert!(matches!(Entries::new(3, 3, &[(0, 0, 1.0), (0, 0, 2.0)], None), Err(CompletionError::Entries(_))));

@@ -2,7 +2,7 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use rayon::prelude::*;
 
-use crate::{Matrix, Rows};
+use crate::{Matrix, Rows, chunk};
 
 /// The triangular factor and whether the last factorisation had full rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,16 @@ pub(crate) fn careful_chunk(d: usize) -> usize {
     d.max(256)
 }
 
+/// The share of its norm below which faer skips what is left of a column of so many rows.
+pub(crate) fn skipped_below(rows: usize) -> f64 {
+    16.0 * rows as f64 * f64::EPSILON
+}
+
+/// Whether the pivot of a column of a factored panel of so many rows is one that faer does not skip.
+fn is_taken(panel: &faer::Mat<f64>, j: usize, rows: usize) -> bool {
+    panel[(j, j)].abs() > skipped_below(rows) * chunk::norm(&panel.col_as_slice(j)[..=j])
+}
+
 struct Factor {
     r: Matrix,
     /// Of the last chunk.
@@ -58,11 +68,12 @@ struct Factor {
     skipped: bool,
 }
 
-fn in_chunks(x: Rows<'_>, chunk: usize) -> Factor {
+fn in_chunks(x: Rows<'_>, rows: usize) -> Factor {
     let (n, d) = (x.rows(), x.columns());
+    let joined = matches!(x, Rows::Joined(..));
     let parts: Vec<Factor> = (0..n.div_ceil(SUPER_BLOCK).max(1))
         .into_par_iter()
-        .map(|s| factor_rows(x, s * SUPER_BLOCK, ((s + 1) * SUPER_BLOCK).min(n), chunk))
+        .map(|s| factor_rows(x, s * SUPER_BLOCK, ((s + 1) * SUPER_BLOCK).min(n), rows, joined))
         .collect();
     if parts.len() == 1 {
         return parts.into_iter().next().expect("one part");
@@ -70,14 +81,14 @@ fn in_chunks(x: Rows<'_>, chunk: usize) -> Factor {
     let stacked: Vec<f64> = parts.iter().flat_map(|p| p.r.as_slice()).copied().collect();
     let stacked = Matrix::from_vec(parts.len() * d, d, stacked).expect("whole factors");
     // A column that is skipped inside one block may be full in another, so the rank is that of the last word.
-    let mut out = factor_rows((&stacked).into(), 0, stacked.rows(), chunk);
+    let mut out = factor_rows((&stacked).into(), 0, stacked.rows(), rows, joined);
     out.skipped |= parts.iter().any(|p| p.skipped);
     out
 }
 
-fn factor_rows(x: Rows<'_>, from: usize, to: usize, chunk: usize) -> Factor {
+fn factor_rows(x: Rows<'_>, from: usize, to: usize, rows: usize, joined: bool) -> Factor {
     let (n, d) = (to - from, x.columns());
-    let mut panel = faer::Mat::<f64>::zeros(d + chunk.min(n), d);
+    let mut panel = faer::Mat::<f64>::zeros(d + rows.min(n), d);
     let height = panel.nrows();
     let mut coefficients = faer::Mat::<f64>::zeros(QR_BLOCK.min(d), d);
     let params = faer::Spec::default();
@@ -89,8 +100,8 @@ fn factor_rows(x: Rows<'_>, from: usize, to: usize, chunk: usize) -> Factor {
         params,
     ));
     let (mut full_rank, mut skipped) = (n >= d, false);
-    for first in (from..to).step_by(chunk) {
-        let used = chunk.min(to - first);
+    for first in (from..to).step_by(rows) {
+        let used = rows.min(to - first);
         let (part, last) = x.dense_part(first, first + used).expect("dense rows");
         for j in 0..d {
             panel.col_as_slice_mut(j)[j + 1..d].fill(0.0); // Householder vectors of the chunk before
@@ -115,7 +126,40 @@ fn factor_rows(x: Rows<'_>, from: usize, to: usize, chunk: usize) -> Factor {
             params,
         );
         full_rank = info.rank == d && n >= d;
-        skipped |= info.rank < d.min(n);
+        // A joined column that depends on the others loses nothing but its own rest, which is nothing.
+        let consistent = || joined && info.rank + 1 == d && (0..d - 1).all(|j| is_taken(&panel, j, d + used));
+        skipped |= info.rank < d.min(n) && !consistent();
     }
     Factor { r: Matrix::from_fn(d, d, |i, j| if i <= j { panel[(i, j)] } else { 0.0 }), full_rank, skipped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Streams, normal};
+
+    /// LA-2: a target that the columns give exactly leaves no pivot of its own, and that alone is no reason to factor all
+    /// once more; a column that depends on the others is one.
+    #[test]
+    fn a_consistent_target_is_factored_once() {
+        let (n, d) = (40_000, 6);
+        for (condition, twice) in [(1e2, false), (1e9, false), (1e15, true)] {
+            let mut rng = Streams::new(3).stream(0);
+            let mut a = Matrix::from_fn(n, d, |_, _| normal(&mut rng));
+            (0..n).for_each(|i| a[(i, 3)] = a[(i, 1)] - a[(i, 2)] + a[(i, 3)] / condition);
+            let x: Vec<f64> = (0..d).map(|_| normal(&mut rng)).collect();
+            let b: Vec<f64> = (0..n).map(|i| chunk::dot(a.row(i), &x)).collect();
+            let found = in_chunks(Rows::Joined(&a, &b), 4096);
+            assert_eq!(found.skipped, twice, "condition {condition:e}");
+            let alone = tsqr(&a).r;
+            for i in 0..d {
+                let sum: f64 = (i..d).map(|j| found.r[(i, j)] * x[j]).sum();
+                assert!(twice || (sum - found.r[(i, d)]).abs() < 1e-13 * chunk::norm(&b), "row {i}");
+                for j in 0..d {
+                    let [a, b] = [&found.r, &alone].map(|r| (0..=i.min(j)).map(|k| r[(k, i)] * r[(k, j)]).sum::<f64>());
+                    assert!(twice || (a - b).abs() < 1e-13 * alone.norm().powi(2), "({i}, {j}): {a} {b}");
+                }
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 use rayon::prelude::*;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::small::{Draw, Penalty, solve_penalised};
-use samplewise_linalg::{LinalgError, Matrix};
+use samplewise_linalg::{LinalgError, Matrix, Real};
 
 use super::Sampling;
 use super::links::Links;
@@ -79,9 +79,9 @@ impl Chain {
     }
 
     /// Goes on with other entries of the same matrix.
-    pub fn replace(&mut self, entries: &Entries) {
-        self.by_row = entries.by_row.clone();
-        self.by_column = entries.by_column.clone();
+    pub fn replace<T: Real>(&mut self, entries: &Entries<T>) {
+        self.by_row = entries.by_row.to_double();
+        self.by_column = entries.by_column.to_double();
         self.standardise();
     }
 

@@ -15,10 +15,10 @@ mod prior;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
-use samplewise_linalg::LinalgError;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::small::MAX_UNKNOWNS;
+use samplewise_linalg::{LinalgError, Real};
 
 use crate::check::{check_entries, check_test};
 use crate::driver::{Status, spread};
@@ -178,8 +178,8 @@ impl Moments {
 /// [`CompletionError::Rank`] (at most 127 with biases), [`CompletionError::TooFewEntries`],
 /// [`CompletionError::OptionOutOfRange`]; [`CompletionError::Entries`] for test entries outside the shape or not finite,
 /// and for draws that do not fit in memory.
-pub fn sample_posterior<R: Rng + ?Sized>(
-    entries: &Entries,
+pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
+    entries: &Entries<T>,
     rank: Rank,
     sampling: &Sampling,
     test: Option<&[(usize, usize, f64)]>,
@@ -215,26 +215,24 @@ pub fn sample_posterior<R: Rng + ?Sized>(
     let test_coverage = over_judged(&|(p, v)| f64::from(u8::from((p.mean - v).abs() <= NINETY * p.deviation)));
     let baseline_test_rmse = test_rmse
         .and_then(|_| biases_only(&fitted, true).to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification));
-    let mut used = &fitted;
+    let mut used = (fitted.len(), fitted.total_weight());
     if held_out && run.status == Status::Fitted {
         chain.replace(entries);
         let all = run.draws(&mut chain, sampling.burn_in / 4, &[])?;
         // Cut short, it has nothing better than the draws that were judged.
         if run.status == Status::Fitted {
             kept = all;
-            used = entries;
+            used = (entries.len(), entries.total_weight());
         }
     }
     let models = Ensemble::new(kept.models)?;
-    let weights: f64 =
-        if used.by_row.weights.is_empty() { used.len() as f64 } else { used.by_row.weights.iter().sum() };
     let report = PosteriorReport {
         status: run.status,
         noise: kept.noise.iter().sum::<f64>() / kept.noise.len() as f64,
         trace: run.trace,
-        fitted_entries: used.len(),
+        fitted_entries: used.0,
         verification_entries: split.verification.len(),
-        train_rmse: spread * (kept.squares / kept.noise.len() as f64 / weights).sqrt(),
+        train_rmse: spread * (kept.squares / kept.noise.len() as f64 / used.1).sqrt(),
         test_rmse,
         baseline_test_rmse,
         test_coverage,
@@ -261,7 +259,7 @@ fn moments(entries: &Entries) -> (f64, f64) {
     (mean, if variance > 0.0 { unit * variance.sqrt() } else { unit })
 }
 
-fn check(entries: &Entries, rank: Rank, sampling: &Sampling) -> Result<usize, CompletionError> {
+fn check<T: Real>(entries: &Entries<T>, rank: Rank, sampling: &Sampling) -> Result<usize, CompletionError> {
     let limit = entries.rows().min(entries.columns()).min(MAX_UNKNOWNS - usize::from(sampling.biases));
     let rank = match rank {
         Rank::Fixed(rank) => rank,

@@ -208,8 +208,8 @@ fn by_triangular(a: &Problem<'_>) -> Result<Solved, LinalgError> {
                 return Ok(Solved { x, path: Path::Tsqr, rank: d, condition, iterations: 0 });
             }
         }
-        // faer drops what is left of a column below 16·rows·ε; the rows of R then move up and its last pivot vanishes.
-        let skipped = 16.0 * (d + 1 + tsqr::careful_chunk(d + 1)) as f64 * f64::EPSILON;
+        // Where a column was skipped, the rows of R moved up and its last pivot vanished.
+        let skipped = tsqr::skipped_below(d + 1 + tsqr::careful_chunk(d + 1));
         if square[(d - 1, d - 1)].abs() <= skipped * chunk::norm(&square.copy_column(d - 1)) {
             relative = skipped;
         }
