@@ -1,6 +1,6 @@
 //! What the cost model of `least_squares` loses: 5 × 5 shapes, well and ill conditioned, every method
 //! beside the automatic choice. `cargo bench --bench least_squares` prints the table, `... -- WORD` its parts whose title has
-//! WORD (well, 1e5, 1e9); medians of interleaved runs, and of the ratios inside a run.
+//! WORD (well, 1e5, 1e9), or the shapes named (2000x150); medians of interleaved runs, and of the ratios inside a run.
 use std::time::Instant;
 
 use samplewise::linalg::lstsq::{Method, Path, least_squares};
@@ -14,7 +14,8 @@ fn main() {
     println!("{} threads; milliseconds", rayon_threads());
     let mut worst = 0.0_f64;
     // The last column becomes the first plus this much of what it was.
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let words = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
+    let (shapes, words): (Vec<String>, Vec<String>) = words.partition(|w| w.contains('x'));
     for apart in [1.0, 1e-5, 1e-9] {
         let title =
             if apart == 1.0 { "well conditioned".to_owned() } else { format!("condition about {:.0e}", 1.0 / apart) };
@@ -26,7 +27,7 @@ fn main() {
             "rows", "cols", "auto", "gram", "tsqr", "sketched", "preconditioned", title
         );
         for n in ROWS {
-            for d in COLUMNS {
+            for d in COLUMNS.into_iter().filter(|d| shapes.is_empty() || shapes.contains(&format!("{n}x{d}"))) {
                 worst = worst.max(shape(n, d, apart));
             }
         }

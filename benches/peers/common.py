@@ -91,6 +91,7 @@ def relative(text: str) -> str:
 def our_program(session: Session, name: str) -> Path:
     """One of our programs of the package `samplewise-benches`, built unless the session says not to."""
     if session.build:
+        say(f"building target/release/{name}")
         words = ["--release", "--package", "samplewise-benches", "--features", "peers", "--bin", name]
         call(["cargo", "build", *words])
     program = ROOT / "target" / "release" / name

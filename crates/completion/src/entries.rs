@@ -5,8 +5,8 @@ use crate::CompletionError;
 
 /// Observed entries `(row, column, value)` with optional weights, in both orientations.
 ///
-/// Values may be single precision, which is kept as it is given: fits compute as they would with the same numbers in double
-/// precision. Memory: 24 bytes per entry, 40 with weights; 16 and 24 in single precision.
+/// Memory: 24 bytes per entry, 40 with weights; 16 and 24 in single precision. Fits compute with the same numbers in double
+/// precision (only weights are rounded), of which they make a copy.
 #[derive(Clone, Debug)]
 pub struct Entries<T: Real = f64> {
     pub(crate) by_row: Orientation<T>,
@@ -78,8 +78,12 @@ impl<T: Real> Entries<T> {
         let values = sorted(rows, columns, entries, |p| entries[p].2)?;
         let Some(w) = weights else { return Self::from_csr(values, None) };
         check_weights(w, entries.len())?;
-        let sorted = sorted(rows, columns, entries, |p| w[p])?;
-        Self::from_csr(values, Some(sorted.values()))
+        let in_order = sorted(rows, columns, entries, |p| w[p])?;
+        let scale = WeightScale::of(in_order.values());
+        // Here what is too small is found where the caller has it.
+        scale.apply::<T>(w)?;
+        let weights = scale.apply(in_order.values())?;
+        Ok(Self::from_orientation(Orientation { values, weights }))
     }
 
     /// Takes the stored entries of a sparse matrix as the observed ones, zeros among them; `weights` in their order, as in
@@ -91,19 +95,14 @@ impl<T: Real> Entries<T> {
         if values.nnz() == 0 {
             return Err(CompletionError::Empty);
         }
-        let mut scaled = Vec::new();
-        if let Some(w) = weights {
-            check_weights(w, values.nnz())?;
-            // Mean 1, so that a ridge means the same with and without weights.
-            let largest = w.iter().copied().fold(0.0, f64::max);
-            let mean = w.iter().map(|v| v / largest).sum::<f64>() / w.len() as f64;
-            scaled = w.iter().map(|w| T::from_f64(w / largest / mean)).collect();
-            // A weight that the precision of the values does not hold.
-            if let Some(position) = scaled.iter().position(|w| w.to_f64() == 0.0) {
-                return Err(CompletionError::Weight { position, value: w[position] });
+        let weights = match weights {
+            None => Vec::new(),
+            Some(w) => {
+                check_weights(w, values.nnz())?;
+                WeightScale::of(w).apply(w)?
             }
-        }
-        Ok(Self::from_orientation(Orientation { values, weights: scaled }))
+        };
+        Ok(Self::from_orientation(Orientation { values, weights }))
     }
 
     /// The entries of a dense matrix that are not NaN.
@@ -119,23 +118,7 @@ impl<T: Real> Entries<T> {
         }
         Self::from_csr(coo.build(Duplicates::Error)?, None)
     }
-}
 
-impl Entries {
-    /// The same entries in single precision; `None` where a value or weight leaves its range.
-    pub(crate) fn to_single(&self) -> Option<Entries<f32>> {
-        let narrow = |side: &Orientation| {
-            let weights: Vec<f32> = side.weights.iter().map(|&x| x as f32).collect();
-            if weights.iter().any(|w| !w.is_normal()) {
-                return None;
-            }
-            Some(Orientation { values: side.values.convert().ok()?, weights })
-        };
-        Some(Entries { by_row: narrow(&self.by_row)?, by_column: narrow(&self.by_column)? })
-    }
-}
-
-impl<T: Real> Entries<T> {
     /// The entries (positions in row order) for which `keep` is true, with rows and columns renumbered; `u32::MAX` drops
     /// them. `None` when nothing is left.
     pub(crate) fn select(
@@ -201,7 +184,7 @@ impl<T: Real> Entries<T> {
         self.by_row.values.nnz()
     }
 
-    /// Their number without weights.
+    /// Sum of the weights; the number of entries when there are none.
     pub(crate) fn total_weight(&self) -> f64 {
         let weights = &self.by_row.weights;
         if weights.is_empty() { self.len() as f64 } else { weights.iter().map(|w| w.to_f64()).sum() }
@@ -215,6 +198,20 @@ impl<T: Real> Entries<T> {
     /// Entries in row order: `(row, column, value, weight)`.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, f64, f64)> + '_ {
         self.by_row.iter()
+    }
+}
+
+impl Entries {
+    /// The same entries in single precision; `None` where a value or weight leaves its range.
+    pub(crate) fn to_single(&self) -> Option<Entries<f32>> {
+        let narrow = |side: &Orientation| {
+            let weights: Vec<f32> = side.weights.iter().map(|&x| x as f32).collect();
+            if weights.iter().any(|w| !w.is_normal()) {
+                return None;
+            }
+            Some(Orientation { values: side.values.convert().ok()?, weights })
+        };
+        Some(Entries { by_row: narrow(&self.by_row)?, by_column: narrow(&self.by_column)? })
     }
 }
 
@@ -250,6 +247,30 @@ fn sorted<T: Real, S: Real>(
         coo.push(i, j, value(position))?;
     }
     coo.build(Duplicates::Error)
+}
+
+/// What brings weights to mean 1, so that a ridge means the same with and without them.
+struct WeightScale {
+    largest: f64,
+    /// Of the weights over the largest.
+    mean: f64,
+}
+
+impl WeightScale {
+    fn of(weights: &[f64]) -> Self {
+        let largest = weights.iter().copied().fold(0.0, f64::max);
+        Self { largest, mean: weights.iter().map(|w| w / largest).sum::<f64>() / weights.len() as f64 }
+    }
+
+    fn apply<T: Real>(&self, weights: &[f64]) -> Result<Vec<T>, CompletionError> {
+        let scaled = |(position, &value): (usize, &f64)| {
+            let exact = value / self.largest / self.mean;
+            let rounded = T::from_f64(exact);
+            let kept = exact >= f64::MIN_POSITIVE && (rounded.to_f64() - exact).abs() <= 1e-6 * exact;
+            if kept { Ok(rounded) } else { Err(CompletionError::Weight { position, value }) }
+        };
+        weights.iter().enumerate().map(scaled).collect()
+    }
 }
 
 fn check_weights(w: &[f64], expected: usize) -> Result<(), CompletionError> {

@@ -29,9 +29,9 @@ pub enum CompletionError {
     /// The rank is to be chosen on held-out entries, and none can be spared.
     #[error("no entry can be held out to choose the rank: no row and column of one have more than 3; give a rank")]
     NothingToTune,
-    /// A weight is not finite, not positive, or lost beside the largest in the precision of the values.
+    /// A weight is not finite, not positive, or too small beside the largest for the precision of the values.
     #[error(
-        "weight {position} is {value}, allowed is finite, positive and not lost beside the largest in rounding to zero"
+        "weight {position} is {value}, allowed is finite, positive and large enough beside the largest not to be lost in rounding"
     )]
     Weight {
         /// Position of the weight.

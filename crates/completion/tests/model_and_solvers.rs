@@ -273,8 +273,10 @@ fn entries_in_single_precision_are_fitted_as_they_are() {
         let q = sample_posterior(&double, rank, &sampling, None, &mut rng(), &mut ()).unwrap().predict(3, 5);
         assert_eq!(p, q);
     }
-    let tiny = Entries::new(1, 2, &[(0, 0, 1.0_f32), (0, 1, 2.0)], Some(&[1e-60, 1.0]));
+    // A weight that single precision does not hold, by its place among those given.
+    let tiny = Entries::new(1, 2, &[(0, 1, 1.0_f32), (0, 0, 2.0)], Some(&[1e-40, 1.0]));
     assert!(matches!(tiny, Err(CompletionError::Weight { position: 0, .. })));
+    assert!(Entries::new(1, 2, &[(0, 1, 1.0_f64), (0, 0, 2.0)], Some(&[1e-40, 1.0])).is_ok());
 }
 
 /// COM-10: fits of an ensemble differ, their mean is closer to noisy data than the best of them, and the same for a seed.

@@ -2,7 +2,7 @@
 use super::{Path, Solved, triangular_condition};
 use crate::krylov::{self, KrylovOptions, Status};
 use crate::operator::LinearOperator;
-use crate::{LinalgError, Matrix, Observer, chunk, factor, tsqr};
+use crate::{LinalgError, Matrix, Observer, Rows, chunk, factor, tsqr};
 
 /// Beyond this the triangular factor of a sketch is no preconditioner.
 const SKETCH_CONDITION: f64 = 1e14;
@@ -40,9 +40,7 @@ pub(super) fn by_sketch(
     observer: &mut dyn Observer,
 ) -> Result<Option<Solved>, LinalgError> {
     let (n, d) = a.shape();
-    let joined =
-        Matrix::from_fn(sketched_a.rows(), d + 1, |i, j| if j < d { sketched_a[(i, j)] } else { sketched_b[(i, 0)] });
-    let whole = tsqr::tsqr(&joined).r;
+    let whole = tsqr::tsqr_of_rows(Rows::Joined(sketched_a, sketched_b.as_slice())).r;
     let r = Matrix::from_fn(d, d, |i, j| whole[(i, j)]);
     if (0..d).any(|j| r[(j, j)] == 0.0) {
         return Ok(None);
