@@ -16,6 +16,10 @@ fn main() {
     // The last column becomes the first plus this much of what it was.
     let words = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
     let (shapes, words): (Vec<String>, Vec<String>) = words.partition(|w| w.contains('x'));
+    let known = |shape: &&String| ROWS.iter().any(|n| COLUMNS.iter().any(|d| **shape == format!("{n}x{d}")));
+    if let Some(shape) = shapes.iter().find(|s| !known(s)) {
+        panic!("no shape {shape}: rows {ROWS:?}, columns {COLUMNS:?}");
+    }
     for apart in [1.0, 1e-5, 1e-9] {
         let title =
             if apart == 1.0 { "well conditioned".to_owned() } else { format!("condition about {:.0e}", 1.0 / apart) };

@@ -80,9 +80,9 @@ impl<T: Real> Entries<T> {
         check_weights(w, entries.len())?;
         let in_order = sorted(rows, columns, entries, |p| w[p])?;
         let scale = WeightScale::of(in_order.values());
-        // Here what is too small is found where the caller has it.
-        scale.apply::<T>(w)?;
-        let weights = scale.apply(in_order.values())?;
+        // What is too small is named by its place among those given.
+        let given = |error| scale.apply::<T>(w).err().unwrap_or(error);
+        let weights = scale.apply(in_order.values()).map_err(given)?;
         Ok(Self::from_orientation(Orientation { values, weights }))
     }
 
