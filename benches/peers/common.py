@@ -60,6 +60,7 @@ class Session:
     repeats: int
     allow_stalled: bool = False
     build: bool = True
+    without: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -45,8 +45,13 @@ NO_SURPRISE = "Surprise is not compared: its training set is Python lists and di
 class Completion:
     """One run: the environment, the peers that could be built, and our command line."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, names: tuple[str, ...]) -> None:
         self.session = session
+        if unknown := [name for name in session.without if name not in names]:
+            raise Failure(f"--without {unknown[0]}: not one of {', '.join(names)}")
+        self.names = [name for name in names if name not in session.without]
+        if session.without:
+            session.notes.append(f"left out: {', '.join(session.without)}")
         # For its folder and environment, which both comparisons share.
         self.home = Session("completion", session.quick, session.repeats)
         self.python = environment(self.home)
@@ -87,8 +92,8 @@ class Completion:
         self.session.versions |= reply.get("versions", {})
         return dict(reply)
 
-    def peers(self, names: tuple[str, ...]) -> list[str]:
-        return [name for name in names if name.split()[0] not in self.missing]
+    def peers(self) -> list[str]:
+        return [name for name in self.names if name.split()[0] not in self.missing]
 
     def complete(self, stem: Path, options: tuple[str, ...], clip: list[float] | None) -> dict[str, float]:
         """Ours on `STEM-train.csv`: `rmse` on the test entries, judged as for the peers, and `seconds`."""
@@ -105,11 +110,11 @@ class Completion:
 
 
 def run_completion(session: Session) -> None:
-    compare_movielens(Completion(session))
+    compare_movielens(Completion(session, MOVIELENS_PEERS))
 
 
 def run_completion_synthetic(session: Session) -> None:
-    compare_synthetic(Completion(session))
+    compare_synthetic(Completion(session, SYNTHETIC_PEERS))
 
 
 def note_failure(session: Session, case: str, failure: Failure) -> None:
@@ -138,7 +143,7 @@ def compare_movielens(tools: Completion) -> None:
             for label, options in MOVIELENS_OPTIONS.items():
                 answer = tools.complete(Path(f"{stem}-{name}"), options, STARS)
                 answers.setdefault(titled(OURS, label), []).append(answer)
-            for peer in tools.peers(MOVIELENS_PEERS):
+            for peer in tools.peers():
                 files = {part: f"{stem}-{name}-{part}" for part in ("train", "test")}
                 try:
                     reply = tools.worker("fit", tool=peer, **files, clip=STARS, tuned=chosen.get(peer))
@@ -191,7 +196,7 @@ def compare_synthetic(tools: Completion) -> None:
         raise
     except Failure as failure:
         note_failure(session, case, failure)
-    for peer in tools.peers(SYNTHETIC_PEERS):
+    for peer in tools.peers():
         say(f"completion: {case}, {peer}")
         files = {part: f"{stem}-{part}" for part in ("train", "test")}
         try:
@@ -202,6 +207,7 @@ def compare_synthetic(tools: Completion) -> None:
         curves[peer] = reply["points"]
         points = " ".join(f"{p['iterations']}:{p['rmse']:.4f}@{p['seconds']:.1f}s" for p in reply["points"])
         session.notes.append(f"{case}, {peer}: {json.dumps(reply['setting'])}, of {reply['tried']}; {points}")
+        say(session.notes[-1])
     session.notes.append(f"{case}: test RMSE of the truth {floor['noise_floor']:.4f}, of zero {floor['zero']:.4f}")
     curves = {tool: points for tool, points in curves.items() if points}
     if not curves:
@@ -230,6 +236,7 @@ def our_curve(tools: Completion, small: Path, stem: Path, case: str) -> list[dic
         points.append({"iterations": pairs, **tools.complete(stem, words, None)})
     shown = " ".join(f"{p['iterations']}:{p['rmse']:.4f}@{p['seconds']:.1f}s" for p in points)
     tools.session.notes.append(f"{case}, {OURS}: ridge {best}, of {len(errors)}; {shown}")
+    say(tools.session.notes[-1])
     return points
 
 

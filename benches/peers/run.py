@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs one core of samplewise beside the tools that people use today for the same task.
 
-    python3 benches/peers/run.py NAME [--quick] [--repeats R] [--no-build] [--allow-stalled]
+    python3 benches/peers/run.py NAME [--quick] [--repeats R] [--without PEER] [--no-build] [--allow-stalled]
 
 Input is generated once, answers are compared, and only then is anything timed. The table goes to
 standard output, `benches/results/NAME.json` gets the same rows with machine, versions and commit.
@@ -54,6 +54,9 @@ def main(words: list[str]) -> int:
     parser.add_argument("name", choices=CORES, metavar="NAME", help=", ".join(CORES))
     parser.add_argument("--quick", action="store_true", help="small inputs and few seeds")
     parser.add_argument("--repeats", type=positive, metavar="R", help="timed runs (5; quick: 3)")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="PEER", help="completion: leave this one out; may be repeated"
+    )
     parser.add_argument("--no-build", action="store_true", help="use the binary that is there")
     parser.add_argument(
         "--allow-stalled",
@@ -67,7 +70,12 @@ def main(words: list[str]) -> int:
         say(f"run.py: {arguments.name} ({title}): the peers of this core are not written yet")
         return 2
     repeats = arguments.repeats or (3 if arguments.quick else 5)
-    session = Session(arguments.name, arguments.quick, repeats, arguments.allow_stalled, not arguments.no_build)
+    if arguments.without and run not in (run_completion, run_completion_synthetic):
+        say(f"run.py: --without is for the comparisons of completion, not for {arguments.name}")
+        return 2
+    session = Session(
+        arguments.name, arguments.quick, repeats, arguments.allow_stalled, not arguments.no_build, arguments.without
+    )
     try:
         if not arguments.no_build:
             say("building target/release/samplewise")
