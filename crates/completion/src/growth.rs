@@ -28,7 +28,7 @@ pub(crate) fn grow<T: KernelReal>(
     let mut top = 0.0;
     for r in 1..=rank {
         // The next direction is the leading one of the residual.
-        let next = start(&residual_entries(entries, state), 1, &mut streams.child(1000).stream(r as u64))?;
+        let next = start(&residual_entries(entries, state), 1, &mut streams.stream(r as u64))?;
         let sigma = next.values.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
         top = sigma;
         let append = |old: &Matrix<T>, new: &Matrix| {

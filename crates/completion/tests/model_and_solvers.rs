@@ -71,6 +71,17 @@ fn harder_paths_recover_what_the_first_does_not() {
     assert!(paths.contains(&PathKind::Growth), "{paths:?}");
 }
 
+/// COM-3: where every path comes to rest wrong, growth in other random directions may not.
+#[test]
+fn growth_in_other_directions_recovers_what_all_paths_do_not() {
+    let (truth, seen) = instance(500, 5, 10.0, 1.4, 7);
+    let found = fit(500, &seen, 5, &exact(), 7);
+    assert_eq!(found.status, Status::Verified);
+    assert!(error(&truth, &found) < 1e-5);
+    assert!(found.report.stages.iter().any(|s| s.name == "reweighting"), "an earlier path was enough: tests nothing");
+    assert_eq!(found.report.path, PathKind::Growth);
+}
+
 /// COM-8: a row that is solved to a tenth of its *change* costs the outer iteration nothing: warm conjugate gradients and
 /// the paper's sketched rows need as many pairs as exact rows, within 5 % and one.
 #[test]
