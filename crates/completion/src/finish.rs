@@ -1,16 +1,18 @@
 //! The finish: Gauss–Newton on the problem with `U` eliminated (row COM-7).
 //!
 //! The change of `U` is one small least-squares problem per row once that of `V` is known, so the system of a step reduces
-//! to its Schur complement on `V`. Conjugate gradients on that, preconditioned by the inverses of the columns' normal
-//! matrices, need two passes over the entries per step, and half as many steps as on both factors: alternating
+//! to its Schur complement on `V`. Conjugate gradients on that, preconditioned by the factored normal matrices of
+//! the columns, need two passes over the entries per step, and half as many steps as on both factors: alternating
 //! least squares would be the same iteration without the acceleration. Steps are damped (Levenberg and Marquardt), first
 //! by the ridge that the factors come from, then by ever less: without that, steps from near the limit go too far.
 //!
 //! Residuals and factors are `f64`; the steps between them may be `f32` (mixed precision as in iterative refinement).
 
+use samplewise_linalg::LinalgError;
+
 use crate::control::Control;
 use crate::entries::Entries;
-use crate::kernel::{Inverses, KernelReal, Panel, coupling, gradient, reduced};
+use crate::kernel::{KernelReal, Normal, Panel, coupling, gradient, reduced};
 use crate::state::State;
 
 /// Why it ended.
@@ -63,7 +65,7 @@ pub(crate) fn gauss_newton<T: KernelReal>(
     }
     let mut damping = goal.damping;
     let mut system: Option<System<'_, T>> = None;
-    // How far the factors have moved since the inverses were made.
+    // How far the factors have moved since the factorisations were made.
     let mut moved = 0.0;
     let (mut slow, mut refused) = (0, 0);
     let mut end = End::Stopped;
@@ -77,9 +79,12 @@ pub(crate) fn gauss_newton<T: KernelReal>(
         let stale =
             system.as_ref().is_none_or(|s| moved > 0.03 || damping > 1.01 * s.damping || damping < 0.2 * s.damping);
         if stale {
-            match &mut system {
-                None => system = Some(System::new(inner, &here.u, &here.v, damping)),
+            let made = match &mut system {
+                None => System::new(inner, &here.u, &here.v, damping).map(|new| system = Some(new)),
                 Some(system) => system.update(&here.u, &here.v, damping),
+            };
+            if made.is_err() {
+                break; // out of the range of the steps' precision
             }
             moved = 0.0;
             floors += k + 1.0;
@@ -162,28 +167,29 @@ struct System<'a, T: KernelReal> {
     entries: &'a Entries<T>,
     u: Panel<T>,
     v: Panel<T>,
-    rows: Inverses<T>,
-    columns: Inverses<T>,
+    rows: Normal<T>,
+    columns: Normal<T>,
     damping: f64,
 }
 
 impl<'a, T: KernelReal> System<'a, T> {
-    fn new(entries: &'a Entries<T>, u: &Panel<f64>, v: &Panel<f64>, damping: f64) -> Self {
+    fn new(entries: &'a Entries<T>, u: &Panel<f64>, v: &Panel<f64>, damping: f64) -> Result<Self, LinalgError> {
         let (u, v) = (Panel::convert(u), Panel::convert(v));
-        let rows = Inverses::new(&entries.by_row, &v, damping);
-        let columns = Inverses::new(&entries.by_column, &u, damping);
-        Self { entries, u, v, rows, columns, damping }
+        let rows = Normal::new(&entries.by_row, &v, damping)?;
+        let columns = Normal::new(&entries.by_column, &u, damping)?;
+        Ok(Self { entries, u, v, rows, columns, damping })
     }
 
-    /// New factors and new inverses.
-    fn update(&mut self, u: &Panel<f64>, v: &Panel<f64>, damping: f64) {
+    /// New points with new factorisations.
+    fn update(&mut self, u: &Panel<f64>, v: &Panel<f64>, damping: f64) -> Result<(), LinalgError> {
         self.follow(u, v);
-        self.rows.update(&self.entries.by_row, &self.v, damping);
-        self.columns.update(&self.entries.by_column, &self.u, damping);
+        self.rows.update(&self.entries.by_row, &self.v, damping)?;
+        self.columns.update(&self.entries.by_column, &self.u, damping)?;
         self.damping = damping;
+        Ok(())
     }
 
-    /// New factors with the old inverses, where the factors hardly moved.
+    /// New points with the old factorisations, where they hardly moved.
     fn follow(&mut self, u: &Panel<f64>, v: &Panel<f64>) {
         (self.u, self.v) = (Panel::convert(u), Panel::convert(v));
     }
@@ -196,10 +202,10 @@ impl<'a, T: KernelReal> System<'a, T> {
         let (mut z, mut q) = (zeros(&self.v), zeros(&self.v));
         let mut r: Panel<T> = Panel::convert(&at.gradient_v);
         // The part of dU that does not depend on dV, and what it leaves of the gradient.
-        self.rows.apply(&Panel::convert(&at.gradient_u), &mut du);
+        self.rows.solve(&Panel::convert(&at.gradient_u), &mut du);
         coupling(&self.entries.by_column, &self.v, &du, &self.u, &mut q);
         r.add_scaled(-1.0, &q);
-        self.columns.apply(&r, &mut z);
+        self.columns.solve(&r, &mut z);
         let mut p = z.clone();
         let mut gamma = r.dot(&z);
         let goal = gamma * tolerance * tolerance;
@@ -208,7 +214,7 @@ impl<'a, T: KernelReal> System<'a, T> {
                 return (du, dv, step);
             }
             coupling(&self.entries.by_row, &self.u, &p, &self.v, &mut t);
-            self.rows.apply(&t, &mut z_u);
+            self.rows.solve(&t, &mut z_u);
             reduced(&self.entries.by_column, &p, &self.v, &z_u, &self.u, &mut q);
             q.add_scaled(self.damping, &p);
             let curvature = p.dot(&q);
@@ -219,7 +225,7 @@ impl<'a, T: KernelReal> System<'a, T> {
             dv.add_scaled(alpha, &p);
             du.add_scaled(-alpha, &z_u);
             r.add_scaled(-alpha, &q);
-            self.columns.apply(&r, &mut z);
+            self.columns.solve(&r, &mut z);
             let next = r.dot(&z);
             p.scale_add(next / gamma, &z);
             gamma = next;

@@ -12,7 +12,7 @@
 //! A finish that comes to rest wrong in a few rows and columns only is mended ([`crate::mend`]).
 use std::cell::RefCell;
 
-use crate::kernel::{Inverses, KernelReal};
+use crate::kernel::{KernelReal, Normal};
 use samplewise_linalg::LinalgError;
 use samplewise_linalg::random::Streams;
 
@@ -157,9 +157,9 @@ fn finishes(options: &Options) -> bool {
     options.lambda.is_none() && !options.biases && !options.non_negative && options.finish != Finish::None
 }
 
-/// Whether the inverses that the finish keeps take no more than eight times the memory of the entries, or a gigabyte.
-fn inverses_fit<T: KernelReal>(entries: &Entries<T>, rank: usize) -> bool {
-    let bytes = Inverses::<T>::bytes(entries.rows() + entries.columns(), rank);
+/// Whether the factorisations that the finish keeps take no more than eight times the memory of the entries, or a gigabyte.
+fn factors_fit<T: KernelReal>(entries: &Entries<T>, rank: usize) -> bool {
+    let bytes = Normal::<T>::bytes(entries.rows() + entries.columns(), rank);
     bytes <= (8 * 24 * entries.len() as u128).max(1 << 30)
 }
 
@@ -279,7 +279,7 @@ impl Setting<'_> {
                         break;
                     }
                     let o = match options.finish {
-                        Finish::GaussNewton if inverses_fit::<T>(entries, self.rank) => {
+                        Finish::GaussNewton if factors_fit::<T>(entries, self.rank) => {
                             self.finish(entries, State::copy(&state), lambda, path, control)
                         }
                         _ => self.alternate(&problem.entries, State::copy(&state), manner, path, control),
@@ -348,7 +348,7 @@ impl Setting<'_> {
         if end != End::Reached
             && self.options.tolerance.is_some()
             && control.stop.is_none()
-            && inverses_fit::<f64>(&problem.entries, self.rank)
+            && factors_fit::<f64>(&problem.entries, self.rank)
         {
             let goal = Goal { damping: 1e-2 * damping, ..aim };
             let mended = self.mender.borrow_mut().mend(&problem.entries, &outcome.state, goal, control);
@@ -419,7 +419,7 @@ pub(crate) fn refit(
     let ridge = Ridge { lambda, exponent: exponent(options), bias: options.biases.then_some(BIAS_RIDGE) };
     let manner = Manner { solver: options.solver, non_negative: options.non_negative, seed: 1 };
     let floor = (entries.len() * state.rank().max(1)) as f64;
-    let newton = options.finish == Finish::GaussNewton && inverses_fit(entries, state.rank());
+    let newton = options.finish == Finish::GaussNewton && factors_fit(entries, state.rank());
     if lambda == 0.0 && finishes(options) && newton {
         let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();
         spread = (spread / entries.len() as f64).sqrt();

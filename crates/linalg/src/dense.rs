@@ -426,6 +426,11 @@ impl<'a, T: Real> MatrixView<'a, T> {
         self.data[i * self.row_stride + j * self.column_stride]
     }
 
+    /// The entries from the first on, with the distance of the rows, where the entries of a row stand together.
+    pub(crate) fn contiguous_rows(self) -> Option<(&'a [T], usize)> {
+        (self.column_stride == 1 || self.columns <= 1).then_some((self.data, self.row_stride))
+    }
+
     /// Entries, row stride and column stride.
     #[cfg(feature = "faer")]
     pub(crate) fn parts(self) -> (&'a [T], usize, usize) {

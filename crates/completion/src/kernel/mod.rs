@@ -9,9 +9,9 @@
 //! |---|---|
 //! | `panel` | padded rows |
 //! | `passes` | sums over the entries of a row |
-//! | `inverses` | the normal matrix of every row, inverted |
+//! | `normal` | the normal matrix of every row, factored |
 
-mod inverses;
+mod normal;
 mod panel;
 mod passes;
 
@@ -19,8 +19,7 @@ use pulp::{Simd, bytemuck};
 use samplewise_linalg::small::SmallReal;
 use samplewise_linalg::small::lanes::Lanes;
 
-pub(crate) use inverses::Inverses;
-use inverses::{Apply, Invert, apply, apply_any, invert, invert_any};
+pub(crate) use normal::Normal;
 pub(crate) use panel::Panel;
 use passes::{Rows, Verify, rows_of, rows_of_any, verify, verify_any};
 pub(crate) use passes::{coupling, gradient, reduced, residual};
@@ -38,10 +37,6 @@ pub trait KernelReal: SmallReal {
     fn rows(work: Rows<'_, Self>) -> f64;
     #[doc(hidden)]
     fn verify(work: Verify<'_, Self>) -> f64;
-    #[doc(hidden)]
-    fn invert(work: Invert<'_, Self>);
-    #[doc(hidden)]
-    fn apply(work: Apply<'_, Self>);
 }
 
 /// Rows of one to eight registers are constants of the compiled loops.
@@ -84,12 +79,6 @@ macro_rules! kernel_real {
             }
             fn verify(work: Verify<'_, $t>) -> f64 {
                 dispatched!($t, Verify, f64, |w: &Verify<'_, $t>| w.own.width, verify, verify_any)(work)
-            }
-            fn invert(work: Invert<'_, $t>) {
-                dispatched!($t, Invert, (), |w: &Invert<'_, $t>| w.other.width, invert, invert_any)(work);
-            }
-            fn apply(work: Apply<'_, $t>) {
-                dispatched!($t, Apply, (), |w: &Apply<'_, $t>| w.width, apply, apply_any)(work);
             }
         }
     )*};
@@ -145,7 +134,7 @@ mod tests {
     use super::*;
     use crate::Entries;
 
-    /// COM-7: every pass and every inverse equals its definition, for all widths up to eight registers and beyond, weighted
+    /// COM-7: every pass and every solve equals its definition, for all widths up to eight registers and beyond, weighted
     /// and not, in both precisions.
     fn agrees<T: KernelReal>(single: impl Fn(&Entries) -> Entries<T>, tolerance: f64) {
         for (case, k) in [1, 5, 8, 9, 16, 20, 33, 50, 64, 70, 130].into_iter().enumerate() {
@@ -188,9 +177,9 @@ mod tests {
             reduced(&narrow.by_row, &pu, &pu2, &pv2, &pv, &mut out);
             check("reduced", &out, &|i, j, _| dot(u.row(i), v.row(j)) - dot(u2.row(i), v2.row(j)));
             // G (G⁻¹ x) = x, where there are entries; x over the ridge where there are none.
-            let inverses = Inverses::new(&narrow.by_row, &pv, 0.5);
+            let normal = Normal::new(&narrow.by_row, &pv, 0.5).unwrap();
             let mut solved = Panel::zeros(m, k);
-            inverses.apply(&pu, &mut solved);
+            normal.solve(&pu, &mut solved);
             let solved = solved.to_matrix();
             let mut back = Matrix::from_fn(m, k, |i, c| 0.5 * solved[(i, c)]);
             for (i, j, _, w) in data.iter() {
@@ -198,14 +187,14 @@ mod tests {
                 back.row_mut(i).iter_mut().zip(v.row(j)).for_each(|(b, v)| *b += c * v);
             }
             for (a, b) in back.as_slice().iter().zip(u.as_slice()) {
-                assert!((a - b).abs() < 1e3 * tolerance, "inverses, k = {k}: {a} {b}");
+                assert!((a - b).abs() < 1e3 * tolerance, "solve, k = {k}: {a} {b}");
             }
         }
     }
 
     /// COM-7: see above.
     #[test]
-    fn passes_and_inverses_equal_their_definitions() {
+    fn passes_and_solves_equal_their_definitions() {
         agrees::<f64>(Clone::clone, 1e-12);
         agrees::<f32>(|e| e.to_single().unwrap(), 1e-5);
     }

@@ -17,7 +17,7 @@ pub(super) fn interleave<T: SmallReal, S: Lanes<T>>(s: S, grams: &[T], triangle:
     }
 }
 
-/// Transposes square blocks of `W` entries of `W` problems, in log₂ W rounds that zip the first half with the second.
+/// Transposes square blocks of `W` entries of `W` problems.
 #[inline(always)]
 fn interleave_lanes<T: SmallReal, S: Lanes<T>, const W: usize>(
     s: S,
@@ -37,16 +37,23 @@ fn interleave_lanes<T: SmallReal, S: Lanes<T>, const W: usize>(
             for (lane, b) in block.iter_mut().enumerate() {
                 *b = grams[lane * square + row * vectors + v];
             }
-            for _ in 0..W.ilog2() {
-                let half = block;
-                for i in 0..W / 2 {
-                    (block[2 * i], block[2 * i + 1]) = s.zip(half[i], half[i + W / 2]);
-                }
-            }
+            block = transposed::<T, S, W>(s, block);
             triangle[at + v * W..][..W].copy_from_slice(&block);
         }
         at += length;
     }
+}
+
+/// `W` registers of `W` lanes, transposed in log₂ W rounds that zip the first half with the second.
+#[inline(always)]
+pub(super) fn transposed<T: SmallReal, S: Lanes<T>, const W: usize>(s: S, mut block: [S::V; W]) -> [S::V; W] {
+    for _ in 0..W.ilog2() {
+        let half = block;
+        for i in 0..W / 2 {
+            (block[2 * i], block[2 * i + 1]) = s.zip(half[i], half[i + W / 2]);
+        }
+    }
+    block
 }
 
 /// Cholesky of a packed triangle of registers whose last row is the right-hand side, then the backward solve in that row.
@@ -57,9 +64,20 @@ fn interleave_lanes<T: SmallReal, S: Lanes<T>, const W: usize>(
 /// rows below a block is then a multiple of four, and the right-hand side.
 #[inline(always)]
 pub(super) fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], k: usize, noise: &[S::V]) {
+    factor::<T, S, false>(s, a, k, s.splat(T::default()));
+    let (triangle, answer) = a.split_at_mut(row(k));
+    let one = s.splat(T::from_f64(1.0));
+    answer.iter_mut().zip(noise).for_each(|(y, &z)| *y = s.add_product(one, z, *y));
+    backward::<T, S>(s, triangle, &mut answer[..k]);
+}
+
+/// The factorisation alone, with the forward solve of the last row. With `DROP`, pivots of at most `least` have the
+/// reciprocal zero: their unknowns become zero.
+#[inline(always)]
+pub(super) fn factor<T: SmallReal, S: Lanes<T>, const DROP: bool>(s: S, a: &mut [S::V], k: usize, least: S::V) {
     let narrow = k % 4;
     for u in 0..narrow {
-        let inverse = factor_diagonal::<T, S>(s, a, u, 0);
+        let inverse = factor_diagonal::<T, S, DROP>(s, a, u, 0, least);
         for r in u + 1..=k {
             let mut x = a[row(r) + u];
             for j in 0..u {
@@ -69,7 +87,7 @@ pub(super) fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], 
         }
     }
     for c in (narrow..k).step_by(4) {
-        factor_block::<T, S>(s, a, c);
+        factor_block::<T, S, DROP>(s, a, c, least);
         let mut r = c + 4;
         while r + 4 <= k {
             // Four rows by four columns take sixteen registers.
@@ -83,14 +101,41 @@ pub(super) fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], 
         }
         solve_rows::<T, S, 1>(s, a, c, k);
     }
-    let (triangle, answer) = a.split_at_mut(row(k));
-    let one = s.splat(T::from_f64(1.0));
-    answer.iter_mut().zip(noise).for_each(|(y, &z)| *y = s.add_product(one, z, *y));
-    for c in (0..k).rev() {
-        let x = s.mul(answer[c], triangle[row(c) + c]);
-        answer[c] = x;
+}
+
+/// `L y = y` in place, row by row, in the order of memory.
+#[inline(always)]
+pub(super) fn forward<T: SmallReal, S: Lanes<T>>(s: S, triangle: &[S::V], y: &mut [S::V]) {
+    let zero = s.splat(T::default());
+    for r in 0..y.len() {
+        let (solved, rest) = y.split_at_mut(r);
+        let l = &triangle[row(r)..][..r + 1];
+        // Four sums, so that products need not wait for each other.
+        let (heads, tail) = solved.as_chunks::<4>();
+        let (l_heads, l_tail) = l[..r].as_chunks::<4>();
+        let mut sums = [zero; 4];
+        for (l, y) in l_heads.iter().zip(heads) {
+            for t in 0..4 {
+                sums[t] = s.add_product(l[t], y[t], sums[t]);
+            }
+        }
+        let mut x = s.sub(s.sub(rest[0], sums[0]), sums[1]);
+        x = s.sub(s.sub(x, sums[2]), sums[3]);
+        for (l, y) in l_tail.iter().zip(tail) {
+            x = s.sub(x, s.mul(*l, *y));
+        }
+        rest[0] = s.mul(x, l[r]);
+    }
+}
+
+/// `Lᵀ x = y` in place, from the last row on.
+#[inline(always)]
+pub(super) fn backward<T: SmallReal, S: Lanes<T>>(s: S, triangle: &[S::V], y: &mut [S::V]) {
+    for c in (0..y.len()).rev() {
+        let x = s.mul(y[c], triangle[row(c) + c]);
+        y[c] = x;
         let minus = s.sub(s.splat(T::default()), x);
-        for (y, &l) in answer[..c].iter_mut().zip(&triangle[row(c)..]) {
+        for (y, &l) in y[..c].iter_mut().zip(&triangle[row(c)..]) {
             *y = s.add_product(minus, l, *y);
         }
     }
@@ -98,25 +143,34 @@ pub(super) fn factor_and_solve<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], 
 
 /// Where row `r` of a packed triangle begins.
 #[inline(always)]
-fn row(r: usize) -> usize {
+pub(super) fn row(r: usize) -> usize {
     r * (r + 1) / 2
 }
 
 /// Pivot `u`, from which the columns before `c` have been subtracted: its reciprocal, also stored.
 #[inline(always)]
-fn factor_diagonal<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], u: usize, c: usize) -> S::V {
+fn factor_diagonal<T: SmallReal, S: Lanes<T>, const DROP: bool>(
+    s: S,
+    a: &mut [S::V],
+    u: usize,
+    c: usize,
+    least: S::V,
+) -> S::V {
     let mut d = a[row(u) + u];
     for j in c..u {
         d = s.sub(d, s.mul(a[row(u) + j], a[row(u) + j]));
     }
-    let inverse = s.div(s.splat(T::from_f64(1.0)), s.sqrt(d));
+    let mut inverse = s.div(s.splat(T::from_f64(1.0)), s.sqrt(d));
+    if DROP {
+        inverse = s.where_above(d, least, inverse);
+    }
     a[row(u) + u] = inverse;
     inverse
 }
 
 /// The diagonal block of the four columns from `c`.
 #[inline(always)]
-fn factor_block<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], c: usize) {
+fn factor_block<T: SmallReal, S: Lanes<T>, const DROP: bool>(s: S, a: &mut [S::V], c: usize, least: S::V) {
     let sums = products::<T, S, 4>(s, a, c, c);
     for t in 0..4 {
         for u in 0..=t {
@@ -125,7 +179,7 @@ fn factor_block<T: SmallReal, S: Lanes<T>>(s: S, a: &mut [S::V], c: usize) {
         }
     }
     for u in c..c + 4 {
-        let inverse = factor_diagonal::<T, S>(s, a, u, c);
+        let inverse = factor_diagonal::<T, S, DROP>(s, a, u, c, least);
         for r in u + 1..c + 4 {
             let mut x = a[row(r) + u];
             for j in c..u {

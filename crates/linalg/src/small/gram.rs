@@ -2,7 +2,7 @@
 use pulp::bytemuck;
 
 use super::lanes::Lanes;
-use super::{Problem, SmallReal};
+use super::{Observed, SmallReal};
 use crate::prefetch::prefetch;
 
 /// Observations gathered at a time: the panel stays in the first-level cache up to 64 unknowns.
@@ -21,21 +21,23 @@ pub(crate) fn aligned<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &m
     &mut buffer[from..from + len]
 }
 
-/// Lower triangle (`gram[r·ld + c]` for `c ≤ r`) and right-hand side (row `ld`) of problem `i`.
+/// Lower triangle (`gram[r·ld + c]` for `c ≤ r`) of problem `i`, and with targets its right-hand side (row `ld`).
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(
     s: S,
-    problem: &Problem<'_, T>,
+    observed: &Observed<'_, T>,
+    targets: Option<&[T]>,
     i: usize,
     ld: usize,
     panel: &mut [T],
     weighted: &mut Vec<T>,
     gram: &mut [T],
 ) {
-    let k = problem.features.columns();
-    let range = problem.observations.row_range(i);
-    let indices = problem.observations.indices();
-    let values = problem.targets;
+    let Observed { features, pattern, weights } = *observed;
+    let k = features.count;
+    let range = pattern.row_range(i);
+    let indices = pattern.indices();
     if range.is_empty() {
         gram.fill(T::default());
     }
@@ -44,13 +46,13 @@ pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(
         let to = (from + BLOCK).min(range.end);
         for (slot, p) in panel.chunks_exact_mut(ld).zip(from..to) {
             if let Some(&next) = indices.get(p + AHEAD) {
-                prefetch(problem.features.row(next as usize));
+                prefetch(features.row(next as usize));
             }
-            slot[..k].copy_from_slice(problem.features.row(indices[p] as usize));
+            slot[..k].copy_from_slice(features.row(indices[p] as usize));
         }
         let count = to - from;
         let rows = Panel { values: &panel[..count * ld], apart: ld, count };
-        let scaled = match problem.weights {
+        let scaled = match weights {
             None => rows,
             Some(w) => {
                 weighted.resize(BLOCK * ld, T::default());
@@ -62,7 +64,8 @@ pub(super) fn accumulate<T: SmallReal, S: Lanes<T>>(
         };
         let vectors = ld / S::WIDTH;
         triangle::<T, S>(s, rows, scaled, ld, k, gram, fresh);
-        let weights = problem.weights.map(|w| &w[from..to]);
+        let Some(values) = targets else { continue };
+        let weights = weights.map(|w| &w[from..to]);
         let right: &mut [S::V] = bytemuck::cast_slice_mut(&mut gram[ld * ld..]);
         let mut v = 0;
         while v < vectors {

@@ -21,6 +21,8 @@ pub trait Lanes<T>: Simd {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `√a`.
     fn sqrt(self, a: Self::V) -> Self::V;
+    /// `x` in the lanes where `a` is above `least`, zero in the others.
+    fn where_above(self, a: Self::V, least: Self::V, x: Self::V) -> Self::V;
     /// Sum of the lanes.
     fn sum(self, a: Self::V) -> T;
     /// `a₀ b₀ a₁ b₁ …`: the first half of that, and the second.
@@ -29,7 +31,7 @@ pub trait Lanes<T>: Simd {
 
 macro_rules! lanes {
     ($t:ty, $v:ident, $width:ident, $splat:ident, $fma:ident, $mul:ident, $sub:ident, $div:ident, $sqrt:ident, $sum:ident,
-     $zip4:ident, $zip3:ident) => {
+     $less:ident, $select:ident, $zip4:ident, $zip3:ident) => {
         impl<S: Simd> Lanes<$t> for S {
             type V = S::$v;
             const WIDTH: usize = S::$width;
@@ -56,6 +58,10 @@ macro_rules! lanes {
             #[inline(always)]
             fn sqrt(self, a: Self::V) -> Self::V {
                 Simd::$sqrt(self, a)
+            }
+            #[inline(always)]
+            fn where_above(self, a: Self::V, least: Self::V, x: Self::V) -> Self::V {
+                Simd::$select(self, Simd::$less(self, least, a), x, Simd::$splat(self, 0.0))
             }
             #[inline(always)]
             fn sum(self, a: Self::V) -> $t {
@@ -102,6 +108,8 @@ lanes!(
     div_f64s,
     sqrt_f64s,
     reduce_sum_f64s,
+    less_than_f64s,
+    select_f64s,
     zip_f64x8,
     zip_f64x4
 );
@@ -116,6 +124,8 @@ lanes!(
     div_f32s,
     sqrt_f32s,
     reduce_sum_f32s,
+    less_than_f32s,
+    select_f32s,
     zip_f32x16,
     zip_f32x8
 );

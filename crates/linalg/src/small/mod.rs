@@ -8,11 +8,13 @@
 //! *Solve*: as many problems as a register has lanes are factored at once, one per lane, from a packed triangle; the
 //! right-hand side is its last row, so that the forward solve is part of the factorisation. A pivot that is not positive
 //! spoils its own lane only.
+//! *Factors to keep* ([`NormalFactors`]): the same packed triangles without right-hand side, for many of them later.
 //!
 //! Floor: `k² + k` fused multiply-adds per observation over the lanes of a register (half of that for the triangle alone,
 //! plus diagonal blocks).
 mod factor;
 pub(crate) mod gram;
+mod kept;
 #[doc(hidden)]
 pub mod lanes;
 
@@ -22,6 +24,8 @@ use rayon::prelude::*;
 use crate::{CsrMatrix, LinalgError, Matrix, Real};
 use factor::{factor_and_solve, interleave};
 use gram::{BLOCK, TILE, accumulate, aligned};
+pub use kept::NormalFactors;
+use kept::{Keep, Solve, keep, solve};
 use lanes::Lanes;
 
 /// Largest number of unknowns per problem.
@@ -31,21 +35,51 @@ pub const MAX_UNKNOWNS: usize = 128;
 pub trait SmallReal: Real + bytemuck::Pod {
     #[doc(hidden)]
     fn dispatch(group: Group<'_, Self>, scratch: &mut Scratch<Self>);
+    #[doc(hidden)]
+    fn keep(work: Keep<'_, Self>, scratch: &mut Scratch<Self>);
+    #[doc(hidden)]
+    fn solve(work: Solve<'_, Self>, scratch: &mut Scratch<Self>);
+    #[doc(hidden)]
+    fn lanes() -> usize;
+}
+
+/// A kernel on the widest registers, with the buffers of one thread.
+macro_rules! dispatched {
+    ($t:ty, $work:ident, $kernel:ident, $given:expr, $scratch:expr) => {{
+        struct Run<'a, 'b>($work<'a, $t>, &'b mut Scratch<$t>);
+        impl pulp::WithSimd for Run<'_, '_> {
+            type Output = ();
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, s: S) {
+                $kernel::<$t, S>(s, self.0, self.1);
+            }
+        }
+        pulp::Arch::new().dispatch(Run($given, $scratch))
+    }};
 }
 
 macro_rules! small_real {
     ($($t:ty),*) => {$(
         impl SmallReal for $t {
             fn dispatch(group: Group<'_, $t>, scratch: &mut Scratch<$t>) {
-                struct Run<'a, 'b>(Group<'a, $t>, &'b mut Scratch<$t>);
-                impl pulp::WithSimd for Run<'_, '_> {
-                    type Output = ();
+                dispatched!($t, Group, solve_group, group, scratch);
+            }
+            fn keep(work: Keep<'_, $t>, scratch: &mut Scratch<$t>) {
+                dispatched!($t, Keep, keep, work, scratch);
+            }
+            fn solve(work: Solve<'_, $t>, scratch: &mut Scratch<$t>) {
+                dispatched!($t, Solve, solve, work, scratch);
+            }
+            fn lanes() -> usize {
+                struct Width;
+                impl pulp::WithSimd for Width {
+                    type Output = usize;
                     #[inline(always)]
-                    fn with_simd<S: Simd>(self, s: S) {
-                        solve_group::<$t, S>(s, self.0, self.1);
+                    fn with_simd<S: Simd>(self, _: S) -> usize {
+                        <S as Lanes<$t>>::WIDTH
                     }
                 }
-                pulp::Arch::new().dispatch(Run(group, scratch));
+                pulp::Arch::new().dispatch(Width)
             }
         }
     )*};
@@ -62,11 +96,32 @@ pub struct Group<'a, T: Real> {
 }
 
 struct Problem<'a, T: Real> {
-    features: &'a Matrix<T>,
-    observations: &'a CsrMatrix<T>,
+    observed: Observed<'a, T>,
     targets: &'a [T],
-    weights: Option<&'a [T]>,
     penalty: Penalty<'a, T>,
+}
+
+/// What the Gram matrices are made of.
+#[derive(Clone, Copy)]
+struct Observed<'a, T: Real> {
+    features: FeatureRows<'a, T>,
+    pattern: &'a CsrMatrix<T>,
+    weights: Option<&'a [T]>,
+}
+
+/// Rows of `count` features that start `apart` from each other.
+#[derive(Clone, Copy)]
+struct FeatureRows<'a, T> {
+    values: &'a [T],
+    apart: usize,
+    count: usize,
+}
+
+impl<'a, T> FeatureRows<'a, T> {
+    #[inline(always)]
+    fn row(&self, j: usize) -> &'a [T] {
+        &self.values[j * self.apart..][..self.count]
+    }
 }
 
 /// What is added to the diagonal of the normal equations.
@@ -164,7 +219,9 @@ pub fn solve_penalised<T: SmallReal>(
     if n == 0 || k == 0 {
         return Ok(vec![true; n]);
     }
-    let problem = Problem { features, observations, targets, weights, penalty: *penalty };
+    let rows = FeatureRows { values: features.as_slice(), apart: k, count: k };
+    let observed = Observed { features: rows, pattern: observations, weights };
+    let problem = Problem { observed, targets, penalty: *penalty };
     // A multiple of every register width, so that groups of lanes do not depend on the threads.
     const PROBLEMS: usize = 64;
     out.as_mut_slice().par_chunks_mut(PROBLEMS * k).zip(solved.par_chunks_mut(PROBLEMS)).enumerate().for_each_init(
@@ -236,7 +293,7 @@ fn check<T: SmallReal>(
 #[inline(always)]
 fn penalise<T: SmallReal>(problem: &Problem<'_, T>, i: usize, ld: usize, gram: &mut [T]) {
     let Penalty { ridge, last, floor, draw } = problem.penalty;
-    let k = problem.features.columns();
+    let k = problem.observed.features.count;
     let mut floor = floor;
     if floor > T::default() {
         let trace = (0..k).fold(T::default(), |sum, r| sum + gram[r * ld + r]);
@@ -257,7 +314,7 @@ fn penalise<T: SmallReal>(problem: &Problem<'_, T>, i: usize, ld: usize, gram: &
 #[inline(always)]
 fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &mut Scratch<T>) {
     let Group { problem, first, out, solved } = group;
-    let k = problem.features.columns();
+    let k = problem.observed.features.count;
     // Columns are padded to whole tiles and whole registers.
     let ld = k.next_multiple_of(S::WIDTH.max(TILE));
     let Scratch { panel, weighted, grams, triangle, noise } = scratch;
@@ -272,7 +329,7 @@ fn solve_group<T: SmallReal, S: Lanes<T>>(s: S, group: Group<'_, T>, scratch: &m
         for (lane, gram) in grams.chunks_exact_mut(square).enumerate() {
             if lane < lanes {
                 let i = first + base + lane;
-                accumulate::<T, S>(s, problem, i, ld, panel, weighted, gram);
+                accumulate::<T, S>(s, &problem.observed, Some(problem.targets), i, ld, panel, weighted, gram);
                 penalise(problem, i, ld, gram);
             } else {
                 // Lanes without a problem hold the identity.
@@ -484,18 +541,22 @@ mod tests {
         fn run<T: SmallReal, S: Lanes<T>>(s: S, k: usize) -> Vec<f64> {
             let (features, y, weights, ridge) = problem::<T>(21, 200, k, 8);
             let penalty = Penalty { ridge: &ridge, last: None, floor: T::default(), draw: None };
-            let problem = Problem {
-                features: &features,
-                observations: &y,
-                targets: y.values(),
-                weights: Some(&weights),
-                penalty,
-            };
+            let rows = FeatureRows { values: features.as_slice(), apart: k, count: k };
+            let observed = Observed { features: rows, pattern: &y, weights: Some(&weights) };
+            let problem = Problem { observed, targets: y.values(), penalty };
             let (mut out, mut solved) = (vec![T::default(); 21 * k], vec![false; 21]);
             let group = Group { problem: &problem, first: 0, out: &mut out, solved: &mut solved };
             solve_group(s, group, &mut Scratch::default());
             assert!(solved.iter().all(|s| *s));
-            out.into_iter().map(Real::to_f64).collect()
+            // The factors that are kept, with a row of features as right-hand side.
+            let mut kept = vec![T::default(); 21_usize.next_multiple_of(S::WIDTH) * k * (k + 1) / 2];
+            let work = Keep { observed, ridge: ridge[0], pivot: T::default(), first: 0, out: &mut kept };
+            keep(s, work, &mut Scratch::default());
+            let mut answers = vec![T::default(); 21 * k];
+            let right = &features.as_slice()[..21 * k];
+            let work = Solve { factors: &kept, right, apart: k, unknowns: k, out: &mut answers };
+            solve(s, work, &mut Scratch::default());
+            out.into_iter().chain(answers).map(Real::to_f64).collect()
         }
         struct Check(usize);
         impl pulp::WithSimd for Check {
