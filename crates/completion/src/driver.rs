@@ -403,7 +403,7 @@ impl<T: Real> Fit<'_, T> {
             self.split.purpose[*p] == Purpose::Fit && !left_out(*p) && inside(*i, *j)
         };
         let fitted = self.entries.iter().enumerate().filter(taught).count();
-        path::refit(&more, fitted, &mut outcome.state, outcome.lambda, &scaled, control);
+        path::refit(&more, fitted, outcome, &scaled, control);
         *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
         fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);
     }

@@ -4,6 +4,7 @@ use samplewise_linalg::Matrix;
 use samplewise_linalg::small::{MAX_UNKNOWNS, Penalty, SmallReal, solve_penalised};
 
 use crate::entries::Orientation;
+use crate::kernel::{Descent, KernelReal};
 use crate::options::Solver;
 use crate::row_solvers::{self, Dense, Work};
 
@@ -30,12 +31,19 @@ impl Ridge {
 pub(crate) struct Manner {
     pub solver: Solver,
     pub non_negative: bool,
+    /// Rows may be solved to a tenth of their change where that is cheaper.
+    pub roughly: bool,
     /// Names the random signs of the sketches.
     pub seed: u64,
 }
 
 /// Of the mean diagonal, added to every problem: decides what too few entries leave open.
 const FLOOR: f64 = 1e-12;
+
+/// Unknowns from which [`Manner::roughly`] is cheaper: exact rows cost in proportion to them. *Tuned*.
+const MANY: usize = 24;
+/// Share of its gradient to which a rough row is solved, and most steps for that.
+const ROUGH: (f64, usize) = (0.1, 3);
 
 /// Solves for all rows of `factors` (and `biases`), given the other side (row COM-2); returns the work in multiplications.
 ///
@@ -45,7 +53,7 @@ const FLOOR: f64 = 1e-12;
 /// every row beyond 128 unknowns.
 ///
 /// The other solvers start from what `factors` and `biases` hold.
-pub(crate) fn half_step<T: SmallReal>(
+pub(crate) fn half_step<T: KernelReal>(
     entries: &Orientation<T>,
     other: &Matrix<T>,
     other_biases: &[T],
@@ -85,15 +93,20 @@ pub(crate) fn half_step<T: SmallReal>(
         Solver::Auto if d > MAX_UNKNOWNS => Solver::ConjugateGradients { steps: 3 },
         other => other,
     };
+    let rough = manner.roughly && solver == Solver::Auto && d >= MANY && Descent::<T>::fits(d);
     let work = match (manner.non_negative, solver) {
         (true, _) => {
             warm(&mut solution);
             row_solvers::non_negative(&dense, &mut solution)
         }
+        (_, Solver::Auto) if rough => {
+            warm(&mut solution);
+            row_solvers::conjugate_gradients(&dense, ROUGH.1, ROUGH.0, &mut solution)
+        }
         (_, Solver::Auto | Solver::Exact) => exact(&dense, &mut solution),
         (_, Solver::ConjugateGradients { steps }) => {
             warm(&mut solution);
-            row_solvers::conjugate_gradients(&dense, steps, &mut solution)
+            row_solvers::conjugate_gradients(&dense, steps, 0.0, &mut solution)
         }
         (_, Solver::Sketched { accuracy, rows_per_unknown }) => {
             warm(&mut solution);
@@ -165,7 +178,7 @@ mod tests {
             let offsets: Vec<f64> = (0..n).map(|j| draw(50_000 + j)).collect();
             let ridge = Ridge { lambda: 0.01, exponent: 0.5, bias };
             let (mut factors, mut biases) = (Matrix::zeros(m, k), vec![0.0; m]);
-            let manner = Manner { solver: Solver::Exact, non_negative: false, seed: 0 };
+            let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
             half_step(&entries.by_row, &other, &offsets, 0.2, ridge, manner, &mut factors, &mut biases);
             let d = k + usize::from(bias.is_some());
             let features = Matrix::from_fn(n, d, |j, c| if c < k { other[(j, c)] } else { 1.0 });
@@ -185,5 +198,53 @@ mod tests {
                 assert!(found.zip(x).all(|(a, b)| (a - b).abs() < 1e-9), "case {case}, row {i}");
             }
         }
+    }
+
+    /// COM-8: enough conjugate gradient steps reach the exact rows, with and without weights and biases, gathered and where
+    /// they are (a row of 5,000 entries), in registers and beyond them.
+    fn steps_reach_the_exact_rows<T: KernelReal>(
+        single: impl Fn(&Entries) -> Option<Entries<T>>,
+        cases: &[usize],
+        tolerance: f64,
+    ) {
+        for (case, &k) in cases.iter().enumerate() {
+            let s = Streams::new(case as u64);
+            let draw = |i: usize| s.uniform(i as u64) - 0.5;
+            let (m, n) = (if case == 0 { 3 } else { 21 }, if case == 0 { 6000 } else { 4 * k + 3 });
+            let share = if case == 0 { 0.85 } else { 0.5 };
+            let seen: Vec<(usize, usize, f64)> = (0..m * n)
+                .filter(|c| c / n != 2 && s.uniform((10_000_000 + c) as u64) < share)
+                .map(|c| (c / n, c % n, 3.0 * draw(20_000_000 + c)))
+                .collect();
+            let weights: Vec<f64> = (0..seen.len()).map(|p| 0.5 + s.uniform((30_000_000 + p) as u64)).collect();
+            let entries = Entries::new(m, n, &seen, (case % 2 == 1).then_some(&weights[..])).unwrap();
+            let entries = single(&entries).unwrap();
+            let other = Matrix::from_fn(n, k, |j, c| T::from_f64(draw(40_000_000 + j * 256 + c)));
+            let offsets: Vec<T> = (0..n).map(|j| T::from_f64(draw(50_000_000 + j))).collect();
+            for bias in [None, Some(2.5)] {
+                let ridge = Ridge { lambda: 0.4, exponent: 0.5, bias };
+                let [(exact, exact_biases), (found, found_biases)] =
+                    [Solver::Exact, Solver::ConjugateGradients { steps: 100 }].map(|solver| {
+                        let manner = Manner { solver, non_negative: false, roughly: false, seed: 0 };
+                        let mut x = Matrix::from_fn(m, k, |i, c| T::from_f64(draw(60_000_000 + i * 256 + c)));
+                        let mut biases = vec![T::from_f64(0.1); m];
+                        let mean = T::from_f64(0.2);
+                        half_step(&entries.by_row, &other, &offsets, mean, ridge, manner, &mut x, &mut biases);
+                        (x, biases)
+                    });
+                let all = exact.as_slice().iter().chain(exact_biases.iter().take(m * usize::from(bias.is_some())));
+                for (a, b) in all.zip(found.as_slice().iter().chain(&found_biases)) {
+                    let error = (a.to_f64() - b.to_f64()).abs();
+                    assert!(error < tolerance, "case {case}, k = {k}, bias {bias:?}: {a:?} {b:?}");
+                }
+                assert!(found.row(2).iter().all(|x| x.to_f64() == 0.0), "a row without entries");
+            }
+        }
+    }
+
+    #[test]
+    fn conjugate_gradients_reach_the_exact_rows() {
+        steps_reach_the_exact_rows::<f64>(|e| Some(e.clone()), &[7, 1, 8, 15, 40, 70], 1e-9);
+        steps_reach_the_exact_rows::<f32>(Entries::to_single, &[7, 1, 16, 31, 50, 140], 2e-4);
     }
 }

@@ -205,7 +205,7 @@ impl Model {
             return Err(LinalgError::Shape { argument: "block", rows, columns, expected }.into());
         }
         let ridge = Ridge { lambda, exponent: ridge_exponent, bias: self.has_biases().then_some(BIAS_RIDGE) };
-        let manner = Manner { solver: Solver::Exact, non_negative: false, seed: 0 };
+        let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
         let (mut factors, mut biases) = (Matrix::zeros(block.rows(), self.rank()), vec![0.0; block.rows()]);
         let (v, c) = (&self.column_factors, &self.column_biases);
         half_step(&block.by_row, v, c, self.mean, ridge, manner, &mut factors, &mut biases);

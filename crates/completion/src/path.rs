@@ -72,6 +72,8 @@ pub(crate) struct Outcome {
     /// Training residual and tuning error say that the matrix is recovered.
     pub recovered: bool,
     pub path: PathKind,
+    /// A ridge of some size was asked for: single precision is enough.
+    pub ridged: bool,
 }
 
 /// Ridges, as shares of the first, at which the finish is tried: one that fails costs little, and condition numbers need
@@ -114,19 +116,19 @@ pub(crate) fn run(
     }
     let baseline = biases_only(&problem.entries, options.biases);
     let mut random = streams.stream(0);
-    let mut single = if problem.oversampling >= SINGLE_FROM { problem.entries.to_single() } else { None };
+    let single =
+        if problem.oversampling >= SINGLE_FROM || may_be_ridged(options) { problem.entries.to_single() } else { None };
     let first = match &single {
         Some(single) if !options.biases => start(single, rank, &mut random)?,
         _ => start(&residual_entries(&problem.entries, &baseline), rank, &mut random)?,
     };
     control.book("start", first.floors);
     // With a ridge of some size the problem is well conditioned however scarce the entries.
-    let ridged = options.lambda.is_some_and(|l| l > NEAR * largest_ridge(problem, options, &first));
-    if single.is_none() && ridged && options.tolerance.is_none() {
-        single = problem.entries.to_single();
-    }
+    let ridged =
+        may_be_ridged(options) && options.lambda.is_some_and(|l| l > NEAR * largest_ridge(problem, options, &first));
+    let single = single.filter(|_| problem.oversampling >= SINGLE_FROM || ridged);
     let mender = RefCell::default();
-    let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams, mender };
+    let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams, ridged, mender };
     let mut best: Option<Outcome> = None;
     for (number, path) in paths.into_iter().enumerate() {
         let from = if number == 0 { from } else { None };
@@ -150,6 +152,10 @@ pub(crate) fn run(
 
 fn measure(o: &Outcome) -> f64 {
     if o.tuning_error.is_nan() { o.training_error } else { o.tuning_error }
+}
+
+fn may_be_ridged(options: &Options) -> bool {
+    options.tolerance.is_none() && options.lambda.is_some_and(|l| l > 0.0)
 }
 
 /// Whether the data may be free of noise as far as the options say.
@@ -192,6 +198,7 @@ struct Setting<'a> {
     first: &'a Start,
     rank: usize,
     streams: Streams,
+    ridged: bool,
     mender: RefCell<Mender>,
 }
 
@@ -211,6 +218,7 @@ impl Setting<'_> {
         let manner = Manner {
             solver: options.solver,
             non_negative: options.non_negative,
+            roughly: size_of::<T>() == 4,
             seed: self.streams.child(number).seed(),
         };
         let mut outcome: Option<Outcome> = None;
@@ -400,7 +408,7 @@ impl Setting<'_> {
         let training_error = state.training_rmse(&problem.entries) / problem.spread;
         let told = if tuning_error.is_nan() { training_error } else { tuning_error };
         let recovered = told <= 0.5 * goal && training_error <= goal;
-        Outcome { state, lambda, tuning_error, training_error, recovered, path }
+        Outcome { state, lambda, tuning_error, training_error, recovered, path, ridged: self.ridged }
     }
 }
 
@@ -408,17 +416,15 @@ impl Setting<'_> {
 pub(crate) fn refit(
     entries: &Entries,
     fitted: usize,
-    state: &mut State,
-    lambda: f64,
+    outcome: &mut Outcome,
     options: &Options,
     control: &mut Control<'_>,
 ) {
+    let (lambda, ridged, state) = (outcome.lambda, outcome.ridged, &mut outcome.state);
     if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
         return;
     }
     let ridge = Ridge { lambda, exponent: exponent(options), bias: options.biases.then_some(BIAS_RIDGE) };
-    let manner = Manner { solver: options.solver, non_negative: options.non_negative, seed: 1 };
-    let floor = (entries.len() * state.rank().max(1)) as f64;
     let newton = options.finish == Finish::GaussNewton && factors_fit(entries, state.rank());
     if lambda == 0.0 && finishes(options) && newton {
         let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();
@@ -429,6 +435,27 @@ pub(crate) fn refit(
         return;
     }
     let pairs = if (entries.len() as f64) < 1.01 * fitted as f64 { 1 } else { REFIT_PAIRS };
+    match if ridged { entries.to_single() } else { None } {
+        Some(single) => {
+            let mut narrow = State::copy(state);
+            some_pairs(&single, &mut narrow, ridge, options, pairs, control);
+            *state = State::copy(&narrow);
+        }
+        None => some_pairs(entries, state, ridge, options, pairs, control),
+    }
+}
+
+fn some_pairs<T: KernelReal>(
+    entries: &Entries<T>,
+    state: &mut State<T>,
+    ridge: Ridge,
+    options: &Options,
+    pairs: usize,
+    control: &mut Control<'_>,
+) {
+    let Options { solver, non_negative, .. } = *options;
+    let manner = Manner { solver, non_negative, roughly: size_of::<T>() == 4, seed: 1 };
+    let floor = (entries.len() * state.rank().max(1)) as f64;
     for _ in 0..pairs {
         let work = state.pair(entries, ridge, manner);
         control.book("refit", work / floor);

@@ -57,7 +57,8 @@ pub(crate) fn run(
     };
     let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
     let bias = options.biases.then_some(crate::start::BIAS_RIDGE);
-    let manner = Manner { solver: options.solver, non_negative: options.non_negative, seed: streams.seed() };
+    let manner =
+        Manner { solver: options.solver, non_negative: options.non_negative, roughly: false, seed: streams.seed() };
     let floor = (all.len() * rank) as f64;
     let typical = (all.len() as f64 / all.rows().min(all.columns()) as f64).max(1.0).powf(exponent);
     let largest = (first.values.first().copied().unwrap_or(0.0) / typical).max(f64::MIN_POSITIVE);
@@ -99,6 +100,7 @@ pub(crate) fn run(
         training_error: state.training_rmse(&problem.entries) / problem.spread,
         recovered: false,
         path: PathKind::Annealing { decay: DECAY, pairs: 1 },
+        ridged: false,
         state,
         lambda,
     };

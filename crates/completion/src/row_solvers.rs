@@ -7,6 +7,7 @@ use samplewise_linalg::{Matrix, Real, chunk, factor, fwht};
 
 use crate::entries::Orientation;
 use crate::half_step::Ridge;
+use crate::kernel::{Descent, KernelReal, Panel};
 
 /// All rows of a half step.
 #[derive(Clone, Copy)]
@@ -196,13 +197,22 @@ fn descend(
     steps
 }
 
-/// A fixed number of conjugate gradient steps per row from its present value, preconditioned by what all features have in
-/// common: `|Ω_i|/n · VᵀV` plus the ridge. Cost `4|Ω_i|k` multiplications per step.
-pub(crate) fn conjugate_gradients<T: SmallReal>(dense: &Dense<'_, T>, steps: usize, solution: &mut Matrix<T>) -> f64 {
+/// Conjugate gradient steps per row from its present value, `steps` at most and fewer where the preconditioned gradient has
+/// fallen by `accuracy`; preconditioned by what all features have in common: `|Ω_i|/n · VᵀV` plus the ridge. Cost
+/// `4|Ω_i|k` multiplications per step.
+pub(crate) fn conjugate_gradients<T: KernelReal>(
+    dense: &Dense<'_, T>,
+    steps: usize,
+    accuracy: f64,
+    solution: &mut Matrix<T>,
+) -> f64 {
     let (n, d) = (dense.features.rows(), dense.features.columns());
     let wide = Matrix::from_fn(n, d, |j, c| dense.features[(j, c)].to_f64());
     let eigen = samplewise_linalg::gram::gram(&wide, None, None).and_then(|g| factor::symmetric_eigen(&g.matrix));
     let (values, vectors) = eigen.unwrap_or_else(|_| (vec![n as f64; d], Matrix::identity(d)));
+    if Descent::<T>::fits(d) {
+        return in_registers(dense, steps, accuracy, &wide, &values, &vectors, solution);
+    }
     each_row(dense, solution, |work, i, x| {
         let count = work.targets.len();
         let ridge = dense.ridge.of(count);
@@ -217,9 +227,50 @@ pub(crate) fn conjugate_gradients<T: SmallReal>(dense: &Dense<'_, T>, steps: usi
             rotated.iter_mut().zip(&scales).for_each(|(z, s)| *z *= s);
             z.iter_mut().enumerate().for_each(|(r, z)| *z = chunk::dot(vectors.row(r), &rotated));
         };
-        let used = descend(work, x, |c| dense.penalty(i, c), steps, 0.0, precondition);
+        let used = descend(work, x, |c| dense.penalty(i, c), steps, accuracy, precondition);
         ((2 + 2 * used) * count * d + (1 + used) * 2 * d * d) as f64
     })
+}
+
+/// All rows in the basis of the eigenvectors, where the preconditioner is diagonal.
+fn in_registers<T: KernelReal>(
+    dense: &Dense<'_, T>,
+    steps: usize,
+    accuracy: f64,
+    features: &Matrix,
+    values: &[f64],
+    vectors: &Matrix,
+    solution: &mut Matrix<T>,
+) -> f64 {
+    let (n, d, rows) = (features.rows(), features.columns(), solution.rows());
+    let turned = |m: &Matrix, by: &Matrix| m.multiply(by).expect("as many columns as unknowns");
+    let rotated = Panel::<T>::copy(&turned(features, vectors));
+    let wide = Matrix::from_fn(rows, d, |i, c| solution[(i, c)].to_f64());
+    let mut x = Panel::<T>::copy(&turned(&wide, vectors));
+    let padded = |v: &mut dyn Iterator<Item = f64>| -> Vec<T> {
+        let mut out: Vec<T> = v.map(T::from_f64).collect();
+        out.resize(rotated.width, T::default());
+        out
+    };
+    let moments = padded(&mut values.iter().map(|v| v.max(0.0) / n as f64));
+    let ridges: Vec<f64> = (0..rows).map(|i| dense.ridge.of(dense.entries.count(i))).collect();
+    // The bias is a direction of its own in this basis.
+    let direction = padded(&mut vectors.row(d - 1).iter().copied());
+    let single: Vec<T> = ridges.iter().map(|r| T::from_f64(*r)).collect();
+    let descent = Descent {
+        entries: dense.entries,
+        targets: dense.targets,
+        features: &rotated,
+        moments: &moments,
+        ridges: &single,
+        bias: dense.ridge.bias.map(|bias| (T::from_f64(bias), &direction[..])),
+        steps,
+        accuracy: T::from_f64(accuracy),
+    };
+    let (entries, passes) = descent.run(&mut x);
+    let back = turned(&x.to_matrix(), &vectors.transpose());
+    solution.as_mut_slice().iter_mut().zip(back.as_slice()).for_each(|(x, b)| *x = T::from_f64(*b));
+    (2 * entries * d + passes * d + (n + 2 * rows) * d * d) as f64
 }
 
 /// Most steps of a preconditioned row.

@@ -9,8 +9,10 @@
 //! |---|---|
 //! | `panel` | padded rows |
 //! | `passes` | sums over the entries of a row |
+//! | `descent` | conjugate gradients on the least squares of every row |
 //! | `normal` | the normal matrix of every row, factored |
 
+mod descent;
 mod normal;
 mod panel;
 mod passes;
@@ -19,6 +21,8 @@ use pulp::{Simd, bytemuck};
 use samplewise_linalg::small::SmallReal;
 use samplewise_linalg::small::lanes::Lanes;
 
+pub(crate) use descent::Descent;
+use descent::{DescendRows, descend};
 pub(crate) use normal::Normal;
 pub(crate) use panel::Panel;
 use passes::{Rows, Verify, rows_of, rows_of_any, verify, verify_any};
@@ -37,6 +41,8 @@ pub trait KernelReal: SmallReal {
     fn rows(work: Rows<'_, Self>) -> f64;
     #[doc(hidden)]
     fn verify(work: Verify<'_, Self>) -> f64;
+    #[doc(hidden)]
+    fn descend(work: DescendRows<'_, Self>) -> (usize, usize);
 }
 
 /// Rows of one to eight registers are constants of the compiled loops.
@@ -80,10 +86,26 @@ macro_rules! kernel_real {
             fn verify(work: Verify<'_, $t>) -> f64 {
                 dispatched!($t, Verify, f64, |w: &Verify<'_, $t>| w.own.width, verify, verify_any)(work)
             }
+            fn descend(work: DescendRows<'_, $t>) -> (usize, usize) {
+                dispatched!(
+                    $t,
+                    DescendRows,
+                    (usize, usize),
+                    |w: &DescendRows<'_, $t>| w.descent.features.width,
+                    descend,
+                    too_wide
+                )(work)
+            }
         }
     )*};
 }
 kernel_real!(f32, f64);
+
+/// Rows of more registers do not come here: see [`Descent::fits`].
+#[inline(always)]
+fn too_wide<T: SmallReal, S: Lanes<T>>(_: S, _: DescendRows<'_, T>) -> (usize, usize) {
+    (0, 0)
+}
 
 #[inline(always)]
 fn as_rows<T: SmallReal, S: Lanes<T>, const N: usize>(panel: &[T]) -> &[[S::V; N]] {
