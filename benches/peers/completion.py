@@ -47,8 +47,6 @@ class Completion:
 
     def __init__(self, session: Session, names: tuple[str, ...]) -> None:
         self.session = session
-        if unknown := [name for name in session.without if name not in names]:
-            raise Failure(f"--without {unknown[0]}: not one of {', '.join(names)}")
         self.names = [name for name in names if name not in session.without]
         if session.without:
             session.notes.append(f"left out: {', '.join(session.without)}")
@@ -58,6 +56,8 @@ class Completion:
         self.missing: set[str] = set()
         self.libmf = self.home.folder / "libmf.so"
         for package, build in (("libmf", self.build_libmf), ("cmfrec", self.build_cmfrec)):
+            if all(name.split()[0] != package for name in self.names):
+                continue
             try:
                 build(source(package, self.python))
             except Failure as failure:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from common import CLI, Failure, Session, call, git_state, save, say, table
-from completion import run_completion, run_completion_synthetic
+from completion import MOVIELENS_PEERS, SYNTHETIC_PEERS, run_completion, run_completion_synthetic
 from hamming import run_hamming
 from lasso import run_lasso, run_lasso_paths
 from linalg import run_linalg
@@ -70,9 +70,12 @@ def main(words: list[str]) -> int:
         say(f"run.py: {arguments.name} ({title}): the peers of this core are not written yet")
         return 2
     repeats = arguments.repeats or (3 if arguments.quick else 5)
-    if arguments.without and run not in (run_completion, run_completion_synthetic):
-        say(f"run.py: --without is for the comparisons of completion, not for {arguments.name}")
-        return 2
+    peers = {"completion": MOVIELENS_PEERS, "completion-synthetic": SYNTHETIC_PEERS}.get(arguments.name, ())
+    for name in arguments.without:
+        if name not in peers:
+            allowed = ", ".join(peers) or "nothing: it is for the comparisons of completion"
+            say(f"run.py: --without {name!r}: allowed with {arguments.name} is {allowed}")
+            return 2
     session = Session(
         arguments.name, arguments.quick, repeats, arguments.allow_stalled, not arguments.no_build, arguments.without
     )

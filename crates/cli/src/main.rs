@@ -4,6 +4,7 @@ mod input;
 mod output;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod records;
 mod session;
 
 use clap::{Args, Parser, Subcommand};

@@ -12,7 +12,7 @@ use crate::control::{Control, Stage, Stop};
 use crate::entries::Renumbering;
 use crate::fill::fill;
 use crate::options::Loss;
-use crate::path::{self, Outcome, PathKind, Problem};
+use crate::path::{self, GROWTHS, Outcome, PathKind, Problem};
 use crate::peel::{Peeled, peel};
 use crate::split::{Purpose, Split, Triplet};
 use crate::start::biases_only;
@@ -143,7 +143,9 @@ pub fn complete_observed<T: Real, R: Rng + ?Sized>(
         return Err(CompletionError::NothingToTune);
     }
     let spread = spread(entries);
-    let fit = Fit { entries, split: &split, options, streams, spread };
+    // Ranks that are too small fail on every path, which should then be few.
+    let growths = if matches!(rank, Rank::Fixed(_)) { GROWTHS } else { 0 };
+    let fit = Fit { entries, split: &split, options, streams, spread, growths };
     let mut tried = Vec::new();
     let found = match rank {
         Rank::Fixed(k) => fit.at_rank(k, &mut control)?,
@@ -162,6 +164,8 @@ struct Fit<'a, T: Real> {
     options: &'a Options,
     streams: Streams,
     spread: f64,
+    /// Of the last resort.
+    growths: usize,
 }
 
 /// The best of one rank.
@@ -182,7 +186,7 @@ struct Core {
 
 impl<T: Real> Fit<'_, T> {
     fn at_rank(&self, rank: usize, control: &mut Control<'_>) -> Result<Found, CompletionError> {
-        let Fit { entries, split, options, streams, spread } = *self;
+        let Fit { entries, split, options, streams, spread, growths } = *self;
         let (m, n) = (entries.rows(), entries.columns());
         let fitted = |p: usize| split.purpose[p] == Purpose::Fit;
         // A ridge answers for every row; without one only the core is determined.
@@ -226,7 +230,7 @@ impl<T: Real> Fit<'_, T> {
         let from = started.as_ref().map(|(s, l)| (s, *l));
         let streams = streams.child(1 + rank as u64);
         let (outcome, outliers) = if options.loss == Loss::Squared {
-            (path::run(&problem, rank, &scaled, from, streams, control)?, Vec::new())
+            (path::run(&problem, rank, &scaled, from, growths, streams, control)?, Vec::new())
         } else {
             let (outcome, left_out) = robust::run(&mut problem, rank, &scaled, from, streams, control)?;
             // Positions of the core among all entries, in row order.

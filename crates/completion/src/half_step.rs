@@ -52,6 +52,8 @@ const ROUGH: (f64, usize) = (0.1, 3);
 /// indefinite all the same is solved once more, one row at a time, with its lost directions set to zero, and so is
 /// every row beyond 128 unknowns.
 ///
+/// Roughly ([`Manner::roughly`]), from 24 unknowns to as many as the registers hold: a few conjugate gradient steps.
+///
 /// The other solvers start from what `factors` and `biases` hold.
 pub(crate) fn half_step<T: KernelReal>(
     entries: &Orientation<T>,
@@ -93,7 +95,7 @@ pub(crate) fn half_step<T: KernelReal>(
         Solver::Auto if d > MAX_UNKNOWNS => Solver::ConjugateGradients { steps: 3 },
         other => other,
     };
-    let rough = manner.roughly && solver == Solver::Auto && d >= MANY && Descent::<T>::fits(d);
+    let rough = manner.roughly && ridge.lambda > 0.0 && solver == Solver::Auto && d >= MANY && Descent::<T>::fits(d);
     let work = match (manner.non_negative, solver) {
         (true, _) => {
             warm(&mut solution);
@@ -239,6 +241,41 @@ mod tests {
                 }
                 assert!(found.row(2).iter().all(|x| x.to_f64() == 0.0), "a row without entries");
             }
+        }
+    }
+
+    /// COM-8: rough rows have a tenth of the gradient of where they start, with a bias and uneven weights.
+    #[test]
+    fn rough_rows_have_a_tenth_of_the_gradient() {
+        let (m, n, k) = (40, 300, 24);
+        let s = Streams::new(5);
+        let draw = |i: usize| s.uniform(i as u64) - 0.5;
+        let seen: Vec<(usize, usize, f64)> = (0..m * n)
+            .filter(|c| s.uniform((10_000 + c) as u64) < 0.4)
+            .map(|c| (c / n, c % n, 3.0 * draw(1_000_000 + c)))
+            .collect();
+        // A row whose weights are small beside the others.
+        let weights: Vec<f64> = seen.iter().map(|(i, ..)| if *i == 3 { 1e-4 } else { 1.0 }).collect();
+        let entries = Entries::new(m, n, &seen, Some(&weights)).unwrap().to_single().unwrap();
+        let other = Matrix::from_fn(n, k, |j, c| draw(2_000_000 + j * 32 + c) as f32);
+        let ridge = Ridge { lambda: 0.1, exponent: 0.0, bias: Some(2.5) };
+        let manner = Manner { solver: Solver::Auto, non_negative: false, roughly: true, seed: 0 };
+        let solved = |manner: Manner| {
+            let (mut x, mut biases) = (Matrix::zeros(m, k), vec![0.0; m]);
+            half_step(&entries.by_row, &other, &vec![0.0; n], 0.0, ridge, manner, &mut x, &mut biases);
+            (x, biases)
+        };
+        let (x, biases) = solved(manner);
+        let exact = solved(Manner { roughly: false, ..manner });
+        assert_ne!(x, exact.0, "rows were solved exactly: tests nothing");
+        for i in 0..m {
+            // In the norm of the steps, to which distances from the exact row are near.
+            let distance = |x: &[f32], b: f32| {
+                let factors = x.iter().zip(exact.0.row(i)).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+                (factors + f64::from(b - exact.1[i]).powi(2)).sqrt()
+            };
+            let (now, start) = (distance(x.row(i), biases[i]), distance(&[0.0; 24], 0.0));
+            assert!(now < 0.2 * start, "row {i}: {now} of {start}");
         }
     }
 

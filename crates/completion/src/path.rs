@@ -41,6 +41,12 @@ impl Problem {
     pub fn new(entries: Entries, tuning: Vec<(usize, usize, f64)>, spread: f64, oversampling: f64) -> Self {
         Self { entries, tuning, spread, oversampling }
     }
+
+    /// The entries in single precision, unless they are so far from zero that rounding would be seen.
+    fn to_single(&self) -> Option<Entries<f32>> {
+        let largest = self.entries.by_row.values.values().iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        if largest * f64::from(f32::EPSILON) <= 1e-3 * self.spread { self.entries.to_single() } else { None }
+    }
 }
 
 /// A way through the ridges.
@@ -79,9 +85,9 @@ pub(crate) struct Outcome {
 /// Ridges, as shares of the first, at which the finish is tried: one that fails costs little, and condition numbers need
 /// not be guessed.
 const CHECKPOINTS: [f64; 3] = [3e-2, 3e-3, 1e-4];
-/// Growths after all other paths. *Tuned* (500 × 500, ranks 3 and 5, conditions 1 and 10, 1.2 to 1.5 times the degrees of
+/// Growths after all other paths, where the rank is given. *Tuned* (500 × 500, ranks 3 and 5, conditions 1 and 10, 1.2 to 1.5 times the degrees of
 /// freedom): twelve found 9 of the 16 matrices that the paths before had not, at least 5 of these within six.
-const GROWTHS: usize = 6;
+pub(crate) const GROWTHS: usize = 6;
 /// Random directions of the growth that is path `i` are those of the child of this and `i`.
 const DIRECTIONS: u64 = 999;
 /// Oversampling from which single precision is enough for the path, and for the steps of the finish.
@@ -92,6 +98,7 @@ pub(crate) fn run(
     rank: usize,
     options: &Options,
     from: Option<(&State, f64)>,
+    growths: usize,
     streams: Streams,
     control: &mut Control<'_>,
 ) -> Result<Outcome, LinalgError> {
@@ -111,21 +118,21 @@ pub(crate) fn run(
             PathKind::Annealing { decay: 0.97, pairs: 2 },
         ]);
         if options.tolerance.is_some() {
-            paths.extend([PathKind::Growth; GROWTHS]);
+            paths.extend(vec![PathKind::Growth; growths]);
         }
     }
     let baseline = biases_only(&problem.entries, options.biases);
     let mut random = streams.stream(0);
-    let single =
-        if problem.oversampling >= SINGLE_FROM || may_be_ridged(options) { problem.entries.to_single() } else { None };
+    let single = if problem.oversampling >= SINGLE_FROM || may_be_ridged(options) { problem.to_single() } else { None };
     let first = match &single {
         Some(single) if !options.biases => start(single, rank, &mut random)?,
         _ => start(&residual_entries(&problem.entries, &baseline), rank, &mut random)?,
     };
     control.book("start", first.floors);
     // With a ridge of some size the problem is well conditioned however scarce the entries.
-    let ridged =
-        may_be_ridged(options) && options.lambda.is_some_and(|l| l > NEAR * largest_ridge(problem, options, &first));
+    let ridged = single.is_some()
+        && may_be_ridged(options)
+        && options.lambda.is_some_and(|l| l > NEAR * largest_ridge(problem, options, &first));
     let single = single.filter(|_| problem.oversampling >= SINGLE_FROM || ridged);
     let mender = RefCell::default();
     let setting = Setting { problem, options, goal, baseline: &baseline, first: &first, rank, streams, ridged, mender };
@@ -389,7 +396,8 @@ impl Setting<'_> {
         let floor = (entries.len() * state.rank().max(1)) as f64;
         let mut residuals: Vec<f64> = Vec::new();
         loop {
-            let manner = Manner { seed: manner.seed.wrapping_add(2 * residuals.len() as u64 + 1), ..manner };
+            let seed = manner.seed.wrapping_add(2 * residuals.len() as u64 + 1);
+            let manner = Manner { seed, roughly: false, ..manner };
             let work = state.pair(entries, ridge, manner);
             let residual = state.training_rmse(entries) / self.problem.spread;
             residuals.push(residual);

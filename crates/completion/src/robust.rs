@@ -124,7 +124,7 @@ pub(crate) fn run(
             problem.tuning.iter().copied().filter(|&(i, j, v)| (v - fit.predict(i, j)).abs() <= limit).collect();
         let inner = Problem::new(kept, near, problem.spread, problem.oversampling);
         let plain = Options { loss: Loss::Squared, ..options.clone() };
-        let next = path::run(&inner, rank, &plain, None, streams.child(round), control)?;
+        let next = path::run(&inner, rank, &plain, None, 0, streams.child(round), control)?;
         out = far;
         outcome = Some(next);
         if control.stop.is_some() {

@@ -210,8 +210,9 @@ pub(crate) fn conjugate_gradients<T: KernelReal>(
     let wide = Matrix::from_fn(n, d, |j, c| dense.features[(j, c)].to_f64());
     let eigen = samplewise_linalg::gram::gram(&wide, None, None).and_then(|g| factor::symmetric_eigen(&g.matrix));
     let (values, vectors) = eigen.unwrap_or_else(|_| (vec![n as f64; d], Matrix::identity(d)));
-    if Descent::<T>::fits(d) {
-        return in_registers(dense, steps, accuracy, &wide, &values, &vectors, solution);
+    let ridges: Vec<T> = (0..solution.rows()).map(|i| T::from_f64(dense.ridge.of(dense.entries.count(i)))).collect();
+    if Descent::<T>::fits(d) && ridges.iter().all(|r| r.is_finite()) {
+        return in_registers(dense, &ridges, (steps, accuracy), &wide, (&values, &vectors), solution);
     }
     each_row(dense, solution, |work, i, x| {
         let count = work.targets.len();
@@ -235,11 +236,10 @@ pub(crate) fn conjugate_gradients<T: KernelReal>(
 /// All rows in the basis of the eigenvectors, where the preconditioner is diagonal.
 fn in_registers<T: KernelReal>(
     dense: &Dense<'_, T>,
-    steps: usize,
-    accuracy: f64,
+    ridges: &[T],
+    (steps, accuracy): (usize, f64),
     features: &Matrix,
-    values: &[f64],
-    vectors: &Matrix,
+    (values, vectors): (&[f64], &Matrix),
     solution: &mut Matrix<T>,
 ) -> f64 {
     let (n, d, rows) = (features.rows(), features.columns(), solution.rows());
@@ -252,17 +252,18 @@ fn in_registers<T: KernelReal>(
         out.resize(rotated.width, T::default());
         out
     };
-    let moments = padded(&mut values.iter().map(|v| v.max(0.0) / n as f64));
-    let ridges: Vec<f64> = (0..rows).map(|i| dense.ridge.of(dense.entries.count(i))).collect();
+    // Directions without features must not lead the preconditioner.
+    let largest = values.last().copied().unwrap_or(0.0);
+    let least = largest * if size_of::<T>() == 4 { 1e-7 } else { 1e-15 };
+    let moments = padded(&mut values.iter().map(|v| v.max(least) / n as f64));
     // The bias is a direction of its own in this basis.
     let direction = padded(&mut vectors.row(d - 1).iter().copied());
-    let single: Vec<T> = ridges.iter().map(|r| T::from_f64(*r)).collect();
     let descent = Descent {
         entries: dense.entries,
         targets: dense.targets,
         features: &rotated,
         moments: &moments,
-        ridges: &single,
+        ridges,
         bias: dense.ridge.bias.map(|bias| (T::from_f64(bias), &direction[..])),
         steps,
         accuracy: T::from_f64(accuracy),

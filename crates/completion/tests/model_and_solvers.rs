@@ -105,6 +105,26 @@ fn rows_solved_to_one_digit_converge_like_exact_ones() {
     }
 }
 
+/// COM-8: from 24 unknowns on, at a ridge, rows are solved by a few steps: the fit is as good as with exact rows, and the
+/// same for every number of threads.
+#[test]
+fn rough_rows_fit_like_exact_ones() {
+    let (truth, mut seen) = instance(300, 32, 1.0, 2.2, 3);
+    let mut rng = Streams::new(3).stream(5);
+    seen.iter_mut().for_each(|e| e.2 += 0.3 * normal(&mut rng));
+    let run = |solver: Solver, threads: usize| {
+        let (lambda, ridge_exponent) = (Some(0.05), Some(1.0));
+        let options = Options { solver, lambda, ridge_exponent, max_iterations: 40, ..Options::default() };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| fit(300, &seen, 32, &options, 1))
+    };
+    let (rough, again, exact) = (run(Solver::Auto, 1), run(Solver::Auto, 3), run(Solver::Exact, 1));
+    assert_eq!(rough.model, again.model);
+    assert_ne!(rough.model, exact.model, "tests nothing");
+    let (a, b) = (error(&truth, &rough), error(&truth, &exact));
+    assert!(a < 1.01 * b, "{a} {b}");
+}
+
 /// COM-9: entries that are wrong by ten times the spread are found and left out: the fit is as good as without them, and
 /// plain squares are not.
 #[test]

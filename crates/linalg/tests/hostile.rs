@@ -10,7 +10,7 @@ use samplewise_linalg::krylov::{self, KrylovOptions};
 use samplewise_linalg::lstsq::{Method, least_squares, sparse_least_squares};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::sketch::{Kind, Sketch};
-use samplewise_linalg::small::{Penalty, solve_penalised};
+use samplewise_linalg::small::{NormalFactors, Penalty, solve_penalised};
 use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
 use samplewise_linalg::{
@@ -181,6 +181,11 @@ fn attempt(n: usize, d: usize, k: usize, spoil: Spoil, spoil_b: Spoil, seed: u64
         judge("solve_penalised", solved, |solved| {
             (0..n).filter(|&i| solved[i]).flat_map(|i| x.row(i).to_vec()).collect()
         })?;
+        let kept =
+            NormalFactors::new(features.view(), &sparse, None, penalty.ridge.first().copied().unwrap_or(0.0), 1e-13);
+        let mut answers = vec![0.0; n * k];
+        let solved = kept.and_then(|kept| kept.solve_into(&vec![1.0; n * k], k, &mut answers));
+        judge("NormalFactors", solved, |()| answers.clone())?;
         judge("sparse_least_squares", sparse_least_squares(&sparse, &b, &mut ()), |f| {
             [&f.x[..], &[f.residual_norm, f.residual_orthogonality]].concat()
         })?;

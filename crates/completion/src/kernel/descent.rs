@@ -42,6 +42,7 @@ pub struct DescendRows<'a, T: Real> {
     pub(super) descent: &'a Descent<'a, T>,
     first: usize,
     x: &'a mut [T],
+    gathered: &'a mut Vec<T>,
 }
 
 impl<T: KernelReal> Descent<'_, T> {
@@ -60,7 +61,9 @@ impl<T: KernelReal> Descent<'_, T> {
             .data
             .par_chunks_mut(unit)
             .enumerate()
-            .map(|(b, x)| T::descend(DescendRows { descent: self, first: b * ROWS, x }))
+            .map_init(Vec::new, |gathered, (b, x)| {
+                T::descend(DescendRows { descent: self, first: b * ROWS, x, gathered })
+            })
             .collect();
         parts.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     }
@@ -90,7 +93,8 @@ pub(super) fn descend<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Des
     let moments = &as_rows::<T, S, N>(moments)[0];
     let bias = bias.map(|(ridge, direction)| (ridge, &as_rows::<T, S, N>(direction)[0]));
     let width = N * S::WIDTH;
-    let mut gathered = vec![T::default(); (GATHERED / size_of::<T>()).max(width)];
+    let gathered = work.gathered;
+    gathered.resize((GATHERED / size_of::<T>()).max(width), T::default());
     let (zero, one) = (s.splat(T::default()), s.splat(T::from_f64(1.0)));
     let mut total = (0, 0);
     for (r, x_row) in work.x.chunks_exact_mut(width).enumerate() {
@@ -117,10 +121,11 @@ pub(super) fn descend<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Des
         let ridge = ridges[i];
         let bias = bias.map(|(own, direction)| (own - ridge, direction));
         // The second moment of the row's own features, as far as those of all tell, with the ridge.
-        let (count, shift) = (s.splat(T::from_f64(indices.len() as f64)), s.splat(ridge + smallest::<T>()));
+        let weight = weights.map_or(T::from_f64(indices.len() as f64), |w| w.iter().fold(T::default(), |a, b| a + *b));
+        let (weight, shift) = (s.splat(weight), s.splat(ridge + smallest::<T>()));
         let mut scale = [zero; N];
         for n in 0..N {
-            scale[n] = s.div(one, s.add_product(count, moments[n], shift));
+            scale[n] = s.div(one, s.add_product(weight, moments[n], shift));
         }
         // Minus half the gradient.
         let mut residual = [zero; N];

@@ -28,7 +28,7 @@ pub use kept::NormalFactors;
 use kept::{Keep, Solve, keep, solve};
 use lanes::Lanes;
 
-/// Largest number of unknowns per problem.
+/// Largest number of unknowns per problem of [`solve_normal_equations`] and [`solve_penalised`].
 pub const MAX_UNKNOWNS: usize = 128;
 
 /// Scalars of the batched solver, `f32` and `f64`: runs the kernel on the widest registers of this machine.
@@ -36,7 +36,7 @@ pub trait SmallReal: Real + bytemuck::Pod {
     #[doc(hidden)]
     fn dispatch(group: Group<'_, Self>, scratch: &mut Scratch<Self>);
     #[doc(hidden)]
-    fn keep(work: Keep<'_, Self>, scratch: &mut Scratch<Self>);
+    fn keep(work: Keep<'_, Self>, scratch: &mut Scratch<Self>) -> Option<usize>;
     #[doc(hidden)]
     fn solve(work: Solve<'_, Self>, scratch: &mut Scratch<Self>);
     #[doc(hidden)]
@@ -45,13 +45,13 @@ pub trait SmallReal: Real + bytemuck::Pod {
 
 /// A kernel on the widest registers, with the buffers of one thread.
 macro_rules! dispatched {
-    ($t:ty, $work:ident, $kernel:ident, $given:expr, $scratch:expr) => {{
+    ($t:ty, $work:ident, $output:ty, $kernel:ident, $given:expr, $scratch:expr) => {{
         struct Run<'a, 'b>($work<'a, $t>, &'b mut Scratch<$t>);
         impl pulp::WithSimd for Run<'_, '_> {
-            type Output = ();
+            type Output = $output;
             #[inline(always)]
-            fn with_simd<S: Simd>(self, s: S) {
-                $kernel::<$t, S>(s, self.0, self.1);
+            fn with_simd<S: Simd>(self, s: S) -> $output {
+                $kernel::<$t, S>(s, self.0, self.1)
             }
         }
         pulp::Arch::new().dispatch(Run($given, $scratch))
@@ -62,13 +62,13 @@ macro_rules! small_real {
     ($($t:ty),*) => {$(
         impl SmallReal for $t {
             fn dispatch(group: Group<'_, $t>, scratch: &mut Scratch<$t>) {
-                dispatched!($t, Group, solve_group, group, scratch);
+                dispatched!($t, Group, (), solve_group, group, scratch);
             }
-            fn keep(work: Keep<'_, $t>, scratch: &mut Scratch<$t>) {
-                dispatched!($t, Keep, keep, work, scratch);
+            fn keep(work: Keep<'_, $t>, scratch: &mut Scratch<$t>) -> Option<usize> {
+                dispatched!($t, Keep, Option<usize>, keep, work, scratch)
             }
             fn solve(work: Solve<'_, $t>, scratch: &mut Scratch<$t>) {
-                dispatched!($t, Solve, solve, work, scratch);
+                dispatched!($t, Solve, (), solve, work, scratch);
             }
             fn lanes() -> usize {
                 struct Width;
@@ -551,7 +551,7 @@ mod tests {
             // The factors that are kept, with a row of features as right-hand side.
             let mut kept = vec![T::default(); 21_usize.next_multiple_of(S::WIDTH) * k * (k + 1) / 2];
             let work = Keep { observed, ridge: ridge[0], pivot: T::default(), first: 0, out: &mut kept };
-            keep(s, work, &mut Scratch::default());
+            assert!(keep(s, work, &mut Scratch::default()).is_none());
             let mut answers = vec![T::default(); 21 * k];
             let right = &features.as_slice()[..21 * k];
             let work = Solve { factors: &kept, right, apart: k, unknowns: k, out: &mut answers };

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Arguments, Choice, write_coreset};
 use crate::input;
+use crate::records::Records;
 use crate::session::{Answer, Failure, Session, bad, usage};
 
 /// Rows handed over at a time.
@@ -28,7 +29,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
         return Err(usage(format!("--quantile is {q}, allowed is between 0 and 1")));
     }
     let name = a.table.display().to_string();
-    let mut reader = Reader::open(a, &name)?;
+    let mut reader = open(a)?;
     let target = a.regress.as_ref().map(|c| input::column(&name, &reader.header, c)).transpose()?;
     let features = input::select(&name, &reader.header, &a.features, &target.map_or(vec![], |t| vec![t]))?;
     super::check_target(&reader.header, &features, target)?;
@@ -100,7 +101,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
             // What is no file can be read only once.
             let again = std::fs::metadata(&a.table).is_ok_and(|m| m.is_file()) && !session.interrupted();
             let whole = if again {
-                session.stage("objective", || objective(a, &name, columns, &regression, &numbers, session))?
+                session.stage("objective", || objective(a, columns, &regression, &numbers, session))?
             } else {
                 None
             };
@@ -174,13 +175,12 @@ fn regress(a: &Arguments, coreset: &Matrix, weights: &[f64], mut session: &Sessi
 /// The loss on all rows, read again; none when interrupted.
 fn objective(
     a: &Arguments,
-    name: &str,
     columns: usize,
     fit: &Regression,
     numbers: &dyn Fn(&csv::StringRecord, &mut Vec<f64>) -> Result<(), Failure>,
     mut session: &Session,
 ) -> Result<Option<f64>, Failure> {
-    let mut reader = Reader::open(a, name)?;
+    let mut reader = open(a)?;
     let (mut sum, mut seen, mut row) = (0.0, 0_usize, Vec::with_capacity(columns));
     let mut residuals = Vec::with_capacity(BLOCK);
     loop {
@@ -203,77 +203,7 @@ fn objective(
     }
 }
 
-/// Records of a table one by one.
-struct Reader {
-    source: Source,
-    name: String,
-    gz: bool,
-    header: Vec<String>,
-    record: csv::StringRecord,
-    /// The first record, when it is no header.
-    first: bool,
-}
-
-enum Source {
-    Csv(csv::Reader<Box<dyn std::io::Read + Send>>),
-    #[cfg(feature = "parquet")]
-    Parquet(crate::parquet::Rows),
-}
-
-impl Reader {
-    fn open(a: &Arguments, name: &str) -> Result<Self, Failure> {
-        if input::kind(&a.table) == "parquet" {
-            return Self::open_parquet(a, name);
-        }
-        let (reader, gz) = input::open(&a.table)?;
-        let delimiter = if input::kind(&a.table) == "tsv" { b'\t' } else { b',' };
-        let boxed: Box<dyn std::io::Read + Send> = Box::new(reader);
-        let csv =
-            csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).trim(csv::Trim::All).from_reader(boxed);
-        let record = csv::StringRecord::new();
-        let source = Source::Csv(csv);
-        let mut out = Self { source, name: name.to_owned(), gz, header: Vec::new(), record, first: false };
-        if !out.advance()? {
-            return Err(bad(format!("{name}: the file is empty")));
-        }
-        out.first = a.no_header || out.record.iter().all(|c| c.parse::<f64>().is_ok());
-        out.header = if out.first {
-            (0..out.record.len()).map(|j| j.to_string()).collect()
-        } else {
-            out.record.iter().map(str::to_owned).collect()
-        };
-        Ok(out)
-    }
-
-    #[cfg(feature = "parquet")]
-    fn open_parquet(a: &Arguments, name: &str) -> Result<Self, Failure> {
-        if a.no_header {
-            return Err(usage("--no-header does not go with Parquet, which has names"));
-        }
-        let rows = crate::parquet::Rows::open(&a.table)?;
-        let (header, record) = (rows.header.clone(), csv::StringRecord::new());
-        Ok(Self { source: Source::Parquet(rows), name: name.to_owned(), gz: false, header, record, first: false })
-    }
-
-    #[cfg(not(feature = "parquet"))]
-    fn open_parquet(_: &Arguments, _: &str) -> Result<Self, Failure> {
-        Err(usage(input::WITHOUT_PARQUET))
-    }
-
-    fn next(&mut self) -> Result<bool, Failure> {
-        if std::mem::take(&mut self.first) { Ok(true) } else { self.advance() }
-    }
-
-    fn advance(&mut self) -> Result<bool, Failure> {
-        match &mut self.source {
-            Source::Csv(csv) => {
-                csv.read_record(&mut self.record).map_err(|e| match e.position().map(csv::Position::line) {
-                    Some(line) => bad(format!("{}:{line}:1: {e}", self.name)),
-                    None => input::damaged(&self.name, self.gz, &e),
-                })
-            }
-            #[cfg(feature = "parquet")]
-            Source::Parquet(rows) => rows.next(&mut self.record),
-        }
-    }
+/// A first line with any non-number is the header.
+fn open(a: &Arguments) -> Result<Records, Failure> {
+    Records::open(&a.table, a.no_header, |first| first.iter().any(|c| c.parse::<f64>().is_err()))
 }
