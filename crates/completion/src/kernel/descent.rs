@@ -145,8 +145,8 @@ pub(super) fn descend<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Des
         let goal = gamma * accuracy * accuracy;
         let mut used = 0;
         for _ in 0..steps {
-            // Also when it is not a number.
-            if !(gamma > goal && gamma > T::from_f64(f64::from(f32::MIN_POSITIVE))) {
+            let least = T::from_f64(f64::from(f32::MIN_POSITIVE));
+            if !gamma.is_finite() || gamma <= goal || gamma <= least {
                 break;
             }
             let mut product = [zero; N];
@@ -159,7 +159,7 @@ pub(super) fn descend<T: SmallReal, S: Lanes<T>, const N: usize>(s: S, work: Des
                 add::<T, S, N>(s, weighted(dot::<T, S, N>(s, v, &direction), p), v, &mut product);
             }
             let curvature = dot::<T, S, N>(s, &direction, &product);
-            if !(curvature > T::default()) {
+            if !curvature.is_finite() || curvature <= T::default() {
                 break;
             }
             used += 1;

@@ -109,7 +109,7 @@ pub(super) fn forward<T: SmallReal, S: Lanes<T>>(s: S, triangle: &[S::V], y: &mu
     let zero = s.splat(T::default());
     for r in 0..y.len() {
         let (solved, rest) = y.split_at_mut(r);
-        let l = &triangle[row(r)..][..r + 1];
+        let l = &triangle[row(r)..][..=r];
         // Four sums, so that products need not wait for each other.
         let (heads, tail) = solved.as_chunks::<4>();
         let (l_heads, l_tail) = l[..r].as_chunks::<4>();
