@@ -212,7 +212,7 @@ pub(crate) fn conjugate_gradients<T: KernelReal>(
     let (values, vectors) = eigen.unwrap_or_else(|_| (vec![n as f64; d], Matrix::identity(d)));
     let ridges: Vec<T> = (0..solution.rows()).map(|i| T::from_f64(dense.ridge.of(dense.entries.count(i)))).collect();
     if Descent::<T>::fits(d) && ridges.iter().all(|r| r.is_finite()) {
-        return in_registers(dense, &ridges, (steps, accuracy), &wide, (&values, &vectors), solution);
+        return in_registers(dense, &ridges, (steps, accuracy), (&values, &vectors), solution);
     }
     each_row(dense, solution, |work, i, x| {
         let count = work.targets.len();
@@ -238,15 +238,13 @@ fn in_registers<T: KernelReal>(
     dense: &Dense<'_, T>,
     ridges: &[T],
     (steps, accuracy): (usize, f64),
-    features: &Matrix,
     (values, vectors): (&[f64], &Matrix),
     solution: &mut Matrix<T>,
 ) -> f64 {
+    let features = dense.features;
     let (n, d, rows) = (features.rows(), features.columns(), solution.rows());
-    let turned = |m: &Matrix, by: &Matrix| m.multiply(by).expect("as many columns as unknowns");
-    let rotated = Panel::<T>::copy(&turned(features, vectors));
-    let wide = Matrix::from_fn(rows, d, |i, c| solution[(i, c)].to_f64());
-    let mut x = Panel::<T>::copy(&turned(&wide, vectors));
+    let rotated = turned(features.as_slice(), d, d, vectors);
+    let mut x = turned(solution.as_slice(), d, d, vectors);
     let padded = |v: &mut dyn Iterator<Item = f64>| -> Vec<T> {
         let mut out: Vec<T> = v.map(T::from_f64).collect();
         out.resize(rotated.width, T::default());
@@ -269,9 +267,28 @@ fn in_registers<T: KernelReal>(
         accuracy: T::from_f64(accuracy),
     };
     let (entries, passes) = descent.run(&mut x);
-    let back = turned(&x.to_matrix(), &vectors.transpose());
-    solution.as_mut_slice().iter_mut().zip(back.as_slice()).for_each(|(x, b)| *x = T::from_f64(*b));
+    let back = turned(&x.data, x.width, d, &vectors.transpose());
+    let parts = solution.as_mut_slice().par_chunks_mut(d).zip(back.data.par_chunks(back.width));
+    parts.with_min_len(TURNED).for_each(|(x, b)| x.copy_from_slice(&b[..d]));
     (2 * entries * d + passes * d + (n + 2 * rows) * d * d) as f64
+}
+
+/// Rows that are turned at a time.
+const TURNED: usize = 256;
+
+/// Rows of `d` numbers, `apart` apart, in the basis of the columns of `by`.
+fn turned<T: KernelReal>(rows: &[T], apart: usize, d: usize, by: &Matrix) -> Panel<T> {
+    let mut out = Panel::<T>::zeros(rows.len() / apart, d);
+    let width = out.width;
+    let parts = out.data.par_chunks_mut(TURNED * width).zip(rows.par_chunks(TURNED * apart));
+    parts.for_each(|(out, rows)| {
+        let block = Matrix::from_fn(rows.len() / apart, d, |i, c| rows[i * apart + c].to_f64());
+        let block = block.multiply(by).expect("as many columns as unknowns");
+        for (i, out) in out.chunks_exact_mut(width).enumerate() {
+            out.iter_mut().zip(block.row(i)).for_each(|(x, b)| *x = T::from_f64(*b));
+        }
+    });
+    out
 }
 
 /// Most steps of a preconditioned row.
