@@ -276,6 +276,7 @@ fn solvers() {
             (time, found.report.relative_test_error.unwrap_or(f64::NAN))
         });
         let [(a, x), (b, y), (c, z)] = runs;
+        assert!(y.max(z) < 1.01 * x, "rank {rank}: errors {y} and {z}, exact rows {x}");
         println!("{rank:4}  {a:5.2}  {b:11.2}  {c:4.2}  {x:6.4}  {y:11.4}  {z:6.4}");
     }
 }

@@ -85,8 +85,9 @@ pub(crate) struct Outcome {
 /// Ridges, as shares of the first, at which the finish is tried: one that fails costs little, and condition numbers need
 /// not be guessed.
 const CHECKPOINTS: [f64; 3] = [3e-2, 3e-3, 1e-4];
-/// Growths after all other paths, where the rank is given. *Tuned* (500 × 500, ranks 3 and 5, conditions 1 and 10, 1.2 to 1.5 times the degrees of
-/// freedom): twelve found 9 of the 16 matrices that the paths before had not, at least 5 of these within six.
+/// Growths after all other paths, where the rank is given. *Tuned* (500 × 500, ranks 3 and 5, conditions 1 and 10, 1.2 to
+/// 1.5 times the degrees of freedom): twelve found 9 of the 16 matrices that the paths before had not, at least 5 of these
+/// within six.
 pub(crate) const GROWTHS: usize = 6;
 /// Random directions of the growth that is path `i` are those of the child of this and `i`.
 const DIRECTIONS: u64 = 999;
