@@ -1,6 +1,7 @@
 //! Shared by the tests, benches and examples of samplewise: random problems, failure-rate assertions, fixtures.
 
 pub mod designs;
+pub mod double_double;
 pub mod fixtures;
 pub mod generate;
 pub mod picture;
