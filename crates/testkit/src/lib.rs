@@ -4,8 +4,10 @@ pub mod designs;
 pub mod double_double;
 pub mod fixtures;
 pub mod generate;
+pub mod hostile;
 pub mod picture;
 pub mod rate;
+pub mod referee;
 pub mod strategies;
 pub mod trees;
 
