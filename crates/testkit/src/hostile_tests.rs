@@ -1,3 +1,4 @@
+//! Each shape is what its name says, and the referees can judge it.
 use super::*;
 use crate::referee::completion::{components, determined};
 use crate::referee::{lasso, least_squares, regression, spectrum};

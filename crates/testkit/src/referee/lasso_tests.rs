@@ -1,3 +1,4 @@
+//! Right answers, by closed forms and by a plain coordinate descent, and answers beside them.
 use super::*;
 use crate::generate::random_sparse_regression;
 
@@ -122,7 +123,7 @@ fn minima_of_every_setting_are_accepted_and_moved_ones_rejected() {
 fn a_nearly_constant_unpenalised_column_does_not_fool_the_dual() {
     // The column differs from a constant in the eleventh digit, and the target follows just these digits.
     let x = Matrix::from_fn(8, 2, |i, j| if j == 0 { 1e4 + 1e-7 * (i as f64 - 3.5) } else { ((i * 5) % 7) as f64 });
-    let y: Vec<f64> = (0..8).map(|i| i as f64 + if i == 2 { 0.5 } else { 0.0 }).collect();
+    let y: Vec<f64> = (0..8).map(|i| f64::from(i) + if i == 2 { 0.5 } else { 0.0 }).collect();
     let settings = Settings { penalty_factors: Some(vec![0.0, 1.0]), ..Settings::default() };
     let wrong = judge(&x, &y, 10.0, &settings, 3.5, &[]);
     assert!(wrong.relative_gap > 0.9, "{wrong:?}");

@@ -40,7 +40,8 @@ pub fn judge(points: &[u64], answers: &[f64], spectrum: &[(u64, f64)]) -> Agreem
     let mean = from_first.iter().copied().sum::<DoubleDouble>() / count;
     let about_mean: Vec<DoubleDouble> = from_first.iter().map(|&v| v - mean).collect();
     let largest = difference.iter().fold(DoubleDouble::ZERO, |m, d| m.max(d.abs()));
-    let (low, high) = from_first.iter().fold((x[0] - x[0], x[0] - x[0]), |(l, h), &v| (l.min(v), h.max(v)));
+    let (low, high) =
+        from_first.iter().fold((DoubleDouble::ZERO, DoubleDouble::ZERO), |(l, h), &v| (l.min(v), h.max(v)));
     let spread = high - low;
     // Squares of what is small beside a constant are brought near one before they are taken.
     let squares = |v: &[DoubleDouble]| {
