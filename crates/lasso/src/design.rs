@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::scale::{self, extreme_exponent, extreme_exponent_of, ldexp};
+use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
 
 use crate::LassoError;
@@ -153,8 +153,7 @@ impl Design {
             let (square, largest) = (chunk::dot(buffer, buffer), scale::largest(buffer));
             (square, if largest == 0.0 || square.is_normal() { extreme_exponent(largest) } else { i32::MAX })
         };
-        let found: Vec<(f64, i32)> =
-            (0..columns).into_par_iter().with_min_len(16).map_init(Vec::new, square).collect();
+        let found: Vec<(f64, i32)> = (0..columns).into_par_iter().with_min_len(16).map_init(Vec::new, square).collect();
         // The columns stay with their owner, so that they cannot be scaled here.
         if let Some(position) = found.iter().position(|f| f.1 != 0) {
             let (argument, allowed) = ("sum of squares of a column", "finite, of values between 2^-200 and 2^200");

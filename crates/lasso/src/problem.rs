@@ -92,7 +92,14 @@ impl<'a> Problem<'a> {
             vec![0.0; p]
         };
         let target_mean = if o.intercept { chunk::dot(y, &squares) / n as f64 } else { 0.0 };
-        let target: Vec<f64> = y.iter().enumerate().map(|(i, y)| (y - target_mean) * q(i)).collect();
+        // As for the columns, what rounding left of the mean is taken away; a target that is constant but for that is zero.
+        let left = chunk::sum_by(n, |i| squares[i] * (y[i] - target_mean)) / n as f64;
+        let left = if o.intercept { left } else { 0.0 };
+        let mut target: Vec<f64> = y.iter().map(|y| (y - target_mean) - left).collect();
+        if o.intercept && scale::largest(&target) <= 16.0 * f64::EPSILON * f64::EPSILON * scale::largest(y) {
+            target.fill(0.0);
+        }
+        target.iter_mut().enumerate().for_each(|(i, t)| *t *= q(i));
         let unchanged = !o.intercept && root.is_none();
         // Sums of squares of the columns, and how exact they are relative to the mean they were freed of.
         let (columns, second, rounding): (Kind<'a>, Vec<f64>, f64) = match &design.store {

@@ -17,19 +17,18 @@ use crate::{Design, Solution};
 const SHARE: f64 = 0.01;
 
 /// Fits in terms of the columns as given.
-pub(crate) fn answers(
-    problem: &Problem<'_>,
-    design: &Design,
-    y: &[f64],
-    o: &Options,
-    fits: Vec<Fit>,
-) -> Vec<Solution> {
+pub(crate) fn answers(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fits: Vec<Fit>) -> Vec<Solution> {
     fits.into_iter().map(|fit| answer(problem, design, y, o, fit)).collect()
 }
 
 fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, mut fit: Fit) -> Solution {
-    let mut coefficients: Vec<(usize, f64)> =
-        fit.w.iter().map(|&(j, w)| (j, problem.coefficient(j, w))).filter(|c| c.1 != 0.0).collect();
+    // A bound is met exactly: what scaling rounded is taken back.
+    let within = |j: usize, w: f64| {
+        let lower = if o.positive { 0.0 } else { o.lower.as_ref().map_or(f64::NEG_INFINITY, |l| l[j]) };
+        w.clamp(lower, o.upper.as_ref().map_or(f64::INFINITY, |u| u[j]))
+    };
+    let given = fit.w.iter().map(|&(j, w)| (j, within(j, problem.coefficient(j, w))));
+    let mut coefficients: Vec<(usize, f64)> = given.filter(|c| c.1 != 0.0).collect();
     coefficients.sort_unstable_by_key(|c| c.0);
     let null = problem.null_objective();
     let mut intercept = if o.intercept { plain_intercept(design, y, o, &coefficients) } else { 0.0 };
@@ -38,8 +37,7 @@ fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, mut fi
     if squares.sqrt() * moved + moved * moved > SHARE * o.tolerance * null || !intercept.is_finite() {
         let residual;
         (intercept, residual) = exact_residual(problem, design, y, o, &coefficients);
-        let w: Vec<(usize, f64)> =
-            coefficients.iter().map(|&(j, w)| (j, problem.scaled_coefficient(j, w))).collect();
+        let w: Vec<(usize, f64)> = coefficients.iter().map(|&(j, w)| (j, problem.scaled_coefficient(j, w))).collect();
         let before = fit.certificate;
         fit.certificate = certificate_of(problem, fit.lambda, &w, &residual);
         if before.dual > fit.certificate.dual && !before.failed() {

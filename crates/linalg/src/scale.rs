@@ -23,6 +23,9 @@ pub fn exponent(x: f64) -> i32 {
 pub fn ldexp(x: f64, e: i32) -> f64 {
     // Two factors, each a power of two in range; the first one never leaves the normal numbers upwards too early.
     let e = e.clamp(-2200, 2200);
+    if x == 0.0 || !x.is_finite() {
+        return x;
+    }
     if (-1000..=1000).contains(&e) {
         return x * 2.0_f64.powi(e);
     }
@@ -30,7 +33,7 @@ pub fn ldexp(x: f64, e: i32) -> f64 {
     let mantissa = x * 2.0_f64.powi(-own / 2) * 2.0_f64.powi(-(own - own / 2));
     let total = own + e;
     if total > 1023 {
-        return mantissa * f64::INFINITY;
+        return f64::INFINITY.copysign(x);
     }
     if total >= -1000 {
         return mantissa * 2.0_f64.powi(total);
