@@ -81,7 +81,8 @@ fn risk() {
         basis.multiply_vector_into(&target, &mut truth);
         for strategy in [Strategy::Uniform, Strategy::L2, Strategy::L1, Strategy::LeastL1] {
             let shares = relevance(&weights, &target, strategy, None, None).expect("valid").shares;
-            let samples: Vec<usize> = allocate(&shares, n - 10 * m, None).iter().map(|n| n + 10).collect();
+            let samples: Vec<usize> =
+                allocate(&shares, n - 10 * m, None).expect("shares").iter().map(|n| n + 10).collect();
             let counts: Vec<f64> = samples.iter().map(|n| *n as f64).collect();
             let predicted = (d - k) as f64 * predicted_risk(&weights, &target, &counts).expect("spanned");
             let trials = 60;
@@ -235,7 +236,7 @@ fn planner() {
     for strategy in [Strategy::L1, Strategy::LeastL1, Strategy::L2] {
         let run = || {
             let found = relevance(&weights, &target, strategy, None, None).expect("valid");
-            allocate(&found.shares, 100_000, None)
+            allocate(&found.shares, 100_000, None).expect("shares")
         };
         println!("  {strategy:?} {:.2} ms", 1e3 * timed(run));
     }

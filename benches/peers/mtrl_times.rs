@@ -53,7 +53,7 @@ fn main() {
                 let strategy = if lambda[i] > 0.0 { Strategy::L1 } else { Strategy::LeastL1 };
                 let wanted = Some(lambda[i]).filter(|l| *l > 0.0);
                 let found = relevance(&w[i], &target[i * k..(i + 1) * k], strategy, wanted, None).expect("finite");
-                let samples = allocate(&found.shares, budget, None);
+                let samples = allocate(&found.shares, budget, None).expect("shares");
                 let nu = found.nu;
                 (start.elapsed().as_secs_f64(), samples, nu)
             };

@@ -6,7 +6,7 @@ use crate::split::Triplet;
 use crate::{CompletionError, Entries, Options, Rank};
 
 /// Predictions are sums of products, which must have room above the values.
-const LARGEST_VALUE: f64 = 1e300;
+const LARGEST_VALUE: f64 = 1e304;
 
 /// Entries to judge by: inside the matrix and finite.
 pub(crate) fn check_test<T: Real>(entries: &Entries<T>, test: &[Triplet]) -> Result<(), CompletionError> {
@@ -97,7 +97,7 @@ pub(crate) fn check_entries<T: Real>(entries: &Entries<T>, rank: usize, limit: u
     }
     let values = scale::largest_of(entries.by_row.values.values().iter().map(|v| v.to_f64()));
     if values > LARGEST_VALUE {
-        let (option, allowed) = ("largest value of the entries", "at most 1e300: give them in other units");
+        let (option, allowed) = ("largest value of the entries", "at most 1e304: give them in other units");
         return Err(CompletionError::OptionOutOfRange { option, value: values, allowed });
     }
     let needed = 2 * rank + 2;

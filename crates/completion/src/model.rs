@@ -1,5 +1,6 @@
 //! The fitted matrix: predictions, new rows, storage.
-use samplewise_linalg::scale::{ldexp, scale};
+use samplewise_linalg::envelope::{self, Kind};
+use samplewise_linalg::scale::{extreme_exponent_of, ldexp, scale};
 use samplewise_linalg::{LinalgError, Matrix, chunk};
 
 use crate::half_step::{Manner, Ridge, half_step};
@@ -31,8 +32,8 @@ pub struct FoldedRow {
     pub factors: Vec<f64>,
 }
 
-/// First bytes of a stored model.
-const MAGIC: &[u8; 8] = b"swcompl\x01";
+/// Format of a stored model.
+const FORMAT: u16 = 1;
 
 impl Model {
     /// Number of rows `m`.
@@ -240,16 +241,17 @@ impl Model {
         }
     }
 
-    /// The model in bytes: magic and version, three sizes, then mean, biases and factors, little-endian.
+    /// The model in bytes: three sizes, then mean, biases and factors, little-endian, in the
+    /// [envelope](samplewise_linalg::envelope) with its checksum.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
+        let mut out = Vec::new();
         for size in [self.rows(), self.columns(), self.rank()] {
             out.extend((size as u64).to_le_bytes());
         }
         for part in self.parts() {
             part.iter().for_each(|x| out.extend(x.to_le_bytes()));
         }
-        out
+        envelope::seal(Kind::Completion, FORMAT, 0, &out)
     }
 
     fn parts(&self) -> [&[f64]; 5] {
@@ -265,12 +267,15 @@ impl Model {
     /// Reads what [`Model::to_bytes`] wrote.
     ///
     /// # Errors
-    /// [`CompletionError::Bytes`] for anything else: another magic or version, sizes that do not fit the length, numbers
-    /// that are not finite.
+    /// [`CompletionError::Bytes`] for anything else: another kind or format, a wrong checksum, sizes that do not fit the
+    /// length, numbers that are not finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CompletionError> {
         let bad = |reason| CompletionError::Bytes { reason };
-        let rest = bytes.strip_prefix(MAGIC).ok_or(bad("they do not begin with the magic of version 1"))?;
-        let (sizes, rest) = rest.split_at_checked(24).ok_or(bad("they end within the sizes"))?;
+        let (_, body) = envelope::open(Kind::Completion, FORMAT, bytes).map_err(|error| match error {
+            LinalgError::Bytes { reason, .. } => bad(reason),
+            other => other.into(),
+        })?;
+        let (sizes, rest) = body.split_at_checked(24).ok_or(bad("they end within the sizes"))?;
         let size = |i: usize| {
             let chunk = sizes.as_chunks::<8>().0[i];
             usize::try_from(u64::from_le_bytes(chunk)).map_err(|_| bad("a size is out of range"))
@@ -340,8 +345,13 @@ pub(crate) fn ridge_row(
     }
     let wide = Matrix::from_fn(entries.len(), d, |p, c| if c < k { features[(entries[p].0, c)] } else { 1.0 });
     let weights: Vec<f64> = entries.iter().map(|e| e.2).collect();
-    let targets: Vec<f64> = entries.iter().map(|e| e.1 - offset(e.0)).collect();
-    let mut gram = samplewise_linalg::gram::gram(&wide, Some(&weights), Some(&targets)).expect("shapes match");
+    let mut targets: Vec<f64> = entries.iter().map(|e| e.1 - offset(e.0)).collect();
+    // The solution is linear in the targets: they are solved for in units near one.
+    let e = extreme_exponent_of(&targets);
+    scale(&mut targets, -e);
+    let Ok(mut gram) = samplewise_linalg::gram::gram(&wide, Some(&weights), Some(&targets)) else {
+        return (vec![f64::NAN; k], f64::NAN); // features beyond the square root of the largest number
+    };
     let trace = (0..d).map(|c| gram.matrix[(c, c)]).sum::<f64>() / d as f64;
     let floor = 1e-12 * trace + f64::MIN_POSITIVE;
     for c in 0..d {
@@ -352,6 +362,7 @@ pub(crate) fn ridge_row(
         Ok(factor) => factor.solve_in_place(&mut solution),
         Err(_) => solution.fill(0.0),
     }
+    scale(&mut solution, e);
     let bias = if d > k { solution[k] } else { 0.0 };
     solution.truncate(k);
     (solution, bias)

@@ -325,7 +325,7 @@ pub(crate) fn sketched<T: SmallReal>(
                 0.0
             }
         });
-        let r = samplewise_linalg::tsqr::tsqr(&stacked).r;
+        let r = samplewise_linalg::tsqr::tsqr(&stacked).expect("rows are finite").r;
         used += (stacked.rows() * d * d) as f64;
         let precondition = |z: &mut [f64]| {
             factor::solve_upper_transpose_in_place(&r, z);

@@ -15,10 +15,11 @@ impl Cholesky {
     /// twice that where it fails.
     ///
     /// # Errors
-    /// [`LinalgError::NotPositiveDefinite`] at the first pivot that is not positive (or is NaN).
+    /// [`LinalgError::NotPositiveDefinite`] at the first pivot that is not positive (or is NaN); [`LinalgError::Shape`] for a
+    /// matrix that is not square.
     pub fn new(a: &Matrix, ridge: f64) -> Result<Self, LinalgError> {
         let n = a.rows();
-        assert_eq!(n, a.columns(), "Cholesky of a {n} x {} matrix", a.columns());
+        check_square(a)?;
         if n >= BLOCKED
             && let Some(lower) = blocked_cholesky(a, ridge)
         {
@@ -200,15 +201,23 @@ pub fn norm_1(a: &Matrix) -> f64 {
     sums.into_iter().fold(0.0, f64::max)
 }
 
+fn check_square(a: &Matrix) -> Result<(), LinalgError> {
+    let (rows, columns) = (a.rows(), a.columns());
+    if rows == columns {
+        return Ok(());
+    }
+    Err(LinalgError::Shape { argument: "a", rows, columns, expected: "as many rows as columns".to_owned() })
+}
+
 /// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix; its lower triangle is read.
 ///
 /// # Errors
-/// [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`]; [`LinalgError::OutOfRange`] when an eigenvalue is too large
-/// for a number.
+/// [`LinalgError::Shape`] for a matrix that is not square; [`LinalgError::NotFinite`], [`LinalgError::NoConvergence`];
+/// [`LinalgError::OutOfRange`] when an eigenvalue is too large for a number.
 pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
+    check_square(a)?;
     a.check_finite("a")?;
     let n = a.rows();
-    assert_eq!(n, a.columns(), "eigenvalues of a {n} x {} matrix", a.columns());
     if n == 0 {
         return Ok((Vec::new(), Matrix::zeros(0, 0)));
     }

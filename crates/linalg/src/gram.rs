@@ -24,9 +24,25 @@ pub const BLOCK: usize = 4096;
 /// the rows at multiples of [`BLOCK`].
 ///
 /// # Errors
-/// [`LinalgError::Length`]; [`LinalgError::TooLarge`] when `d²` cannot be reserved.
+/// [`LinalgError::Length`]; [`LinalgError::TooLarge`] when `d²` cannot be reserved; [`LinalgError::NotFinite`] for entries,
+/// weights and right sides that are not finite, [`LinalgError::OutOfRange`] for sums that overflow.
 pub fn gram<'a>(x: impl Into<Rows<'a>>, weights: Option<&[f64]>, right: Option<&[f64]>) -> Result<Gram, LinalgError> {
     let x = x.into();
+    let out = unchecked(x, weights, right)?;
+    // What is not finite in a row makes the diagonal so: nothing has to be read again in the ordinary case.
+    let diagonal = (0..out.matrix.rows()).map(|j| out.matrix[(j, j)]);
+    let Some(value) = diagonal.chain(out.right.iter().copied()).find(|v| !v.is_finite()) else { return Ok(out) };
+    x.check_finite("x")?;
+    for (argument, given) in [("weights", weights), ("right", right)] {
+        if let Some((row, &value)) = given.and_then(|v| v.iter().enumerate().find(|e| !e.1.is_finite())) {
+            return Err(LinalgError::NotFinite { argument, row, column: 0, value });
+        }
+    }
+    Err(LinalgError::OutOfRange { argument: "sum of products", value, allowed: "finite: divide the columns" })
+}
+
+/// [`gram`] for those who look at the result themselves.
+pub(crate) fn unchecked(x: Rows<'_>, weights: Option<&[f64]>, right: Option<&[f64]>) -> Result<Gram, LinalgError> {
     let (n, d) = (x.rows(), x.columns());
     let apart = if let Rows::Joined(_, b) = x { Some(b) } else { None };
     for (argument, given) in [("weights", weights), ("right", right), ("joined column", apart)] {

@@ -109,7 +109,7 @@ fn whiten_to(a: Rows<'_>, weights: Option<&[f64]>, trusted: f64) -> Result<White
             return Err(LinalgError::OutOfRange { argument: "weights", value, allowed: "finite and at least 0" });
         }
     }
-    whiten_from(a, weights, &gram::gram(a, weights, None)?.matrix, trusted)
+    whiten_from(a, weights, &gram::unchecked(a, weights, None)?.matrix, trusted)
 }
 
 /// [`whiten`] when the Gram matrix of the weighted rows is known already.
@@ -347,7 +347,7 @@ impl Scaled {
 
 fn by_singular_values(a: &Matrix) -> Result<Whitening, LinalgError> {
     let d = a.columns();
-    let svd = factor::dense_svd(&tsqr::tsqr(a).r)?;
+    let svd = factor::dense_svd(&tsqr::tsqr_of_rows(a.into()).r)?;
     let top = svd.s.iter().copied().fold(0.0, f64::max);
     let tolerance = top * f64::EPSILON * 64.0 * d as f64;
     let kept: Vec<usize> = (0..d).filter(|&j| svd.s[j] > tolerance && svd.s[j] > 0.0).collect();

@@ -25,6 +25,7 @@
 //! | [`products`] | rows times rows: Gram matrices of stored columns | |
 //! | [`convert`] | faer, nalgebra, nalgebra-sparse and ndarray, each behind a feature | |
 //! | [`summary`] | mergeable summaries with versioned bytes | LA-8 |
+//! | [`envelope`] | kind, format and checksum of everything that is stored | TRU-4 |
 //! | [`scale`] | powers of two, so that no square overflows or vanishes | TRU-1 |
 //! | [`ending`] | how a call ended, why a bound is absent | |
 //! | [`observe`], [`random`], [`chunk`] | progress and cancellation, counter-based streams, fixed-order sums | LA-9 |
@@ -39,6 +40,7 @@ pub mod chunk;
 pub mod convert;
 pub mod dense;
 pub mod ending;
+pub mod envelope;
 pub mod error;
 pub mod factor;
 pub mod fft;

@@ -1,5 +1,6 @@
 //! Mergeable summaries: data may be split in any way, each part summarised anywhere, and the summaries combined in any
 //! order; bytes travel between processes and versions.
+use crate::envelope::{self, Kind};
 use crate::{LinalgError, Matrix, chunk, gram};
 
 /// A summary of data that can be split.
@@ -22,7 +23,7 @@ pub trait Summary: Sized {
     /// # Errors
     /// When the summaries are of different dimensions.
     fn merge(&mut self, other: Self) -> Result<(), LinalgError>;
-    /// Magic, version and contents.
+    /// The summary in its [`envelope`].
     fn to_bytes(&self) -> Vec<u8>;
     /// Reads what [`Summary::to_bytes`] wrote.
     ///
@@ -58,8 +59,7 @@ pub struct GramTotals {
     pub squares: f64,
 }
 
-const MAGIC: &[u8; 4] = b"SWGM";
-const VERSION: u32 = 1;
+const FORMAT: u16 = 1;
 
 impl GramSummary {
     /// An empty summary for rows of `d` features.
@@ -113,33 +113,23 @@ impl Summary for GramSummary {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(24 + 8 * (self.matrix.as_slice().len() + self.right.len() + 1));
-        out.extend(MAGIC);
-        out.extend(VERSION.to_le_bytes());
-        out.extend((self.right.len() as u64).to_le_bytes());
-        out.extend(self.rows.to_le_bytes());
+        let mut body = (self.right.len() as u64).to_le_bytes().to_vec();
         for v in self.matrix.as_slice().iter().chain(&self.right).chain([&self.squares]) {
-            out.extend(v.to_le_bytes());
+            body.extend(v.to_le_bytes());
         }
-        out
+        envelope::seal(Kind::Gram, FORMAT, self.rows, &body)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError> {
-        let bad = |reason| LinalgError::Bytes { kind: "Gram", reason };
-        let head = bytes.get(..24).ok_or_else(|| bad("shorter than its header"))?;
-        let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
-        if &head[..4] != MAGIC {
-            return Err(bad("wrong magic"));
-        }
-        if head[4..8] != VERSION.to_le_bytes() {
-            return Err(bad("unknown version"));
-        }
-        let d = usize::try_from(word(8)).map_err(|_| bad("dimension does not fit"))?;
+        let bad = |reason| LinalgError::Bytes { kind: Kind::Gram.name(), reason };
+        let (rows, body) = envelope::open(Kind::Gram, FORMAT, bytes)?;
+        let (size, values) = body.split_first_chunk::<8>().ok_or_else(|| bad("they end within the sizes"))?;
+        let d = usize::try_from(u64::from_le_bytes(*size)).map_err(|_| bad("dimension does not fit"))?;
         let count = d
             .checked_mul(d)
             .and_then(|q| q.checked_add(d)?.checked_add(1))
             .ok_or_else(|| bad("dimension does not fit"))?;
-        let (values, rest) = bytes[24..].as_chunks::<8>();
+        let (values, rest) = values.as_chunks::<8>();
         if values.len() != count || !rest.is_empty() {
             return Err(bad("length does not match the dimension"));
         }
@@ -148,7 +138,7 @@ impl Summary for GramSummary {
             return Err(bad("an entry is not finite"));
         }
         Ok(Self {
-            rows: word(16),
+            rows,
             matrix: Matrix::from_vec(d, d, values[..d * d].to_vec())?,
             right: values[d * d..d * d + d].to_vec(),
             squares: values[d * d + d],

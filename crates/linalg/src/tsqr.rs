@@ -2,7 +2,7 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use rayon::prelude::*;
 
-use crate::{Matrix, Rows, chunk};
+use crate::{LinalgError, Matrix, Rows, chunk};
 
 /// The triangular factor and whether the last factorisation had full rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +29,16 @@ const TILE: usize = 32;
 ///
 /// Same bits for every thread count: super-blocks of rows are factored serially in chunks and their factors are
 /// combined in order by the same routine.
-pub fn tsqr(x: &Matrix) -> Triangular {
-    tsqr_of_rows(x.into())
+///
+/// # Errors
+/// [`LinalgError::NotFinite`]; [`LinalgError::OutOfRange`] when a norm overflows.
+pub fn tsqr(x: &Matrix) -> Result<Triangular, LinalgError> {
+    let out = tsqr_of_rows(x.into());
+    if let Some(&value) = out.r.as_slice().iter().find(|v| !v.is_finite()) {
+        x.check_finite("x")?;
+        return Err(LinalgError::OutOfRange { argument: "entry of R", value, allowed: "finite: divide the columns" });
+    }
+    Ok(out)
 }
 
 /// [`tsqr`] of dense rows, joined or not. A joined column that depends on the others is no reason to do all once more.
@@ -151,7 +159,7 @@ mod tests {
             let b: Vec<f64> = (0..n).map(|i| chunk::dot(a.row(i), &x)).collect();
             let found = in_chunks(Rows::Joined(&a, &b), 4096);
             assert_eq!(found.skipped, twice, "condition {condition:e}");
-            let alone = tsqr(&a).r;
+            let alone = tsqr(&a).unwrap().r;
             for i in 0..d {
                 if twice {
                     continue;

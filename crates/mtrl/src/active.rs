@@ -1,6 +1,6 @@
 //! The closed loop over an oracle: ask the planner, draw, tell the planner.
-use samplewise_linalg::Matrix;
 use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::{Ending, Matrix};
 
 use crate::MtrlError;
 use crate::cost::{Budget, CostModel};
@@ -114,8 +114,10 @@ pub fn learn_from(
             planner.limit(m, n)?;
         }
     }
-    let drawn = draw_all(oracle, &mut planner, options.rounds + 1, observer);
-    match drawn.and_then(|()| planner.conclude(observer)) {
+    let drawn = draw_all(oracle, &mut planner, options.rounds.saturating_add(1), observer);
+    let stopped = matches!(drawn, Ok(true));
+    match drawn.and_then(|_| planner.conclude(observer)) {
+        Ok(learned) if stopped => Ok(Learned { ending: Ending::Interrupted, ..learned }),
         Ok(learned) => Ok(learned),
         Err(source) if planner.samples().iter().any(|n| *n > 0) => {
             Err(MtrlError::Stopped { source: Box::new(source), data: planner.into_data() })
@@ -124,13 +126,13 @@ pub fn learn_from(
     }
 }
 
-/// Draws what the planner wants until it wants nothing more or the observer stops it.
+/// Draws what the planner wants until it wants nothing more or the observer stops it; whether it did.
 fn draw_all(
     oracle: &mut dyn TaskOracle,
     planner: &mut Planner,
     rounds: usize,
     observer: &mut dyn Observer,
-) -> Result<(), MtrlError> {
+) -> Result<bool, MtrlError> {
     for step in 1.. {
         let wanted = planner.next_allocation(observer)?;
         if wanted.is_empty() {
@@ -149,8 +151,8 @@ fn draw_all(
         }
         let progress = Progress { stage: "rounds", step, total: Some(rounds), value: None };
         if observer.step(progress).is_break() {
-            break;
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -4,13 +4,14 @@
 //! is discarded. The oracle loop of [`crate::learn`] is built on it.
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::{LinalgError, Matrix, Summary};
+use samplewise_linalg::scale::{ldexp, scale};
+use samplewise_linalg::{Ending, LinalgError, Matrix, Summary};
 
 use crate::MtrlError;
 use crate::cost::{Budget, CostModel};
 use crate::guard::{Estimate, guarded};
 use crate::relevance::{Relevance, Strategy, efficiency, predicted_risk, relevance_of_targets};
-use crate::representation::{FitOptions, Representation, fit_representation_from};
+use crate::representation::{FitOptions, Representation, fit_in_units, in_common_units};
 use crate::task::TaskData;
 
 /// Settings of a [`Planner`].
@@ -86,6 +87,8 @@ pub struct Learned {
     pub cost: f64,
     /// Every round, the state at the end as the last.
     pub history: Vec<Round>,
+    /// How learning ended: a stopped one did not spend its budget, or its last fit is the best so far.
+    pub ending: Ending,
 }
 
 impl Learned {
@@ -309,7 +312,8 @@ impl Planner {
                 coefficients
             })
             .collect();
-        Ok(Learned { representation: fit, targets, samples, cost, history: std::mem::take(&mut self.history) })
+        let (history, ending) = (std::mem::take(&mut self.history), fit.ending);
+        Ok(Learned { representation: fit, targets, samples, cost, history, ending })
     }
 
     fn last_round(&self) -> usize {
@@ -370,7 +374,7 @@ impl Planner {
 
     /// Money for a round, given the state before it.
     fn money_of_round(&self, now: &Round) -> f64 {
-        let left = (self.options.rounds + 1).saturating_sub(self.round).max(1) as f64;
+        let left = self.options.rounds.saturating_add(1).saturating_sub(self.round).max(1) as f64;
         match self.budget {
             Budget::Samples(n) => ((n as f64 - self.samples().iter().sum::<usize>() as f64) / left).ceil(),
             Budget::Cost(c) => (c - self.cost()) / left,
@@ -468,6 +472,12 @@ impl Planner {
     /// Fit, relevance and report of the state as it is.
     fn decide(&mut self, observer: &mut dyn Observer) -> Result<Round, MtrlError> {
         if self.tasks.iter().all(|t| t.samples() == 0) {
+            if let Budget::Cost(budget) = self.budget
+                && self.costs.iter().all(|c| c.total(1) > budget)
+            {
+                let (argument, allowed) = ("budget", "at least the cost of one sample of some task");
+                return Err(MtrlError::OutOfRange { argument, value: budget, allowed });
+            }
             return Err(MtrlError::OutOfRange { argument: "samples", value: 0.0, allowed: "at least one, by ingest" });
         }
         let o = &self.options;
@@ -476,8 +486,13 @@ impl Planner {
         let dimension = o.dimension.or(start.as_ref().map(|f| f.basis.columns()));
         let options = FitOptions { dimension, ridge: o.source_ridge, ..FitOptions::default() };
         let basis = start.as_ref().map(|f| &f.basis);
-        let fit = fit_representation_from(&self.tasks, &options, basis, &mut streams.stream(1 << 40), observer)?;
-        let targets = self.target_weights(&fit)?;
+        // In units in which no square of a label vanishes or overflows.
+        let (units, tasks) = in_common_units(&self.tasks);
+        let fit = fit_in_units(&tasks, &options, basis, &mut streams.stream(1 << 40), observer)?;
+        let mut targets = self.target_weights(&fit)?;
+        scale(targets.as_mut_slice(), -units);
+        // The Lasso of the relevance has squares of weights beside its λ.
+        let lambda = o.lambda.map(|l| ldexp(l, -2 * units));
         let (samples, prices) = (self.samples(), self.prices());
         let prices = prices.as_deref();
         let (relevance, followed) = match o.strategy {
@@ -501,15 +516,15 @@ impl Planner {
                     samples: &samples,
                     more,
                     prices,
-                    lambda: o.lambda,
+                    lambda,
                 };
                 let (relevance, name) = guarded(&e, streams)?;
                 (relevance, name.to_owned())
             }
-            s => (relevance_of_targets(&fit.weights, &targets, s, o.lambda, prices)?, format!("{s:?}")),
+            s => (relevance_of_targets(&fit.weights, &targets, s, lambda, prices)?, format!("{s:?}")),
         };
         let counts: Vec<f64> = samples.iter().map(|n| *n as f64).collect();
-        let scale = fit.noise * (fit.basis.rows() - fit.basis.columns()) as f64;
+        let of_noise = fit.noise * (fit.basis.rows() - fit.basis.columns()) as f64;
         let risk: f64 = (0..targets.columns())
             .map(|t| predicted_risk(&fit.weights, &targets.copy_column(t), &counts).unwrap_or(f64::INFINITY))
             .sum();
@@ -521,11 +536,16 @@ impl Planner {
             relevance,
             samples,
             cost: self.cost(),
-            predicted_risk: if known { scale * risk } else { f64::INFINITY },
+            predicted_risk: match known {
+                // Without noise, or where the representation is the whole space, nothing is left to predict.
+                true if of_noise == 0.0 => 0.0,
+                true => ldexp(of_noise * risk, 2 * units),
+                false => f64::INFINITY,
+            },
             efficiency,
-            noise: fit.noise,
+            noise: ldexp(fit.noise, 2 * units),
         };
-        self.fit = Some(fit);
+        self.fit = Some(fit.multiply_labels(units));
         Ok(round)
     }
 }

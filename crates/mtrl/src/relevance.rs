@@ -58,6 +58,7 @@ pub fn relevance(
     prices: Option<&[f64]>,
 ) -> Result<Relevance, MtrlError> {
     let tasks = weights.columns();
+    check_target(weights, target)?;
     let scales = root_prices(prices, tasks)?;
     let (nu, gap) = match strategy {
         Strategy::Uniform => (vec![1.0 / tasks as f64; tasks], 0.0),
@@ -114,6 +115,18 @@ pub fn relevance_of_targets(
         }
     };
     Ok(finish(nu, gap, strategy, &scales))
+}
+
+/// A weight of the target for each row of `weights`, and everything finite.
+fn check_target(weights: &Matrix, target: &[f64]) -> Result<(), LinalgError> {
+    if target.len() != weights.rows() {
+        return Err(LinalgError::Length { argument: "target", given: target.len(), expected: weights.rows() });
+    }
+    weights.check_finite("weights")?;
+    match target.iter().position(|v| !v.is_finite()) {
+        Some(row) => Err(LinalgError::NotFinite { argument: "target", row, column: 0, value: target[row] }),
+        None => Ok(()),
+    }
 }
 
 fn root_prices(prices: Option<&[f64]>, tasks: usize) -> Result<Vec<f64>, MtrlError> {
@@ -233,16 +246,31 @@ fn least_norm(weights: &Matrix, target: &[f64]) -> Result<Vec<f64>, MtrlError> {
 
 /// Splits `budget` samples in proportion to `shares`, none beyond its cap; largest remainders get the rest, so the sum is
 /// exact while the caps allow it. What does not fit goes to the others in proportion, last to all alike.
-pub fn allocate(shares: &[f64], budget: usize, caps: Option<&[usize]>) -> Vec<usize> {
+///
+/// # Errors
+/// [`MtrlError::Data`] for caps of another number than the shares, and for shares that are not finite;
+/// [`MtrlError::OutOfRange`] for negative ones.
+pub fn allocate(shares: &[f64], budget: usize, caps: Option<&[usize]>) -> Result<Vec<usize>, MtrlError> {
+    if let Some(caps) = caps.filter(|c| c.len() != shares.len()) {
+        return Err(LinalgError::Length { argument: "caps", given: caps.len(), expected: shares.len() }.into());
+    }
+    if let Some((row, &value)) = shares.iter().enumerate().find(|s| !s.1.is_finite()) {
+        return Err(LinalgError::NotFinite { argument: "shares", row, column: 0, value }.into());
+    }
+    if let Some(&value) = shares.iter().find(|s| **s < 0.0) {
+        return Err(MtrlError::OutOfRange { argument: "shares", value, allowed: "zero or more" });
+    }
     let cap = |m: usize| caps.map_or(usize::MAX, |c| c[m]);
+    // Only proportions count, and sums of large shares would overflow.
+    let largest = shares.iter().fold(0.0_f64, |l, s| l.max(*s));
     let mut out = vec![0_usize; shares.len()];
     let mut left = budget;
     while left > 0 {
         let room = |m: usize| out[m] < cap(m);
         let mut share: Vec<f64> =
-            shares.iter().enumerate().map(|(m, s)| if room(m) { s.max(0.0) } else { 0.0 }).collect();
+            (0..shares.len()).map(|m| if room(m) && largest > 0.0 { shares[m] / largest } else { 0.0 }).collect();
         let mut total = chunk::sum(&share);
-        if !(total > 0.0 && total.is_finite()) {
+        if total == 0.0 {
             share = (0..shares.len()).map(|m| f64::from(u8::from(room(m)))).collect();
             total = chunk::sum(&share);
             if total == 0.0 {
@@ -250,26 +278,42 @@ pub fn allocate(shares: &[f64], budget: usize, caps: Option<&[usize]>) -> Vec<us
             }
         }
         let exact: Vec<f64> = share.iter().map(|s| s / total * left as f64).collect();
-        let mut part: Vec<usize> = exact.iter().map(|e| e.floor() as usize).collect();
+        // Beyond 2^53 a product is rounded: no part may take more than what is left.
+        let mut rest = left;
+        let mut part: Vec<usize> = Vec::with_capacity(exact.len());
+        for e in &exact {
+            let p = (e.floor() as usize).min(rest);
+            part.push(p);
+            rest -= p;
+        }
         let mut order: Vec<usize> = (0..part.len()).filter(|&m| share[m] > 0.0).collect();
-        let rest = |m: usize| exact[m] - exact[m].floor();
-        order.sort_by(|&a, &b| rest(b).total_cmp(&rest(a)).then(a.cmp(&b)));
-        let missing = left.saturating_sub(part.iter().sum());
-        order.iter().cycle().take(missing).for_each(|&m| part[m] += 1);
+        let remainder = |m: usize| exact[m] - exact[m].floor();
+        order.sort_by(|&a, &b| remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b)));
+        let (each, more) = (rest / order.len(), rest % order.len());
+        order.iter().enumerate().for_each(|(at, &m)| part[m] += each + usize::from(at < more));
         for (m, p) in part.into_iter().enumerate() {
             let fits = p.min(cap(m) - out[m]);
             out[m] += fits;
             left -= fits;
         }
     }
-    out
+    Ok(out)
 }
 
 /// `wᵀ(W diag(n) Wᵀ)⁻¹w`: the target's excess risk over `σ²(d − K)` that an allocation leaves (row MTL-3).
 ///
 /// # Errors
-/// [`LinalgError::NotPositiveDefinite`] when the sampled tasks do not span the target's space.
+/// [`LinalgError::NotPositiveDefinite`] when the sampled tasks do not span the target's space; [`LinalgError::Length`] and
+/// [`LinalgError::NotFinite`] for a target or samples that do not fit the weights or are not finite,
+/// [`LinalgError::OutOfRange`] for negative samples.
 pub fn predicted_risk(weights: &Matrix, target: &[f64], samples: &[f64]) -> Result<f64, LinalgError> {
+    check_target(weights, target)?;
+    if samples.len() != weights.columns() {
+        return Err(LinalgError::Length { argument: "samples", given: samples.len(), expected: weights.columns() });
+    }
+    if let Some(&value) = samples.iter().find(|n| !(n.is_finite() && **n >= 0.0)) {
+        return Err(LinalgError::OutOfRange { argument: "samples", value, allowed: "finite and at least 0" });
+    }
     let g = gram(&weights.transpose(), Some(samples), None)?;
     let mut x = target.to_vec();
     let trace: f64 = (0..x.len()).map(|i| g.matrix[(i, i)]).sum();

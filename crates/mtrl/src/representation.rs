@@ -4,12 +4,15 @@
 //! One evaluation forms `X_mᵀX_m B` once per task; from it come all weights exactly, the loss, and the gradient in `B`,
 //! `2 Σ_m (X_mᵀX_m B w_m − X_mᵀy_m) w_mᵀ`. Floor: one pass over the data per evaluation. The L-BFGS directions start from
 //! the gradient times `(Σ_m n_m w_m w_mᵀ)⁻¹`, the inverse of the Hessian when features are uncorrelated.
+use std::borrow::Cow;
+
 use rand::Rng;
 use rayon::prelude::*;
 use samplewise_linalg::factor::{Cholesky, dense_svd};
 use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
-use samplewise_linalg::{LinalgError, Matrix, chunk};
+use samplewise_linalg::{Ending, LinalgError, Matrix, chunk};
 
 use crate::MtrlError;
 use crate::task::TaskData;
@@ -52,6 +55,29 @@ pub struct Representation {
     pub evaluations: usize,
     /// Variance of the noise: the loss over samples less the `K(d + M − K)` parameters, while there are more samples.
     pub noise: f64,
+    /// How the fit ended; an interrupted one is the best so far.
+    pub ending: Ending,
+}
+
+impl Representation {
+    /// That of labels `2^e` times as large.
+    pub(crate) fn multiply_labels(mut self, e: i32) -> Self {
+        scale(self.weights.as_mut_slice(), e);
+        self.loss = ldexp(self.loss, 2 * e);
+        self.noise = ldexp(self.noise, 2 * e);
+        self
+    }
+}
+
+/// The power of two in whose units the labels of all tasks are near one, and the tasks in these units.
+pub(crate) fn in_common_units(tasks: &[TaskData]) -> (i32, Cow<'_, [TaskData]>) {
+    let units = tasks.iter().filter_map(TaskData::units).max().unwrap_or(0);
+    if tasks.iter().all(|t| t.units().is_none_or(|e| e == units)) {
+        return (units, Cow::Borrowed(tasks));
+    }
+    let mut all = tasks.to_vec();
+    all.iter_mut().for_each(|t| t.set_units(units));
+    (units, Cow::Owned(all))
 }
 
 /// Fits `B` and `W` with `dimension` columns (row MTL-1).
@@ -79,6 +105,18 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
     rng: &mut R,
     observer: &mut dyn Observer,
 ) -> Result<Representation, MtrlError> {
+    let (units, tasks) = in_common_units(tasks);
+    Ok(fit_in_units(&tasks, options, start, rng, observer)?.multiply_labels(units))
+}
+
+/// [`fit_representation_from`] of tasks in common units, in these units.
+pub(crate) fn fit_in_units<R: Rng + ?Sized>(
+    tasks: &[TaskData],
+    options: &FitOptions,
+    start: Option<&Matrix>,
+    rng: &mut R,
+    observer: &mut dyn Observer,
+) -> Result<Representation, MtrlError> {
     let d = tasks.first().map_or(0, TaskData::features);
     if let Some(t) = tasks.iter().find(|t| t.features() != d) {
         return Err(LinalgError::Length { argument: "tasks", given: t.features(), expected: d }.into());
@@ -99,11 +137,13 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
     let mut now = Evaluation::at(tasks, basis.transpose(), options.ridge)?;
     let mut evaluations = 1;
     let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
+    let mut ending = Ending::Limit;
     while evaluations < options.limit {
         let direction = now.direction(&pairs)?;
         let slope = chunk::dot(&direction, &now.gradient);
         if slope.is_nan() || -slope <= options.tolerance * now.loss {
             if pairs.is_empty() {
+                ending = Ending::Finished;
                 break;
             }
             pairs.clear(); // not a descent direction, or too small: ask the plain one before giving up
@@ -124,7 +164,11 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
             // The minimum of the parabola through both losses and the slope.
             step *= (-slope * step / (2.0 * (tried.loss - now.loss - step * slope))).clamp(0.1, 0.5);
         };
-        let Some(next) = next else { break };
+        // No step lowers the loss by more than its rounding: the fit is at rest, unless evaluations ran out.
+        let Some(next) = next else {
+            ending = if evaluations >= options.limit { Ending::Limit } else { Ending::Finished };
+            break;
+        };
         let minus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
         let s = minus(next.basis.as_slice(), now.basis.as_slice());
         let y = minus(&next.gradient, &now.gradient);
@@ -138,6 +182,7 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
         let progress =
             Progress { stage: "representation", step: evaluations, total: Some(options.limit), value: Some(now.loss) };
         if observer.step(progress).is_break() {
+            ending = Ending::Interrupted;
             break;
         }
     }
@@ -153,7 +198,14 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
         })
         .sum();
     let noise = (last.loss - ridge).max(0.0) / samples.saturating_sub(parameters).max(1) as f64;
-    Ok(Representation { basis: svd.u, weights: last.weights, loss: last.loss, evaluations: evaluations + 1, noise })
+    Ok(Representation {
+        basis: svd.u,
+        weights: last.weights,
+        loss: last.loss,
+        evaluations: evaluations + 1,
+        noise,
+        ending,
+    })
 }
 
 /// Left singular vectors of the moments `X_mᵀy_m/√n_m`, which span `B` in expectation.
@@ -164,7 +216,7 @@ fn spectral_start<R: Rng + ?Sized>(
 ) -> Result<Matrix, MtrlError> {
     let d = tasks[0].features();
     let root = |m: usize| (tasks[m].samples().max(1) as f64).sqrt();
-    let moments = Matrix::from_fn(d, tasks.len(), |i, m| tasks[m].right()[i] / root(m));
+    let moments = Matrix::from_fn(d, tasks.len(), |i, m| tasks[m].own_right()[i] / root(m));
     let limit = d.min(tasks.len());
     let wanted = dimension.unwrap_or((limit / 2).clamp(1, 50) + 1).min(limit);
     let svd = truncated_svd(&moments, wanted, &SvdOptions::default(), rng)?;
@@ -204,7 +256,7 @@ impl Evaluation {
                 chunk::axpy(penalty, basis.as_slice(), product.as_mut_slice());
                 let (w, lost) = task.fit(&basis, &product, 0.0)?;
                 loss += lost;
-                off.iter_mut().zip(task.right()).for_each(|(o, r)| *o = -2.0 * r);
+                off.iter_mut().zip(task.own_right()).for_each(|(o, r)| *o = -2.0 * r);
                 for (i, w) in w.iter().enumerate() {
                     chunk::axpy(2.0 * w, product.row(i), &mut off);
                 }

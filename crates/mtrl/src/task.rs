@@ -1,6 +1,10 @@
 //! What is kept of a task: its rows while there are fewer than features, their second moments after.
+use std::borrow::Cow;
+
+use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::gram::gram;
+use samplewise_linalg::scale::{extreme_exponent, extreme_exponent_of, largest, ldexp, scale};
 use samplewise_linalg::{LinalgError, Matrix, Summary, chunk, products};
 
 /// Data of one task; what different places saw of it can be merged (row MTL-7).
@@ -8,6 +12,9 @@ use samplewise_linalg::{LinalgError, Matrix, Summary, chunk, products};
 pub struct TaskData {
     samples: usize,
     features: usize,
+    /// Labels are divided by `2^exponent` before anything is summed; zero for labels of moderate size.
+    exponent: i32,
+    /// `Xᵀy` and `yᵀy` of the labels so divided.
     right: Vec<f64>,
     square: f64,
     store: Store,
@@ -21,14 +28,13 @@ enum Store {
     Moments(Matrix),
 }
 
-const MAGIC: &[u8; 4] = b"SWTD";
-const VERSION: u32 = 1;
+const FORMAT: u16 = 1;
 
 impl TaskData {
     /// Of no rows yet.
     pub fn empty(features: usize) -> Self {
         let store = Store::Rows { x: Vec::new(), y: Vec::new() };
-        Self { samples: 0, features, right: vec![0.0; features], square: 0.0, store }
+        Self { samples: 0, features, exponent: 0, right: vec![0.0; features], square: 0.0, store }
     }
 
     /// Of `x` (`n × d`) and `y`. Memory `8d·min(n, d)` bytes.
@@ -52,13 +58,37 @@ impl TaskData {
     }
 
     /// `Xᵀy`.
-    pub fn right(&self) -> &[f64] {
-        &self.right
+    pub fn right(&self) -> Cow<'_, [f64]> {
+        if self.exponent == 0 {
+            return Cow::Borrowed(&self.right);
+        }
+        Cow::Owned(self.right.iter().map(|v| ldexp(*v, self.exponent)).collect())
     }
 
     /// `yᵀy`.
     pub fn square(&self) -> f64 {
-        self.square
+        ldexp(self.square, 2 * self.exponent)
+    }
+
+    /// `Xᵀy` in the units of the labels that are kept.
+    pub(crate) fn own_right(&self) -> &[f64] {
+        &self.right
+    }
+
+    /// Power of two of these units; `None` while all labels are zero, which fits any.
+    pub(crate) fn units(&self) -> Option<i32> {
+        (self.square > 0.0).then_some(self.exponent)
+    }
+
+    /// The same data with labels in units of `2^exponent`; what vanishes beside that was nothing.
+    pub(crate) fn set_units(&mut self, exponent: i32) {
+        let change = self.exponent - exponent;
+        scale(&mut self.right, change);
+        self.square = ldexp(self.square, 2 * change);
+        if let Store::Rows { y, .. } = &mut self.store {
+            scale(y, change);
+        }
+        self.exponent = exponent;
     }
 
     /// `XᵀX B`. Cost `2·d·K·min(2n, d)` flops.
@@ -81,7 +111,9 @@ impl TaskData {
         let basis = basis.transpose();
         let mut product = Matrix::zeros(basis.rows(), self.features);
         self.apply(&basis, &mut product);
-        Ok(self.fit(&basis, &product, ridge)?.0)
+        let mut w = self.fit(&basis, &product, ridge)?.0;
+        scale(&mut w, self.exponent);
+        Ok(w)
     }
 
     fn check_basis(&self, b: &Matrix) -> Result<(), LinalgError> {
@@ -138,7 +170,7 @@ impl TaskData {
         }
     }
 
-    /// Weights, and the loss `‖X B w − y‖²` they leave, from [`TaskData::apply`] to the basis (vectors are rows).
+    /// Weights and the loss `‖X B w − y‖²` they leave, in the units of the labels that are kept, from [`TaskData::apply`] to the basis (vectors are rows).
     pub(crate) fn fit(&self, basis: &Matrix, product: &Matrix, ridge: f64) -> Result<(Vec<f64>, f64), LinalgError> {
         let k = basis.rows();
         let reduced = Matrix::from_fn(k, k, |a, b| chunk::dot(basis.row(a), product.row(b)));
@@ -177,6 +209,20 @@ impl Summary for TaskData {
         if let Some(row) = y.iter().position(|v| !v.is_finite()) {
             return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] });
         }
+        let value = largest(x.as_slice());
+        if extreme_exponent(value) != 0 {
+            let (argument, allowed) = ("largest feature", "2^-200 to 2^200 in size: scale the features");
+            return Err(LinalgError::OutOfRange { argument, value, allowed });
+        }
+        let own = extreme_exponent_of(y);
+        // Labels of the largest size decide; smaller ones vanish beside their squares.
+        let zero = y.iter().all(|v| *v == 0.0);
+        let units = self.units().map_or(own, |e| if zero { e } else { e.max(own) });
+        if units != self.exponent {
+            self.set_units(units);
+        }
+        let scaled: Vec<f64> = y.iter().map(|v| ldexp(*v, -units)).collect();
+        let y = &scaled[..];
         for (i, y) in y.iter().enumerate() {
             chunk::axpy(*y, x.row(i), &mut self.right);
         }
@@ -195,13 +241,23 @@ impl Summary for TaskData {
         Ok(())
     }
 
-    fn merge(&mut self, other: Self) -> Result<(), LinalgError> {
+    fn merge(&mut self, mut other: Self) -> Result<(), LinalgError> {
         if other.features != self.features {
             let (given, expected) = (other.features, self.features);
             return Err(LinalgError::Length { argument: "other", given, expected });
         }
+        if let (Some(mine), Some(theirs)) = (self.units(), other.units()) {
+            self.set_units(mine.max(theirs));
+            other.set_units(mine.max(theirs));
+        } else if let Some(theirs) = other.units() {
+            self.set_units(theirs);
+        } else {
+            other.set_units(self.exponent);
+        }
+        let exponent = self.exponent;
         match other.store {
-            Store::Rows { x, y } => {
+            Store::Rows { x, mut y } => {
+                scale(&mut y, exponent);
                 let x = Matrix::from_vec(y.len(), self.features, x)?;
                 self.update((&x, &y))
             }
@@ -223,32 +279,26 @@ impl Summary for TaskData {
             Store::Rows { x, y } => (0, vec![x, y]),
             Store::Moments(g) => (1, vec![g.as_slice()]),
         };
-        let mut out = MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
-        for word in [kind, self.features as u64, self.samples as u64] {
+        let mut out = Vec::new();
+        for word in [kind, self.features as u64, self.samples as u64, i64::from(self.exponent).cast_unsigned()] {
             out.extend(word.to_le_bytes());
         }
         for v in self.right.iter().chain([&self.square]).chain(body.into_iter().flatten()) {
             out.extend(v.to_le_bytes());
         }
-        out
+        envelope::seal(Kind::Task, FORMAT, self.samples as u64, &out)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError> {
-        let bad = |reason| LinalgError::Bytes { kind: "task", reason };
-        let head = bytes.get(..32).ok_or_else(|| bad("shorter than its header"))?;
-        if &head[..4] != MAGIC {
-            return Err(bad("wrong magic"));
-        }
-        if head[4..8] != VERSION.to_le_bytes() {
-            return Err(bad("unknown version"));
-        }
-        let word = |at: usize| {
-            let w = u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
-            usize::try_from(w).map_err(|_| bad("a size does not fit"))
-        };
-        let (kind, features, samples) = (word(8)?, word(16)?, word(24)?);
-        let (values, rest) = bytes[32..].as_chunks::<8>();
+        let bad = |reason| LinalgError::Bytes { kind: Kind::Task.name(), reason };
+        let (_, bytes) = envelope::open(Kind::Task, FORMAT, bytes)?;
+        let (head, values) = bytes.split_at_checked(32).ok_or_else(|| bad("they end within the sizes"))?;
+        let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+        let size = |at: usize| usize::try_from(word(at)).map_err(|_| bad("a size does not fit"));
+        let (kind, features, samples) = (word(0), size(8)?, size(16)?);
+        let exponent = i32::try_from(word(24).cast_signed()).ok().filter(|e| e.abs() <= 1100);
+        let exponent = exponent.ok_or_else(|| bad("their units do not fit"))?;
+        let (values, rest) = values.as_chunks::<8>();
         let body = match kind {
             0 if samples <= features => features.checked_mul(samples).and_then(|v| v.checked_add(samples)),
             1 => features.checked_mul(features),
@@ -269,7 +319,7 @@ impl Summary for TaskData {
         } else {
             Store::Moments(Matrix::from_vec(features, features, body.to_vec())?)
         };
-        Ok(Self { samples, features, right: values[..features].to_vec(), square: values[features], store })
+        Ok(Self { samples, features, exponent, right: values[..features].to_vec(), square: values[features], store })
     }
 
     fn finish(self) -> Result<TaskData, LinalgError> {

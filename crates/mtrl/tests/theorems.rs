@@ -95,7 +95,7 @@ fn simulated_risk_is_the_closed_form() {
     basis.multiply_vector_into(&truth_weights, &mut truth);
     for (case, strategy) in [Strategy::Uniform, Strategy::L2, Strategy::L1, Strategy::LeastL1].into_iter().enumerate() {
         let shares = relevance(&w, &truth_weights, strategy, None, None).unwrap().shares;
-        let samples: Vec<usize> = allocate(&shares, 12_000, None).iter().map(|n| n + 10).collect();
+        let samples: Vec<usize> = allocate(&shares, 12_000, None).unwrap().iter().map(|n| n + 10).collect();
         let counts: Vec<f64> = samples.iter().map(|n| *n as f64).collect();
         let expected = (d - k) as f64 * predicted_risk(&w, &truth_weights, &counts).unwrap();
         let mut risk = 0.0;
@@ -183,10 +183,10 @@ proptest! {
     /// Sums are exact and caps are kept.
     #[test]
     fn allocations_are_exact(shares in prop::collection::vec(0.0_f64..1.0, 1..20), budget in 0_usize..5000, seed in any::<u64>()) {
-        let plain = allocate(&shares, budget, None);
+        let plain = allocate(&shares, budget, None).unwrap();
         prop_assert_eq!(plain.iter().sum::<usize>(), budget);
         let caps: Vec<usize> = (0..shares.len()).map(|m| (seed as usize >> (m % 20)) % 400).collect();
-        let capped = allocate(&shares, budget, Some(&caps));
+        let capped = allocate(&shares, budget, Some(&caps)).unwrap();
         prop_assert!(capped.iter().zip(&caps).all(|(n, c)| n <= c));
         prop_assert_eq!(capped.iter().sum::<usize>(), budget.min(caps.iter().sum()));
     }

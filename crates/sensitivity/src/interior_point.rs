@@ -191,7 +191,12 @@ pub(crate) fn solve_from(
         }
         iterations += 1;
         // Predictor: dy from AᵀQA dy = AᵀQ r, where the primal equation Aᵀx = const holds from the start.
-        let normal = gram::gram(a, Some(q.as_flattened()), Some(r.as_flattened()))?;
+        let normal = match gram::gram(a, Some(q.as_flattened()), Some(r.as_flattened())) {
+            Ok(normal) => normal,
+            Err(e) if iterations == 1 => return Err(e),
+            // Weights that overflow at the end of the way.
+            Err(_) => break,
+        };
         let factor = match ridged(&normal.matrix) {
             Ok(factor) => factor,
             Err(e) if iterations == 1 => return Err(e),

@@ -168,3 +168,53 @@ fn coresets_at_extreme_quantiles_are_bounded_on_all_rows() {
         assert!(bound <= exact.objective && bound >= 0.99 * exact.objective, "seed {seed} {bound} {exact:?}");
     }
 }
+
+/// Row TRU-4: damaged, cut or foreign streams are errors, at every bit.
+#[test]
+fn damaged_streams_are_refused() {
+    use samplewise_linalg::Summary;
+    use samplewise_sensitivity::{Block, Method, StreamOptions, StreamingCoreset};
+    for method in [Method::RootLeverage, Method::Lewis, Method::Uniform] {
+        let options = StreamOptions { p: 1.0, method, size: 10, seed: 3 };
+        let mut stream = StreamingCoreset::new(2, options).unwrap();
+        let rows = Matrix::from_fn(40, 2, |i, j| ((i * (j + 3)) % 11) as f64 - 5.0);
+        stream.update(Block { first: 0, rows: &rows }).unwrap();
+        let bytes = stream.to_bytes();
+        assert_eq!(StreamingCoreset::from_bytes(&bytes).unwrap(), stream);
+        for bit in 0..8 * bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(StreamingCoreset::from_bytes(&damaged).is_err(), "{method:?} bit {bit}");
+        }
+        assert!((0..bytes.len()).all(|n| StreamingCoreset::from_bytes(&bytes[..n]).is_err()));
+    }
+}
+
+/// Row SEN-20: a stream that drops the only row that knows a column says so.
+#[test]
+fn a_lost_column_is_reported() {
+    use samplewise_linalg::Summary;
+    use samplewise_sensitivity::{Block, Method, StreamOptions, StreamingCoreset};
+    let (mut lost, mut kept) = (0, 0);
+    for seed in 0..40 {
+        for method in [Method::RootLeverage, Method::Leverage, Method::Uniform] {
+            let mut rng = Streams::new(seed).stream(7);
+            let rare = below(&mut rng, 20_000);
+            let rows =
+                Matrix::from_fn(
+                    20_000,
+                    3,
+                    |i, j| if j < 2 { normal(&mut rng) } else { f64::from(u8::from(i == rare)) },
+                );
+            let options = StreamOptions { p: 1.0, method, size: 100, seed };
+            let mut stream = StreamingCoreset::new(3, options).unwrap();
+            stream.update(Block { first: 0, rows: &rows }).unwrap();
+            let out = stream.finish().unwrap();
+            let knows = out.rows.contains(&(rare as u64));
+            assert_eq!(out.rank_lost, usize::from(!knows), "seed {seed} {method:?}: {:?}", out.rows);
+            lost += usize::from(!knows);
+            kept += usize::from(knows);
+        }
+    }
+    assert!(lost > 20 && kept > 20, "{lost} {kept}");
+}

@@ -157,7 +157,7 @@ fn by_preconditioned_gram(a: &Problem<'_>) -> Result<Option<Solved>, LinalgError
         return Ok(None);
     }
     let sketch = Sketch::new(Kind::SparseSign, (SKETCH_ROWS * d).max(16), SKETCH_SEED)?;
-    let r = tsqr::tsqr(&a.sketch(&sketch)?.0).r;
+    let r = tsqr::tsqr_of_rows((&a.sketch(&sketch)?.0).into()).r;
     if (0..d).any(|j| r[(j, j)] == 0.0) {
         return Ok(None);
     }

@@ -56,7 +56,7 @@ impl<'a> Problem<'a> {
     /// [`LinalgError::NotFinite`].
     pub(super) fn with_gram(a: &'a Matrix, b: &[f64]) -> Result<(Self, Gram), LinalgError> {
         let (target, b_scale) = super::scale_target(b);
-        let mut gram = gram::gram(a, None, Some(&target))?;
+        let mut gram = gram::unchecked(a.into(), None, Some(&target))?;
         let squares: Vec<f64> = (0..a.columns()).map(|j| gram.matrix[(j, j)]).collect();
         // An entry that is not finite makes a diagonal entry so.
         let problem = if squares.iter().all(|q| MODERATE.contains(&q.sqrt())) {
@@ -64,7 +64,7 @@ impl<'a> Problem<'a> {
         } else {
             let problem = Self::new(a, b)?;
             if matches!(problem.a, Cow::Owned(_)) {
-                gram = gram::gram(&*problem.a, None, Some(&problem.b))?;
+                gram = gram::unchecked((&*problem.a).into(), None, Some(&problem.b))?;
             }
             problem
         };

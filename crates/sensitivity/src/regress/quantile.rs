@@ -57,7 +57,9 @@ pub(super) fn solve_rows(
     let a = design.select(&every)?;
     let near = match interior_point::solve(&a, b, weights, tau, tolerance, watch) {
         // Rounding made a matrix singular: the descent begins from nothing.
-        Err(LinalgError::NotPositiveDefinite { .. } | LinalgError::NotFinite { .. }) => Solution {
+        Err(
+            LinalgError::NotPositiveDefinite { .. } | LinalgError::NotFinite { .. } | LinalgError::OutOfRange { .. },
+        ) => Solution {
             x: vec![0.0; design.rank()],
             dual: vec![0.0; b.len()],
             iterations: 0,

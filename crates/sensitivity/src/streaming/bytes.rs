@@ -1,20 +1,18 @@
-//! A stream as bytes: magic, version, options, waiting rows, state; little-endian.
+//! A stream as bytes: options, waiting rows, state; little-endian, in the envelope of the facade.
 use std::collections::BTreeMap;
 
+use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::{LinalgError, Matrix};
 
 use super::reduce::Part;
 use super::{State, StreamOptions, StreamingCoreset};
 use crate::scores::Method;
 
-const MAGIC: &[u8; 4] = b"SWSC";
-const VERSION: u32 = 1;
+const FORMAT: u16 = 1;
 const METHODS: [Method; 4] = [Method::Uniform, Method::Leverage, Method::RootLeverage, Method::Lewis];
 
 pub(super) fn write(s: &StreamingCoreset) -> Vec<u8> {
     let mut out = Vec::new();
-    out.extend(MAGIC);
-    out.extend(VERSION.to_le_bytes());
     let method = METHODS.iter().position(|m| *m == s.options.method).expect("one of the four") as u64;
     let head = [method, s.options.size as u64, s.options.seed, s.options.p.to_bits(), s.columns as u64, s.seen, s.end];
     head.iter().for_each(|v| out.extend(v.to_le_bytes()));
@@ -47,7 +45,7 @@ pub(super) fn write(s: &StreamingCoreset) -> Vec<u8> {
             }
         }
     }
-    out
+    envelope::seal(Kind::Coreset, FORMAT, s.seen, &out)
 }
 
 fn word(out: &mut Vec<u8>, v: u64) {
@@ -94,14 +92,8 @@ impl Reader<'_> {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
-    let head = bytes.get(..8).ok_or_else(|| bad("it is shorter than its header"))?;
-    if &head[..4] != MAGIC {
-        return Err(bad("wrong magic"));
-    }
-    if head[4..] != VERSION.to_le_bytes() {
-        return Err(bad("unknown version"));
-    }
-    let mut r = Reader(&bytes[8..]);
+    let (_, body) = envelope::open(Kind::Coreset, FORMAT, bytes)?;
+    let mut r = Reader(body);
     let method = *METHODS.get(r.word()? as usize).ok_or_else(|| bad("unknown method"))?;
     let size = usize::try_from(r.word()?).map_err(|_| bad("the size does not fit"))?;
     let seed = r.word()?;

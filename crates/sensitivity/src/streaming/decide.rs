@@ -1,6 +1,6 @@
 //! Rows decided by hash and leverage: what the scores so far would keep, then what the final ones keep.
 use samplewise_linalg::forest::Forest;
-use samplewise_linalg::leverage::{GramFactor, factor_gram, row_norms_squared};
+use samplewise_linalg::leverage::{GramFactor, factor_gram, row_norms_squared, whiten};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, chunk, gram};
 
@@ -164,10 +164,12 @@ impl Decide {
         let weights: Vec<f64> = kept.iter().map(|&(_, i)| 1.0 / (rate * scores[i]).min(1.0)).collect();
         let total = kept.iter().zip(&weights).map(|(&(_, i), w)| w * scores[i]).sum();
         let data = kept.iter().flat_map(|&(_, i)| &self.data[i * columns..(i + 1) * columns]).copied().collect();
+        let data = Matrix::from_vec(kept.len(), columns, data)?;
         Ok(Streamed {
             rows: kept.iter().map(|k| k.0).collect(),
             weights,
-            data: Matrix::from_vec(kept.len(), columns, data)?,
+            rank_lost: rank_lost(factor.whitening.rank, &data)?,
+            data,
             seen,
             rank: factor.whitening.rank,
             condition: factor.whitening.condition,
@@ -175,6 +177,12 @@ impl Decide {
             levels: 0,
         })
     }
+}
+
+/// Directions of the rows seen that no row kept has.
+pub(super) fn rank_lost(rank: usize, kept: &Matrix) -> Result<usize, LinalgError> {
+    let left = if kept.rows() == 0 { 0 } else { whiten(kept, None)?.rank };
+    Ok(rank.saturating_sub(left))
 }
 
 fn add(mut l: Matrix, r: &Matrix) -> Matrix {

@@ -51,6 +51,9 @@ pub struct Streamed {
     pub seen: u64,
     /// Numerical rank; for Lewis that of the last sample.
     pub rank: usize,
+    /// Directions of the rows seen that no row of the coreset has: root leverage may drop the only row that knows a column.
+    /// Where it is not zero the coreset says nothing about these directions.
+    pub rank_lost: usize,
     /// Condition number of the scaled columns. Leverage methods know their Gram matrix only: beyond 1e5 scores lose digits,
     /// and columns that depend on others nearly but not exactly may count as dependent.
     pub condition: f64,

@@ -3,6 +3,7 @@ use samplewise_linalg::forest::Forest;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, gram};
 
+use super::decide::rank_lost;
 use super::{StreamOptions, Streamed};
 use crate::power::Power;
 use crate::scores::{Method, ScoreOptions, scores_with};
@@ -73,12 +74,23 @@ impl Reduce {
         if part.numbers.is_empty() {
             // Nothing but zeros.
             let (rows, weights, data) = (Vec::new(), Vec::new(), part.data);
-            return Ok(Streamed { rows, weights, data, seen, rank: 0, condition: 1.0, total: 0.0, levels });
+            return Ok(Streamed {
+                rows,
+                weights,
+                data,
+                seen,
+                rank: 0,
+                rank_lost: 0,
+                condition: 1.0,
+                total: 0.0,
+                levels,
+            });
         }
         let scores = lewis(&options, &part)?;
         Ok(Streamed {
             rows: part.numbers,
             weights: part.weights,
+            rank_lost: rank_lost(scores.rank, &part.data)?,
             data: part.data,
             seen,
             rank: scores.rank,

@@ -1,0 +1,108 @@
+//! The envelope of everything that is stored as bytes: what it is, in which format, and a checksum, so that bytes that were
+//! damaged, cut or meant for something else are an error and never other data.
+//!
+//! Little-endian: `"SWS1" | kind u16 | format u16 | length u64 | names u64 | rows u64 | rows' checksum u64 | body | XXH3-64 of
+//! all before`. `length` counts everything, the checksum included. `names` is the hash of the names of the columns, and the
+//! rows' checksum that of the rows a summary has seen; zero where there is none.
+use twox_hash::XxHash3_64;
+
+use crate::LinalgError;
+
+/// What the body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Kind {
+    /// [`crate::summary::GramSummary`].
+    Gram = 1,
+    /// A streaming coreset.
+    Coreset = 2,
+    /// The data of a task.
+    Task = 3,
+    /// A completion model.
+    Completion = 4,
+}
+
+impl Kind {
+    /// The word for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gram => "Gram summary",
+            Self::Coreset => "streaming coreset",
+            Self::Task => "task",
+            Self::Completion => "completion model",
+        }
+    }
+}
+
+const MAGIC: &[u8; 4] = b"SWS1";
+/// Bytes before the body and after it.
+const HEAD: usize = 40;
+const TAIL: usize = 8;
+
+/// A body in its envelope; `rows` is how many rows a summary has seen.
+pub fn seal(kind: Kind, format: u16, rows: u64, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEAD + body.len() + TAIL);
+    out.extend(MAGIC);
+    out.extend((kind as u16).to_le_bytes());
+    out.extend(format.to_le_bytes());
+    for word in [(HEAD + body.len() + TAIL) as u64, 0, rows, 0] {
+        out.extend(word.to_le_bytes());
+    }
+    out.extend(body);
+    let checksum = XxHash3_64::oneshot(&out);
+    out.extend(checksum.to_le_bytes());
+    out
+}
+
+/// Rows and body of an envelope of this kind in the one format that is known.
+///
+/// # Errors
+/// [`LinalgError::Bytes`] for anything that [`seal`] did not write: another magic, kind or format, another length, bytes
+/// that do not have their checksum.
+pub fn open(kind: Kind, format: u16, bytes: &[u8]) -> Result<(u64, &[u8]), LinalgError> {
+    let bad = |reason| LinalgError::Bytes { kind: kind.name(), reason };
+    let short = || bad("they are shorter than the header");
+    if !bytes.starts_with(MAGIC) {
+        let whole = bytes.len() >= MAGIC.len();
+        return Err(if whole { bad("they do not begin with the magic SWS1") } else { short() });
+    }
+    let (head, rest) = bytes.split_at_checked(HEAD).ok_or_else(short)?;
+    let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+    let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+    if word(8) != bytes.len() as u64 {
+        return Err(bad("their length is not the one they name: they are cut or something follows them"));
+    }
+    let (body, tail) = rest.split_at_checked(rest.len().wrapping_sub(TAIL)).ok_or_else(short)?;
+    if XxHash3_64::oneshot(&bytes[..bytes.len() - TAIL]).to_le_bytes() != tail {
+        return Err(bad("they do not have their checksum: they are damaged"));
+    }
+    if half(4) != kind as u16 {
+        return Err(bad("they are of another kind"));
+    }
+    if half(6) != format {
+        return Err(bad("their format is unknown: a newer version wrote them"));
+    }
+    Ok((word(24), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_can_be_opened_and_nothing_else() {
+        let sealed = seal(Kind::Task, 1, 7, b"the body");
+        assert_eq!(open(Kind::Task, 1, &sealed).unwrap(), (7, &b"the body"[..]));
+        assert!(open(Kind::Gram, 1, &sealed).is_err() && open(Kind::Task, 2, &sealed).is_err());
+        // Every damaged bit, every cut, and whatever follows.
+        for bit in 0..8 * sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(Kind::Task, 1, &damaged).is_err(), "bit {bit}");
+        }
+        for length in 0..sealed.len() {
+            assert!(open(Kind::Task, 1, &sealed[..length]).is_err(), "cut at {length}");
+        }
+        assert!(open(Kind::Task, 1, &[&sealed[..], b"x"].concat()).is_err());
+    }
+}

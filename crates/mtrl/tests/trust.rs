@@ -1,0 +1,162 @@
+//! Units, misuse, damaged bytes and stopped runs.
+use std::ops::ControlFlow;
+
+use samplewise_linalg::observe::FromFn;
+use samplewise_linalg::random::{Streams, normal};
+use samplewise_linalg::scale::ldexp;
+use samplewise_linalg::{Ending, Matrix, Summary};
+use samplewise_mtrl::{
+    Budget, CostModel, MtrlError, Options, Planner, Strategy, TaskData, allocate, fit_representation,
+    fit_representation_from, predicted_risk, relevance,
+};
+use samplewise_testkit::hostile;
+
+/// Tasks that share a direction, with labels times `2^e`.
+fn tasks(e: i32, noise: f64) -> Vec<TaskData> {
+    let mut rng = Streams::new(4).stream(0);
+    (0..6)
+        .map(|m| {
+            let x = Matrix::from_fn(12, 4, |_, _| normal(&mut rng));
+            let w = 1.0 + f64::from(m);
+            let y: Vec<f64> = (0..12)
+                .map(|i| ldexp(w * (x[(i, 0)] + x[(i, 1)]) * 0.5_f64.sqrt() + noise * normal(&mut rng), e))
+                .collect();
+            TaskData::new(&x, &y).unwrap()
+        })
+        .collect()
+}
+
+/// Row TRU-1: the basis is found in any units of the labels, from 2^-1000 to 2^1000.
+#[test]
+fn units_of_labels_do_not_matter() {
+    for noise in [0.0, 0.1] {
+        let expected = fit_representation(&tasks(0, noise), 1, &mut Streams::new(1).stream(0)).unwrap();
+        for e in hostile::POWERS_OF_TWO {
+            let found = fit_representation(&tasks(e, noise), 1, &mut Streams::new(1).stream(0)).unwrap();
+            assert_eq!(found.ending, Ending::Finished, "2^{e}");
+            for i in 0..4 {
+                let (a, b) = (found.basis[(i, 0)], expected.basis[(i, 0)]);
+                assert!((a - b).abs() < 1e-6, "2^{e}: {:?} {:?}", found.basis, expected.basis);
+            }
+            for m in 0..6 {
+                let w = ldexp(found.weights[(0, m)], -e);
+                assert!((w - expected.weights[(0, m)]).abs() < 1e-5, "2^{e}: {w}");
+            }
+            if noise > 0.0 && e.abs() < 500 {
+                let back = ldexp(found.noise, -2 * e);
+                assert!((back / expected.noise - 1.0).abs() < 1e-5, "2^{e}: {back:e} for {:e}", expected.noise);
+            }
+        }
+    }
+    // Features of such sizes are named.
+    let x = Matrix::from_fn(3, 2, |i, j| 1e200 * (i + j) as f64);
+    let refused = TaskData::new(&x, &[1.0, 2.0, 3.0]).unwrap_err().to_string();
+    assert!(refused.contains("feature"), "{refused}");
+}
+
+/// A planner in other units asks for the same samples.
+#[test]
+fn plans_do_not_depend_on_units() {
+    let plan = |e: i32| {
+        let all = tasks(e, 0.1);
+        let options = Options { dimension: Some(1), ..Options::default() };
+        let mut planner = Planner::new(5, vec![all[5].clone()], Budget::Samples(200), options).unwrap();
+        (0..5).for_each(|m| planner.ingest_summary(m, all[m].clone()).unwrap());
+        let wanted = planner.next_allocation(&mut ()).unwrap();
+        (wanted, planner.finish(&mut ()).unwrap())
+    };
+    let (wanted, expected) = plan(0);
+    for e in [-1000, -600, -300, 300, 600, 1000] {
+        let (asked, learned) = plan(e);
+        assert_eq!(asked, wanted, "2^{e}");
+        for (a, b) in learned.target().iter().zip(expected.target()) {
+            assert!((ldexp(*a, -e) - b).abs() < 1e-6, "2^{e}: {:?}", learned.target());
+        }
+        assert!(!learned.last().predicted_risk.is_nan() && !learned.last().noise.is_nan(), "2^{e}");
+    }
+}
+
+/// Misuse is an error that names the argument, never a number or a panic.
+#[test]
+fn misuse_is_named() {
+    let w = Matrix::from_fn(2, 4, |i, j| (i + j) as f64 + 0.5);
+    for target in [&[1.0][..], &[1.0, 2.0, 3.0]] {
+        let error = predicted_risk(&w, target, &[1.0; 4]).unwrap_err().to_string();
+        assert!(error.contains("target"), "{error}");
+    }
+    assert!(predicted_risk(&w, &[1.0, f64::NAN], &[1.0; 4]).is_err());
+    assert!(predicted_risk(&w, &[1.0, 1.0], &[1.0; 3]).is_err());
+    assert!(predicted_risk(&w, &[1.0, 1.0], &[-1.0; 4]).is_err());
+    for strategy in [Strategy::L2, Strategy::L1, Strategy::LeastL1, Strategy::Uniform] {
+        assert!(relevance(&w, &[f64::NAN, 1.0], strategy, None, None).is_err(), "{strategy:?}");
+        assert!(relevance(&w, &[1.0], strategy, None, None).is_err(), "{strategy:?}");
+    }
+    for budget in [0, 1, 7, usize::MAX, usize::MAX - 1, 1 << 60] {
+        for shares in [&[0.3, 0.3, 0.4][..], &[1e300, 1e300, 0.0], &[0.0; 3], &[1e-320, 0.0, 0.0]] {
+            let parts = allocate(shares, budget, None).unwrap();
+            assert_eq!(parts.iter().map(|p| *p as u128).sum::<u128>(), budget as u128, "{shares:?} {parts:?}");
+            let capped = allocate(shares, budget, Some(&[2, 3, 1])).unwrap();
+            assert!(capped.iter().zip([2, 3, 1]).all(|(p, c)| *p <= c), "{capped:?}");
+            assert_eq!(capped.iter().sum::<usize>(), budget.min(6), "{shares:?} {capped:?}");
+        }
+    }
+    assert!(allocate(&[0.5, 0.5], 10, Some(&[1])).is_err());
+    assert!(allocate(&[f64::NAN, 0.5], 10, None).is_err() && allocate(&[-1.0, 0.5], 10, None).is_err());
+    assert_eq!(allocate(&[], 10, None).unwrap(), Vec::<usize>::new());
+    // Every fee is above the budget: the budget is named.
+    let target = tasks(0, 0.1).remove(0);
+    let costs = vec![CostModel::FeePlusLinear { fee: 100.0, unit: 1.0 }; 3];
+    let mut planner =
+        Planner::new(3, vec![target], Budget::Cost(10.0), Options::default()).unwrap().with_costs(costs).unwrap();
+    while let Ok(wanted) = planner.next_allocation(&mut ()) {
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    let error = planner.finish(&mut ()).unwrap_err();
+    assert!(matches!(error, MtrlError::OutOfRange { argument: "budget", .. }), "{error}");
+    // As many rounds as there are numbers.
+    let options = Options { rounds: usize::MAX, ..Options::default() };
+    let planner = Planner::new(2, vec![tasks(0, 0.1).remove(0)], Budget::Samples(100), options);
+    assert!(planner.unwrap().next_allocation(&mut ()).is_ok());
+}
+
+/// Row TRU-4: damaged, cut or foreign bytes are errors, at every bit.
+#[test]
+fn damaged_tasks_are_refused() {
+    for e in [0, 700] {
+        for data in [tasks(e, 0.1).remove(0), TaskData::empty(3)] {
+            let bytes = data.to_bytes();
+            assert_eq!(TaskData::from_bytes(&bytes).unwrap(), data);
+            for bit in 0..8 * bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert!(TaskData::from_bytes(&damaged).is_err(), "bit {bit}");
+            }
+            assert!((0..bytes.len()).all(|n| TaskData::from_bytes(&bytes[..n]).is_err()));
+        }
+    }
+}
+
+/// A stopped fit and a stopped planner say so.
+#[test]
+fn stopped_fits_say_so() {
+    let (mut steps, mut stopped) = (0, 0);
+    for after in 0..6 {
+        let mut observer = FromFn(|_| {
+            steps += 1;
+            if steps > after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let options = samplewise_mtrl::FitOptions { dimension: Some(2), ..Default::default() };
+        let mut rng = Streams::new(1).stream(0);
+        let found = fit_representation_from(&tasks(0, 1.0), &options, None, &mut rng, &mut observer).unwrap();
+        assert_eq!(found.ending == Ending::Interrupted, steps > after, "{after} {found:?}");
+        stopped += usize::from(steps > after);
+        steps = 0;
+    }
+    assert!(stopped >= 3, "{stopped}");
+    let options = samplewise_mtrl::FitOptions { dimension: Some(2), limit: 2, ..Default::default() };
+    let mut rng = Streams::new(1).stream(0);
+    let found = fit_representation_from(&tasks(0, 1.0), &options, None, &mut rng, &mut ()).unwrap();
+    assert_eq!(found.ending, Ending::Limit);
+}
