@@ -167,7 +167,7 @@ fn spectrum(found: &Spectrum, asked: usize) -> Vec<Numbers> {
     vec![head, indices, values]
 }
 
-/// `[alphabet, wildcard or -1, its meaning, mismatches of the search, task]`, pattern, text. Task 0: distances by every engine,
+/// `[alphabet, wildcard or -1, its meaning, mismatches of the search, task, its engine]`, pattern, text. Task 0: distances by every engine,
 /// in pieces, in a batch and packed, each as its number, distances and valid pairs; task 1: hits of a search.
 fn hamming(parts: &[Numbers]) -> Found {
     let [o, pattern, text] = parts else { return Err("three parts".into()) };
@@ -184,10 +184,9 @@ fn hamming(parts: &[Numbers]) -> Found {
     let numbers = |v: &[u32]| v.iter().map(|&x| f64::from(x)).collect::<Numbers>();
     let mut out = Vec::new();
     if o[4] != 0.0 {
-        let query = Query::new(&pattern, o[3] as u32);
-        let strands = o[0] == 1.0;
-        let queries = [query];
-        let search = if strands { Search::both_strands(&queries, &auto)? } else { Search::new(&queries, &auto)? };
+        let queries = [Query::new(&pattern, o[3] as u32)];
+        let (strands, options) = (o[0] == 1.0, with(Engine::ALL[o[5] as usize]));
+        let search = if strands { Search::both_strands(&queries, &options)? } else { Search::new(&queries, &options)? };
         for hit in search.find(&text).hits {
             out.push(vec![hit.position as f64, f64::from(u8::from(hit.reverse)), f64::from(hit.distance)]);
         }
