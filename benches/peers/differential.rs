@@ -6,8 +6,11 @@ use std::any::Any;
 use std::error::Error;
 use std::io::{BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
-use std::{env, fs, panic};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use std::{env, fs, panic, process, thread};
 
 use samplewise::completion::{self, Entries, Rank, complete};
 use samplewise::hamming::{self, Alphabet, Batch, Engine, PackedDna, Plan, Query, Search, Stream, WildcardMeaning};
@@ -22,6 +25,10 @@ use samplewise::linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix};
 use samplewise::mtrl::{self, FitOptions, TaskData, allocate, fit_representation_from, predicted_risk, relevance};
 use samplewise::sensitivity::{self, Loss, Preprocessing, SolverOptions, regress_observed};
 use samplewise::wht::{self, Decoder, Noise, Recovery, Sparsity, Spectrum, recover_in_memory};
+
+/// For one problem, and the exit code when it has not been enough.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SAT: i32 = 3;
 
 type Numbers = Vec<f64>;
 type Found = Result<Vec<Numbers>, Box<dyn Error>>;
@@ -43,13 +50,28 @@ fn main() {
     let file = fs::File::create(answers).unwrap_or_else(|error| panic!("{answers}: {error}"));
     let (mut rest, mut out) = (&bytes[..], BufWriter::new(file));
     panic::set_hook(Box::new(|_| ()));
+    let done = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&done);
+    thread::spawn(move || watch(&seen));
     while !rest.is_empty() {
         let problem = read(&mut rest);
         let start = Instant::now();
         let found = catch_unwind(AssertUnwindSafe(|| solve(&problem)));
         write(&mut out, start.elapsed().as_secs_f64(), found).expect("room for the answers");
+        done.fetch_add(1, Relaxed);
     }
     out.flush().expect("room for the answers");
+}
+
+/// Ends the process where one problem takes longer than all of them should.
+fn watch(done: &AtomicUsize) {
+    loop {
+        let before = done.load(Relaxed);
+        thread::sleep(PATIENCE);
+        if done.load(Relaxed) == before {
+            process::exit(SAT);
+        }
+    }
 }
 
 // --- cores ---------------------------------------------------------------------------------------
@@ -249,7 +271,7 @@ fn completion(parts: &[Numbers]) -> Found {
     let report = &found.report;
     let lines = |v: &[usize]| v.iter().map(|&i| i as f64).collect::<Numbers>();
     let predicted = (0..m * n).map(|at| found.model.predict(at / n, at % n)).collect();
-    let head = vec![status, report.rank as f64, report.relative_test_error.unwrap_or(f64::NAN)];
+    let head = vec![status, report.rank as f64, report.baseline_test_rmse.unwrap_or(f64::NAN)];
     Ok(vec![head, lines(&report.undetermined_rows), lines(&report.undetermined_columns), predicted])
 }
 

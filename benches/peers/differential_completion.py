@@ -176,6 +176,9 @@ def judge_noise(case: Case, answers: list[Answer], verdict: Verdict) -> None:
 def judge_additive(case: Case, answers: list[Answer], verdict: Verdict) -> None:
     _, difference, claimed = errors(case, answers[0], 0)
     verdict.measure(float(difference[claimed].max(initial=0.0)), BOUND, "shrunk")
+    baseline = answers[0].parts[0][2] / case.known["spread"]
+    if np.isfinite(baseline):
+        verdict.measure(float(baseline), BOUND, "baseline shrunk")
 
 
 def kinds() -> list[Kind]:

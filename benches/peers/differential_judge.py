@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from differential_wire import Kind, answers_of, case_of, judged, verdict_of
+from differential_wire import Kind, answers_of, case_of, judged, limit_line, verdict_of
 
 QUICK_LEAST = 30  # problems of a kind, however small the share
 
@@ -34,12 +34,16 @@ def plain(value: Any) -> Any:
 
 
 def all_kinds(program: Path, core: str, share: float) -> None:
-    packages = ("numpy", "scipy", "scikit-learn", "highspy")
+    packages = ("numpy", "scipy", "scikit-learn")
     print(json.dumps({"versions": {name: version(name) for name in packages}}))
+    lines = []
     for kind in kinds_of(core):
         count = kind.count if share >= 1.0 else min(kind.count, max(QUICK_LEAST, round(kind.count * share)))
-        line = judged(program, core, kind, count)
-        print(json.dumps({key: plain(value) for key, value in line.items()}), flush=True)
+        lines.append(judged(program, core, kind, count))
+    if any(line["limits"] is not None for line in lines):
+        lines.append(limit_line(lines))
+    for line in lines:
+        print(json.dumps({key: plain(value) for key, value in line.items()}))
 
 
 def one_problem(program: Path, core: str, name: str, index: int) -> None:
@@ -50,7 +54,7 @@ def one_problem(program: Path, core: str, name: str, index: int) -> None:
     for problem, answer in zip(case.problems, answers):
         for part in problem:
             print("asked:", part)
-        print("refused:", answer.refused, "broken:", answer.broken, "seconds:", answer.seconds)
+        print("broken:", answer.broken, "said:", answer.text or None, "seconds:", answer.seconds)
         for part in answer.parts:
             print("came:", part)
     print(verdict_of(kind, case, answers))

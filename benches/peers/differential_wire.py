@@ -20,7 +20,9 @@ Vector = NDArray[np.float64]
 Long = np.longdouble
 SEED = 27
 RARE = 1e-3  # as many false claims as were seen, or more, must be less likely than this to be called off
-PATIENCE_S = 900.0  # for all problems of a kind
+SAT = 3  # the exit code of the program when a problem took too long
+LIMITS = 1e-4  # of all problems may end at the limit of steps
+DEATHS = 3  # of the program, after which the rest of a kind is not asked
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Answer:
     refused: str | None = None
     broken: str | None = None
     parts: list[Vector] = field(default_factory=list)
+    text: str = ""
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Kind:
     make: Callable[[np.random.Generator], Case]
     judge: Callable[[Case, list[Answer], Verdict], None]
     refusals: bool = False  # an error is an answer too
-    limits: bool = False  # and so is the end of the solver's steps
+    limits: bool = False  # how often it says "limit" counts for the rate of the core
 
 
 def numbers(*values: float) -> Vector:
@@ -106,7 +109,7 @@ def decoded(raw: bytes) -> list[Answer]:
                 (size,) = struct.unpack_from("<Q", raw, at)
                 parts.append(np.frombuffer(raw, "<f8", size, at + 8))
                 at += 8 + 8 * size
-            out.append(Answer(seconds, text if outcome == 1 else None, text if outcome == 2 else None, parts))
+            out.append(Answer(seconds, text if outcome == 1 else None, "panic" if outcome == 2 else None, parts, text))
     except (struct.error, ValueError):
         pass
     return out
@@ -115,23 +118,19 @@ def decoded(raw: bytes) -> list[Answer]:
 def answers_of(program: Path, core: str, problems: list[list[Vector]]) -> list[Answer]:
     """A problem on which the program dies, or sits, is an answer of its own; those after it are asked again."""
     out: list[Answer] = []
-    left = PATIENCE_S
+    deaths = 0
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "problems", Path(folder) / "answers"
-        while len(out) < len(problems):
+        while len(out) < len(problems) and deaths < DEATHS:
             asked.write_bytes(b"".join(map(encoded, problems[len(out) :])))
             answered.write_bytes(b"")
-            start, why = time.monotonic(), ""
-            try:
-                done = subprocess.run([program, core, asked, answered], capture_output=True, text=True, timeout=left)
-                why = f"the process ended with {done.returncode}: {done.stderr.strip()[-200:]}"
-            except subprocess.TimeoutExpired:
-                why = "no answer in time"
-            left = max(left - (time.monotonic() - start), 30.0)
+            done = subprocess.run([program, core, asked, answered], capture_output=True, text=True)
             out += decoded(answered.read_bytes())
             if len(out) < len(problems):
+                why = "no answer in time" if done.returncode == SAT else "end of the process"
                 out.append(Answer(broken=why))
-    return out
+                deaths += 1
+    return out + [Answer(broken="not asked") for _ in problems[len(out) :]]
 
 
 # --- the count -----------------------------------------------------------------------------------
@@ -148,7 +147,7 @@ def verdict_of(kind: Kind, case: Case, answers: list[Answer]) -> Verdict:
     broken = [answer.broken for answer in answers if answer.broken is not None]
     refused = [answer.refused for answer in answers if answer.refused is not None]
     if broken:
-        verdict.off.append("panic")
+        verdict.off += broken
         verdict.worst = math.inf
     elif refused and not kind.refusals:
         verdict.off.append("error")
@@ -185,7 +184,9 @@ def judged(program: Path, core: str, kind: Kind, count: int) -> dict[str, Any]:
     said = Counter(word for verdict in verdicts for word in dict.fromkeys(verdict.said))
     if any(verdict.claims for verdict in verdicts):
         said[f"false of {sum(len(v.claims) for v in verdicts):,} claims, {allowed:.3g} allowed"] = false
+    limits = [index for index, verdict in enumerate(verdicts) if "limit" in verdict.said] if kind.limits else None
     return {
+        "limits": limits,
         "kind": kind.name,
         "reference": kind.reference,
         "problems": count,
@@ -197,6 +198,27 @@ def judged(program: Path, core: str, kind: Kind, count: int) -> dict[str, Any]:
         "said": dict(said),
         "seconds": seconds,
         "judged_s": time.monotonic() - start,
+    }
+
+
+def limit_line(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of all kinds that count it: how often the solver's steps end before its tolerance is met."""
+    lines = [line for line in lines if line["limits"] is not None]
+    problems, seen = sum(line["problems"] for line in lines), sum(len(line["limits"]) for line in lines)
+    off = seen if seen > LIMITS * problems else 0
+    first = next((f"{line['kind']} {line['limits'][0]}" for line in lines if line["limits"]), "")
+    return {
+        "kind": f"rate of the limit in {len(lines)} of these kinds",
+        "reference": "count",
+        "problems": problems,
+        "worst": seen / problems,
+        "bound": LIMITS,
+        "off": off,
+        "faults": {"limit": off} if off else {},
+        "first": {"limit": first},
+        "said": {} if off else {"limit": seen},
+        "seconds": 0.0,
+        "judged_s": 0.0,
     }
 
 
