@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from common import HERE, OURS, Row, Session, call, environment, our_program, say
+from common import HERE, Row, Session, call, environment, our_program, say
 
 CORES = ("lasso", "sensitivity", "wht", "hamming", "completion", "linalg", "mtrl")
 QUICK_SHARE = 0.05  # of the problems
@@ -47,14 +47,14 @@ def row_of(core: str, line: dict[str, Any]) -> Row:
     extras: dict[str, Any] = {key: line[key] for key in ("reference", "problems", "off")}
     extras |= {"worst": f"{float(line['worst']):.1e}", "bound": f"{line['bound']:.1e}", "judged_s": round(line["judged_s"], 2)}
     extras["remarks"] = "; ".join(filter(None, (faults(line), counted(line))))
-    return Row(f"{core}: {line['kind']}", OURS, 1, [line["seconds"]], extras)
+    return Row(core, line["kind"], 1, [line["seconds"]], extras)
 
 
 def faults(line: dict[str, Any]) -> str:
     """Each with the first problem that has it."""
-    return ", ".join(f"{times} x {fault} (first {line['first'][fault]})" for fault, times in line["faults"].items())
+    return ", ".join(f"{fault} x {times:,} (first {line['first'][fault]})" for fault, times in line["faults"].items())
 
 
 def counted(line: dict[str, Any]) -> str:
     """What is no fault."""
-    return ", ".join(f"{times} {what}" for what, times in line["said"].items())
+    return ", ".join(f"{what}: {times:,}" for what, times in line["said"].items())

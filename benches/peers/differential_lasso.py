@@ -44,17 +44,17 @@ def sizes(rng: np.random.Generator, few_rows: bool = False) -> tuple[int, int]:
 
 
 def finish(rng: np.random.Generator, x: Vector, y: Vector, **options: Any) -> Case:
-    """A share of the largest lambda, which is computed here."""
+    """Shares of the largest lambda, which is computed here."""
     known = DEFAULTS | {"x": x, "y": y} | options
-    known.setdefault("share", float(rng.choice(SHARES)))
+    known.setdefault("shares", numbers(rng.choice(SHARES)))
     largest = largest_lambda(known)
-    known["lambda"] = known["share"] * largest if largest > 1e-12 else 1.0
+    known["lambdas"] = known["shares"] * (largest if largest > 1e-12 else 1.0)
     known["sklearn"] = bool(rng.integers(SKLEARN_EVERY) == 0)
     kx, ky = known["kx"], known["ky"]
     head = [*x.shape, known["intercept"], known["positive"], known["mix"], False, TOLERANCE, known["solver"]]
     bounds = [EMPTY if known[key] is None else np.ldexp(known[key], ky - kx) for key in ("lower", "upper")]
     rest = [EMPTY if known[key] is None else known[key] for key in ("weights", "factors")]
-    scaled = [np.ldexp(x, kx), np.ldexp(y, ky), np.ldexp(numbers(known["lambda"]), kx + ky)]
+    scaled = [np.ldexp(x, kx), np.ldexp(y, ky), np.ldexp(known["lambdas"], kx + ky)]
     return Case([[numbers(*head, known["sparse"]), *scaled, *bounds, *rest]], known)
 
 
@@ -129,6 +129,13 @@ def counts(rng: np.random.Generator, scale: float = 1.0) -> Case:
     x = rng.poisson(0.2, (n, p)) * scale
     y = x[:, : min(3, p)].sum(axis=1) / scale + rng.standard_normal(n)
     return finish(rng, x, y, intercept=bool(rng.integers(2)), sparse=True)
+
+
+def path(rng: np.random.Generator) -> Case:
+    """A few rows and many lambdas."""
+    x, y = table(rng, int(rng.integers(2, 13)), int(rng.integers(2, 41)))
+    shares = np.geomspace(1.0, 1e-3, int(rng.integers(2, 13)))
+    return finish(rng, x, y, intercept=bool(rng.integers(2)), positive=bool(rng.integers(2)), shares=shares)
 
 
 def nearly_constant(rng: np.random.Generator) -> Case:
@@ -230,7 +237,8 @@ def dual(known: dict[str, Any], r: Any, s: Any) -> Any:
 
     if squares == 0.0:
         return Long(0.0)
-    return max(value(limit * t) for t in (1.0, 1.0 - 1e-9, 1.0 - 1e-6, 1.0 - 1e-4, 0.99, min(along / squares / limit, 1)))
+    best = min(max(along / squares / limit, Long(0.0)), Long(1.0))
+    return max(value(limit * t) for t in (1.0, 1.0 - 1e-9, 1.0 - 1e-6, 1.0 - 1e-4, 0.99, best))
 
 
 def orthogonal(r: Any, basis: list[Any], s: Any) -> Any:
@@ -251,30 +259,39 @@ def orthogonal(r: Any, basis: list[Any], s: Any) -> Any:
 
 
 def judge(case: Case, answers: list[Answer], verdict: Verdict) -> None:
-    known = case.known
-    head, indices, values = answers[0].parts
+    """Every lambda; and the objective falls with it."""
+    parts, before = answers[0].parts, math.inf
+    for k, value in enumerate(case.known["lambdas"]):
+        known = case.known | {"lambda": value}
+        after, allowed = judge_one(known, parts[3 * k : 3 * k + 3], verdict)
+        if not after <= before + allowed:
+            verdict.off.append("objective rises as lambda falls")
+        before = after
+
+
+def judge_one(known: dict[str, Any], parts: list[Vector], verdict: Verdict) -> tuple[Any, Any]:
+    """The objective, and by how much it may be above the least."""
+    head, indices, values = parts
     kx, ky = known["kx"], known["ky"]
     w, s = np.zeros(known["x"].shape[1]), row_weights(known)
     w[indices.astype(int)] = np.ldexp(values, kx - ky)
-    intercept = math.ldexp(head[5], -ky) if math.isfinite(head[5]) else math.nan
-    value, r = objective(known, w, intercept, s)
+    value, r = objective(known, w, float(np.ldexp(head[5], -ky)), s)
     null = null_objective(known, s)
-    if not np.isfinite(head).all() and (ky == 0 or abs(2 * ky) < 1000):
-        verdict.off.append("not finite")
-    if known["lower"] is not None and ((w < known["lower"]).any() or (w > known["upper"]).any()):
-        verdict.off.append("outside the bounds")
-    if known["positive"] and (w < 0.0).any():
-        verdict.off.append("outside the bounds")
     scale = null if null > 0.0 else Long(1.0)
+    told = abs(2 * ky) < 1000  # squares of the unit are numbers
+    if np.isnan(head).any() or (told and not np.isfinite(head).all()):
+        verdict.off.append("not finite")
+    if outside(known, w):
+        verdict.off.append("outside the bounds")
     converged = head[0] == 0.0
     gap = float((value - dual(known, r, s)) / scale) if np.isfinite(float(value)) else math.inf
     if converged:
         verdict.measure(gap, BOUND, "gap above the tolerance, converged")
     else:
-        verdict.said += ["limit"] + ["limit, gap above 1e-3"] * (gap > 1e-3)
+        verdict.said += ["limit"] + ["limit with a gap above 1e-3"] * (not gap <= 1e-3)
     if not value <= null * (1 + 1e-12):
         verdict.off.append("worse than the null model")
-    if abs(2 * ky) < 1000:
+    if told:
         primal, bound = (Long(np.ldexp(head[k], -2 * ky)) for k in (1, 2))
         if not abs(primal - value) <= 1e-9 * scale:
             verdict.off.append("primal is not the objective")
@@ -282,6 +299,13 @@ def judge(case: Case, answers: list[Answer], verdict: Verdict) -> None:
             verdict.off.append("dual above the objective")
         if known["sklearn"] and comparable(known):
             check_sklearn(known, verdict, s, (value, bound, scale, converged))
+    return value, BOUND * scale if converged else Long(math.inf)
+
+
+def outside(known: dict[str, Any], w: Vector) -> bool:
+    lower = -np.inf if known["lower"] is None else known["lower"]
+    upper = np.inf if known["upper"] is None else known["upper"]
+    return bool((w < lower).any() or (w > upper).any() or (known["positive"] and (w < 0.0).any()))
 
 
 def comparable(known: dict[str, Any]) -> bool:
@@ -325,6 +349,7 @@ def kinds() -> list[Kind]:
         kind("correlated columns", 1000, correlated, reference=BOTH),
         kind("unpenalised columns", 1500, unpenalised),
         kind("sparse counts", 1200, counts, reference=BOTH),
+        kind("paths of 2 to 12 lambdas", 500, path),
         kind("nearly constant column", 1000, nearly_constant, limits=False),
         kind("units of 2^-1000 to 2^1000", 1200, scaled, refusals=True),
         kind("working set", 800, partial(solver, number=1), reference=BOTH),
