@@ -145,7 +145,7 @@ fn wht(parts: &[Numbers]) -> Found {
     let terms: Vec<(u64, f64)> = indices.iter().zip(coefficients).map(|(&k, &v)| (k as u64, v)).collect();
     let sample = |m: u64| match values.get(m as usize) {
         Some(&value) => value,
-        None => terms.iter().map(|&(k, v)| if (m & k).count_ones() % 2 == 0 { v } else { -v }).sum(),
+        None => terms.iter().map(|&(k, v)| if (m & k).count_ones().is_multiple_of(2) { v } else { -v }).sum(),
     };
     let (variables, most) = (o[1] as usize, o[9] as usize);
     if o[0] != 0.0 {
@@ -317,7 +317,11 @@ fn mtrl(parts: &[Numbers]) -> Found {
             let options = FitOptions { dimension: Some(o[4] as usize), ..FitOptions::default() };
             let mut rng = Streams::new(o[5] as u64).stream(0);
             let found = fit_representation_from(&data, &options, None, &mut rng, &mut ())?;
-            vec![vec![found.loss, found.noise], found.basis.into_vec(), found.weights.into_vec()]
+            vec![
+                vec![found.loss, f64::from(u8::from(found.evaluations >= options.limit))],
+                found.basis.into_vec(),
+                found.weights.into_vec(),
+            ]
         }
         1 => {
             let caps: Vec<usize> = parts[2].iter().map(|&c| c as usize).collect();

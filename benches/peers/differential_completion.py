@@ -192,8 +192,8 @@ def kinds() -> list[Kind]:
         kind("scarce entries", 700, scarce, reference=ranks),
         kind("disjoint blocks", 500, partial(blocks, shared=False), reference=ranks),
         kind("blocks that share fewer lines than the rank", 400, partial(blocks, shared=True), reference=ranks),
-        kind("units of 2^-1000 to 2^1000", 500, partial(full, scales=True), judge_scales, refusals=True),
-        kind("noise in such units, rank told", 500, partial(noise, told=True), judge_noise, refusals=True),
-        kind("noise in such units, rank not told", 200, partial(noise, told=False), judge_noise, refusals=True),
+        kind("units of 2^-1000 to 2^1000", 500, partial(full, scales=True), judge_scales),
+        kind("noise in such units, rank told", 500, partial(noise, told=True), judge_noise),
+        kind("noise in such units, rank not told", 200, partial(noise, told=False), judge_noise),
         kind("mean and biases without a ridge", 400, additive, judge_additive),
     ]

@@ -76,10 +76,9 @@ def relevance(rng: np.random.Generator, strategy: int) -> Case:
     k = int(rng.integers(1, 7))
     tasks = k + int(rng.integers(0, 30))
     weights, target = rng.standard_normal((k, tasks)), rng.standard_normal(k)
-    if rng.integers(3) == 0:
-        weights[:, rng.integers(tasks)] = weights[:, rng.integers(tasks)]
-    if rng.integers(3) == 0:
-        weights[:, rng.integers(tasks)] = 0.0
+    if tasks > k + 1:  # so that the target is still reached
+        first, second = rng.choice(tasks, 2, replace=False)
+        weights[:, first] = weights[:, second] if rng.integers(2) else 0.0
     unit = 10.0 ** rng.uniform(-6.0, 6.0) if rng.integers(2) else 1.0
     return Case([[numbers(RELEVANCE, k, strategy), weights * unit, target]], {"w": weights * unit, "target": target})
 
@@ -105,10 +104,14 @@ def judge_fit(case: Case, answers: list[Answer], verdict: Verdict) -> None:
     square = (case.known["y"].astype(Long) ** 2).sum()
     wanted = least_loss(case, case.known["basis"])
     for unit, answer in zip(case.known["units"], answers):
-        (said, _), basis, weights = answer.parts
+        (said, limit), basis, weights = answer.parts
         basis, weights = basis.reshape(d, k), np.ldexp(weights, -unit).reshape(k, -1)
         loss = loss_of(case, basis, weights)
-        verdict.measure(float((loss - wanted) / (wanted + 1e-3 * square)), BOUND, "loss above the truth's" + scaled(unit))
+        if limit:
+            verdict.said.append("limit")
+        else:
+            excess = float((loss - wanted) / (wanted + 1e-3 * square))
+            verdict.measure(excess, BOUND, "loss above the truth's" + scaled(unit))
         if abs(2 * unit) < 1000 and not abs(Long(np.ldexp(said, -2 * unit)) - loss) <= 1e-9 * square:
             verdict.off.append("says another loss" + scaled(unit))
         if not np.abs(basis.T @ basis - np.eye(k)).max() <= 1e-10:

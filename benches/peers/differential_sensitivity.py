@@ -253,15 +253,15 @@ def judge_power(case: Case, answers: list[Answer], verdict: Verdict) -> None:
 
 def kinds() -> list[Kind]:
     small, large = (10, 300), (1000, 10_000)
-    shapes = {"normal": 500, "heavy tails": 400, "counts": 500, "duplicates": 300, "collinear": 300, "n below d": 300}
+    shapes = {"normal": 800, "heavy tails": 800, "counts": 800, "duplicates": 600, "collinear": 600, "n below d": 600}
 
     def kind(name: str, count: int, rows: tuple[int, int], shape: str, **more: Any) -> Kind:
         make, reference = partial(quantile, rows=rows, shape=shape), "own multipliers, HiGHS"
         return Kind(f"quantiles, {name}", reference, QUANTILE_BOUND, count, make, judge_quantile, **more)
 
     out = [kind(shape, count, small, shape) for shape, count in shapes.items()]
-    out += [kind(f"{shape}, 1,000 to 10,000 rows", 150, large, shape) for shape in list(shapes)[:5]]
-    out.append(kind("units of 2^-900 to 2^900", 200, small, "units", refusals=True))
+    out += [kind(f"{shape}, 1,000 to 10,000 rows", 400, large, shape) for shape in list(shapes)[:5]]
+    out.append(kind("units of 2^-900 to 2^900", 400, small, "units"))
     for p in EXPONENTS:
         make, reference = partial(power, p=p), "L-BFGS from three starts"
         out.append(Kind(f"p = {p:g}", reference, LP_BOUND, 500, make, judge_power))

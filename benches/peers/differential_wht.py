@@ -145,13 +145,14 @@ def judge(case: Case, answers: list[Answer], verdict: Verdict) -> None:
         missed, all_of_it = ((function - answer) ** 2).mean() + sigma**2, spread**2 + sigma**2
         if not math.isfinite(claim):
             verdict.said.append("verified without R2")
-        elif not all_of_it > (ROUNDING * largest) ** 2:
+        elif all_of_it == 0.0:
             verdict.off.append("R2 of a constant")
         else:
             excess = float(claim - (1 - missed / all_of_it))
             verdict.worst = max(verdict.worst, excess)
             verdict.claims.append(delta)
-            verdict.false += excess > 1e-9 + ROUNDING * float(largest / np.sqrt(all_of_it))
+            share = float(ROUNDING * largest / np.sqrt(all_of_it))
+            verdict.false += excess > 1e-9 + share * share + 2.0 * share * math.sqrt(missed / all_of_it)
     else:
         verdict.said.append("nothing claimed")
 
@@ -229,8 +230,8 @@ def kinds() -> list[Kind]:
         kind("few terms with unknown noise", 400, "plain", UNKNOWN),
         kind("known noise alone", 300, "noise", KNOWN),
         kind("unknown noise alone", 300, "noise", UNKNOWN),
-        kind("1 to 4 variables, unknown noise", 2000, "tiny", UNKNOWN),
-        kind("units of 2^-1010 to 2^1010", 400, "units", refusals=True),
+        kind("1 to 4 variables, unknown noise", 4000, "tiny", UNKNOWN),
+        kind("units of 2^-1010 to 2^1010", 800, "units"),
         Kind("few terms of 13 to 50 variables", "coefficients", AGREES, 600, large, judge_large),
         Kind("needle in a haystack", "all values", AGREES, 300, needle, judge_needle),
         Kind("zero everywhere, 13 to 64 variables", "questions", ASKED, 120, partial(constant, zero=True), judge_constant),

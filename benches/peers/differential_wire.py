@@ -74,7 +74,7 @@ class Kind:
     count: int
     make: Callable[[np.random.Generator], Case]
     judge: Callable[[Case, list[Answer], Verdict], None]
-    refusals: bool = False  # an error is an answer too
+    refusals: bool = False  # an error is an answer too, unless the case knows better (`refusable`)
     limits: bool = False  # how often it says "limit" counts for the rate of the core
 
 
@@ -149,7 +149,7 @@ def verdict_of(kind: Kind, case: Case, answers: list[Answer]) -> Verdict:
     if broken:
         verdict.off += broken
         verdict.worst = math.inf
-    elif refused and not kind.refusals:
+    elif refused and not case.known.get("refusable", kind.refusals):
         verdict.off.append("error")
         verdict.worst = math.inf
     elif refused:
