@@ -30,7 +30,8 @@ def run_differential(session: Session) -> None:
         for line in lines:
             session.rows.append(row_of(core, line))
             if line["off"]:
-                session.off.append(f"{core}, {line['kind']}: {line['off']} of {line['problems']:,} are off: {faults(line)}")
+                count = f"{line['off']:,} of {line['problems']:,} are off"
+                session.off.append(f"{core}, {line['kind']}: {count}: {faults(line)}")
 
 
 def ask(session: Session, python: Path, program: Path, core: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
@@ -45,7 +46,8 @@ def ask(session: Session, python: Path, program: Path, core: str) -> tuple[dict[
 def row_of(core: str, line: dict[str, Any]) -> Row:
     """The time is ours, for all problems of the kind; that of the judge is in the record."""
     extras: dict[str, Any] = {key: line[key] for key in ("reference", "problems", "off")}
-    extras |= {"worst": f"{float(line['worst']):.1e}", "bound": f"{line['bound']:.1e}", "judged_s": round(line["judged_s"], 2)}
+    extras |= {"worst": f"{float(line['worst']):.1e}", "bound": f"{line['bound']:.1e}"}
+    extras["judged_s"] = round(line["judged_s"], 2)
     extras["remarks"] = "; ".join(filter(None, (faults(line), counted(line))))
     return Row(core, line["kind"], 1, [line["seconds"]], extras)
 

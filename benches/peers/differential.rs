@@ -1,7 +1,8 @@
-//! The program that `run.py differential` asks: `peer-differential CORE PROBLEMS ANSWERS`. Both files are little-endian, one
-//! record after another. A problem is a list of vectors of doubles (`u32` how many, of each a `u64` length and its numbers),
-//! the first of them sizes and options. An answer is a `u8` (0 answered, 1 refused, 2 panicked), a `f64` of seconds, a text
-//! (`u32` length, bytes) that says why there is none, and a list of vectors. Nothing is judged here.
+//! The program that `run.py differential` asks: `peer-differential CORE PROBLEMS ANSWERS`. Both files are
+//! little-endian, one record after another. A problem is a list of vectors of doubles (`u32` how many, of each a `u64`
+//! length and its numbers), the first of them sizes and options. An answer is a `u8` (0 answered, 1 refused, 2
+//! panicked), a `f64` of seconds, a text (`u32` length, bytes) that says why there is none, and a list of vectors.
+//! Nothing is judged here.
 use std::any::Any;
 use std::error::Error;
 use std::io::{BufWriter, Write};
@@ -76,8 +77,8 @@ fn watch(done: &AtomicUsize) {
 
 // --- cores ---------------------------------------------------------------------------------------
 
-/// `[rows, columns, intercept, positive, mix, standardize, tolerance, solver, sparse]`, table by rows, target, lambdas, and,
-/// empty where there are none, lower and upper bounds, weights, penalty factors.
+/// `[rows, columns, intercept, positive, mix, standardize, tolerance, solver, sparse]`, table by rows, target, lambdas,
+/// and, empty where there are none, lower and upper bounds, weights, penalty factors.
 fn lasso(parts: &[Numbers]) -> Found {
     let [o, x, y, lambdas, lower, upper, weights, factors] = parts else { return Err("eight parts".into()) };
     let given = |v: &Numbers| (!v.is_empty()).then(|| v.clone());
@@ -134,8 +135,8 @@ fn sensitivity(parts: &[Numbers]) -> Found {
     Ok(vec![vec![status, found.objective, found.lower_bound, found.rank as f64], found.coefficients])
 }
 
-/// `[way (0 sparse, 1 in memory), variables, sparsity known, sparsity, noise (0 none, 1 known, 2 unknown), its size, decoder,
-/// seed, delta, most queries]`, all values or none; where none, coefficients as indices and values.
+/// `[way (0 sparse, 1 in memory), variables, sparsity known, sparsity, noise (0 none, 1 known, 2 unknown), its size,
+/// decoder, seed, delta, most queries]`, all values or none; where none, coefficients as indices and values.
 fn wht(parts: &[Numbers]) -> Found {
     let [o, values, indices, coefficients] = parts else { return Err("four parts".into()) };
     let sparsity = if o[2] == 0.0 { Sparsity::Unknown { max: o[3] as usize } } else { Sparsity::Known(o[3] as usize) };
@@ -189,8 +190,9 @@ fn spectrum(found: &Spectrum, asked: usize) -> Vec<Numbers> {
     vec![head, indices, values]
 }
 
-/// `[alphabet, wildcard or -1, its meaning, mismatches of the search, task, its engine]`, pattern, text. Task 0: distances by every engine,
-/// in pieces, in a batch and packed, each as its number, distances and valid pairs; task 1: hits of a search.
+/// `[alphabet, wildcard or -1, its meaning, mismatches of the search, task, its engine]`, pattern, text. Task 0:
+/// distances by every engine, in pieces (100), in a batch (101), packed (102) and overhanging (103), each as its
+/// number, distances and valid pairs; task 1: hits of a search.
 fn hamming(parts: &[Numbers]) -> Found {
     let [o, pattern, text] = parts else { return Err("three parts".into()) };
     let bytes = |v: &Numbers| v.iter().map(|&x| x as u8).collect::<Vec<u8>>();
@@ -235,6 +237,7 @@ fn hamming(parts: &[Numbers]) -> Found {
     let batch = Batch::new(&[&pattern[..], &pattern[..pattern.len().div_ceil(2)]], &auto)?.distances(&text)?;
     let first = &batch[0];
     out.extend([vec![101.0], numbers(&first.distances), numbers(first.valid.as_deref().unwrap_or_default())]);
+    out.extend([vec![103.0], numbers(&plan.overhanging_distances(&text)?.distances), vec![]]);
     if o[0] == 1.0
         && o[1] < 0.0
         && let Ok(packed) = PackedDna::from_letters(&text)
@@ -245,8 +248,8 @@ fn hamming(parts: &[Numbers]) -> Found {
     Ok(out)
 }
 
-/// `[rows, columns, rank (0: up to four), tolerance (0: none), biases, lambda (-1: chosen), seed]`, rows, columns and values of
-/// the entries. A prediction that is not determined is NaN.
+/// `[rows, columns, rank (0: up to four), tolerance (0: none), biases, lambda (-1: chosen), seed]`, rows, columns and
+/// values of the entries. A prediction that is not determined is NaN.
 fn completion(parts: &[Numbers]) -> Found {
     let [o, rows, columns, values] = parts else { return Err("four parts".into()) };
     let (m, n) = (o[0] as usize, o[1] as usize);

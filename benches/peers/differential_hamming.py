@@ -12,6 +12,7 @@ from differential_wire import Answer, Case, Kind, Vector, Verdict, numbers
 
 BYTES, DNA, IUPAC = range(3)
 MATCH, MISMATCH, EXCLUDED = range(3)
+OVERHANG = 103  # a way of asking; below 100 it is the number of the engine
 SETS = dict(zip("ACGTURYSWKMBDHVN", (1, 2, 4, 8, 8, 5, 10, 6, 9, 12, 3, 14, 13, 11, 7, 15)))
 COMPLEMENT = bytes.maketrans(b"ACGTacgtUu", b"TGCAtgcaAa")
 
@@ -36,8 +37,13 @@ def pairs(alphabet: int, wildcard: int, meaning: int) -> tuple[Any, Any]:
     return match, counts
 
 
-def brute(pattern: bytes, text: bytes, match: Any, counts: Any) -> tuple[Any, Any]:
-    p, windows = np.frombuffer(pattern, np.uint8), sliding_window_view(np.frombuffer(text, np.uint8), len(pattern))
+def brute(pattern: bytes, text: bytes, match: Any, counts: Any, overhang: bool = False) -> tuple[Any, Any]:
+    """Distances and pairs that count; where the pattern overhangs, it meets letter 256, which counts with none."""
+    p, t = np.frombuffer(pattern, np.uint8), np.frombuffer(text, np.uint8).astype(np.int16)
+    if overhang:
+        t = np.pad(t, len(pattern) - 1, constant_values=256)
+        match, counts = (np.pad(v, ((0, 0), (0, 1))) for v in (match, counts))
+    windows = sliding_window_view(t, len(pattern))
     counted = counts[p, windows]
     return (counted & ~match[p, windows]).sum(axis=1), counted.sum(axis=1)
 
@@ -79,9 +85,14 @@ def as_vector(text: bytes) -> Vector:
 def judge_distances(case: Case, answers: list[Answer], verdict: Verdict) -> None:
     """The worst is the largest number of mismatches by which any engine is off."""
     distances, valid = brute(case.known["pattern"], case.known["text"], *case.known["pairs"])
+    overhanging, _ = brute(case.known["pattern"], case.known["text"], *case.known["pairs"], overhang=True)
     parts = answers[0].parts
     for number, found, pairs_of in zip(parts[::3], parts[1::3], parts[2::3]):
-        name = f"engine {int(number[0])}"
+        name = f"way {int(number[0])}"
+        if number[0] == OVERHANG:
+            same = found.shape == overhanging.shape
+            verdict.measure(float(np.abs(found - overhanging).max()) if same else np.inf, 0.0, name)
+            continue
         if found.shape != distances.shape:
             verdict.off.append(f"{name}: {found.size} distances for {distances.size}")
             continue

@@ -1,4 +1,4 @@
-"""Problems of the Lasso, judged by objective and dual value that are computed from the coefficients alone."""
+"""The Lasso, judged by objective and dual value that are computed from the coefficients alone."""
 
 from __future__ import annotations
 
@@ -10,161 +10,11 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import ElasticNet
 
-from differential_wire import EMPTY, Answer, Case, Kind, Long, Vector, Verdict, numbers, power_of_two
+import differential_lasso_problems as problems
+from differential_lasso_problems import row_weights
+from differential_wire import Answer, Case, Kind, Long, Vector, Verdict
 
-TOLERANCE = 1e-8
-BOUND = 1.01e-8  # of the null model's objective
-SHARES = (0.3, 0.1, 0.03, 0.01)  # of the largest lambda
-SKLEARN_EVERY = 5
-DEFAULTS: dict[str, Any] = {
-    "intercept": True, "positive": False, "mix": 1.0, "solver": 0, "sparse": False, "lower": None, "upper": None,
-    "weights": None, "factors": None, "kx": 0, "ky": 0,
-}  # fmt: skip
-
-
-# --- problems ------------------------------------------------------------------------------------
-
-
-def table(rng: np.random.Generator, n: int, p: int, correlated: float = 0.0) -> tuple[Vector, Vector]:
-    """Normal columns, a few of which matter."""
-    x = rng.standard_normal((n, p))
-    if correlated:
-        x = math.sqrt(1.0 - correlated) * x + math.sqrt(correlated) * rng.standard_normal((n, 1))
-    support = rng.choice(p, int(rng.integers(0, min(p, 8) + 1)), replace=False)
-    noise = rng.choice([0.0, 0.1, 1.0])
-    y = x[:, support] @ rng.standard_normal(support.size) * 2.0 + noise * rng.standard_normal(n)
-    if not y.any():
-        y = rng.standard_normal(n)
-    return x, y + rng.choice([0.0, 3.0])
-
-
-def sizes(rng: np.random.Generator, few_rows: bool = False) -> tuple[int, int]:
-    n = int(rng.integers(2, 21) if few_rows else rng.integers(1, 61))
-    return n, int(rng.integers(n, 201) if few_rows else rng.integers(1, 201))
-
-
-def finish(rng: np.random.Generator, x: Vector, y: Vector, **options: Any) -> Case:
-    """Shares of the largest lambda, which is computed here."""
-    known = DEFAULTS | {"x": x, "y": y} | options
-    known.setdefault("shares", numbers(rng.choice(SHARES)))
-    largest = largest_lambda(known)
-    known["lambdas"] = known["shares"] * (largest if largest > 1e-12 else 1.0)
-    known["sklearn"] = bool(rng.integers(SKLEARN_EVERY) == 0)
-    kx, ky = known["kx"], known["ky"]
-    known["refusable"] = 2 * max(abs(kx), abs(ky)) > 980  # squares that are no numbers
-    head = [*x.shape, known["intercept"], known["positive"], known["mix"], False, TOLERANCE, known["solver"]]
-    bounds = [EMPTY if known[key] is None else np.ldexp(known[key], ky - kx) for key in ("lower", "upper")]
-    rest = [EMPTY if known[key] is None else known[key] for key in ("weights", "factors")]
-    scaled = [np.ldexp(x, kx), np.ldexp(y, ky), np.ldexp(known["lambdas"], kx + ky)]
-    return Case([[numbers(*head, known["sparse"]), *scaled, *bounds, *rest]], known)
-
-
-def largest_lambda(known: dict[str, Any]) -> float:
-    x, y, n = known["x"], known["y"], len(known["y"])
-    s = row_weights(known).astype(np.float64)
-    factors = np.ones(x.shape[1]) if known["factors"] is None else known["factors"]
-    free = [np.ones((n, 1))] * known["intercept"] + [x[:, factors == 0.0]]
-    z = np.hstack(free) * np.sqrt(s)[:, None]
-    r = y.copy()
-    if z.shape[1]:
-        r = r - np.hstack(free) @ np.linalg.lstsq(z, np.sqrt(s) * y, rcond=None)[0]
-    c = x.T @ (s * r) / n
-    c = np.maximum(c, 0.0) if known["positive"] else np.abs(c)
-    held = factors > 0.0
-    return float(np.max(c[held] / (factors[held] * known["mix"]), initial=0.0))
-
-
-def ordinary(rng: np.random.Generator, few_rows: bool = False, **options: Any) -> Case:
-    x, y = table(rng, *sizes(rng, few_rows))
-    options = {key: value(rng, x) if callable(value) else value for key, value in options.items()}
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), **options)
-
-
-def solver(rng: np.random.Generator, number: int) -> Case:
-    x, y = table(rng, *sizes(rng, bool(rng.integers(2))))
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), solver=number)
-
-
-def correlated(rng: np.random.Generator) -> Case:
-    x, y = table(rng, *sizes(rng), correlated=float(rng.choice([0.5, 0.9, 0.99, 0.9999])))
-    return finish(rng, x, y, intercept=bool(rng.integers(2)))
-
-
-def bounded(rng: np.random.Generator) -> Case:
-    x, y = table(rng, *sizes(rng, bool(rng.integers(2))))
-    p = x.shape[1]
-    size = float(rng.choice([0.01, 0.3, 3.0]))
-    lower, upper = -size * rng.random(p), size * rng.random(p)
-    lower[rng.random(p) < 0.3], upper[rng.random(p) < 0.3] = -np.inf, np.inf
-    lower[rng.random(p) < 0.2] = 0.0
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), lower=lower, upper=upper)
-
-
-def weighted(rng: np.random.Generator) -> Case:
-    x, y = table(rng, *sizes(rng))
-    weights = rng.random(len(y)) * (rng.random(len(y)) < 0.8)
-    weights[rng.integers(len(y))] = 1.0
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), weights=weights)
-
-
-def duplicated(rng: np.random.Generator) -> Case:
-    x, y = table(rng, *sizes(rng))
-    p = x.shape[1]
-    for _ in range(int(rng.integers(1, 4))):
-        x[:, rng.integers(p)] = x[:, rng.integers(p)] * rng.choice([1.0, -1.0, 1.0 + 1e-9])
-    if rng.integers(2):
-        x[:, rng.integers(p)] = rng.choice([0.0, 1.0, 1e4])
-    return finish(rng, x, y, intercept=bool(rng.integers(2)))
-
-
-def unpenalised(rng: np.random.Generator) -> Case:
-    x, y = table(rng, *sizes(rng))
-    factors = rng.choice([0.0, 0.5, 1.0, 2.0], x.shape[1], p=[0.05, 0.2, 0.5, 0.25])
-    factors[rng.integers(x.shape[1])] = 0.0
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), factors=factors)
-
-
-def counts(rng: np.random.Generator, scale: float = 1.0) -> Case:
-    """Sparse columns, counts with ties."""
-    n, p = sizes(rng)
-    x = rng.poisson(0.2, (n, p)) * scale
-    y = x[:, : min(3, p)].sum(axis=1) / scale + rng.standard_normal(n)
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), sparse=True)
-
-
-def path(rng: np.random.Generator) -> Case:
-    """A few rows and many lambdas."""
-    x, y = table(rng, int(rng.integers(2, 13)), int(rng.integers(2, 41)))
-    shares = np.geomspace(1.0, 1e-3, int(rng.integers(2, 13)))
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), positive=bool(rng.integers(2)), shares=shares)
-
-
-def nearly_constant(rng: np.random.Generator) -> Case:
-    n, p = int(rng.integers(5, 61)), int(rng.integers(2, 11))
-    x, y = table(rng, n, p)
-    factors = np.ones(p)
-    factors[0] = float(rng.choice([0.0, 0.0, 1.0]))
-    x[:, 0] = 10.0 ** rng.uniform(4.0, 6.0) + 1e-7 * rng.standard_normal(n)
-    return finish(rng, x, y, factors=factors)
-
-
-def scaled(rng: np.random.Generator) -> Case:
-    x, y = table(rng, *sizes(rng))
-    ky = power_of_two(rng)
-    kx = power_of_two(rng) if rng.integers(2) else 0
-    if abs(kx + ky) > 1000 or abs(ky - kx) > 1000:
-        kx = 0
-    return finish(rng, x, y, intercept=bool(rng.integers(2)), kx=kx, ky=ky, sparse=bool(rng.integers(2)))
-
-
-# --- the judge -----------------------------------------------------------------------------------
-
-
-def row_weights(known: dict[str, Any]) -> Any:
-    n = len(known["y"])
-    if known["weights"] is None:
-        return np.ones(n, Long)
-    return known["weights"].astype(Long) * n / known["weights"].astype(Long).sum()
+BOUND = 1.01e-8  # of the null model's objective: what was asked, and a hundredth for rounding
 
 
 def residual(known: dict[str, Any], w: Vector, b: float) -> Any:
@@ -335,25 +185,26 @@ def kinds() -> list[Kind]:
     def kind(name: str, count: int, make: Any, reference: str = KKT, limits: bool = True, **more: Any) -> Kind:
         return Kind(name, reference, BOUND, count, make, judge, limits=limits, **more)
 
-    def half(_: np.random.Generator, x: Vector) -> float:
-        return float(_.choice([0.05, 0.5, 0.95]))
+    def share(rng: np.random.Generator, _: Vector) -> float:
+        return float(rng.choice([0.05, 0.5, 0.95]))
 
     return [
-        kind("ordinary", 2500, ordinary, reference=BOTH),
-        kind("few rows, many columns", 2500, partial(ordinary, few_rows=True), reference=BOTH),
-        kind("signs", 1500, partial(ordinary, positive=True), reference=BOTH),
-        kind("few rows, many columns, signs", 1500, partial(ordinary, few_rows=True, positive=True), reference=BOTH),
-        kind("bounds", 1500, bounded),
-        kind("elastic net", 1200, partial(ordinary, mix=half), reference=BOTH),
-        kind("weights, zeros among them", 1200, weighted, reference=BOTH),
-        kind("duplicated and constant columns", 1500, duplicated, reference=BOTH),
-        kind("correlated columns", 1000, correlated, reference=BOTH),
-        kind("unpenalised columns", 1500, unpenalised),
-        kind("sparse counts", 1200, counts, reference=BOTH),
-        kind("paths of 2 to 12 lambdas", 500, path),
-        kind("nearly constant column", 1000, nearly_constant, limits=False),
-        kind("units of 2^-1000 to 2^1000", 1200, scaled),
-        kind("working set", 800, partial(solver, number=1), reference=BOTH),
-        kind("homotopy", 800, partial(solver, number=2), reference=BOTH),
-        kind("coordinate descent", 800, partial(solver, number=3), BOTH, False),
+        kind("ordinary", 2500, problems.ordinary, reference=BOTH),
+        kind("few rows, many columns", 2500, partial(problems.ordinary, few_rows=True), reference=BOTH),
+        kind("signs", 1500, partial(problems.ordinary, positive=True), reference=BOTH),
+        kind("few rows, signs", 1500, partial(problems.ordinary, few_rows=True, positive=True), reference=BOTH),
+        kind("bounds", 1500, problems.bounded),
+        kind("elastic net", 1200, partial(problems.ordinary, mix=share), reference=BOTH),
+        kind("weights, zeros among them", 1200, problems.weighted, reference=BOTH),
+        kind("duplicated and constant columns", 1500, problems.duplicated, reference=BOTH),
+        kind("correlated columns", 1000, problems.correlated, reference=BOTH),
+        kind("unpenalised columns", 1500, problems.unpenalised),
+        kind("standardized columns", 800, problems.standardized),
+        kind("sparse counts", 1200, problems.counts, reference=BOTH),
+        kind("paths of 2 to 12 lambdas", 500, problems.path),
+        kind("nearly constant column", 1000, problems.nearly_constant, limits=False),
+        kind("units of 2^-1000 to 2^1000", 1200, problems.scaled),
+        kind("working set", 800, partial(problems.solver, number=1), reference=BOTH),
+        kind("homotopy", 800, partial(problems.solver, number=2), reference=BOTH),
+        kind("coordinate descent", 800, partial(problems.solver, number=3), BOTH, False),
     ]

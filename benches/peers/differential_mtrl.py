@@ -107,7 +107,7 @@ def judge_fit(case: Case, answers: list[Answer], verdict: Verdict) -> None:
         (said, limit), basis, weights = answer.parts
         basis, weights = basis.reshape(d, k), np.ldexp(weights, -unit).reshape(k, -1)
         loss = loss_of(case, basis, weights)
-        if limit:
+        if limit and answers[0].parts[0][1]:  # a unit is no excuse
             verdict.said.append("limit")
         else:
             excess = float((loss - wanted) / (wanted + 1e-3 * square))
@@ -163,7 +163,7 @@ def judge_risk(case: Case, answers: list[Answer], verdict: Verdict) -> None:
 
 
 def judge_relevance(case: Case, answers: list[Answer], verdict: Verdict, strategy: int) -> None:
-    w, target, (head, nu, shares) = case.known["w"], case.known["target"], answers[0].parts
+    w, target, (_, nu, shares) = case.known["w"], case.known["target"], answers[0].parts
     if strategy == L2:
         best = np.linalg.lstsq(w, target, rcond=None)[0]
         size, least = np.linalg.norm(nu), np.linalg.norm(best)
@@ -186,6 +186,10 @@ def kinds() -> list[Kind]:
         return Kind(name, reference, bound, count, make, judge, **more)
 
     truth, definition = "loss of the truth", "definition"
+    def of_strategy(name: str, reference: str, strategy: int) -> Kind:
+        make, judge = partial(relevance, strategy=strategy), partial(judge_relevance, strategy=strategy)
+        return kind(f"relevance, {name}", reference, 600, make, judge)
+
     return [
         kind("fit without noise", truth, 600, partial(fit, sigma=0.0), judge_fit),
         kind("fit with noise", truth, 600, partial(fit, sigma=0.3), judge_fit),
@@ -195,6 +199,6 @@ def kinds() -> list[Kind]:
         kind("allocation, misuse", "no panic", 150, allocation_misuse, judge_allocation_misuse, 0.0, refusals=True),
         kind("risk", "numpy", 800, risk, judge_risk, 1e-9),
         kind("risk, misuse", "refusal", 150, partial(risk, misuse=True), judge_answered, 0.0, refusals=True),
-        kind("relevance, least squares", "LAPACK", 600, partial(relevance, strategy=L2), partial(judge_relevance, strategy=L2)),
-        kind("relevance, least l1", "HiGHS", 600, partial(relevance, strategy=LEAST_L1), partial(judge_relevance, strategy=LEAST_L1)),
+        of_strategy("least squares", "LAPACK", L2),
+        of_strategy("least l1", "HiGHS", LEAST_L1),
     ]
