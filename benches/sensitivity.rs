@@ -164,7 +164,7 @@ fn coreset() {
     println!(
         "coreset: {n} flights x {columns}, sum of absolute errors; all rows certified in {:.0} ms, gap {:.0e}",
         1e3 * all,
-        best.gap() / best.objective
+        best.gap().expect("a bound") / best.objective
     );
     println!(
         "method                 rows   excess, median   worst (of 20 at 5300, else 9)   scores and solve ms   with certificate ms, gap"
@@ -195,7 +195,7 @@ fn coreset() {
                 runs.iter().map(|r| r.1).fold(0.0, f64::max),
                 1e3 * median(runs.iter().map(|r| r.0).collect()),
                 1e3 * time,
-                f.gap() / f.objective
+                f.gap().expect("a bound") / f.objective
             );
         }
     }
@@ -225,7 +225,7 @@ fn exact() {
             d.a.rows(),
             d.a.columns(),
             1e3 * time,
-            f.gap() / f.objective,
+            f.gap().expect("a bound") / f.objective,
             f.iterations
         );
     }

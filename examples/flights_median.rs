@@ -39,7 +39,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let best = regress(&a, &b, Loss::Lp(1.0), 1e-9)?;
     println!(
         "least sum of absolute errors {:.2}, certified: nothing is below {:.2}\n",
-        best.objective, best.lower_bound
+        best.objective,
+        best.lower_bound.expect("a bound")
     );
     let methods = [
         ("uniform", Method::Uniform, Sampler::Bernoulli),

@@ -171,7 +171,11 @@ fn sensitivity() -> Outcome {
         lewis.0, lewis.1
     );
     println!("   naive, uniform rows: {:.2} % and {:.2} %", uniform.0, uniform.1);
-    println!("   the full optimum {:.0} is certified: nothing is below {:.0}\n", best.objective, best.lower_bound);
+    println!(
+        "   the full optimum {:.0} is certified: nothing is below {:.0}\n",
+        best.objective,
+        best.lower_bound.expect("a bound")
+    );
     Ok(())
 }
 

@@ -12,22 +12,38 @@ pub(crate) struct Certificate {
     pub dual: f64,
     /// `s`.
     pub scale: f64,
+    /// What rounding may have added to the dual value before it was taken off.
+    pub rounding: f64,
 }
+
+/// A dual value may be above the objective by this many times the estimate of rounding before the certificate has failed.
+const SLACK: f64 = 64.0;
 
 impl Certificate {
     /// `primal − dual`, which bounds the distance of the objective from its minimum.
     pub fn gap(&self) -> f64 {
-        gap(self.primal, self.dual)
+        gap(self.primal, self.dual, SLACK * self.rounding)
+    }
+
+    /// Nothing is known yet.
+    pub fn unknown() -> Self {
+        Self { primal: f64::INFINITY, dual: f64::NEG_INFINITY, scale: 0.0, rounding: 0.0 }
+    }
+
+    /// Whether the dual value contradicts the objective: one of the two is wrong by more than rounding.
+    pub fn failed(&self) -> bool {
+        contradicts(self.primal, self.dual, SLACK * self.rounding)
     }
 
     /// At coefficients `w` from `(rᵀr/n, tᵀr/n)`; `over` holds at least the columns with `reach > λ a_j` and their `c_j`.
     pub fn new(
         problem: &Problem<'_>,
         lambda: f64,
-        w: impl Iterator<Item = (usize, f64)>,
+        w: impl Iterator<Item = (usize, f64)> + Clone,
         (squares, along): (f64, f64),
         over: &[(usize, f64)],
     ) -> Self {
+        let rounding = problem.dual_rounding(squares, w.clone());
         let primal = 0.5 * squares + problem.penalty(lambda, w);
         let mut limit = 1.0_f64;
         for &(j, c) in over {
@@ -43,14 +59,20 @@ impl Certificate {
         let best = if squares > 0.0 { (along / squares).clamp(0.0, limit) } else { 0.0 };
         let (a, b) = (value(best), value(limit));
         let (dual, scale) = if a > b { (a, best) } else { (b, limit) };
-        Self { primal, dual, scale }
+        Self { primal, dual: dual - rounding, scale, rounding }
     }
 }
 
-/// `primal − dual`, not below zero; what is not a number proves nothing.
-pub(crate) fn gap(primal: f64, dual: f64) -> f64 {
+/// Whether a dual value is above the primal one by more than rounding, or either is no number.
+pub(crate) fn contradicts(primal: f64, dual: f64, rounding: f64) -> bool {
     let gap = primal - dual;
-    if gap.is_nan() { f64::INFINITY } else { gap.max(0.0) }
+    gap.is_nan() || gap < -rounding
+}
+
+/// `primal − dual`, where rounding alone may make it negative, not below zero; infinite where the two contradict each other,
+/// for then they prove nothing.
+pub(crate) fn gap(primal: f64, dual: f64, rounding: f64) -> f64 {
+    if contradicts(primal, dual, rounding) { f64::INFINITY } else { (primal - dual).max(0.0) }
 }
 
 /// `max_w zw − λ(a|w| + bw²/2)` over the bounds, where it is finite (an infinite one is excluded by the scale).

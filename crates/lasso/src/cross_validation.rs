@@ -5,7 +5,8 @@ use samplewise_linalg::random::{Streams, shuffle};
 use crate::gram_path::{Moments, suits};
 use crate::homotopy::Workspace;
 use crate::problem::Problem;
-use crate::solver::{answers, check_grid, fits, grid, path_observed};
+use crate::solver::{check_grid, fits, grid, path_observed};
+use crate::verdict::answers;
 use crate::{Design, LassoError, Options, Solution, Solver, Status};
 
 /// Bytes of all Gram matrices up to which folds go by moments.
@@ -112,7 +113,7 @@ pub fn cross_validate_observed(
         })
         .collect();
     let fits = fits(&problem, &lambdas, options, moments, observer)?;
-    let path = answers(&problem, design, y, options, &fits);
+    let path = answers(&problem, design, y, options, fits);
     let best = (0..path.len())
         .min_by(|&a, &b| mean_squared_error[a].total_cmp(&mean_squared_error[b]))
         .expect("the grid is not empty");

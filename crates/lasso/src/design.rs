@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use samplewise_linalg::scale::{self, extreme_exponent, extreme_exponent_of, ldexp};
 use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
 
@@ -26,9 +27,13 @@ pub trait Columns: Send + Sync {
 pub struct Design {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
+    /// Columns divided by powers of two, see `exponents`.
     pub(crate) store: Store,
-    /// `Σ_i x_ij²`.
+    /// Sums of squares of the stored columns.
     pub(crate) squares: Arc<Vec<f64>>,
+    /// Column `j` is `2^exponents[j]` times the stored one, so that no square overflows or vanishes; empty when all are
+    /// zero, as they are for columns of moderate size.
+    exponents: Arc<Vec<i32>>,
 }
 
 #[derive(Clone)]
@@ -64,7 +69,7 @@ impl Design {
     ///
     /// # Errors
     /// As [`Design::dense`], and [`LassoError::Length`].
-    pub fn dense_columns(values: Vec<f64>, rows: usize, columns: usize) -> Result<Self, LassoError> {
+    pub fn dense_columns(mut values: Vec<f64>, rows: usize, columns: usize) -> Result<Self, LassoError> {
         if rows == 0 || columns == 0 {
             return Err(LassoError::Empty { rows, columns });
         }
@@ -73,14 +78,35 @@ impl Design {
             return Err(LassoError::Length { argument: "values", given: values.len(), expected });
         }
         let squares: Vec<f64> = values.par_chunks(rows).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
-        if squares.iter().any(|s| !s.is_finite()) {
-            // Entries too large to square are refused when a fit needs them, by column.
-            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-                let (row, column, value) = (at % rows, at / rows, values[at]);
-                return Err(LinalgError::NotFinite { argument: "x", row, column, value }.into());
-            }
+        if squares.iter().any(|s| !s.is_finite())
+            && let Some(at) = values.iter().position(|v| !v.is_finite())
+        {
+            let (row, column, value) = (at % rows, at / rows, values[at]);
+            return Err(LinalgError::NotFinite { argument: "x", row, column, value }.into());
         }
-        Ok(Self { rows, columns, store: Store::Dense(Arc::new(values)), squares: Arc::new(squares) })
+        let (squares, exponents) = moderate(squares, |j| extreme_exponent_of(&values[j * rows..(j + 1) * rows]));
+        if exponents.is_empty() {
+            return Ok(Self::new(rows, columns, Store::Dense(Arc::new(values)), squares, exponents));
+        }
+        for (column, &e) in values.chunks_exact_mut(rows).zip(&exponents) {
+            scale::scale(column, -e);
+        }
+        let squares = values.par_chunks(rows).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
+        Ok(Self::new(rows, columns, Store::Dense(Arc::new(values)), squares, exponents))
+    }
+
+    fn new(rows: usize, columns: usize, store: Store, squares: Vec<f64>, exponents: Vec<i32>) -> Self {
+        Self { rows, columns, store, squares: Arc::new(squares), exponents: Arc::new(exponents) }
+    }
+
+    /// Column `j` is `2^e` times the stored one.
+    pub(crate) fn exponent(&self, j: usize) -> i32 {
+        self.exponents.get(j).copied().unwrap_or(0)
+    }
+
+    /// Whether every column is stored as it was given.
+    pub(crate) fn stored_as_given(&self) -> bool {
+        self.exponents.is_empty()
     }
 
     /// Transposes a sparse matrix.
@@ -95,13 +121,19 @@ impl Design {
     ///
     /// # Errors
     /// [`LassoError::Empty`].
-    pub fn sparse_transposed(x: CsrMatrix) -> Result<Self, LassoError> {
+    pub fn sparse_transposed(mut x: CsrMatrix) -> Result<Self, LassoError> {
         let (rows, columns) = (x.columns(), x.rows());
         if rows == 0 || columns == 0 {
             return Err(LassoError::Empty { rows, columns });
         }
-        let squares = (0..columns).map(|j| chunk::dot(x.row(j).1, x.row(j).1)).collect();
-        Ok(Self { rows, columns, store: Store::Sparse(Arc::new(x)), squares: Arc::new(squares) })
+        let squares = |x: &CsrMatrix| (0..columns).map(|j| chunk::dot(x.row(j).1, x.row(j).1)).collect::<Vec<f64>>();
+        let (mut found, exponents) = moderate(squares(&x), |j| extreme_exponent_of(x.row(j).1));
+        if !exponents.is_empty() {
+            let each: Vec<i32> = (0..columns).flat_map(|j| vec![-exponents[j]; x.row(j).0.len()]).collect();
+            x.values_mut().iter_mut().zip(each).for_each(|(v, e)| *v = ldexp(*v, e));
+            found = squares(&x);
+        }
+        Ok(Self::new(rows, columns, Store::Sparse(Arc::new(x)), found, exponents))
     }
 
     /// The user's own columns. Columns of a working set are written out as dense vectors; passes go by
@@ -118,14 +150,17 @@ impl Design {
             buffer.clear();
             buffer.resize(rows, 0.0);
             x.add(j, 1.0, buffer);
-            chunk::dot(buffer, buffer)
+            let (square, largest) = (chunk::dot(buffer, buffer), scale::largest(buffer));
+            (square, if largest == 0.0 || square.is_normal() { extreme_exponent(largest) } else { i32::MAX })
         };
-        let squares: Vec<f64> = (0..columns).into_par_iter().with_min_len(16).map_init(Vec::new, square).collect();
-        if let Some(position) = squares.iter().position(|s| !s.is_finite()) {
-            let (argument, allowed) = ("sum of squares of a column", "finite");
-            return Err(LassoError::Entry { argument, position, value: squares[position], allowed });
+        let found: Vec<(f64, i32)> = (0..columns).into_par_iter().with_min_len(16).map_init(Vec::new, square).collect();
+        // The columns stay with their owner, so that they cannot be scaled here.
+        if let Some(position) = found.iter().position(|f| f.1 != 0) {
+            let (argument, allowed) = ("sum of squares of a column", "finite, of values between 2^-200 and 2^200");
+            return Err(LassoError::Entry { argument, position, value: found[position].0, allowed });
         }
-        Ok(Self { rows, columns, store: Store::Custom(x), squares: Arc::new(squares) })
+        let squares = found.into_iter().map(|f| f.0).collect();
+        Ok(Self::new(rows, columns, Store::Custom(x), squares, Vec::new()))
     }
 
     /// Number of rows `n`.
@@ -145,7 +180,7 @@ impl Design {
     pub fn predict(&self, coefficients: &[(usize, f64)], intercept: f64) -> Vec<f64> {
         let mut out = vec![intercept; self.rows];
         for &(j, w) in coefficients {
-            self.add_column(j, w, &mut out);
+            self.add_column(j, ldexp(w, self.exponent(j)), &mut out);
         }
         out
     }
@@ -170,16 +205,18 @@ impl Design {
                 (Store::Sparse(Arc::new(picked)), squares)
             }
         };
-        Design { rows: rows.len(), columns: self.columns, store, squares: Arc::new(squares) }
+        let exponents = Arc::clone(&self.exponents);
+        Design { rows: rows.len(), columns: self.columns, store, squares: Arc::new(squares), exponents }
     }
 
+    /// The stored column `j`.
     pub(crate) fn copy_column(&self, j: usize) -> Vec<f64> {
         let mut out = vec![0.0; self.rows];
         self.add_column(j, 1.0, &mut out);
         out
     }
 
-    /// `Σ_i x_ij v_i`.
+    /// `Σ_i x_ij v_i` of the stored column.
     #[inline]
     pub(crate) fn dot_column(&self, j: usize, v: &[f64]) -> f64 {
         match &self.store {
@@ -192,7 +229,7 @@ impl Design {
         }
     }
 
-    /// `v += a · x_j`.
+    /// `v += a · x_j` of the stored column.
     #[inline]
     pub(crate) fn add_column(&self, j: usize, a: f64, v: &mut [f64]) {
         match &self.store {
@@ -204,6 +241,18 @@ impl Design {
             Store::Custom(c) => c.add(j, a, v),
         }
     }
+}
+
+/// Exponents of the columns that must be scaled before they are squared, by their sums of squares; none in the ordinary
+/// case, which is recognised without another look at the table.
+fn moderate(squares: Vec<f64>, exponent: impl Fn(usize) -> i32) -> (Vec<f64>, Vec<i32>) {
+    const USUAL: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
+    if squares.iter().all(|s| USUAL.contains(s)) {
+        return (squares, Vec::new());
+    }
+    let exponents: Vec<i32> =
+        squares.iter().enumerate().map(|(j, s)| if USUAL.contains(s) { 0 } else { exponent(j) }).collect();
+    if exponents.iter().all(|e| *e == 0) { (squares, Vec::new()) } else { (squares, exponents) }
 }
 
 fn select_sparse(c: &CsrMatrix, rows: &[usize], n: usize) -> CsrMatrix {

@@ -50,6 +50,24 @@ pub(crate) struct Fit {
     pub status: Status,
 }
 
+/// The certificate of coefficients with their residual, from the correlations of all columns.
+pub(crate) fn certificate_of(problem: &Problem<'_>, lambda: f64, w: &[(usize, f64)], residual: &[f64]) -> Certificate {
+    let n = problem.n as f64;
+    let mut r = residual.to_vec();
+    // The dual point must be orthogonal to the unpenalised columns; the objective is that of the residual as it is.
+    problem.settle_free(&mut r);
+    let c = problem.correlations(&r);
+    let violates = |j: usize| {
+        problem.inverse[j] > 0.0
+            && problem.reach(j, c[j]) > lambda * problem.absolute[j]
+            && problem.free.binary_search(&j).is_err()
+    };
+    let over: Vec<(usize, f64)> = (0..problem.p).filter(|&j| violates(j)).map(|j| (j, c[j])).collect();
+    let products = (chunk::dot(&r, &r) / n, chunk::dot(&r, &problem.target) / n);
+    let own = 0.5 * chunk::dot(residual, residual) / n + problem.penalty(lambda, w.iter().copied());
+    Certificate { primal: own, ..Certificate::new(problem, lambda, w.iter().copied(), products, &over) }
+}
+
 pub(crate) struct Engine<'a, 'p> {
     problem: &'a Problem<'p>,
     working: Working,
@@ -60,6 +78,10 @@ pub(crate) struct Engine<'a, 'p> {
     seen_at: Vec<f64>,
     moved: f64,
     residual: Vec<f64>,
+    /// Coefficients and residual of the null model.
+    null: (Vec<(usize, f64)>, Vec<f64>),
+    /// Those of the last λ that is done.
+    previous: Option<(Vec<(usize, f64)>, Vec<f64>)>,
     /// λ of the state.
     at: f64,
     /// Absolute gap that is enough.
@@ -102,6 +124,8 @@ impl<'a, 'p> Engine<'a, 'p> {
             seen_at: vec![0.0; problem.p],
             moved: 0.0,
             c,
+            null: (start, residual.clone()),
+            previous: None,
             residual,
             at: largest,
             tolerance: tolerance * problem.null_objective(),
@@ -156,7 +180,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             lambda,
             w: self.working.nonzeros().collect(),
             residual: self.residual.clone(),
-            certificate: Certificate { primal: f64::INFINITY, dual: f64::NEG_INFINITY, scale: 0.0 },
+            certificate: Certificate::unknown(),
             iterations: before + iterations,
             working_set: self.working.len(),
             columns_checked: 0,
@@ -312,6 +336,49 @@ impl<'a, 'p> Engine<'a, 'p> {
         let accuracy = self.accuracy;
         self.refine(batch, watch);
         self.accuracy = accuracy; // one hard λ does not make the others dearer
+        for k in 0..batch.len() {
+            let (before, rest) = batch.split_at_mut(k);
+            let fit = &mut rest[0];
+            if fit.status != Status::Converged {
+                let previous = before.last().map(|f| (&f.w, &f.residual));
+                let previous = previous.or(self.previous.as_ref().map(|p| (&p.0, &p.1)));
+                self.take_best(fit, previous);
+            }
+        }
+        self.previous = batch.last().map(|f| (f.w.clone(), f.residual.clone()));
+    }
+
+    /// Of the end of a fit that did not converge, the null model and the fit before it (its start), the one with the least
+    /// objective, with a certificate of its own over all columns.
+    fn take_best(&self, fit: &mut Fit, previous: Option<(&Vec<(usize, f64)>, &Vec<f64>)>) {
+        let problem = self.problem;
+        if fit.residual.len() != problem.n {
+            // The run was stopped while the residual was with the certificates.
+            let mut residual = problem.target.clone();
+            problem.subtract(fit.w.iter().copied(), &mut residual);
+            fit.residual = residual;
+        }
+        let objective = |w: &[(usize, f64)], r: &[f64]| {
+            let value = 0.5 * chunk::dot(r, r) / problem.n as f64 + problem.penalty(fit.lambda, w.iter().copied());
+            if value.is_nan() { f64::INFINITY } else { value }
+        };
+        let own = objective(&fit.w, &fit.residual);
+        let starts = [Some((&self.null.0, &self.null.1)), previous];
+        let best = starts.into_iter().flatten().filter(|s| s.1.len() == problem.n);
+        let best = best.map(|s| (objective(s.0, s.1), s)).min_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((value, (w, r))) = best
+            && value < own
+        {
+            fit.w.clone_from(w);
+            fit.residual.clone_from(r);
+        } else if fit.certificate.primal.is_finite() {
+            return;
+        }
+        fit.certificate = certificate_of(problem, fit.lambda, &fit.w, &fit.residual);
+        fit.columns_checked += problem.p;
+        if fit.certificate.gap() <= self.tolerance {
+            fit.status = Status::Converged;
+        }
     }
 
     fn refine(&mut self, batch: &mut [Fit], watch: &mut Watch<'_>) {

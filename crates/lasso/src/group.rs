@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 use samplewise_linalg::factor::symmetric_eigen;
 use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::scale::{extreme_exponent_of, ldexp};
 use samplewise_linalg::{Matrix, chunk};
 
 use crate::anderson::{self, MEMORY};
@@ -65,6 +66,23 @@ pub struct GroupSolution {
     pub status: Status,
 }
 
+impl GroupSolution {
+    /// Whether the gap is within the tolerance.
+    pub fn converged(&self) -> bool {
+        self.status == Status::Converged
+    }
+
+    /// The solution for a target that is `2^e` times as large.
+    fn multiply_target(&mut self, e: i32) {
+        self.lambda = ldexp(self.lambda, e);
+        self.intercepts.iter_mut().for_each(|v| *v = ldexp(*v, e));
+        self.coefficients.iter_mut().flat_map(|c| &mut c.1).for_each(|v| *v = ldexp(*v, e));
+        for value in [&mut self.primal, &mut self.dual, &mut self.gap, &mut self.null_objective] {
+            *value = ldexp(*value, 2 * e);
+        }
+    }
+}
+
 /// Every column a group of its own: the multi-task Lasso.
 pub fn single_columns(design: &Design) -> Vec<Vec<usize>> {
     (0..design.columns()).map(|j| vec![j]).collect()
@@ -85,6 +103,15 @@ pub fn path(
     observer: &mut dyn Observer,
 ) -> Result<Vec<GroupSolution>, LassoError> {
     lambdas.iter().try_for_each(|l| check_lambda(*l))?;
+    let e = extreme_exponent_of(y.as_slice());
+    if e != 0 && y.as_slice().iter().all(|v| v.is_finite()) {
+        // In units near one, so that no square overflows or vanishes, and back.
+        let scaled = Matrix::from_fn(y.rows(), y.columns(), |i, t| ldexp(y[(i, t)], -e));
+        let lambdas: Vec<f64> = lambdas.iter().map(|l| ldexp(*l, -e)).collect();
+        let mut all = path(design, &scaled, groups, &lambdas, options, observer)?;
+        all.iter_mut().for_each(|s| s.multiply_target(e));
+        return Ok(all);
+    }
     let blocks = Blocks::new(design, y, groups, options)?;
     let mut state = State::new(&blocks);
     let mut out = Vec::with_capacity(lambdas.len());
@@ -133,6 +160,11 @@ pub fn largest_lambda(
     groups: &[Vec<usize>],
     options: &GroupOptions,
 ) -> Result<f64, LassoError> {
+    let e = extreme_exponent_of(y.as_slice());
+    if e != 0 && y.as_slice().iter().all(|v| v.is_finite()) {
+        let scaled = Matrix::from_fn(y.rows(), y.columns(), |i, t| ldexp(y[(i, t)], -e));
+        return Ok(ldexp(largest_lambda(design, &scaled, groups, options)?, e));
+    }
     let blocks = Blocks::new(design, y, groups, options)?;
     let norms = blocks.correlation_norms(&blocks.targets);
     Ok(norms.iter().zip(&blocks.factors).map(|(c, f)| c / f).fold(0.0, f64::max))
@@ -206,6 +238,12 @@ impl<'a> Blocks<'a> {
             max_iterations: o.max_iterations,
             ..Options::default()
         };
+        if !design.stored_as_given() {
+            let position = (0..design.columns()).find(|&j| design.exponent(j) != 0).unwrap_or(0);
+            let (argument, allowed) = ("largest value of a column", "2^-200 to 2^200 where columns are grouped");
+            let value = ldexp(1.0, design.exponent(position));
+            return Err(LassoError::Entry { argument, position, value, allowed });
+        }
         let mut problem = Problem::new(design, &y.copy_column(0), &plain)?;
         problem.unscale();
         let targets: Vec<Vec<f64>> =
@@ -256,7 +294,7 @@ impl<'a> Blocks<'a> {
             self.rebuild_residuals(state);
             let norms = self.correlation_norms(&state.residuals);
             let (primal, dual, scale) = self.certificate(lambda, state, norms.iter().copied().enumerate());
-            let gap = crate::certificate::gap(primal, dual);
+            let gap = crate::certificate::gap(primal, dual, 1e-12 * null);
             let progress = Progress { stage: "block descent", step: iterations, total: None, value: Some(gap) };
             let status = match gap <= o.tolerance * null {
                 true => Some(Status::Converged),

@@ -7,6 +7,7 @@
 //!
 //! [`Homotopy`] is for many problems that share a small table, as the relevance of `M` tasks in `K` dimensions does: the
 //! table is prepared once, and a [`Workspace`] is used again and again without allocating.
+use samplewise_linalg::scale::{extreme_exponent_of, ldexp};
 use samplewise_linalg::{Matrix, chunk};
 
 use crate::LassoError;
@@ -328,10 +329,24 @@ pub struct SmallSolution {
     pub steps: usize,
 }
 
+/// `v · 2^e`.
+fn scaled(v: &[f64], e: i32) -> Vec<f64> {
+    v.iter().map(|v| ldexp(*v, e)).collect()
+}
+
 impl SmallSolution {
+    /// The solution for a target that is `2^e` times as large, whose objective is `2^objective` times as large.
+    fn multiply_target(&mut self, e: i32, objective: i32) {
+        self.coefficients.iter_mut().for_each(|c| c.1 = ldexp(c.1, e));
+        self.dual_point.iter_mut().for_each(|v| *v = ldexp(*v, e));
+        self.residual_norm = ldexp(self.residual_norm, e);
+        self.primal = ldexp(self.primal, objective);
+        self.dual = ldexp(self.dual, objective);
+    }
+
     /// `primal − dual`.
     pub fn gap(&self) -> f64 {
-        crate::certificate::gap(self.primal, self.dual)
+        crate::certificate::gap(self.primal, self.dual, 1e-9 * self.primal.abs())
     }
 }
 
@@ -368,6 +383,10 @@ impl Homotopy {
         let mut by_column = x.transpose().into_vec();
         let norms: Vec<f64> = by_column.chunks_exact(rows).map(chunk::norm).collect();
         let factors: Vec<f64> = norms.iter().map(|n| if *n > 0.0 { 1.0 / n } else { 1.0 }).collect();
+        if let Some(position) = (0..columns).find(|&j| !(factors[j].is_normal() && norms[j].is_finite())) {
+            let (argument, allowed) = ("norm of a column", "zero, or 1e-307 to 1e307");
+            return Err(LassoError::Entry { argument, position, value: norms[position], allowed });
+        }
         for (column, f) in by_column.chunks_exact_mut(rows).zip(&factors) {
             column.iter_mut().for_each(|v| *v *= f);
         }
@@ -425,6 +444,10 @@ impl Homotopy {
     /// [`LassoError::Length`], [`LassoError::Entry`].
     pub fn largest_lambda(&self, y: &[f64]) -> Result<f64, LassoError> {
         self.check(y)?;
+        let e = extreme_exponent_of(y);
+        if e != 0 {
+            return Ok(ldexp(self.largest_lambda(&scaled(y, -e))?, e));
+        }
         let mut c = vec![0.0; self.columns];
         self.correlations(y, &mut c);
         Ok(c.iter().zip(&self.norms).map(|(c, n)| c.abs() * n).fold(0.0, f64::max) / self.rows as f64)
@@ -437,6 +460,13 @@ impl Homotopy {
     /// ties lead the path in a circle ([`crate::solve()`] has no such case).
     pub fn solve(&self, y: &[f64], lambda: f64, workspace: &mut Workspace) -> Result<SmallSolution, LassoError> {
         crate::problem::check_lambda(lambda)?;
+        let e = extreme_exponent_of(y);
+        if e != 0 {
+            self.check(y)?;
+            let mut found = self.solve(&scaled(y, -e), ldexp(lambda, -e), workspace)?;
+            found.multiply_target(e, 2 * e);
+            return Ok(found);
+        }
         // In the path λ is K times as large: correlations are not divided by K.
         let n = self.rows as f64;
         self.follow(y, lambda * n, workspace)?;
@@ -464,6 +494,14 @@ impl Homotopy {
     /// # Errors
     /// As [`Homotopy::solve`].
     pub fn least_l1(&self, y: &[f64], workspace: &mut Workspace) -> Result<SmallSolution, LassoError> {
+        let e = extreme_exponent_of(y);
+        if e != 0 {
+            self.check(y)?;
+            let point = self.least_l1(&scaled(y, -e), workspace)?;
+            let mut found = SmallSolution { dual_point: Vec::new(), ..point.clone() };
+            found.multiply_target(e, e);
+            return Ok(SmallSolution { dual_point: point.dual_point, ..found });
+        }
         self.follow(y, 0.0, workspace)?;
         let (coefficients, r) = self.finish(y, 0.0, workspace);
         // u = X_S G⁻¹(σ a): x_jᵀu = σ_j on the support, at most one in absolute value elsewhere.

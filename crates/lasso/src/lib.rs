@@ -45,6 +45,7 @@ pub mod options;
 mod problem;
 mod rental;
 pub mod solver;
+mod verdict;
 mod working;
 
 pub use cross_validation::{CrossValidation, Folds, cross_validate, cross_validate_observed};

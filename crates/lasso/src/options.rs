@@ -71,10 +71,26 @@ pub enum Solver {
 pub enum Status {
     /// The gap is within the tolerance.
     Converged,
-    /// `max_iterations` was reached, or rounding keeps the gap above the tolerance; the best coefficients so far.
+    /// `max_iterations` was reached, or rounding keeps the gap above the tolerance. The coefficients are the best of where
+    /// the fit ended, where it began and the null model.
     Limit,
     /// The observer stopped it; the best coefficients so far.
     Interrupted,
+    /// The dual value came out above the objective by more than rounding explains: one of them is wrong, nothing is proven,
+    /// and the gap is infinite.
+    CertificateFailed,
+}
+
+impl Status {
+    /// The word for tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Converged => "converged",
+            Self::Limit => "limit",
+            Self::Interrupted => "interrupted",
+            Self::CertificateFailed => "certificate failed",
+        }
+    }
 }
 
 /// One fit with its certificate.
@@ -86,13 +102,13 @@ pub struct Solution {
     pub intercept: f64,
     /// Nonzero coefficients `(column, value)`, column ascending, for the columns as given.
     pub coefficients: Vec<(usize, f64)>,
-    /// Objective.
+    /// Objective of the intercept and the coefficients as they are given here.
     pub primal: f64,
-    /// Dual value: the minimum of the objective is not below it.
+    /// Dual value less what rounding may have added to it: the minimum of the objective is not below it.
     pub dual: f64,
     /// The dual point is `dual_scale · s_i (y_i − x_iᵀw − b) / n`, from which anyone can compute `dual` again.
     pub dual_scale: f64,
-    /// `primal − dual ≥ 0`.
+    /// `primal − dual ≥ 0`; infinite where the dual value contradicts the objective.
     pub gap: f64,
     /// Objective of `w = 0`: the scale of the tolerance.
     pub null_objective: f64,
@@ -110,6 +126,11 @@ pub struct Solution {
 }
 
 impl Solution {
+    /// Whether the gap is within the tolerance.
+    pub fn converged(&self) -> bool {
+        self.status == Status::Converged
+    }
+
     /// Coefficient of a column.
     pub fn coefficient(&self, column: usize) -> f64 {
         self.coefficients.binary_search_by_key(&column, |c| c.0).map_or(0.0, |at| self.coefficients[at].1)

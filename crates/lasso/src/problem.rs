@@ -6,11 +6,15 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 use samplewise_linalg::factor::solve_upper_in_place;
+use samplewise_linalg::scale::{self, extreme_exponent_of, ldexp};
 use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::{CsrMatrix, Matrix, chunk};
 
 use crate::design::{Columns, Store};
 use crate::{Design, LassoError, Options};
+
+/// Ridge factors above this hold a coefficient at zero, whatever the rest is.
+const LARGEST_RIDGE: f64 = 1e200;
 
 /// See the module.
 pub(crate) struct Problem<'a> {
@@ -24,8 +28,16 @@ pub(crate) struct Problem<'a> {
     means: Vec<f64>,
     /// `1/σ_j`; zero for columns that are constant, which take no part.
     pub inverse: Vec<f64>,
-    /// `t`.
+    /// Means of the weighted columns over their deviations, whether they are stored centred or not: how many digits of a
+    /// column its centring costs.
+    offset: Vec<f64>,
+    /// `t`, divided by `2^target_exponent`.
     pub target: Vec<f64>,
+    /// All that is in units of the target is divided by this power of two, λ and the coefficients too; objectives by its
+    /// square. Zero for targets of moderate size.
+    pub target_exponent: i32,
+    /// Exponents of the columns, see [`Design`].
+    column_exponents: Vec<i32>,
     /// `a_j` and `b_j` at `λ = 1`.
     pub absolute: Vec<f64>,
     pub quadratic: Vec<f64>,
@@ -52,12 +64,24 @@ impl<'a> Problem<'a> {
     pub fn new(design: &'a Design, y: &[f64], o: &Options) -> Result<Self, LassoError> {
         let (n, p) = (design.rows, design.columns);
         check(design, y, o)?;
+        let target_exponent = extreme_exponent_of(y);
+        let scaled: Vec<f64>;
+        let y = if target_exponent == 0 {
+            y
+        } else {
+            scaled = y.iter().map(|y| ldexp(*y, -target_exponent)).collect();
+            &scaled
+        };
         let root = match &o.sample_weights {
             None => None,
             Some(w) => {
-                let total = chunk::sum(w);
-                out_of_range("sample_weights", total, total > 0.0 && total.is_finite(), "a positive finite sum")?;
-                Some(w.iter().map(|w| (w * n as f64 / total).sqrt()).collect::<Vec<f64>>())
+                let mut w = w.clone();
+                let e = extreme_exponent_of(&w);
+                scale::scale(&mut w, -e);
+                let total = chunk::sum(&w);
+                out_of_range("sample_weights", total, total > 0.0, "a positive sum")?;
+                w.iter_mut().for_each(|w| *w = (*w * n as f64 / total).sqrt());
+                Some(w)
             }
         };
         let squares: Vec<f64> = root.as_ref().map_or_else(|| vec![1.0; n], |q| q.iter().map(|q| q * q).collect());
@@ -68,7 +92,14 @@ impl<'a> Problem<'a> {
             vec![0.0; p]
         };
         let target_mean = if o.intercept { chunk::dot(y, &squares) / n as f64 } else { 0.0 };
-        let target: Vec<f64> = y.iter().enumerate().map(|(i, y)| (y - target_mean) * q(i)).collect();
+        // As for the columns, what rounding left of the mean is taken away; a target that is constant but for that is zero.
+        let left = chunk::sum_by(n, |i| squares[i] * (y[i] - target_mean)) / n as f64;
+        let left = if o.intercept { left } else { 0.0 };
+        let mut target: Vec<f64> = y.iter().map(|y| (y - target_mean) - left).collect();
+        if o.intercept && scale::largest(&target) <= 16.0 * f64::EPSILON * f64::EPSILON * scale::largest(y) {
+            target.fill(0.0);
+        }
+        target.iter_mut().enumerate().for_each(|(i, t)| *t *= q(i));
         let unchanged = !o.intercept && root.is_none();
         // Sums of squares of the columns, and how exact they are relative to the mean they were freed of.
         let (columns, second, rounding): (Kind<'a>, Vec<f64>, f64) = match &design.store {
@@ -76,8 +107,15 @@ impl<'a> Problem<'a> {
             Store::Dense(c) => {
                 let mut out = c.to_vec();
                 out.par_chunks_mut(n).zip(&means).with_min_len(16).for_each(|(column, mean)| {
+                    // The mean is rounded in units of itself: beside a large one that is much of the deviation, and the
+                    // mean of what is left takes it away.
+                    let left = if *mean == 0.0 {
+                        0.0
+                    } else {
+                        chunk::sum_by(n, |i| squares[i] * (column[i] - mean)) / n as f64
+                    };
                     for (i, x) in column.iter_mut().enumerate() {
-                        *x = (*x - mean) * q(i);
+                        *x = ((*x - mean) - left) * q(i);
                     }
                 });
                 let second = out.par_chunks(n).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
@@ -101,7 +139,7 @@ impl<'a> Problem<'a> {
                         design,
                         Kind::Sparse(Cow::Borrowed(c)),
                         (second, rounding),
-                        (root, means, target),
+                        (root, means, target, target_exponent),
                         o,
                     );
                 }
@@ -120,7 +158,7 @@ impl<'a> Problem<'a> {
                 (Kind::Custom(c.as_ref()), second, (64.0 * f64::EPSILON).powi(2))
             }
         };
-        Self::build(design, columns, (second, rounding), (root, means, target), o)
+        Self::build(design, columns, (second, rounding), (root, means, target, target_exponent), o)
     }
 
     /// From columns, their second moments and how exact these are relative to the squared mean.
@@ -128,7 +166,7 @@ impl<'a> Problem<'a> {
         design: &'a Design,
         columns: Kind<'a>,
         (second, rounding): (Vec<f64>, f64),
-        (root, means, target): (Option<Vec<f64>>, Vec<f64>, Vec<f64>),
+        (root, means, target, target_exponent): (Option<Vec<f64>>, Vec<f64>, Vec<f64>, i32),
         o: &Options,
     ) -> Result<Self, LassoError> {
         let (n, p) = (design.rows, design.columns);
@@ -147,17 +185,17 @@ impl<'a> Problem<'a> {
             if variance > rounding * means[j] * means[j] && variance > 0.0 { variance.sqrt() } else { 0.0 }
         };
         let deviations: Vec<f64> = (0..p).map(deviation).collect();
-        let inverse = deviations.iter().map(|&d| if d > 0.0 { 1.0 / d } else { 0.0 }).collect();
+        let inverse: Vec<f64> = deviations.iter().map(|&d| if d > 0.0 { 1.0 / d } else { 0.0 }).collect();
         let factor = |j: usize| o.penalty_factors.as_ref().map_or(1.0, |f| f[j]);
+        let exponent = |j: usize| design.exponent(j);
+        // Deviation of the column as given is `unit · 2^power`.
         let unit = |j: usize| if o.standardize || deviations[j] == 0.0 { 1.0 } else { deviations[j] };
+        let power = |j: usize| if o.standardize || deviations[j] == 0.0 { 0 } else { exponent(j) };
         let scaled = |bounds: &Option<Vec<f64>>, none: f64| -> Vec<f64> {
-            (0..p)
-                .map(|j| {
-                    bounds
-                        .as_ref()
-                        .map_or(none, |b| if b[j] == 0.0 || b[j].is_infinite() { b[j] } else { b[j] * deviations[j] })
-                })
-                .collect()
+            let bound = |b: f64, j: usize| {
+                if b == 0.0 || b.is_infinite() { b } else { ldexp(b * deviations[j], exponent(j) - target_exponent) }
+            };
+            (0..p).map(|j| bounds.as_ref().map_or(none, |b| bound(b[j], j))).collect()
         };
         let mut lower = scaled(&o.lower, f64::NEG_INFINITY);
         if o.positive {
@@ -172,11 +210,17 @@ impl<'a> Problem<'a> {
             columns,
             root,
             centred: o.intercept,
+            offset: means.iter().zip(&inverse).map(|(m, i)| m.abs() * i).collect(),
             means: if stored_centred || !o.intercept { Vec::new() } else { means },
             inverse,
             target,
-            absolute: (0..p).map(|j| o.mix * factor(j) / unit(j)).collect(),
-            quadratic: (0..p).map(|j| (1.0 - o.mix) * factor(j) / (unit(j) * unit(j))).collect(),
+            target_exponent,
+            column_exponents: if design.stored_as_given() { Vec::new() } else { (0..p).map(exponent).collect() },
+            absolute: (0..p).map(|j| ldexp(o.mix * factor(j) / unit(j), -power(j))).collect(),
+            quadratic: (0..p)
+                .map(|j| ldexp((1.0 - o.mix) * factor(j) / (unit(j) * unit(j)), target_exponent - 2 * power(j)))
+                .map(|b| b.min(LARGEST_RIDGE))
+                .collect(),
             plain: o.mix == 1.0 && lower.iter().chain(&upper).all(|v| open(*v)),
             lower,
             upper,
@@ -367,6 +411,49 @@ impl<'a> Problem<'a> {
     /// `q`.
     pub fn roots(&self) -> Vec<f64> {
         self.root.clone().unwrap_or_else(|| vec![1.0; self.n])
+    }
+
+    /// λ in units of the scaled target.
+    pub fn scaled_lambda(&self, lambda: f64) -> f64 {
+        ldexp(lambda, -self.target_exponent)
+    }
+
+    /// A value in units of the scaled target, as given: λ, or a product of a column and a coefficient.
+    pub fn as_given(&self, value: f64) -> f64 {
+        ldexp(value, self.target_exponent)
+    }
+
+    /// An objective in units of the squared scaled target, as given.
+    pub fn objective_as_given(&self, value: f64) -> f64 {
+        ldexp(value, 2 * self.target_exponent)
+    }
+
+    /// Coefficient of column `j` as given, from the scaled one.
+    pub fn coefficient(&self, j: usize, w: f64) -> f64 {
+        let e = self.column_exponents.get(j).copied().unwrap_or(0);
+        ldexp(w * self.inverse[j], self.target_exponent - e)
+    }
+
+    /// The scaled coefficient of column `j`, from the one as given.
+    pub fn scaled_coefficient(&self, j: usize, w: f64) -> f64 {
+        let e = self.column_exponents.get(j).copied().unwrap_or(0);
+        ldexp(w, e - self.target_exponent) / self.inverse[j]
+    }
+
+    /// What rounding of the products with columns can add to or take from a dual value at a residual of mean square
+    /// `squares` and coefficients near `w`: a column that is not stored centred loses as many digits as its mean is larger
+    /// than its deviation.
+    pub fn dual_rounding(&self, squares: f64, w: impl Iterator<Item = (usize, f64)>) -> f64 {
+        let stored_centred = self.means.is_empty();
+        let lost = |j: usize| if stored_centred { 1.0 } else { 1.0 + self.offset[j] };
+        let reach: f64 = w.map(|(j, w)| w.abs() * lost(j)).sum();
+        4.0 * f64::EPSILON * (self.null_objective() + squares.sqrt() * reach)
+    }
+
+    /// How far rounding of coefficients and intercept can move the root mean square of the residual that they stand for.
+    pub fn residual_rounding(&self, mean: f64, w: impl Iterator<Item = (usize, f64)>) -> f64 {
+        let size: f64 = w.map(|(j, w)| w.abs() * (1.0 + self.offset[j])).sum();
+        2.0 * f64::EPSILON * (mean.abs() + size)
     }
 
     /// `(1/2n) ‖t‖²`.

@@ -1,11 +1,12 @@
 //! Single λ and path: which solver runs, and answers for the columns as given.
-use samplewise_linalg::chunk;
 use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::scale::{largest as largest_value, ldexp};
 
 use crate::engine::{Engine, Fit};
 use crate::gram_path::{Moments, suits};
 use crate::options::{Options, Solution, Solver, Status};
 use crate::problem::{Problem, check_lambda};
+use crate::verdict::answers;
 use crate::{Design, LassoError};
 
 /// Values of λ from which the Gram matrix of all columns pays.
@@ -43,7 +44,8 @@ pub fn solve_observed(
 /// # Errors
 /// As [`solve`].
 pub fn largest_lambda(design: &Design, y: &[f64], options: &Options) -> Result<f64, LassoError> {
-    Ok(largest(&Problem::new(design, y, options)?))
+    let problem = Problem::new(design, y, options)?;
+    Ok(problem.as_given(largest(&problem)))
 }
 
 fn largest(problem: &Problem<'_>) -> f64 {
@@ -67,7 +69,7 @@ pub fn path(
     let problem = Problem::new(design, y, options)?;
     let lambdas = grid(&problem, y, count, min_ratio)?;
     let fits = fits(&problem, &lambdas, options, None, &mut ())?;
-    Ok(answers(&problem, design, y, options, &fits))
+    Ok(answers(&problem, design, y, options, fits))
 }
 
 /// Geometric grid of `count` values from the largest λ down to `min_ratio` times it; from 1 when the target is constant.
@@ -100,8 +102,8 @@ pub(crate) fn check_grid(count: usize, min_ratio: f64) -> Result<(), LassoError>
 pub(crate) fn grid(problem: &Problem<'_>, y: &[f64], count: usize, min_ratio: f64) -> Result<Vec<f64>, LassoError> {
     let top = largest(problem);
     // A constant target has λ_max = 0: any positive λ gives the null model.
-    let scale = chunk::norm(y) / (y.len() as f64).sqrt();
-    let top = if top > 1e-14 * scale { top } else { 1.0 };
+    let scale = ldexp(largest_value(y), -problem.target_exponent);
+    let top = problem.as_given(if top > 1e-14 * scale { top } else { 1.0 });
     let power = |i: usize| if count == 1 { 0.0 } else { i as f64 / (count - 1) as f64 };
     let lambdas: Vec<f64> = (0..count).map(|i| top * min_ratio.powf(power(i))).collect();
     lambdas.iter().try_for_each(|l| check_lambda(*l))?;
@@ -125,7 +127,7 @@ pub fn path_observed(
     }
     let problem = Problem::new(design, y, options)?;
     let fits = fits(&problem, lambdas, options, None, observer)?;
-    Ok(answers(&problem, design, y, options, &fits))
+    Ok(answers(&problem, design, y, options, fits))
 }
 
 /// All fits of a problem by the solver that the options name; `moments` are those of all rows, where they are known.
@@ -136,6 +138,9 @@ pub(crate) fn fits(
     moments: Option<Moments>,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Fit>, LassoError> {
+    // Everything below is in units of the scaled target.
+    let lambdas = &lambdas.iter().map(|l| problem.scaled_lambda(*l)).collect::<Vec<f64>>()[..];
+    lambdas.iter().try_for_each(|l| check_lambda(*l))?;
     let descending = lambdas.windows(2).all(|w| w[0] >= w[1]);
     let many = lambdas.len() >= FEW && problem.n >= problem.p;
     let asked = o.solver == Solver::Homotopy;
@@ -159,38 +164,4 @@ pub(crate) fn fits(
     }
     let (mut engine, _) = Engine::new(problem, o.solver, o.tolerance, o.max_iterations);
     Ok(engine.run(lambdas, observer))
-}
-
-/// Fits in terms of the columns as given.
-pub(crate) fn answers(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fits: &[Fit]) -> Vec<Solution> {
-    fits.iter().map(|fit| answer(problem, design, y, o, fit)).collect()
-}
-
-fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fit: &Fit) -> Solution {
-    let mut coefficients: Vec<(usize, f64)> =
-        fit.w.iter().map(|&(j, w)| (j, w * problem.inverse[j])).filter(|c| c.1 != 0.0).collect();
-    coefficients.sort_unstable_by_key(|c| c.0);
-    let intercept = if o.intercept {
-        let fitted = design.predict(&coefficients, 0.0);
-        let weight = |i: usize| o.sample_weights.as_ref().map_or(1.0, |w| w[i]);
-        let total = chunk::sum_by(y.len(), weight);
-        chunk::sum_by(y.len(), |i| weight(i) * (y[i] - fitted[i])) / total
-    } else {
-        0.0
-    };
-    Solution {
-        lambda: fit.lambda,
-        intercept,
-        coefficients,
-        primal: fit.certificate.primal,
-        dual: fit.certificate.dual,
-        dual_scale: fit.certificate.scale,
-        gap: fit.certificate.gap(),
-        null_objective: problem.null_objective(),
-        iterations: fit.iterations,
-        working_set: fit.working_set,
-        columns_checked: fit.columns_checked,
-        solver: fit.solver,
-        status: fit.status,
-    }
 }

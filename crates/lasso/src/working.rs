@@ -420,7 +420,7 @@ impl Working {
             let step = if last { best } else { until } - t;
             terms.iter().for_each(|&(i, d)| self.w[i] += step * d);
             self.g.iter_mut().zip(&change).for_each(|(g, c)| *g -= step * c);
-            t = until;
+            t = if last { best } else { until };
             let Some(stop) = stops.next_if(|_| !last) else { break };
             let (i, d) = terms[stop.term];
             terms[stop.term].1 = 0.0;
@@ -429,7 +429,7 @@ impl Working {
             change.iter_mut().zip(row).for_each(|(c, g)| *c -= d * g);
             change[i] -= lambda * problem.quadratic[self.ids[i]] * d;
         }
-        // Those that stop at the same time, and what rounding carried past an end.
+        // Those that stop at the very time the step ended are at their ends up to rounding. Stops after it were not reached.
         while let Some(stop) = stops.next_if(|s| s.time <= t && t > 0.0) {
             self.w[terms[stop.term].0] = stop.end;
         }

@@ -191,7 +191,8 @@ fn odd_tables_have_answers_or_errors() {
     let weights = Some(vec![1.0, 0.0, 0.0, 0.0, 0.0]);
     let heavy = Options { sample_weights: weights, intercept: false, ..o.clone() };
     let large = [1e154, 0.0, 0.0, 0.0, 0.0];
-    assert!(matches!(solve(&design, &large, 0.1, &heavy), Err(LassoError::Entry { argument: "y", .. })));
+    let fit = solve(&design, &large, 0.1, &heavy).unwrap();
+    assert!(fit.primal.is_finite() && fit.gap <= 1e-8 * fit.null_objective, "{fit:?}");
     // The smallest λ there is ends, and near least squares.
     let fit = solve(&design, &[1.0, 2.0, 0.0, 1.0, 5.0], 1e-300, &o).unwrap();
     assert!(fit.gap.is_finite() && fit.coefficients.len() == 3);

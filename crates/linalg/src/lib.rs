@@ -25,6 +25,8 @@
 //! | [`products`] | rows times rows: Gram matrices of stored columns | |
 //! | [`convert`] | faer, nalgebra, nalgebra-sparse and ndarray, each behind a feature | |
 //! | [`summary`] | mergeable summaries with versioned bytes | LA-8 |
+//! | [`scale`] | powers of two, so that no square overflows or vanishes | TRU-1 |
+//! | [`ending`] | how a call ended, why a bound is absent | |
 //! | [`observe`], [`random`], [`chunk`] | progress and cancellation, counter-based streams, fixed-order sums | LA-9 |
 //!
 //! **Determinism.** Every function gives the same bits for every number of threads: work is cut into blocks whose
@@ -36,6 +38,7 @@ pub mod active;
 pub mod chunk;
 pub mod convert;
 pub mod dense;
+pub mod ending;
 pub mod error;
 pub mod factor;
 pub mod fft;
@@ -51,6 +54,7 @@ mod prefetch;
 pub mod products;
 pub mod random;
 pub mod rows;
+pub mod scale;
 pub mod sketch;
 pub mod small;
 pub mod sparse;
@@ -62,6 +66,7 @@ mod tall;
 pub mod tsqr;
 
 pub use dense::{Matrix, MatrixView};
+pub use ending::{Ending, NoBound};
 pub use error::LinalgError;
 pub use observe::{Observer, Progress};
 pub use operator::LinearOperator;

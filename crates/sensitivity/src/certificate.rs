@@ -37,6 +37,23 @@ impl Candidate<'_> {
     }
 }
 
+/// `Σ w_i ρ_τ(b_i − a_iᵀx)`.
+pub(crate) fn weighted_quantile_loss(
+    design: &Design<'_>,
+    b: &[f64],
+    weights: Option<&[f64]>,
+    tau: f64,
+    x: &[f64],
+) -> f64 {
+    let mut r = vec![0.0; b.len()];
+    design.multiply_into(x, &mut r);
+    r.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
+    if let Some(w) = weights {
+        r.iter_mut().zip(w).for_each(|(r, w)| *r *= w);
+    }
+    Loss::Quantile(tau).value(&r)
+}
+
 /// The bound of a dual point that is feasible up to rounding, such as [`crate::interior_point::Solution::dual`]: `u` is
 /// made orthogonal to `A`, moving the entries far from their limits first, and scaled into the limits (row SEN-7).
 /// Never negative. Cost a Gram matrix of the rows whose entry is off its limits.
@@ -87,7 +104,12 @@ pub(crate) fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, Lin
     let mut u: Vec<f64> = residual.iter().map(|r| slope.of(r.abs() / largest).copysign(*r)).collect();
     let metric: Vec<f64> = residual.iter().map(|r| curvature.of((r.abs() / largest).max(1e-6))).collect();
     let every: Vec<usize> = (0..n).collect();
-    project(candidate.design, &every, &metric, 0.0, &mut u)?;
+    let slopes = u.clone();
+    if project(candidate.design, &every, &metric, 0.0, &mut u).is_err() {
+        // Hardly any row has curvature: the metric of the columns, which are orthonormal, is as good as another.
+        u = slopes;
+        project(candidate.design, &every, &vec![1.0; n], 0.0, &mut u)?;
+    }
     let q = p / (p - 1.0);
     let top = u.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     if top == 0.0 {

@@ -1,5 +1,6 @@
 //! Rows in coordinates in which their columns are orthonormal.
 use samplewise_linalg::leverage::Whitening;
+use samplewise_linalg::scale::extreme_exponent_of;
 use samplewise_linalg::{LinalgError, Matrix, Rows, gram};
 
 /// Condition number up to which the transform is applied on the side of the coefficients; beyond, all rows are multiplied
@@ -22,7 +23,9 @@ enum Source<'a> {
 impl<'a> Design<'a> {
     pub(crate) fn new(rows: Rows<'a>, base: &Whitening) -> Result<Self, LinalgError> {
         let rank = base.rank;
-        Ok(if base.condition <= ON_COEFFICIENTS {
+        // Products with rows of extreme size would overflow or vanish before the transform makes them moderate.
+        let moderate = extreme_exponent_of(base.transform.as_slice()) == 0;
+        Ok(if base.condition <= ON_COEFFICIENTS && moderate {
             Self { source: Source::Given(rows), transform: Some(base.transform.clone()), rank }
         } else {
             Self { source: Source::Own(rows.multiply(&base.transform)?), transform: None, rank }

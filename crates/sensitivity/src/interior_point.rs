@@ -27,6 +27,8 @@ pub struct Solution {
 }
 
 const MAX_STEPS: usize = 80;
+/// Slow steps in a row after which the method gives up.
+const PATIENCE: usize = 9;
 /// Rows in a group.
 const GROUP: usize = 8;
 /// One value for each row.
@@ -150,7 +152,7 @@ pub(crate) fn solve_from(
     let (mut inv_x, mut inv_s) = (zeros(), zeros());
     let (mut dx, mut dz, mut dw) = (zeros(), zeros(), zeros());
     let (mut iterations, mut converged, mut interrupted) = (0, false, false);
-    let mut best_gap = f64::INFINITY;
+    let (mut best_gap, mut slow) = (f64::INFINITY, 0);
     let arch = pulp::Arch::new();
     while iterations < MAX_STEPS {
         let (mut gap, mut size) = ([0.0; GROUP], [0.0; GROUP]);
@@ -179,8 +181,10 @@ pub(crate) fn solve_from(
         interrupted = observer.step(progress).is_break();
         converged = (gap <= tolerance * size || gap <= 1e-14 * n as f64)
             && chunk::norm(&missing) <= 1e-9 * (1.0 + missing_at_first);
-        // Rounding ends the progress before the tolerance on degenerate data: the certificate will tell.
-        let stuck = iterations > 20 && gap > 0.9 * best_gap;
+        // Rounding ends the progress before the tolerance on degenerate data: the certificate will tell. One slow step is no
+        // sign of it: at extreme quantiles and heavy tails several follow each other.
+        slow = if gap > 0.9 * best_gap { slow + 1 } else { 0 };
+        let stuck = iterations > 20 && slow >= PATIENCE;
         best_gap = best_gap.min(gap);
         if converged || interrupted || stuck {
             break;

@@ -12,6 +12,7 @@
 //! | one pass, any blocks, any shards: the same coreset | [`streaming`] | SEN-14 |
 //! | what an adversary finds against a coreset | [`distortion`](mod@distortion) | SEN-15 |
 //! | `ℓ1` and quantile regression: interior point, with a reduced problem for many rows | `interior_point` | SEN-6, SEN-16 |
+//! | the optimal vertex in which every such fit ends | `edge` | SEN-19 |
 //! | `ℓp` regression, `p > 1`: damped Newton | `newton` | SEN-6 |
 //! | dual lower bound on the full data | `certificate` | SEN-7 |
 //! | regression on a coreset, judged on all rows; with labels asked for | [`regress`](mod@regress) | SEN-8, SEN-17 |
@@ -37,7 +38,7 @@
 //! let b: Vec<f64> = (0..2000).map(|i| 2.0 * a[(i, 0)] + 5.0 * a[(i, 1)] + 0.1 * ((i * i % 11) as f64 - 5.0)).collect();
 //! let fit = regress_on_coreset(&a, &b, Loss::Lp(1.0), 150, &Options::default())?;
 //! assert!((fit.coefficients[1] - 5.0).abs() < 0.6, "the decisive row is in the coreset");
-//! assert!(fit.objective <= 1.05 * fit.lower_bound, "and the fit is certified within 5 %");
+//! assert!(fit.objective <= 1.05 * fit.lower_bound.expect("a bound"), "and the fit is certified within 5 %");
 //! # Ok::<(), samplewise_sensitivity::SensitivityError>(())
 //! ```
 
@@ -45,6 +46,7 @@ mod certificate;
 pub mod coreset;
 mod design;
 pub mod distortion;
+mod edge;
 pub mod error;
 mod interior_point;
 mod newton;

@@ -6,6 +6,7 @@ use crate::fixtures::{self, Table};
 use crate::generate::{adversarial_heavy_rows, random_matrix};
 
 /// A design with its target.
+#[derive(Clone, Debug)]
 pub struct Design {
     /// Name.
     pub name: String,

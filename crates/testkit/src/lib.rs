@@ -1,10 +1,13 @@
 //! Shared by the tests, benches and examples of samplewise: random problems, failure-rate assertions, fixtures.
 
 pub mod designs;
+pub mod double_double;
 pub mod fixtures;
 pub mod generate;
+pub mod hostile;
 pub mod picture;
 pub mod rate;
+pub mod referee;
 pub mod strategies;
 pub mod trees;
 

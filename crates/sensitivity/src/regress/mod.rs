@@ -1,18 +1,20 @@
 //! `ℓp` and quantile regression, on all rows or on a coreset, judged on all rows.
 mod active;
 mod preprocess;
+mod quantile;
 
-use samplewise_linalg::leverage::{Whitening, whiten};
+use samplewise_linalg::leverage::whiten;
 use samplewise_linalg::lstsq::{Method as LeastSquares, least_squares};
-use samplewise_linalg::observe::Observer;
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, Rows, chunk};
+use samplewise_linalg::observe::{Observer, Watch};
+use samplewise_linalg::scale::{extreme_exponent_of, ldexp};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, NoBound, Rows, chunk};
 
 use crate::certificate::Candidate;
 use crate::coreset::{Sampler, Screened, screened_coreset};
 use crate::design::Design;
 use crate::power::Power;
 use crate::scores::check_exponent;
-use crate::{Method, SensitivityError, certificate, interior_point, newton};
+use crate::{Method, SensitivityError, certificate, newton};
 
 pub use active::{ActiveFit, ActivePlan, regress_active};
 
@@ -36,6 +38,17 @@ impl Loss {
             }
             Loss::Quantile(tau) => {
                 chunk::sum_by(r.len(), |i| if r[i] >= 0.0 { tau * r[i] } else { (tau - 1.0) * r[i] })
+            }
+        }
+    }
+
+    /// What rounding of the residuals, by at most `rounding`, can do to the loss.
+    fn rounding(self, residual: &[f64], rounding: &[f64]) -> f64 {
+        match self {
+            Loss::Quantile(tau) => tau.max(1.0 - tau) * chunk::sum(rounding),
+            Loss::Lp(p) => {
+                let slope = Power::new(p - 1.0);
+                p * chunk::sum_by(residual.len(), |i| slope.of(residual[i].abs() + rounding[i]) * rounding[i])
             }
         }
     }
@@ -70,7 +83,7 @@ pub struct Options {
     pub seed: u64,
     /// Relative tolerance of the solver. Default 1e-9; finite, positive.
     pub tolerance: f64,
-    /// Whether [`regress_on_coreset`] looks for a lower bound on all rows. Default yes; without, the bound is 0. For `p = 1`
+    /// Whether [`regress_on_coreset`] looks for a lower bound on all rows. Default yes; without, there is no bound. For `p = 1`
     /// and quantiles the bound is that of the problem of all rows, solved to 1e-4: some three times the cost of scores and
     /// fit, not much less than [`regress`]. For other `p` it costs one Gram matrix.
     pub certify: bool,
@@ -117,12 +130,13 @@ impl Default for SolverOptions {
     }
 }
 
-/// How the solver ended.
+/// How a fit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The solver's own tolerance was met.
+    /// Solved on all rows: the gap between objective and lower bound is within the tolerance, but for what rounding of the
+    /// residuals can do. On a coreset: the fit of the coreset met the tolerance of its solver.
     Converged,
-    /// Its limit of steps was reached; the gap says how good the answer is.
+    /// A limit of steps or of precision was reached; the gap says how good the answer is.
     Limit,
     /// The observer stopped it.
     Interrupted,
@@ -145,6 +159,8 @@ pub enum Path {
     Newton,
     /// Least squares (`p = 2`).
     LeastSquares,
+    /// Descent along edges from the fit of a coreset, where a reduced problem had no solution.
+    Edges,
 }
 
 /// Coefficients with their certificate on the full data.
@@ -158,7 +174,9 @@ pub struct Regression {
     /// No `x` has a smaller loss over all rows; rounding is accounted for. It speaks of the columns up to numerical rank:
     /// a direction below about `1e-14` of the largest (such as seconds since 1970 beside an intercept) is not seen, so
     /// centre such columns first.
-    pub lower_bound: f64,
+    pub lower_bound: Option<f64>,
+    /// Why there is no lower bound.
+    pub no_bound: Option<NoBound>,
     /// Rows the solver saw.
     pub rows_used: usize,
     /// Rows scored by the method asked for; none where the solver saw all rows.
@@ -175,9 +193,37 @@ pub struct Regression {
 
 impl Regression {
     /// `objective − lower_bound`: how far above the optimum the answer can be.
-    pub fn gap(&self) -> f64 {
-        self.objective - self.lower_bound
+    pub fn gap(&self) -> Option<f64> {
+        self.lower_bound.map(|bound| self.objective - bound)
     }
+
+    /// Whether the status is [`Status::Converged`].
+    pub fn converged(&self) -> bool {
+        self.status == Status::Converged
+    }
+
+    /// The fit of a target that is `2^e` times as large.
+    fn multiply_target(mut self, e: i32, loss: Loss) -> Result<Self, SensitivityError> {
+        if e == 0 {
+            return Ok(self);
+        }
+        self.coefficients.iter_mut().for_each(|c| *c = ldexp(*c, e));
+        // Two factors: the first alone may leave the range where the product does not.
+        let half = (0.5 * loss.exponent() * f64::from(e)).exp2();
+        let scaled = |v: f64| if v == 0.0 { 0.0 } else { v * half * half };
+        self.objective = scaled(self.objective);
+        self.lower_bound = self.lower_bound.map(scaled);
+        check_objective(self.objective)?;
+        Ok(self)
+    }
+}
+
+fn check_objective(objective: f64) -> Result<(), SensitivityError> {
+    if objective.is_finite() {
+        return Ok(());
+    }
+    let allowed = "a finite sum of powers: scale the target down";
+    Err(SensitivityError::OutOfRange { argument: "loss on all rows", value: objective, allowed })
 }
 
 /// Minimises the loss over all rows, dense or sparse (rows SEN-6 and SEN-16).
@@ -210,25 +256,29 @@ pub fn regress_observed<'a>(
 ) -> Result<Regression, SensitivityError> {
     let (a, tolerance) = (a.into(), options.tolerance);
     check(a, b, loss, tolerance)?;
+    let (b, exponent) = moderate(b);
+    let b = &b[..];
     let base = whiten(a, None)?;
     let design = Design::new(a, &base)?;
-    let mut solved = None;
-    if let Some(tau) = loss.quantile()
-        && preprocess::pays(a.rows(), base.rank, options.preprocessing)
-    {
-        let found = preprocess::solve(&design, &base, a, b, tau, tolerance, observer)?;
-        solved = found.map(|f| {
-            let path = Path::Preprocessed { rows: f.rows, repaired: f.repaired };
-            Solved::interior(f.solution, path)
-        });
-    }
-    let solved = match solved {
-        Some(s) => s,
-        None => solve(&design, b, None, loss, tolerance, observer)?,
+    let solved = match loss.quantile() {
+        Some(tau) if base.rank > 0 => {
+            let how = (tolerance, options.preprocessing);
+            quantile::solve_all((&design, &base, a), b, tau, how, observer)?
+        }
+        _ => solve(&design, b, None, loss, tolerance, observer)?,
     };
     let coefficients = coefficients(&base.transform, &solved.x);
-    let judged = Judged { a, b, loss, coefficients, design: Some(design), certify: true };
-    judge(judged, solved, a.rows(), base.rank, observer)
+    let judged = Judged { a, b, loss, coefficients, design: Some(design), certify: true, tolerance };
+    judge(judged, solved, a.rows(), base.rank, observer)?.multiply_target(exponent, loss)
+}
+
+/// A target whose powers are far from both ends of the range, and the exponent it was divided by.
+fn moderate(b: &[f64]) -> (std::borrow::Cow<'_, [f64]>, i32) {
+    let e = extreme_exponent_of(b);
+    if e == 0 {
+        return (b.into(), 0);
+    }
+    (b.iter().map(|b| ldexp(*b, -e)).collect::<Vec<f64>>().into(), e)
 }
 
 /// Samples about `size` rows by their importance for `[A b]`, minimises the weighted loss over them, and judges the
@@ -261,6 +311,8 @@ pub fn regress_on_coreset_observed<'a>(
 ) -> Result<Regression, SensitivityError> {
     let a = a.into();
     check(a, b, loss, options.tolerance)?;
+    let (b, exponent) = moderate(b);
+    let b = &b[..];
     let (n, d) = (a.rows(), a.columns());
     if size < d + 1 || size > n {
         return Err(SensitivityError::Size { size, least: d + 1, rows: n });
@@ -287,8 +339,9 @@ pub fn regress_on_coreset_observed<'a>(
     let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, options.tolerance, observer)?;
     let coefficients = solved.x.clone();
     let certify = options.certify && solved.status != Status::Interrupted;
-    let judged = Judged { a, b, loss, coefficients, design: None, certify };
-    Ok(Regression { rows_scored: scored, ..judge(judged, solved, sample.rows.len(), rank, observer)? })
+    let judged = Judged { a, b, loss, coefficients, design: None, certify, tolerance: options.tolerance };
+    let fit = judge(judged, solved, sample.rows.len(), rank, observer)?;
+    Regression { rows_scored: scored, ..fit }.multiply_target(exponent, loss)
 }
 
 /// `[A b]` of a sparse `A`.
@@ -340,87 +393,99 @@ struct Judged<'a, 'd> {
     /// The design of all rows where the solver saw all of them.
     design: Option<Design<'d>>,
     certify: bool,
+    tolerance: f64,
 }
 
 /// Relative gap to which the dual problem is solved for an answer of a coreset.
 const CERTIFIED: f64 = 1e-4;
 
+/// Gap of a fit on all rows, relative to the objective, that counts as converged whatever smaller tolerance was asked for:
+/// the bound of a smooth loss is no exacter.
+const SMALLEST_GAP: f64 = 1e-9;
+
 fn judge(
     judged: Judged<'_, '_>,
-    solved: Solved,
+    mut solved: Solved,
     rows_used: usize,
     rank: usize,
     observer: &mut dyn Observer,
 ) -> Result<Regression, SensitivityError> {
-    let Judged { a, b, loss, coefficients, design, certify } = judged;
+    let Judged { a, b, loss, mut coefficients, design, certify, tolerance } = judged;
+    let on_all_rows = design.is_some();
     let mut residual = vec![0.0; a.rows()];
     a.multiply_vector_into(&coefficients, &mut residual);
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
-    let objective = loss.value(&residual);
-    if !objective.is_finite() {
-        let allowed = "a finite sum of powers: scale the target down";
-        return Err(SensitivityError::OutOfRange { argument: "loss on all rows", value: objective, allowed });
+    let mut objective = loss.value(&residual);
+    if solved.status != Status::Converged {
+        // What ended early may be worse than no model.
+        let null = loss.value(b);
+        if objective.is_nan() || objective > null {
+            objective = null;
+            coefficients.fill(0.0);
+            residual.copy_from_slice(b);
+        }
     }
-    let mut bound = 0.0_f64;
+    check_objective(objective)?;
+    let mut bound: Result<f64, NoBound> =
+        Err(if solved.status == Status::Interrupted { NoBound::Interrupted } else { NoBound::NotAsked });
+    let mut rounding_of_loss = 0.0;
     if certify {
         // Each entry of the residual is a sum of d + 1 rounded terms.
         let factor = f64::EPSILON * (a.columns() as f64 + 2.0);
         let sizes: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
         let rounding: Vec<f64> = (0..a.rows()).map(|i| factor * (b[i].abs() + a.absolute_dot(i, &sizes))).collect();
-        let given = design.is_some();
-        let base = if given { None } else { Some(whiten(a, None)?) };
+        rounding_of_loss = loss.rounding(&residual, &rounding);
+        let base = if on_all_rows { None } else { Some(whiten(a, None)?) };
         let design = match (design, &base) {
             (Some(design), _) => design,
             (None, Some(base)) => Design::new(a, base)?,
             (None, None) => unreachable!("one of the two"),
         };
         let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
-        // Solved on all rows, the solver's own dual point speaks of all rows; else one is found from the residual.
-        let dual = match (loss.quantile(), base) {
-            (Some(tau), Some(base)) if design.rank() > 0 => dual_of_all_rows(&design, &base, a, b, tau, observer).ok(),
-            _ => solved.dual.filter(|_| given),
+        let failed = NoBound::Failed { objective, bound: f64::NAN };
+        bound = if design.rank() == 0 {
+            Ok(objective) // no coefficient matters
+        } else if let Some(tau) = loss.quantile() {
+            // Solved on all rows, the solver's own dual point speaks of all rows; else one is found.
+            let mut watch = Watch::new(observer);
+            let dual = match &base {
+                Some(base) => quantile::dual_of_all_rows((&design, base, a), b, tau, CERTIFIED, &mut watch).ok(),
+                None => solved.dual.take(),
+            };
+            let factor = if loss == Loss::Lp(1.0) { 2.0 } else { 1.0 };
+            dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau)).ok_or(failed)
+        } else {
+            certificate::smooth_bound(&candidate, loss.exponent()).map_err(|_| failed)
         };
-        bound = match (loss, dual) {
-            (Loss::Quantile(tau), Some(dual)) => certificate::dual_bound(&candidate, &dual, tau),
-            (Loss::Lp(1.0), Some(dual)) => 2.0 * certificate::dual_bound(&candidate, &dual, 0.5),
-            (Loss::Lp(p), None) if p > 1.0 && design.rank() > 0 => {
-                certificate::smooth_bound(&candidate, p).unwrap_or(0.0)
-            }
-            _ => 0.0,
-        };
-        if design.rank() == 0 {
-            bound = objective; // no coefficient matters
-        }
     }
+    if let Ok(value) = bound
+        && (value.is_nan() || value > objective + 4.0 * rounding_of_loss + 1e-12 * objective)
+    {
+        bound = Err(NoBound::Failed { objective, bound: value });
+    }
+    let bound = bound.map(|b| b.min(objective));
+    let status = match (solved.status, &bound) {
+        (Status::Interrupted, _) => Status::Interrupted,
+        (own, _) if !on_all_rows => own,
+        // Whoever solved it: the claim is that of the gap.
+        (_, Ok(bound)) => {
+            let allowed = tolerance.max(SMALLEST_GAP) * objective + 4.0 * rounding_of_loss;
+            if objective - bound <= allowed { Status::Converged } else { Status::Limit }
+        }
+        (_, Err(_)) => Status::Limit,
+    };
     Ok(Regression {
         coefficients,
         objective,
-        lower_bound: bound.min(objective),
+        lower_bound: bound.ok(),
+        no_bound: bound.err(),
         rows_used,
         rows_scored: 0,
         rank,
         iterations: solved.iterations,
-        status: solved.status,
+        status,
         path: solved.path,
     })
-}
-
-/// A dual point that is good to [`CERTIFIED`], whatever the candidate.
-fn dual_of_all_rows(
-    design: &Design<'_>,
-    base: &Whitening,
-    a: Rows<'_>,
-    b: &[f64],
-    tau: f64,
-    observer: &mut dyn Observer,
-) -> Result<Vec<f64>, SensitivityError> {
-    if preprocess::pays(b.len(), base.rank, Preprocessing::Auto)
-        && let Some(found) = preprocess::solve(design, base, a, b, tau, CERTIFIED, observer)?
-    {
-        return Ok(found.solution.dual);
-    }
-    let every: Vec<usize> = (0..b.len()).collect();
-    Ok(interior_point::solve(&design.select(&every)?, b, None, tau, CERTIFIED, observer)?.dual)
 }
 
 struct Solved {
@@ -430,13 +495,6 @@ struct Solved {
     iterations: usize,
     status: Status,
     path: Path,
-}
-
-impl Solved {
-    fn interior(s: interior_point::Solution, path: Path) -> Self {
-        let status = Status::of(s.converged, s.interrupted);
-        Self { x: s.x, dual: Some(s.dual), iterations: s.iterations, status, path }
-    }
 }
 
 impl Status {
@@ -457,16 +515,13 @@ fn solve(
     loss: Loss,
     tolerance: f64,
     observer: &mut dyn Observer,
-) -> Result<Solved, LinalgError> {
+) -> Result<Solved, SensitivityError> {
     let plain = |x, iterations, status, path| Solved { x, dual: None, iterations, status, path };
     if design.rank() == 0 {
         return Ok(plain(Vec::new(), 0, Status::Converged, Path::LeastSquares)); // a table of zeros
     }
     if let Some(tau) = loss.quantile() {
-        let every: Vec<usize> = (0..b.len()).collect();
-        let a = design.select(&every)?;
-        let s = interior_point::solve(&a, b, weights, tau, tolerance, observer)?;
-        return Ok(Solved::interior(s, Path::InteriorPoint));
+        return quantile::solve_rows(design, b, weights, tau, tolerance, observer);
     }
     let every: Vec<usize> = (0..b.len()).collect();
     let mut scaled = design.select(&every)?;

@@ -8,7 +8,7 @@ use samplewise_linalg::leverage::Whitening;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
 
-use super::Preprocessing;
+use super::{Loss, Preprocessing};
 use crate::design::Design;
 use crate::interior_point::{self, Solution, Start};
 use crate::{Coreset, SensitivityError};
@@ -55,7 +55,15 @@ pub(super) struct Preprocessed {
     pub(super) repaired: usize,
 }
 
-/// Solves for all rows; `None` when the sides could not be settled.
+/// How far the preprocessing came.
+pub(super) enum Outcome {
+    /// The reduced problem was solved, and its solution contradicts the side of no row.
+    Settled(Preprocessed),
+    /// The sides could not be settled, or a reduced problem has no minimum: coefficients of the best fit on the way.
+    Open(Vec<f64>),
+}
+
+/// Solves for all rows.
 pub(super) fn solve(
     design: &Design<'_>,
     base: &Whitening,
@@ -64,7 +72,7 @@ pub(super) fn solve(
     tau: f64,
     tolerance: f64,
     observer: &mut dyn Observer,
-) -> Result<Option<Preprocessed>, SensitivityError> {
+) -> Result<Outcome, SensitivityError> {
     let (n, d) = (b.len(), design.rank());
     let mut size = coreset_size(n, d);
     // The first step towards Lewis weights of p = 1 costs nothing beyond leverage scores, and is enough here.
@@ -77,8 +85,10 @@ pub(super) fn solve(
     fill_residual(design, b, &rough.x, &mut residual);
     if rough.interrupted {
         let solution = Solution { dual: vec![0.0; n], ..rough };
-        return Ok(Some(Preprocessed { solution, rows: sample.rows.len(), repaired: 0 }));
+        return Ok(Outcome::Settled(Preprocessed { solution, rows: sample.rows.len(), repaired: 0 }));
     }
+    let loss = Loss::Quantile(tau);
+    let mut best = (loss.value(&residual), rough.x.clone());
     let (mut x, mut repaired) = (rough.x, 0);
     for _ in 0..ATTEMPTS {
         if 2 * size > n {
@@ -98,7 +108,17 @@ pub(super) fn solve(
                 Start { x: Some(&x), dual: dual.as_deref(), linear: Some((&reduced.coefficients, reduced.constant)) };
             let solution =
                 interior_point::solve_from(&reduced.rows, &reduced.target, None, tau, tolerance, &start, observer)?;
+            if !solution.converged && !solution.interrupted {
+                // It may be without a minimum; the coefficients can be anywhere.
+                fill_residual(design, b, &best.1, &mut residual);
+                x.clone_from(&best.1);
+                break;
+            }
             fill_residual(design, b, &solution.x, &mut residual);
+            let value = loss.value(&residual);
+            if value < best.0 {
+                best = (value, solution.x.clone());
+            }
             let contradicts = |i: &usize| match sides[*i] {
                 Side::Open => false,
                 Side::Above => residual[*i] < 0.0,
@@ -111,7 +131,7 @@ pub(super) fn solve(
             let solution = Solution { dual, ..solution };
             x.clone_from(&solution.x);
             if wrong.is_empty() || solution.interrupted {
-                return Ok(Some(Preprocessed { solution, rows: open.len(), repaired }));
+                return Ok(Outcome::Settled(Preprocessed { solution, rows: open.len(), repaired }));
             }
             repaired += wrong.len();
             if wrong.len() > size / 2 {
@@ -122,7 +142,7 @@ pub(super) fn solve(
         }
         size += size / 4;
     }
-    Ok(None)
+    Ok(Outcome::Open(best.1))
 }
 
 /// The rows nearest to the fit, in units of their uncertainty, stay open.

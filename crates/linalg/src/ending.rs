@@ -1,0 +1,62 @@
+//! How a call ended and why a lower bound may be absent: the same words in every crate.
+
+/// How a call ended. What may be claimed of its answer is said beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// It came to its own end.
+    #[default]
+    Finished,
+    /// A limit of iterations, samples or precision ended it; the answer is the best one so far.
+    Limit,
+    /// The observer ended it; the answer is the best one so far.
+    Interrupted,
+}
+
+impl Ending {
+    /// The word for tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Limit => "limit",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The ending of a call with a part that ended like `part`: an interruption stays one, a limit is not forgotten.
+    #[must_use]
+    pub fn and(self, part: Self) -> Self {
+        match (self, part) {
+            (Self::Interrupted, _) | (_, Self::Interrupted) => Self::Interrupted,
+            (Self::Limit, _) | (_, Self::Limit) => Self::Limit,
+            (Self::Finished, Self::Finished) => Self::Finished,
+        }
+    }
+}
+
+/// Why there is no lower bound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NoBound {
+    /// The options did not ask for one.
+    NotAsked,
+    /// The observer ended the call before it was computed.
+    Interrupted,
+    /// The computed value is above the objective by more than rounding explains, or is no number: it proves nothing.
+    Failed {
+        /// Objective of the answer.
+        objective: f64,
+        /// The value that cannot be a lower bound.
+        bound: f64,
+    },
+}
+
+impl std::fmt::Display for NoBound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotAsked => write!(f, "not asked for"),
+            Self::Interrupted => write!(f, "the call was interrupted before it was computed"),
+            Self::Failed { objective, bound } => {
+                write!(f, "the computed bound {bound:e} does not fit the objective {objective:e}")
+            }
+        }
+    }
+}
