@@ -107,6 +107,7 @@ fn lasso(parts: &[Numbers]) -> Found {
             lasso::Status::Converged => 0.0,
             lasso::Status::Limit => 1.0,
             lasso::Status::Interrupted => 2.0,
+            lasso::Status::CertificateFailed => 3.0,
         };
         out.push(vec![status, s.primal, s.dual, s.gap, s.null_objective, s.intercept]);
         out.push(s.coefficients.iter().map(|c| c.0 as f64).collect());
@@ -132,7 +133,8 @@ fn sensitivity(parts: &[Numbers]) -> Found {
         sensitivity::Status::Limit => 1.0,
         sensitivity::Status::Interrupted => 2.0,
     };
-    Ok(vec![vec![status, found.objective, found.lower_bound, found.rank as f64], found.coefficients])
+    let lower = found.lower_bound.unwrap_or(f64::NAN);
+    Ok(vec![vec![status, found.objective, lower, found.rank as f64], found.coefficients])
 }
 
 /// `[way (0 sparse, 1 in memory), variables, sparsity known, sparsity, noise (0 none, 1 known, 2 unknown), its size,

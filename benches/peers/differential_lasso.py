@@ -14,6 +14,7 @@ import differential_lasso_problems as problems
 from differential_lasso_problems import row_weights
 from differential_wire import Answer, Case, Kind, Long, Vector, Verdict
 
+FAILED = 3.0  # status
 BOUND = 1.01e-8  # of the null model's objective: what was asked, and a hundredth for rounding
 
 
@@ -139,7 +140,8 @@ def judge_one(known: dict[str, Any], parts: list[Vector], verdict: Verdict) -> t
     if converged:
         verdict.measure(gap, BOUND, "gap above the tolerance, converged")
     else:
-        verdict.said += ["limit"] + ["limit with a gap above 1e-3"] * (not gap <= 1e-3)
+        verdict.said += ["limit"] + ["certificate failed"] * bool(head[0] == FAILED)
+        verdict.said += ["limit with a gap above 1e-3"] * (not gap <= 1e-3)
     if not value <= null * (1 + 1e-12):
         verdict.off.append("worse than the null model")
     if told:

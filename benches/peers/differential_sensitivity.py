@@ -176,7 +176,7 @@ def judge_quantile(case: Case, answers: list[Answer], verdict: Verdict) -> None:
         verdict.off.append("says another objective")
     if not (ours - lower) / scale <= QUANTILE_BOUND:
         verdict.off.append("gap")
-    if not lower <= min(ours, best) + 1e-12 * scale:
+    if lower > min(ours, best) + 1e-12 * scale:
         verdict.off.append("bound above the optimum")
     if status != 0.0:
         verdict.said.append("limit")
