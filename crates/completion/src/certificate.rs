@@ -27,14 +27,15 @@ impl Certificate {
     /// Maurer and Pontil, 2009, theorem 4.
     pub fn rmse_bound(&self, bound: f64, delta: f64) -> f64 {
         let v = self.entries as f64;
-        if self.entries < 2 {
+        if self.entries < 2 || bound <= 0.0 {
             return bound;
         }
         let log = (2.0 / delta).ln();
-        let mean = self.rmse * self.rmse;
-        // Squared errors lie in [0, bound²], so their variance is at most bound² times their mean.
-        let variance = (bound * bound * mean - mean * mean).max(0.0) * v / (v - 1.0);
-        let square = mean + (2.0 * variance * log / v).sqrt() + 7.0 * bound * bound * log / (3.0 * (v - 1.0));
-        square.sqrt().min(bound)
+        // In units of the bound, so that no square vanishes or overflows.
+        let mean = (self.rmse / bound).powi(2);
+        // Squared errors lie in [0, 1], so their variance is at most their mean.
+        let variance = (mean - mean * mean).max(0.0) * v / (v - 1.0);
+        let square = mean + (2.0 * variance * log / v).sqrt() + 7.0 * log / (3.0 * (v - 1.0));
+        bound * square.sqrt().min(1.0)
     }
 }

@@ -1,9 +1,12 @@
 //! What is refused before anything is computed.
-use samplewise_linalg::{LinalgError, Real};
+use samplewise_linalg::{LinalgError, Real, scale};
 
 use crate::options::{Loss, Solver};
 use crate::split::Triplet;
 use crate::{CompletionError, Entries, Options, Rank};
+
+/// Predictions are sums of products, which must have room above the values.
+const LARGEST_VALUE: f64 = 1e300;
 
 /// Entries to judge by: inside the matrix and finite.
 pub(crate) fn check_test<T: Real>(entries: &Entries<T>, test: &[Triplet]) -> Result<(), CompletionError> {
@@ -74,6 +77,11 @@ pub(crate) fn check<T: Real>(entries: &Entries<T>, rank: Rank, options: &Options
             return Err(CompletionError::Start { given, expected });
         }
         model.check()?;
+        let largest = |m: &samplewise_linalg::Matrix| scale::largest(m.as_slice());
+        let size = largest(&model.row_factors) * largest(&model.column_factors) * model.rank() as f64;
+        let values = scale::largest_of(entries.by_row.values.values().iter().map(|v| v.to_f64()));
+        let allowed = "a model whose predictions are not beyond 1e30 times the values";
+        range("start", size, size <= 1e30 * values.max(f64::MIN_POSITIVE), allowed)?;
     }
     Ok(largest)
 }
@@ -86,6 +94,11 @@ pub(crate) fn check_entries<T: Real>(entries: &Entries<T>, rank: usize, limit: u
     if u32::try_from(entries.len()).is_err() {
         let bytes = 24 * entries.len() as u128;
         return Err(LinalgError::TooLarge { what: "a fit of 2^32 entries or more", bytes }.into());
+    }
+    let values = scale::largest_of(entries.by_row.values.values().iter().map(|v| v.to_f64()));
+    if values > LARGEST_VALUE {
+        let (option, allowed) = ("largest value of the entries", "at most 1e300: give them in other units");
+        return Err(CompletionError::OptionOutOfRange { option, value: values, allowed });
     }
     let needed = 2 * rank + 2;
     if entries.len() < needed {

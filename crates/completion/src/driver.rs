@@ -1,21 +1,23 @@
 //! The driver: split, peel, walk the paths, choose, judge, refit.
 use rand::Rng;
 use rayon::prelude::*;
-use samplewise_linalg::Real;
 use samplewise_linalg::chunk::power_of_two_scale;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
+use samplewise_linalg::scale::ldexp;
+use samplewise_linalg::{Ending, Real};
 
 use crate::certificate::Certificate;
 use crate::check::{check, check_test};
 use crate::control::{Control, Stage, Stop};
+use crate::determined::{Determination, Pattern, determine};
 use crate::entries::Renumbering;
 use crate::fill::fill;
 use crate::options::Loss;
 use crate::path::{self, GROWTHS, Outcome, PathKind, Problem};
 use crate::peel::{Peeled, peel};
 use crate::split::{Purpose, Split, Triplet};
-use crate::start::biases_only;
+use crate::start::baseline;
 use crate::state::State;
 use crate::{CompletionError, Entries, Model, Options, Rank, robust};
 
@@ -23,8 +25,13 @@ use crate::{CompletionError, Entries, Model, Options, Rank, robust};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The held-out error, relative to the spread of the values, is within the tolerance on entries that took no part
-    /// in the fit. It speaks of entries like the held-out ones, and of the model that is returned.
+    /// in the fit, and so is the error on the fitted ones. It speaks of entries like the held-out ones, and of the model that is returned. As far as was checked
+    /// ([`Report::determination`]) all entries between rows and columns that are determined are determined as well.
     Verified,
+    /// As [`Status::Verified`], for parts of the matrix: the rows and columns fall into blocks, without entries between them
+    /// or with fewer common lines than the rank, and what lies between blocks is not determined by any entry.
+    /// [`Completion::determined`] says which entries are.
+    VerifiedInParts,
     /// A regularised or noisy fit that came to rest.
     Fitted,
     /// Exact recovery was asked for by `tolerance`, and the held-out entries disagree.
@@ -54,6 +61,10 @@ pub struct Report {
     pub tuning_entries: usize,
     /// Entries that only judged.
     pub verification_entries: usize,
+    /// What the entries determine: components, and which entries lie between parts that nothing ties together.
+    pub determination: Determination,
+    /// How the fit ended; an interrupted one may be verified all the same.
+    pub ending: Ending,
     /// Rows that the entries do not determine (see [`crate::peel`]): predicted by as little as fits their entries.
     pub undetermined_rows: Vec<usize>,
     /// Columns that the entries do not determine.
@@ -64,7 +75,8 @@ pub struct Report {
     pub train_rmse: f64,
     /// On the verification entries, by the model before they were fitted as well.
     pub test_rmse: Option<f64>,
-    /// Of mean and biases alone on the verification entries: what a model must beat.
+    /// Of mean and biases alone on the verification entries: what a model must beat. Their ridge is chosen as the model's is,
+    /// by the tuning entries.
     pub baseline_test_rmse: Option<f64>,
     /// Standard deviation of the values: the scale of `tolerance`.
     pub spread: f64,
@@ -89,6 +101,57 @@ pub struct Completion {
     pub status: Status,
     /// The evidence.
     pub report: Report,
+}
+
+impl Completion {
+    /// Whether the given entries determine this one at the rank of the model, as far as [`Determination::check`] looked.
+    ///
+    /// # Panics
+    /// When the position is outside the matrix.
+    pub fn determined(&self, row: usize, column: usize) -> bool {
+        self.report.determination.determined(row, column)
+    }
+
+    /// The prediction of one entry, or `None` where the given entries do not determine it. `model.predict` predicts in any
+    /// case, by as little as fits what is known.
+    ///
+    /// # Panics
+    /// When the position is outside the matrix.
+    pub fn predict(&self, row: usize, column: usize) -> Option<f64> {
+        self.determined(row, column).then(|| self.model.predict(row, column))
+    }
+
+    /// The completion of values that are `2^e` times as large.
+    fn multiply_values(mut self, e: i32) -> Self {
+        self.model.multiply_values(e);
+        let r = &mut self.report;
+        let certificate = r.certificate.as_mut().map(|c| [&mut c.largest_error, &mut c.rmse]);
+        let optional = [&mut r.test_rmse, &mut r.baseline_test_rmse].into_iter().flatten();
+        let plain = [&mut r.lambda, &mut r.train_rmse, &mut r.spread];
+        for value in plain.into_iter().chain(optional).chain(certificate.into_iter().flatten()) {
+            *value = ldexp(*value, e);
+        }
+        self
+    }
+}
+
+impl Status {
+    /// True for [`Status::Verified`] and [`Status::VerifiedInParts`].
+    pub fn is_verified(self) -> bool {
+        matches!(self, Self::Verified | Self::VerifiedInParts)
+    }
+
+    /// The word for tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::VerifiedInParts => "verified in parts",
+            Self::Fitted => "fitted",
+            Self::NotRecovered => "not recovered",
+            Self::Limit => "limit",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Completes a matrix from its entries (rows COM-3 to COM-6).
@@ -125,6 +188,17 @@ pub fn complete_observed<T: Real, R: Rng + ?Sized>(
     let largest = check(entries, rank, options)?;
     if let Some(test) = test {
         check_test(entries, test)?;
+    }
+    if let Some((e, moderate)) = entries.moderate() {
+        // In units near one, so that no square vanishes or overflows, and back.
+        let mut options = options.clone();
+        options.lambda = options.lambda.map(|l| ldexp(l, -e));
+        if let Some(start) = &mut options.start {
+            start.multiply_values(-e);
+        }
+        let test: Option<Vec<Triplet>> = test.map(|t| t.iter().map(|&(i, j, v)| (i, j, ldexp(v, -e))).collect());
+        let found = complete_observed(&moderate, rank, &options, test.as_deref(), rng, observer)?;
+        return Ok(found.multiply_values(e));
     }
     let streams = Streams::from_rng(rng);
     let mut control = Control::new(options, observer);
@@ -336,11 +410,28 @@ impl<T: Real> Fit<'_, T> {
                 .fold(0.0, f64::max),
             rmse,
         });
-        let status = match (relative, stop) {
+        // The entries that the model has seen, those left out as wrong excepted.
+        let seen = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
+        let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
+        let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
+        let claims = relative.is_some_and(|r| r <= goal) || options.tolerance.is_some() || outcome.recovered;
+        let open = (&peeled.rows[..], &peeled.columns[..]);
+        let determination =
+            determine(&pattern, (model.rank(), options.biases), open, claims, self.streams.child(u64::MAX).seed());
+        drop(pattern);
+        // An entry that alone ties two blocks together counts for little in the mean: the model must meet what it was fitted
+        // to as well (a recovered core does). Huber's loss leaves outliers among these.
+        let (squares, weights, _) = training_squares(entries, &model, seen);
+        let met = outcome.recovered
+            || matches!(options.loss, Loss::Huber { .. })
+            || (squares / weights).sqrt() <= goal * spread;
+        let relative_claim = relative.filter(|_| met);
+        let status = match (relative_claim, stop) {
+            (Some(r), _) if r <= goal && determination.is_in_parts() => Status::VerifiedInParts,
             (Some(r), _) if r <= goal => Status::Verified,
             (_, Some(Stop::Interrupted)) => Status::Interrupted,
             (_, Some(Stop::Limit)) => Status::Limit,
-            (Some(_), _) if options.tolerance.is_some() => Status::NotRecovered,
+            _ if options.tolerance.is_some() && relative.is_some() => Status::NotRecovered,
             _ => Status::Fitted,
         };
         let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
@@ -349,7 +440,10 @@ impl<T: Real> Fit<'_, T> {
         } else {
             let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
             let taught = entries.select(with_tuning, &everyone.0, &everyone.1);
-            let baseline = taught.map(|t| biases_only(&t, true).to_model(1.0, &everyone.0, &everyone.1));
+            let fitted = |p: usize| split.purpose[p] == Purpose::Fit && !left_out(p);
+            let without = entries.select(fitted, &everyone.0, &everyone.1);
+            let tuned = without.as_ref().map(|w| (w, &split.tuning[..]));
+            let baseline = taught.map(|t| baseline(&t, tuned).to_model(1.0, &everyone.0, &everyone.1));
             baseline.and_then(|b| b.rmse(&split.verification))
         };
         // The verdict stands; the model to use is the one that has seen all entries.
@@ -369,6 +463,12 @@ impl<T: Real> Fit<'_, T> {
             fitted_entries,
             tuning_entries: split.tuning.len(),
             verification_entries: split.verification.len(),
+            determination,
+            ending: match stop {
+                Some(Stop::Interrupted) => Ending::Interrupted,
+                Some(Stop::Limit) => Ending::Limit,
+                None => Ending::Finished,
+            },
             undetermined_rows: peeled.rows,
             undetermined_columns: peeled.columns,
             outliers: entries.iter().enumerate().filter(|(p, _)| left_out(*p)).map(|(_, e)| (e.0, e.1)).collect(),

@@ -26,6 +26,11 @@ impl Ensemble {
         }
     }
 
+    /// The ensemble of values that are `2^e` times as large.
+    pub(crate) fn multiply_values(&mut self, e: i32) {
+        self.models.iter_mut().for_each(|m| m.multiply_values(e));
+    }
+
     /// The models.
     pub fn models(&self) -> &[Model] {
         &self.models

@@ -1,4 +1,5 @@
 //! Observed entries, by row and by column.
+use samplewise_linalg::scale::{extreme_exponent, largest_of, ldexp};
 use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, LinalgError, Matrix, Real};
 
 use crate::CompletionError;
@@ -155,6 +156,21 @@ impl<T: Real> Entries<T> {
     fn from_orientation(by_row: Orientation<T>) -> Self {
         let by_column = by_row.transposed();
         Self { by_row, by_column }
+    }
+
+    /// The exponent by which the values must be divided before they are squared, and the entries with values so divided; none
+    /// in the ordinary case.
+    pub(crate) fn moderate(&self) -> Option<(i32, Self)> {
+        let values = self.by_row.values.values().iter().map(|v| v.to_f64());
+        let e = extreme_exponent(largest_of(values));
+        if e == 0 {
+            return None;
+        }
+        let mut out = self.clone();
+        for side in [&mut out.by_row, &mut out.by_column] {
+            side.values.values_mut().iter_mut().for_each(|v| *v = T::from_f64(ldexp(v.to_f64(), -e)));
+        }
+        Some((e, out))
     }
 
     pub(crate) fn without_weights(&self) -> Self {

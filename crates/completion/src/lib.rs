@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | entries in both orientations | [`entries`] | |
 //! | rows and columns with too few entries | [`peel`] | COM-1 |
+//! | which entries of the matrix are determined | `determined` | COM-13 |
 //! | one half step: every row's ridge problem | [`half_step`] | COM-2, COM-8 |
 //! | annealing | `homotopy` | COM-3, COM-4 |
 //! | Gauss–Newton on the eliminated problem | [`finish`] | COM-7 |
@@ -45,6 +46,7 @@
 mod certificate;
 mod check;
 mod control;
+mod determined;
 pub mod driver;
 pub mod ensemble;
 pub mod entries;
@@ -71,6 +73,7 @@ mod state;
 
 pub use certificate::Certificate;
 pub use control::Stage;
+pub use determined::{Check, Determination};
 pub use driver::{Completion, Report, Status, complete, complete_observed};
 pub use ensemble::Ensemble;
 pub use entries::Entries;

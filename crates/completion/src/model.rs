@@ -1,9 +1,10 @@
 //! The fitted matrix: predictions, new rows, storage.
+use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::{LinalgError, Matrix, chunk};
 
 use crate::half_step::{Manner, Ridge, half_step};
 use crate::options::Solver;
-use crate::start::BIAS_RIDGE;
+use crate::start::bias_ridge;
 use crate::{CompletionError, Entries};
 
 /// `M_ij ≈ μ + b_i + c_j + u_iᵀ v_j`.
@@ -118,8 +119,8 @@ impl Model {
         Ok(all)
     }
 
-    /// The factors of a row that was not in the fit from its entries `(column, value)`, with a ridge `λ` on them (and the
-    /// usual one on its bias when the model has biases). Cost `|row|·k²`.
+    /// The factors of a row that was not in the fit from its entries `(column, value)`, with a ridge `λ` on them (and, unless
+    /// `λ` is zero, the usual one on its bias when the model has biases). Cost `|row|·k²`.
     ///
     /// ```
     /// # use samplewise_completion::{Entries, Options, Rank, complete};
@@ -151,9 +152,13 @@ impl Model {
             }
         }
         let row: Vec<(usize, f64, f64)> = entries.iter().map(|&(j, v)| (j, v, 1.0)).collect();
-        let bias = self.has_biases().then_some(BIAS_RIDGE);
+        let bias = self.has_biases().then_some(bias_ridge(Some(lambda)));
         let offset = |j: usize| self.mean + self.column_biases[j];
         let (factors, bias) = ridge_row(&row, &self.column_factors, &offset, lambda, bias);
+        let found = factors.iter().chain([&bias]).copied();
+        if let Some((column, value)) = found.enumerate().find(|f| !f.1.is_finite()) {
+            return Err(LinalgError::NotFinite { argument: "factors of the row", row: 0, column, value }.into());
+        }
         Ok(FoldedRow { bias, factors })
     }
 
@@ -179,8 +184,9 @@ impl Model {
     /// # Panics
     /// When a position is outside the matrix.
     pub fn rmse(&self, entries: &[(usize, usize, f64)]) -> Option<f64> {
-        let squares: Vec<f64> = entries.iter().map(|&(i, j, v)| (v - self.predict(i, j)).powi(2)).collect();
-        (!squares.is_empty()).then(|| (chunk::sum(&squares) / squares.len() as f64).sqrt())
+        let errors: Vec<f64> = entries.iter().map(|&(i, j, v)| v - self.predict(i, j)).collect();
+        // A norm without overflow or underflow of the squares.
+        (!errors.is_empty()).then(|| chunk::norm(&errors) / (errors.len() as f64).sqrt())
     }
 
     /// Solves the rows of a block against the columns of this model and returns their factors and biases: the half step of
@@ -204,12 +210,22 @@ impl Model {
             let (rows, columns) = (block.rows(), block.columns());
             return Err(LinalgError::Shape { argument: "block", rows, columns, expected }.into());
         }
-        let ridge = Ridge { lambda, exponent: ridge_exponent, bias: self.has_biases().then_some(BIAS_RIDGE) };
+        let ridge =
+            Ridge { lambda, exponent: ridge_exponent, bias: self.has_biases().then_some(bias_ridge(Some(lambda))) };
         let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
         let (mut factors, mut biases) = (Matrix::zeros(block.rows(), self.rank()), vec![0.0; block.rows()]);
         let (v, c) = (&self.column_factors, &self.column_biases);
         half_step(&block.by_row, v, c, self.mean, ridge, manner, &mut factors, &mut biases);
         Ok((factors, biases))
+    }
+
+    /// The model of values that are `2^e` times as large.
+    pub(crate) fn multiply_values(&mut self, e: i32) {
+        self.mean = ldexp(self.mean, e);
+        scale(&mut self.row_biases, e);
+        scale(&mut self.column_biases, e);
+        scale(self.row_factors.as_mut_slice(), e - e / 2);
+        scale(self.column_factors.as_mut_slice(), e / 2);
     }
 
     /// Rows and columns exchanged.

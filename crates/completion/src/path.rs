@@ -23,7 +23,7 @@ use crate::half_step::{Manner, Ridge};
 use crate::homotopy::{Best, Schedule, anneal};
 use crate::mend::Mender;
 use crate::options::{Finish, Options};
-use crate::start::{BIAS_RIDGE, Start, biases_only, residual_entries, start};
+use crate::start::{Start, bias_ridge, biases_only, residual_entries, start};
 use crate::state::State;
 use crate::{growth, reweighting};
 
@@ -122,7 +122,7 @@ pub(crate) fn run(
             paths.extend(vec![PathKind::Growth; growths]);
         }
     }
-    let baseline = biases_only(&problem.entries, options.biases);
+    let baseline = biases_only(&problem.entries, options.biases, bias_ridge(options.lambda));
     let mut random = streams.stream(0);
     let single = if problem.oversampling >= SINGLE_FROM || may_be_ridged(options) { problem.to_single() } else { None };
     let first = match &single {
@@ -221,7 +221,7 @@ impl Setting<'_> {
     ) -> Result<Outcome, LinalgError> {
         let Setting { problem, options, first, .. } = *self;
         let exponent = exponent(options);
-        let bias = options.biases.then_some(BIAS_RIDGE);
+        let bias = options.biases.then_some(bias_ridge(options.lambda));
         let largest = largest_ridge(problem, options, first);
         let manner = Manner {
             solver: options.solver,
@@ -373,8 +373,10 @@ impl Setting<'_> {
                 (end, outcome) = (End::Reached, mended);
             }
         }
-        // Where few entries decide, a small residual still allows for an error that is larger; once more, to rounding.
-        if end == End::Reached && !outcome.recovered && outcome.tuning_error < 1e3 * goal && control.stop.is_none() {
+        // Where few entries decide, a small residual still allows for an error that is larger; once more, to rounding. So
+        // where the tuning entries agree and some other entry, which alone ties two blocks together, does not yet.
+        let near = end == End::Reached && outcome.tuning_error < 1e3 * goal || outcome.tuning_error <= goal;
+        if near && !outcome.recovered && control.stop.is_none() {
             aim.residual = 1e-13 * spread;
             aim.damping *= 1e-6;
             gauss_newton(&problem.entries, &problem.entries, &mut outcome.state, aim, control);
@@ -433,7 +435,8 @@ pub(crate) fn refit(
     if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
         return;
     }
-    let ridge = Ridge { lambda, exponent: exponent(options), bias: options.biases.then_some(BIAS_RIDGE) };
+    let ridge =
+        Ridge { lambda, exponent: exponent(options), bias: options.biases.then_some(bias_ridge(options.lambda)) };
     let newton = options.finish == Finish::GaussNewton && factors_fit(entries, state.rank());
     if lambda == 0.0 && finishes(options) && newton {
         let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();

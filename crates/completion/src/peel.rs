@@ -2,7 +2,8 @@
 //!
 //! A row with fewer than `k` entries is not determined by them. One with exactly `k` is, if their columns are, but all its
 //! entries are spent on itself: it says nothing about the columns. Taking away both kinds may leave others so; what remains
-//! is the `(k+1)`-core of the bipartite graph of entries, which decides everything. Rows and columns outside follow one by
+//! is the `(k+1)`-core of the bipartite graph of entries, which decides about single lines. (Whether its parts are tied to each
+//! other is another question: `determined`.) Rows and columns outside follow one by
 //! one, as soon as `k` of their entries meet what is known; those that never do are undetermined, even with `k` entries.
 //! (The `k`-core alone is not enough: a row and a column of `k` entries that share one have `2k` unknowns and `2k − 1`
 //! equations.)

@@ -10,7 +10,7 @@ use crate::entries::Entries;
 use crate::half_step::{Manner, Ridge};
 use crate::options::{Loss, Options};
 use crate::path::{self, Outcome, PathKind, Problem};
-use crate::start::start;
+use crate::start::{bias_ridge, start};
 use crate::state::State;
 use crate::{CompletionError, Model};
 
@@ -44,7 +44,7 @@ pub(crate) fn run(
 ) -> Result<(Outcome, Vec<bool>), CompletionError> {
     let threshold = if let Loss::Huber { threshold } = options.loss { threshold } else { 1.345 };
     let all = problem.entries.clone();
-    let baseline = crate::start::biases_only(&clipped(&all), options.biases);
+    let baseline = crate::start::biases_only(&clipped(&all), options.biases, bias_ridge(options.lambda));
     let scale = deviation(all.iter().map(|(i, j, v, _)| v - baseline.predict(i, j)));
     let residual = clipped(&crate::start::residual_entries(&all, &baseline));
     let first = start(&residual, rank, &mut streams.stream(0))?;
@@ -56,7 +56,7 @@ pub(crate) fn run(
         state
     };
     let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
-    let bias = options.biases.then_some(crate::start::BIAS_RIDGE);
+    let bias = options.biases.then_some(bias_ridge(options.lambda));
     let manner =
         Manner { solver: options.solver, non_negative: options.non_negative, roughly: false, seed: streams.seed() };
     let floor = (all.len() * rank) as f64;

@@ -1,10 +1,11 @@
 //! The start: a few subspace iterations on the observed matrix, unobserved entries zero.
 use rand::Rng;
 use rayon::prelude::*;
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, factor, gram, random, spmm};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk, factor, gram, random, spmm};
 
-use crate::entries::{Entries, Orientation};
+use crate::entries::{Entries, Orientation, Renumbering};
 use crate::kernel::KernelReal;
+use crate::split::Triplet;
 use crate::state::State;
 
 /// Leading singular triplets, roughly: `U√S`, `V√S` and `S`.
@@ -75,10 +76,15 @@ pub(crate) fn orthonormal(a: &Matrix) -> Result<Matrix, LinalgError> {
 }
 
 /// *Tuned* (ML-100K and GB1): the bias ridge is worth this many entries; 1 to 6 change the error by less than 0.001.
-pub(crate) const BIAS_RIDGE: f64 = 3.0;
+const BIAS_RIDGE: f64 = 3.0;
 
-/// The baseline: mean, and ridge biases of rows and columns in turn (or zero without biases).
-pub(crate) fn biases_only(entries: &Entries, biases: bool) -> State {
+/// The ridge of the biases beside a ridge `lambda` of the factors: none where none was asked for.
+pub(crate) fn bias_ridge(lambda: Option<f64>) -> f64 {
+    if lambda == Some(0.0) { 0.0 } else { BIAS_RIDGE }
+}
+
+/// Mean, and biases of rows and columns in turn with a ridge (or zero without biases).
+pub(crate) fn biases_only(entries: &Entries, biases: bool, ridge: f64) -> State {
     let mut state = State::empty(entries.rows(), entries.columns(), 0);
     if biases {
         let (mut top, mut bottom) = (0.0, 0.0);
@@ -87,27 +93,77 @@ pub(crate) fn biases_only(entries: &Entries, biases: bool) -> State {
             bottom += w;
         });
         state.mean = top / bottom;
-        for _ in 0..BIAS_ROUNDS {
-            bias_step(&entries.by_row, state.mean, &state.column_biases, &mut state.row_biases);
-            bias_step(&entries.by_column, state.mean, &state.row_biases, &mut state.column_biases);
-        }
+        settle(entries, &mut state, ridge);
     }
     state
 }
 
-/// Rounds of the biases; the path goes on with them.
+/// Rounds of the biases with a ridge; the path goes on with them.
 const BIAS_ROUNDS: usize = 5;
+/// Rounds without one, which come to rest more slowly, and the change over the largest bias at which they have.
+const FREE_ROUNDS: usize = 500;
+const AT_REST: f64 = 1e-12;
+/// Looks at an entry beyond which free biases are left as they are.
+const MOST_LOOKS: usize = 200_000_000;
 
-fn bias_step(side: &Orientation, mean: f64, other: &[f64], biases: &mut [f64]) {
+fn settle(entries: &Entries, state: &mut State, ridge: f64) {
+    let rounds = if ridge > 0.0 { BIAS_ROUNDS } else { FREE_ROUNDS.min(MOST_LOOKS / entries.len()).max(BIAS_ROUNDS) };
+    for _ in 0..rounds {
+        let before = state.column_biases.clone();
+        bias_step(&entries.by_row, state.mean, &state.column_biases, &mut state.row_biases, ridge);
+        bias_step(&entries.by_column, state.mean, &state.row_biases, &mut state.column_biases, ridge);
+        let largest = state.column_biases.iter().fold(0.0_f64, |m, b| m.max(b.abs()));
+        let change = before.iter().zip(&state.column_biases).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
+        if ridge == 0.0 && change <= AT_REST * largest {
+            break;
+        }
+    }
+}
+
+/// Ridges that the baseline chooses from.
+const BASELINES: [f64; 5] = [0.0, 1.0, 3.0, 10.0, 30.0];
+/// Without tuning entries every so manieth entry chooses.
+const EVERY: usize = 10;
+
+/// What a model must beat: mean and biases of the entries `fitted`, with the ridge that predicts the tuning entries best
+/// when it is fitted without them (to a tenth of the entries when there are none).
+pub(crate) fn baseline(fitted: &Entries, tuned: Option<(&Entries, &[Triplet])>) -> State {
+    let (m, n) = (fitted.rows(), fitted.columns());
+    let everyone = (Renumbering::without(m, &[]), Renumbering::without(n, &[]));
+    let own;
+    let chosen = match tuned {
+        Some((without, tuning)) if !tuning.is_empty() => Some((without, tuning.to_vec())),
+        _ => {
+            let held = |p: usize| p % EVERY == EVERY / 2;
+            own = fitted.select(|p| !held(p), &everyone.0, &everyone.1);
+            let tuning = fitted.iter().enumerate().filter(|(p, _)| held(*p)).map(|(_, e)| (e.0, e.1, e.2)).collect();
+            own.as_ref().map(|own| (own, tuning))
+        }
+    };
+    let mut best = (f64::INFINITY, BIAS_RIDGE);
+    if let Some((without, tuning)) = chosen.filter(|c| !c.1.is_empty()) {
+        for ridge in BASELINES {
+            let state = biases_only(without, true, ridge);
+            let errors: Vec<f64> = tuning.iter().map(|&(i, j, v)| v - state.predict(i, j)).collect();
+            let error = chunk::norm(&errors);
+            if error < best.0 {
+                best = (error, ridge);
+            }
+        }
+    }
+    biases_only(fitted, true, best.1)
+}
+
+fn bias_step(side: &Orientation, mean: f64, other: &[f64], biases: &mut [f64], ridge: f64) {
     biases.par_iter_mut().with_min_len(64).enumerate().for_each(|(i, bias)| {
         let (indices, values, weights) = side.row(i);
-        let (mut top, mut bottom) = (0.0, BIAS_RIDGE);
+        let (mut top, mut bottom) = (0.0, ridge);
         for (p, (&j, v)) in indices.iter().zip(values).enumerate() {
             let w = weights.map_or(1.0, |w| w[p]);
             top += w * (v - mean - other[j as usize]);
             bottom += w;
         }
-        *bias = top / bottom;
+        *bias = if bottom > 0.0 { top / bottom } else { 0.0 };
     });
 }
 

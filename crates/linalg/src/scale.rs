@@ -56,6 +56,11 @@ pub fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0_f64, |m, v| m.max(v.abs()))
 }
 
+/// [`largest`] of any values.
+pub fn largest_of(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0_f64, |m, v| m.max(v.abs()))
+}
+
 /// [`extreme_exponent`] of the largest entry.
 pub fn extreme_exponent_of(values: &[f64]) -> i32 {
     extreme_exponent(largest(values))

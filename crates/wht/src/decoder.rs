@@ -30,6 +30,9 @@ pub struct Observed<'a, I> {
     pub values: &'a [f64],
     /// Largest magnitude of a value.
     pub largest: f64,
+    /// What rounding has done to a value: beside a large constant that was subtracted, more than the last digit of what is
+    /// left.
+    pub rounding: f64,
 }
 
 /// What a decoder found.
@@ -112,7 +115,7 @@ impl<I: Bits> Decode<I> for SignBits {
     }
 
     fn decode(&self, seen: Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
-        let rule = Rule::SignBits { tolerance: 1e-9 * seen.largest };
+        let rule = Rule::SignBits { tolerance: 1e-9 * seen.largest + 4.0 * seen.rounding };
         peeled(seen, rule, 0.0, observer)
     }
 }
@@ -219,7 +222,7 @@ fn listed<I: Bits>(seen: Observed<'_, I>, lists: &dyn Lists<I>, observer: &mut d
         ln_candidates: sizes::ln_candidates(spec.variables, &spec.support),
         sparsity: spec.sparsity_known.then_some(spec.sparsity),
         variance: if let Noise::Std(s) = spec.noise { Some(s * s) } else { None },
-        rounding: 1e-12 * seen.largest,
+        rounding: 1e-12 * seen.largest + seen.rounding,
     };
     let d = joint::decode(seen.groups, seen.bins, lists, setting, observer);
     Found {
@@ -241,7 +244,7 @@ impl<I: Bits> Decode<I> for Heredity {
             variables: seen.spec.variables,
             max_degree: seen.spec.degree(),
             most: if seen.spec.sparsity_known { seen.spec.sparsity } else { usize::MAX },
-            rounding: 1e-12 * seen.largest,
+            rounding: 1e-12 * seen.largest + seen.rounding,
         };
         let d = heredity::pursue(seen.points, seen.values, setting, observer);
         let ridge = d.ridge * seen.points.len() as f64 * heredity::RIDGE_KEPT;
@@ -277,7 +280,8 @@ impl<I: Bits> Decode<I> for Dense {
                 *all.select_nth_unstable_by(middle, f64::total_cmp).1 / 0.6745 * count.sqrt()
             }
         };
-        let floor = (1e-12 * largest).max(std / count.sqrt() * ((2.0 * count.ln()).sqrt() + 1.0));
+        let floor = (1e-12 * largest + 2.0 * seen.rounding / count.sqrt())
+            .max(std / count.sqrt() * ((2.0 * count.ln()).sqrt() + 1.0));
         let found = x.iter().enumerate().filter(|(_, v)| v.abs() > floor).map(|(k, &v)| (I::from_low(k as u64), v));
         Found { coefficients: found.collect(), multi_tons: 0, noise_std: std, std_errors: None, ridge: None }
     }

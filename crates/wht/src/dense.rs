@@ -1,5 +1,5 @@
 //! The definition (test oracle and baseline), and the dense fast transform.
-use samplewise_linalg::fwht;
+use samplewise_linalg::{fwht, scale};
 
 use crate::WhtError;
 use crate::bits::Bits;
@@ -29,8 +29,18 @@ pub fn transform_in_place(values: &mut [f64]) -> Result<(), WhtError> {
 /// [`WhtError::LengthNotPowerOfTwo`].
 pub fn spectrum(values: &[f64]) -> Result<Vec<f64>, WhtError> {
     let mut out = values.to_vec();
+    // Sums of `2ⁿ` values near the largest number overflow: these are divided first.
+    let first = scale::exponent(scale::largest(values)) + values.len().max(1).ilog2() as i32 >= 1023;
+    let divide = |out: &mut [f64]| {
+        let scale = 1.0 / out.len() as f64;
+        out.iter_mut().for_each(|v| *v *= scale);
+    };
+    if first {
+        divide(&mut out);
+    }
     transform_in_place(&mut out)?;
-    let scale = 1.0 / out.len() as f64;
-    out.iter_mut().for_each(|v| *v *= scale);
+    if !first {
+        divide(&mut out);
+    }
     Ok(out)
 }

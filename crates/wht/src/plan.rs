@@ -1,12 +1,14 @@
 //! Plan → queries → decode: what to ask is known before anything is asked, so the values can come from anywhere.
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
-use samplewise_linalg::Observer;
-use samplewise_linalg::chunk::power_of_two_scale;
+use samplewise_linalg::observe::Watch;
 use samplewise_linalg::random::{Streams, shuffle};
+use samplewise_linalg::scale::{exponent, ldexp};
+use samplewise_linalg::{Ending, Observer};
 
 use crate::bits::Bits;
 use crate::decoder::{self, Decode, Found, Observed, Tabled};
@@ -15,7 +17,7 @@ use crate::options::{Decoder, Errors, Noise, Options, Sparsity};
 use crate::spec::{self, PlanSpec};
 use crate::spectrum::{Coefficient, Report, Spectrum, Status};
 use crate::subsample::{self, Group};
-use crate::verify::{Case, Fresh};
+use crate::verify::{self, Case, Fresh};
 use crate::{WhtError, dense, lists, refit, sizes};
 
 /// A prepared transform: what to ask, and how to decode.
@@ -264,57 +266,32 @@ impl<I: Bits> Plan<I> {
             return Err(WhtError::AnswersMismatch { asked: queries.len(), given: answers.len() });
         }
         check_finite(answers)?;
-        let largest = largest_of(answers);
-        if largest > 0.0 && !(1e-100..1e100).contains(&largest) {
-            // Squares would leave the range of numbers: decode in other units.
-            let scale = 1.0 / power_of_two_scale(largest).clamp((-1000_f64).exp2(), 1000_f64.exp2());
-            return self.decode_scaled(answers, scale, decoder, own, observer);
-        }
+        let units = Units::of(answers);
+        let moderate = units.apply(answers);
+        let spec = units.spec(&self.spec);
         let bins: Vec<Vec<f64>> = self
             .groups
             .iter()
             .zip(positions)
             .map(|(g, at)| {
-                g.observe_owned(at.par_iter().with_min_len(1 << 14).map(|&i| answers[i as usize]).collect::<Vec<_>>())
+                g.observe_owned(at.par_iter().with_min_len(1 << 14).map(|&i| moderate[i as usize]).collect::<Vec<_>>())
             })
             .collect();
         let used = queries.len() - verification;
         let seen = Observed {
-            spec: &self.spec,
+            spec: &spec,
             groups: &self.groups,
             bins,
             points: &queries[..used],
-            values: &answers[..used],
-            largest,
+            values: &moderate[..used],
+            largest: largest_of(&moderate),
+            rounding: units.rounding,
         };
-        let found = decoder.decode(seen, observer);
-        Ok(self.judge(answers, (queries, *verification), found, decoder.name(), own))
-    }
-
-    fn decode_scaled(
-        &self,
-        answers: &[f64],
-        scale: f64,
-        decoder: &dyn Decode<I>,
-        own: bool,
-        observer: &mut dyn Observer,
-    ) -> Result<Spectrum<I>, WhtError> {
-        let mut scaled = self.clone();
-        if let Noise::Std(s) = &mut scaled.spec.noise {
-            *s *= scale;
-        }
-        let answers: Vec<f64> = answers.iter().map(|v| v * scale).collect();
-        let mut out = scaled.decode_by(&answers, decoder, own, observer)?;
-        for c in &mut out.coefficients {
-            c.value /= scale;
-            c.std_error = c.std_error.map(|e| e / scale);
-        }
-        out.report.residual_std = out.report.residual_std.map(|r| r / scale);
-        out.report.noise_std /= scale;
-        out.report.detection_limit /= scale;
-        if let Status::Verified { detection_limit, .. } = &mut out.status {
-            *detection_limit /= scale;
-        }
+        let mut watch = Watch::new(observer);
+        let found = decoder.decode(seen, &mut watch);
+        let mut out = judge(&spec, (&moderate, units.rounding), (queries, *verification), found, decoder.name(), own);
+        out.report.ending = if watch.stopped() { Ending::Interrupted } else { Ending::Finished };
+        units.restore(&mut out);
         Ok(out)
     }
 
@@ -326,107 +303,202 @@ impl<I: Bits> Plan<I> {
         observer: &mut dyn Observer,
     ) -> Result<Spectrum<I>, WhtError> {
         check_finite(values)?;
-        let largest = largest_of(values);
-        let seen = Observed { spec: &self.spec, groups: &[], bins: Vec::new(), points: &[], values, largest };
-        let found = decoder.decode(seen, observer);
-        Ok(self.judge(values, (&[], 0), found, decoder.name(), true))
+        let units = Units::of(values);
+        let moderate = units.apply(values);
+        let spec = units.spec(&self.spec);
+        let seen = Observed {
+            spec: &spec,
+            groups: &[],
+            bins: Vec::new(),
+            points: &[],
+            values: &moderate,
+            largest: largest_of(&moderate),
+            rounding: units.rounding,
+        };
+        let mut watch = Watch::new(observer);
+        let found = decoder.decode(seen, &mut watch);
+        let mut out = judge(&spec, (&moderate, units.rounding), (&[], 0), found, decoder.name(), true);
+        out.report.ending = if watch.stopped() { Ending::Interrupted } else { Ending::Finished };
+        units.restore(&mut out);
+        Ok(out)
+    }
+}
+
+/// Units in which nothing overflows, vanishes or hides behind a large constant: answers are divided by a power of two where
+/// their squares would leave the range of numbers, and freed of a constant where it is many times their spread. Both are
+/// exact, and both are undone in the answer.
+struct Units {
+    exponent: i32,
+    shift: f64,
+    /// Rounding of one answer: half of its last digit and half of one of the estimate.
+    rounding: f64,
+}
+
+/// A constant is subtracted when no two answers differ by more than this share of the largest one. Then all of them are
+/// within a factor of two of each other, and differences are exact.
+const OFFSET: f64 = 1.0 / 16.0;
+/// Exponents beyond this are scaled.
+const MODERATE: i32 = 330;
+
+impl Units {
+    fn of(answers: &[f64]) -> Self {
+        let (low, high) = range_of(answers);
+        let largest = low.abs().max(high.abs());
+        let e = exponent(largest);
+        let e = if e.abs() > MODERATE { e } else { 0 };
+        // Halves, because the difference of two numbers of opposite signs may overflow.
+        let offset = 0.5 * high - 0.5 * low <= 0.5 * OFFSET * largest;
+        let shift = if offset && !answers.is_empty() { ldexp(answers[0], -e) } else { 0.0 };
+        Self { exponent: e, shift, rounding: f64::EPSILON * ldexp(largest, -e) }
     }
 
-    /// Least squares on the decoder's samples, errors, and what the fresh samples say.
-    fn judge(
-        &self,
-        answers: &[f64],
-        (queries, verification): (&[I], usize),
-        mut found: Found<I>,
-        decoder: &'static str,
-        own: bool,
-    ) -> Spectrum<I> {
-        let spec = &self.spec;
-        let samples = answers.len();
-        let used = samples - verification;
-        let noisy = spec.noise != Noise::None;
-        let largest = largest_of(answers);
-        let mut own_residual = None;
-        let mut std_errors = found.std_errors.take().filter(|_| spec.errors == Errors::Model);
-        if std_errors.is_some() {
-            if let Noise::Std(s) = spec.noise {
-                own_residual =
-                    Some(((found.noise_std / s).powi(2), used.saturating_sub(found.coefficients.len()).max(1)));
+    fn apply<'a>(&self, answers: &'a [f64]) -> Cow<'a, [f64]> {
+        if self.exponent == 0 && self.shift == 0.0 {
+            return Cow::Borrowed(answers);
+        }
+        Cow::Owned(answers.par_iter().with_min_len(PART).map(|v| ldexp(*v, -self.exponent) - self.shift).collect())
+    }
+
+    /// The plan in these units. Rounding of the answers is noise as well, whatever was said of it.
+    fn spec<'a>(&self, spec: &'a PlanSpec) -> Cow<'a, PlanSpec> {
+        match spec.noise {
+            Noise::Std(s) if self.exponent != 0 || s < self.rounding => {
+                let noise = Noise::Std(ldexp(s, -self.exponent).max(self.rounding));
+                Cow::Owned(PlanSpec { noise, ..spec.clone() })
             }
-        } else if let Some(ridge) = found.ridge {
-            let support: Vec<I> = found.coefficients.iter().map(|c| c.0).collect();
-            let fit = refit::least_squares(&queries[..used], &answers[..used], &support, ridge, spec.errors);
-            if let Some(fit) = fit {
-                found.coefficients.iter_mut().zip(&fit.values).for_each(|(c, v)| c.1 = *v);
-                found.noise_std = if noisy { fit.variance.sqrt() } else { 0.0 };
-                if let Noise::Std(s) = spec.noise {
-                    own_residual = Some((fit.variance / (s * s), used - support.len()));
+            _ => Cow::Borrowed(spec),
+        }
+    }
+
+    fn restore<I: Bits>(&self, out: &mut Spectrum<I>) {
+        if self.shift != 0.0 {
+            match out.coefficients.first_mut() {
+                Some(first) if first.index.is_zero() => first.value += self.shift,
+                _ => {
+                    let noisy = out.report.noise_std > 0.0;
+                    let used = (out.report.samples - out.report.verification).max(1) as f64;
+                    let std_error = noisy.then(|| out.report.noise_std / used.sqrt());
+                    let constant = Coefficient { index: I::zero(), value: self.shift, std_error };
+                    out.coefficients.insert(0, constant);
                 }
-                std_errors = Some(fit.std_errors);
             }
         }
-        let fresh = Fresh::new(
-            (used..samples)
-                .into_par_iter()
-                .with_min_len(8)
-                .map(|i| (answers[i], dense::evaluate(&found.coefficients, queries[i])))
-                .collect(),
-        );
-        let noise_std = if noisy { found.noise_std } else { 0.0 };
-        let per_coefficient = noise_std / (used.max(1) as f64).sqrt();
-        let ln_candidates = sizes::ln_candidates(spec.variables, &spec.support);
-        let detection_limit = (((2.0 * ln_candidates).sqrt() + 3.0) * per_coefficient).max(1e-8 * largest);
-        let case = Case {
-            noise: spec.noise,
-            support: &spec.support,
-            planned: spec.sparsity,
-            found: found.coefficients.len(),
-            found_degree: found.coefficients.iter().map(|c| c.0.weight()).max().unwrap_or(0),
-            multi_tons: found.multi_tons,
-            delta: spec.delta,
-            largest,
+        if self.exponent == 0 {
+            return;
+        }
+        let back = |v: f64| ldexp(v, self.exponent).clamp(-f64::MAX, f64::MAX);
+        for c in &mut out.coefficients {
+            c.value = back(c.value);
+            c.std_error = c.std_error.map(back);
+        }
+        out.report.residual_std = out.report.residual_std.map(back);
+        out.report.rounding = back(out.report.rounding);
+        out.report.noise_std = back(out.report.noise_std);
+        out.report.detection_limit = back(out.report.detection_limit);
+        if let Status::Verified { detection_limit, .. } = &mut out.status {
+            *detection_limit = back(*detection_limit);
+        }
+    }
+}
+
+/// Least squares on the decoder's samples, errors, and what the fresh samples say.
+fn judge<I: Bits>(
+    spec: &PlanSpec,
+    (answers, rounding): (&[f64], f64),
+    (queries, verification): (&[I], usize),
+    mut found: Found<I>,
+    decoder: &'static str,
+    own: bool,
+) -> Spectrum<I> {
+    let samples = answers.len();
+    let used = samples - verification;
+    let noisy = spec.noise != Noise::None;
+    let (low, high) = range_of(answers);
+    let spread = high - low;
+    let mut own_residual = None;
+    let mut std_errors = found.std_errors.take().filter(|_| spec.errors == Errors::Model);
+    if std_errors.is_some() {
+        if let Noise::Std(s) = spec.noise {
+            own_residual = Some(((found.noise_std / s).powi(2), used.saturating_sub(found.coefficients.len()).max(1)));
+        }
+    } else if let Some(ridge) = found.ridge {
+        let support: Vec<I> = found.coefficients.iter().map(|c| c.0).collect();
+        let fit = refit::least_squares(&queries[..used], &answers[..used], &support, ridge, spec.errors);
+        if let Some(fit) = fit {
+            found.coefficients.iter_mut().zip(&fit.values).for_each(|(c, v)| c.1 = *v);
+            found.noise_std = if noisy { fit.variance.sqrt() } else { 0.0 };
+            if let Noise::Std(s) = spec.noise {
+                own_residual = Some((fit.variance / (s * s), used - support.len()));
+            }
+            std_errors = Some(fit.std_errors);
+        }
+    }
+    let fresh = Fresh::new(
+        (used..samples)
+            .into_par_iter()
+            .with_min_len(8)
+            .map(|i| (answers[i], dense::evaluate(&found.coefficients, queries[i])))
+            .collect(),
+    );
+    let noise_std = if noisy { found.noise_std } else { 0.0 };
+    let per_coefficient = noise_std / (used.max(1) as f64).sqrt();
+    let ln_candidates = sizes::ln_candidates(spec.variables, &spec.support);
+    let detection_limit =
+        (((2.0 * ln_candidates).sqrt() + 3.0) * per_coefficient).max(verify::AGREES * spread + 2.0 * rounding);
+    let case = Case {
+        noise: spec.noise,
+        support: &spec.support,
+        planned: spec.sparsity,
+        found: found.coefficients.len(),
+        found_degree: found.coefficients.iter().map(|c| c.0.weight()).max().unwrap_or(0),
+        multi_tons: found.multi_tons,
+        delta: spec.delta,
+        spread,
+        rounding,
+        constant: found.coefficients.iter().all(|c| c.0.is_zero()),
+        noise_std,
+        detection_limit,
+        own_residual,
+    };
+    let status = if spec.decoder == Decoder::Dense && own {
+        case.judge_dense(answers, &found.coefficients)
+    } else if spec.decoder == Decoder::Dense {
+        let near = verify::AGREES * spread + 2.0 * rounding;
+        let right = |i: usize| (answers[i] - dense::evaluate(&found.coefficients, queries[i])).abs() <= near;
+        match spec.noise {
+            Noise::None if (0..samples).into_par_iter().all(right) => Status::Exact { delta: 0.0 },
+            Noise::None => Status::Stalled { multi_tons: 0 },
+            _ => Status::Unverified,
+        }
+    } else {
+        case.judge(&fresh)
+    };
+    let coefficients = found
+        .coefficients
+        .into_iter()
+        .enumerate()
+        .map(|(i, (index, value))| {
+            let std_error = noisy.then(|| std_errors.as_ref().map_or(per_coefficient, |e| e[i]));
+            Coefficient { index, value, std_error }
+        })
+        .collect();
+    Spectrum {
+        variables: spec.variables,
+        coefficients,
+        status,
+        report: Report {
+            decoder,
+            samples,
+            verification,
+            residual_std: fresh.residual_std(),
+            r2: if matches!(status, Status::Constant { .. }) { None } else { fresh.r2() },
+            rounding,
             noise_std,
             detection_limit,
-            own_residual,
-        };
-        let status = if spec.decoder == Decoder::Dense && own {
-            case.judge_dense(answers, &found.coefficients)
-        } else if spec.decoder == Decoder::Dense {
-            let right =
-                |i: usize| (answers[i] - dense::evaluate(&found.coefficients, queries[i])).abs() <= 1e-8 * largest;
-            match spec.noise {
-                Noise::None if (0..samples).into_par_iter().all(right) => Status::Exact { delta: 0.0 },
-                Noise::None => Status::Stalled { multi_tons: 0 },
-                _ => Status::Unverified,
-            }
-        } else {
-            case.judge(&fresh)
-        };
-        let coefficients = found
-            .coefficients
-            .into_iter()
-            .enumerate()
-            .map(|(i, (index, value))| {
-                let std_error = noisy.then(|| std_errors.as_ref().map_or(per_coefficient, |e| e[i]));
-                Coefficient { index, value, std_error }
-            })
-            .collect();
-        Spectrum {
-            variables: spec.variables,
-            coefficients,
-            status,
-            report: Report {
-                decoder,
-                samples,
-                verification,
-                residual_std: fresh.residual_std(),
-                r2: fresh.r2(),
-                noise_std,
-                detection_limit,
-                stages: vec![samples],
-                choice: None,
-            },
-        }
+            stages: vec![samples],
+            choice: None,
+            ending: Ending::Finished,
+        },
     }
 }
 
@@ -442,6 +514,14 @@ pub(crate) fn check_finite(answers: &[f64]) -> Result<(), WhtError> {
 
 /// Values a task looks at.
 const PART: usize = 1 << 16;
+
+/// Least and largest value; zeros of none.
+fn range_of(values: &[f64]) -> (f64, f64) {
+    let start = values.first().map_or((0.0, 0.0), |v| (*v, *v));
+    let wider = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+    let of = |part: &[f64]| part.iter().fold(start, |r, v| wider(r, (*v, *v)));
+    if values.len() < 2 * PART { of(values) } else { values.par_chunks(PART).map(of).reduce(|| start, wider) }
+}
 
 fn largest_of(values: &[f64]) -> f64 {
     let of = |part: &[f64]| part.iter().fold(0.0_f64, |m, v| m.max(v.abs()));

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
-use samplewise_linalg::Observer;
+use samplewise_linalg::{Ending, Observer};
 
 use crate::bits::Bits;
 use crate::options::{Decoder, Noise, Options, Sparsity};
@@ -65,6 +65,10 @@ struct Shape {
 const STEP: usize = 4;
 /// Where a coefficient is clear of the noise: `|X| √M / σ`. *Taken* from the design's measurements.
 const CLEAR: f64 = 8.7;
+/// Samples over those of the first stage at which a constant is believed in noise.
+const PATIENCE: usize = 8;
+/// Factor of the sparsity from one stage of the paper's noisy decoder to the next; the first is for one coefficient.
+const SMALL: usize = 8;
 /// Random points grow by this factor.
 const GROWTH: f64 = 1.3;
 
@@ -144,16 +148,34 @@ impl<I: Bits> Recovery<I> {
         if self.previous.as_deref() != Some(&support) {
             self.changed_at = self.told;
         }
-        // Twice the samples and the same answer: still more would not change what the fresh samples say of it.
-        let settled = !support.is_empty() && self.told >= 2 * self.changed_at;
-        if self.plan.spec().decoder == Decoder::Dense || self.satisfied(&spectrum, &support) || settled {
+        // Twice the samples and the same answer: still more would not change what the fresh samples say of it. Nothing but
+        // a constant is what noise leaves of weak coefficients at first, and is believed later.
+        let constant = support.iter().all(|k| k.is_zero());
+        let settled = self.told >= if constant { PATIENCE } else { 2 } * self.changed_at;
+        let stopped = spectrum.report.ending == Ending::Interrupted;
+        if self.plan.spec().decoder == Decoder::Dense || self.satisfied(&spectrum, &support) || settled || stopped {
             self.best = Some(spectrum);
             return Ok(());
         }
         self.previous = Some(support);
         self.best = Some(spectrum);
         self.plan_next();
+        if self.pending.is_empty()
+            && let Some(best) = &mut self.best
+        {
+            // The schedule or the budget ended before the answer satisfied.
+            best.report.ending = Ending::Limit;
+        }
         Ok(())
+    }
+
+    /// Ends the recovery before it is satisfied: there are no more queries, and the answer so far says that it was
+    /// interrupted.
+    pub fn interrupt(&mut self) {
+        self.pending.clear();
+        if let Some(best) = &mut self.best {
+            best.report.ending = Ending::Interrupted;
+        }
     }
 
     /// The answer so far; `None` before the first answers.
@@ -177,6 +199,10 @@ impl<I: Bits> Recovery<I> {
         }
         if self.base.noise == Noise::None {
             return true;
+        }
+        if let Status::Constant { .. } = spectrum.status {
+            // Answers without any spread need no second look; those with noise may hide a weak coefficient.
+            return spectrum.report.residual_std.is_none_or(|r| r <= spectrum.report.rounding);
         }
         if self.previous.as_deref() != Some(support) {
             return false;
@@ -284,9 +310,19 @@ fn shapes<I: Bits>(base: &PlanSpec) -> Vec<Shape> {
                 .collect()
         }
         Decoder::Spright => {
-            let (bits, offsets) = sizes::spright(n, k, None);
-            let block = n - bits[0] + 1;
-            (1..=4).map(|f| from_pair((bits.clone(), vec![offsets[0] / block * block * f; 3]))).collect()
+            let shape = |k: usize, factor: usize| {
+                let (bits, offsets) = sizes::spright(n, k, None);
+                let block = n - bits[0] + 1;
+                let offsets = vec![offsets[0] / block * block * factor; 3];
+                Shape { bits, offsets, points: 0 }
+            };
+            // An unknown sparsity begins small: a stage has three questions for every coefficient and variable it is for.
+            let first = if known { k } else { 1 };
+            let smaller = std::iter::successors(Some(first), |k| Some(k * SMALL)).take_while(|small| *small < k);
+            let mut out: Vec<Shape> = smaller.map(|small| shape(small, 1)).collect();
+            out.dedup();
+            out.extend((1..=4).map(|factor| shape(k, factor)));
+            out
         }
         Decoder::JointList | Decoder::ExhaustiveLists => {
             let exhaustive = base.decoder == Decoder::ExhaustiveLists;
@@ -356,6 +392,7 @@ pub fn recover_observed<I: Bits>(
             value: recovery.spectrum().and_then(|s| s.report.r2),
         };
         if observer.step(step).is_break() {
+            recovery.interrupt();
             return recovery.into_spectrum().ok_or(WhtError::Stopped);
         }
         let answers: Vec<f64> = recovery.queries().iter().map(|&m| sample(m)).collect();

@@ -1,4 +1,6 @@
 //! The answer and its evidence.
+use samplewise_linalg::Ending;
+
 use crate::bits::Bits;
 
 /// One nonzero coefficient.
@@ -27,10 +29,10 @@ impl<I: Bits> Coefficient<I> {
 /// What can be said of the answer; [`crate::verify`] says why.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Status {
-    /// Without noise: all fresh samples agree to `1e-8` of the largest value, and if the answer were wrong by more they would
-    /// do so with probability at most `delta`, provided that the true spectrum keeps to what was said of it: no more
-    /// coefficients than planned for, no interaction beyond the degree. `delta` is zero, without a premise, for the dense
-    /// transform, which sees every value.
+    /// Without noise: all fresh samples agree to `1e-8` of their spread (and to their own rounding, which is a small part of
+    /// it), and if the answer were wrong by more they would do so with probability at most `delta`, provided that the true
+    /// spectrum keeps to what was said of it: no more coefficients than planned for, no interaction beyond the degree.
+    /// `delta` is zero, without a premise, for the dense transform, which sees every value, and for nothing else.
     Exact {
         /// Probability of being wrong.
         delta: f64,
@@ -41,9 +43,19 @@ pub enum Status {
         /// R² on further points is at least this, up to `delta`; `x` with its noise counts as the truth. Asymptotic, and
         /// blind to peaks so rare that no sample met one: [`crate::verify::r2_at_least`].
         r2_at_least: f64,
-        /// Coefficients below it are likely to be missed: `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the largest value.
+        /// Coefficients below it are likely to be missed: `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the spread of the values.
         detection_limit: f64,
         /// Probability with which the bound of R² claims too much.
+        delta: f64,
+    },
+    /// All answers were the same, or differed by their noise alone, and the answer is that constant (no coefficient at all
+    /// where it is zero). R² has no meaning then. What the fresh samples prove is that a share of at most
+    /// `differs_at_most` of all points has another value, up to `delta`; with noise, a value further away than the residuals
+    /// that were seen.
+    Constant {
+        /// `ln(1/delta)/V` for `V` fresh samples.
+        differs_at_most: f64,
+        /// Probability with which more points differ.
         delta: f64,
     },
     /// Decoding ended with bins it could not explain, or fresh samples disagree. The coefficients are the best guess.
@@ -58,9 +70,9 @@ pub enum Status {
 }
 
 impl Status {
-    /// True for [`Status::Exact`] and [`Status::Verified`].
+    /// True for [`Status::Exact`], [`Status::Verified`] and [`Status::Constant`].
     pub fn is_verified(self) -> bool {
-        matches!(self, Self::Exact { .. } | Self::Verified { .. })
+        matches!(self, Self::Exact { .. } | Self::Verified { .. } | Self::Constant { .. })
     }
 }
 
@@ -77,12 +89,16 @@ pub struct Report {
     pub residual_std: Option<f64>,
     /// `1 − Σ(x − x̂)² / Σ(x − x̄)²` over the verification samples; `None` without them or when they are constant.
     pub r2: Option<f64>,
+    /// Rounding of one answer: a unit in the last digit of the largest.
+    pub rounding: f64,
     /// Standard deviation of the noise as the decoder saw it; 0 without noise.
     pub noise_std: f64,
-    /// `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the largest value: coefficients below it are likely to be missed.
+    /// `(√(2 ln N) + 3) σ / √M`, at least `1e-8` of the spread of the values: coefficients below it are likely to be missed.
     pub detection_limit: f64,
     /// Samples asked by the end of each stage: one, or as many as an adaptive recovery took.
     pub stages: Vec<usize>,
+    /// How decoding or asking ended; an interrupted answer is the best one by then.
+    pub ending: Ending,
     /// What was expected of the dense and of the sparse way, where there was a choice ([`crate::recover_in_memory`]).
     pub choice: Option<Choice>,
 }

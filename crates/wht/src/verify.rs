@@ -7,6 +7,7 @@
 //! - **With noise** no support is certified: one missed coefficient among `K` changes the residual of `V` samples visibly
 //!   only when `V > 18 K²/SNR²`. What is claimed is a lower confidence bound of the R² on fresh points, by the central
 //!   limit theorem for the logarithm of the ratio of residual to variance ([`r2_at_least`]).
+use crate::WhtError;
 use crate::options::{Noise, Support};
 use crate::spectrum::Status;
 
@@ -21,11 +22,18 @@ pub fn least_difference(nonzeros: usize, degree: Option<usize>) -> f64 {
 /// variables at `1e-6`, whatever their number.
 ///
 /// ```
-/// assert_eq!(samplewise_wht::verify::points_to_certify(2_000, Some(5), 1e-6), 436);
+/// assert_eq!(samplewise_wht::verify::points_to_certify(2_000, Some(5), 1e-6)?, 436);
+/// # Ok::<(), samplewise_wht::WhtError>(())
 /// ```
-pub fn points_to_certify(nonzeros: usize, degree: Option<usize>, delta: f64) -> usize {
+///
+/// # Errors
+/// [`WhtError::OptionOutOfRange`] unless `0 < delta < 1`.
+pub fn points_to_certify(nonzeros: usize, degree: Option<usize>, delta: f64) -> Result<usize, WhtError> {
+    if !(delta > 0.0 && delta < 1.0) {
+        return Err(WhtError::OptionOutOfRange { option: "delta", value: delta, allowed: "between 0 and 1" });
+    }
     let fraction = least_difference(nonzeros, degree);
-    ((delta.ln() / (-fraction).ln_1p()).ceil() as usize).max(1)
+    Ok(((delta.ln() / (-fraction).ln_1p()).ceil() as usize).max(1))
 }
 
 /// Fresh samples beside the answer, `(x, x̂)`.
@@ -35,6 +43,8 @@ pub(crate) struct Fresh {
     /// Residual sum of squares, spread about the mean.
     pub squares: f64,
     pub spread: f64,
+    /// Largest deviation from the mean.
+    pub largest: f64,
 }
 
 impl Fresh {
@@ -42,7 +52,8 @@ impl Fresh {
         let mean = pairs.iter().map(|f| f.0).sum::<f64>() / pairs.len().max(1) as f64;
         let squares = pairs.iter().map(|(x, y)| (x - y).powi(2)).sum();
         let spread = pairs.iter().map(|f| (f.0 - mean).powi(2)).sum();
-        Self { pairs, squares, spread }
+        let largest = pairs.iter().fold(0.0_f64, |m, f| m.max((f.0 - mean).abs()));
+        Self { pairs, squares, spread, largest }
     }
 
     pub(crate) fn r2(&self) -> Option<f64> {
@@ -78,7 +89,8 @@ pub fn r2_at_least(pairs: &[(f64, f64)], delta: f64) -> Option<f64> {
     let z = normal_quantile(1.0 - delta);
     // Student's t for V − 1 degrees of freedom, to second order (Cornish and Fisher).
     let (freedom, z2) = (count - 1.0, z * z);
-    let t = z * (1.0 + (z2 + 1.0) / (4.0 * freedom) + (5.0 * z2 * z2 + 16.0 * z2 + 3.0) / (96.0 * freedom * freedom));
+    let t = z.max(0.0)
+        * (1.0 + (z2 + 1.0) / (4.0 * freedom) + (5.0 * z2 * z2 + 16.0 * z2 + 3.0) / (96.0 * freedom * freedom));
     Some(1.0 - error / spread * (t * (variance / count).sqrt()).exp())
 }
 
@@ -96,8 +108,11 @@ pub(crate) struct Case<'a> {
     pub found_degree: usize,
     pub multi_tons: usize,
     pub delta: f64,
-    /// `|x|` of the largest answer.
-    pub largest: f64,
+    /// Largest less least answer, and the rounding of one.
+    pub spread: f64,
+    pub rounding: f64,
+    /// Whether nothing but a constant was found.
+    pub constant: bool,
     /// Noise as the decoder saw it, and the detection limit that follows.
     pub noise_std: f64,
     pub detection_limit: f64,
@@ -105,8 +120,10 @@ pub(crate) struct Case<'a> {
     pub own_residual: Option<(f64, usize)>,
 }
 
-/// Agreement without noise, relative to the largest value.
-const AGREES: f64 = 1e-8;
+/// Agreement without noise, relative to the spread of the values.
+pub(crate) const AGREES: f64 = 1e-8;
+/// Rounding of the answers beyond this share of their spread hides terms that an exact answer would have.
+const HIDES: f64 = 1e-6;
 
 impl Case<'_> {
     pub(crate) fn judge(&self, fresh: &Fresh) -> Status {
@@ -116,8 +133,15 @@ impl Case<'_> {
         let Some(residual) = fresh.residual_std() else { return Status::Unverified };
         let delta = self.delta;
         let verified = |r2: f64| Status::Verified { r2_at_least: r2, detection_limit: self.detection_limit, delta };
-        if fresh.pairs.iter().all(|(x, y)| (x - y).abs() <= AGREES * self.largest) {
-            if self.noise == Noise::None {
+        let alike = Status::Constant { differs_at_most: (-delta.ln() / fresh.pairs.len() as f64).min(1.0), delta };
+        let agree = |near: f64| fresh.pairs.iter().all(|(x, y)| (x - y).abs() <= near);
+        if self.spread <= 2.0 * self.rounding {
+            // Every answer that was asked for is the same: there is nothing to explain but the constant.
+            return if self.constant && agree(4.0 * self.rounding) { alike } else { Status::Unverified };
+        }
+        if agree(AGREES * fresh.largest + 2.0 * self.rounding) {
+            let hidden = self.rounding > HIDES * self.spread || fresh.r2().is_none_or(|r2| r2 < 1.0 - HIDES);
+            if self.noise == Noise::None && !hidden {
                 let degree = match self.support {
                     Support::MaxDegree(t) | Support::Hereditary { max_degree: t } => Some(*t),
                     Support::Any | Support::Within(_) => None,
@@ -125,13 +149,17 @@ impl Case<'_> {
                 // An answer that breaks the bound proves nothing by it.
                 let degree = degree.map(|t| t.max(self.found_degree));
                 let fraction = least_difference(self.planned.saturating_add(self.found), degree);
-                let reached = (fresh.pairs.len() as f64 * (-fraction).ln_1p()).exp();
+                // Zero is kept for the dense transform, which needs no premise.
+                let reached = (fresh.pairs.len() as f64 * (-fraction).ln_1p()).exp().max(f64::MIN_POSITIVE);
                 if reached <= delta {
                     return Status::Exact { delta: reached };
                 }
             }
-            // Where the fresh samples are constant there was nothing to explain, and nothing is shown.
-            return r2_at_least(&fresh.pairs, delta).map_or(Status::Unverified, verified);
+            // Where the fresh samples are constant though others are not, nothing is shown.
+            return match r2_at_least(&fresh.pairs, delta) {
+                Some(r2) if fresh.r2().is_some_and(|seen| seen > 0.0 && r2 <= seen) => verified(r2),
+                _ => Status::Unverified,
+            };
         }
         if self.noise == Noise::None {
             return Status::Stalled { multi_tons: 0 };
@@ -151,8 +179,13 @@ impl Case<'_> {
             Some(_) if self.noise == Noise::Unknown && fresh.r2().is_none_or(|r| r < 0.25) => {
                 Status::Stalled { multi_tons: 0 }
             }
-            // A bound below zero says nothing of an answer that is empty.
-            Some(r2) if r2 > 0.0 || self.found > 0 => verified(r2),
+            // With noise of known size a constant leaves a residual of that size.
+            _ if self.constant && matches!(self.noise, Noise::Std(_)) => alike,
+            // A bound below zero says nothing of an answer that is empty, and nothing is claimed that the fresh samples
+            // contradict.
+            Some(r2) if fresh.r2().is_some_and(|seen| seen > 0.0 && r2 <= seen) && (r2 > 0.0 || self.found > 0) => {
+                verified(r2)
+            }
             _ => Status::Unverified,
         }
     }
@@ -171,10 +204,16 @@ impl Case<'_> {
         let energy: f64 = values.iter().map(|v| v * v).sum();
         let explained: f64 = found.iter().map(|c| c.1 * c.1).sum::<f64>() * count;
         let (size, freedom) = (found.len() as f64, (count - found.len() as f64).max(1.0));
-        if self.noise == Noise::Unknown && explained < 0.25 * energy || spread <= 0.0 {
+        // All points were seen, and they are one constant up to the rounding of a value.
+        if self.spread <= 2.0 * self.rounding {
+            return Status::Constant { differs_at_most: 0.0, delta: 0.0 };
+        }
+        let unknown = self.noise == Noise::Unknown;
+        // Noise that has to be estimated from few values may come out at a fraction of its size.
+        if unknown && (explained < 0.25 * energy || freedom < LEAST_PAIRS as f64) || spread <= 0.0 {
             return Status::Unverified;
         }
-        let mut left = (energy - explained).max(0.0) * count / freedom;
+        let mut left = (energy - explained).max(count * self.rounding * self.rounding) * count / freedom;
         if let Noise::Std(s) = self.noise {
             if left > s * s * count * (1.0 + 4.0 * (2.0 / freedom).sqrt()) {
                 return Status::Stalled { multi_tons: 0 };
@@ -182,7 +221,7 @@ impl Case<'_> {
             left = left.max(s * s * count);
         }
         // Each coefficient carries the noise of one sample; the logarithms of both sums vary by at most √(2/N) and √(3/N).
-        let z = normal_quantile(1.0 - self.delta);
+        let z = normal_quantile(1.0 - self.delta).max(0.0);
         let r2 = 1.0 - left / spread * (1.0 + size / count) * (z * (5.0 / freedom).sqrt()).exp();
         if r2 > 0.0 {
             Status::Verified { r2_at_least: r2, detection_limit: self.detection_limit, delta: self.delta }

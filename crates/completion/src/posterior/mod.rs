@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::Streams;
+use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::small::MAX_UNKNOWNS;
 use samplewise_linalg::{LinalgError, Real};
 
@@ -24,7 +25,7 @@ use crate::check::{check_entries, check_test};
 use crate::driver::{Status, spread};
 use crate::entries::Renumbering;
 use crate::split::{Purpose, Split, Triplet};
-use crate::start::biases_only;
+use crate::start::baseline;
 use crate::{CompletionError, Ensemble, Entries, Model, Rank};
 use chain::Chain;
 
@@ -190,6 +191,18 @@ pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
     if let Some(test) = test {
         check_test(entries, test)?;
     }
+    if let Some((e, moderate)) = entries.moderate() {
+        // In units near one, so that no square vanishes or overflows, and back.
+        let test: Option<Vec<Triplet>> = test.map(|t| t.iter().map(|&(i, j, v)| (i, j, ldexp(v, -e))).collect());
+        let mut out = sample_posterior(&moderate, Rank::Fixed(rank), sampling, test.as_deref(), rng, observer)?;
+        out.models.multiply_values(e);
+        scale(&mut out.noise, e);
+        let r = &mut out.report;
+        scale(&mut r.trace, e);
+        let optional = [&mut r.test_rmse, &mut r.baseline_test_rmse].into_iter().flatten();
+        [&mut r.noise, &mut r.train_rmse].into_iter().chain(optional).for_each(|v| *v = ldexp(*v, e));
+        return Ok(out);
+    }
     let streams = Streams::from_rng(rng);
     let share = if test.is_some() { 0.0 } else { sampling.verification };
     let mut split = Split::new(entries, 1, f64::INFINITY, [0.0, share], streams.child(0));
@@ -214,7 +227,7 @@ pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
     let test_rmse = over_judged(&|(p, v)| ((p.mean - v) / spread).powi(2)).map(|square| spread * square.sqrt());
     let test_coverage = over_judged(&|(p, v)| f64::from(u8::from((p.mean - v).abs() <= NINETY * p.deviation)));
     let baseline_test_rmse = test_rmse
-        .and_then(|_| biases_only(&fitted, true).to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification));
+        .and_then(|_| baseline(&fitted, None).to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification));
     let mut used = (fitted.len(), fitted.total_weight());
     if held_out && run.status == Status::Fitted {
         chain.replace(entries);

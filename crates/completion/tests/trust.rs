@@ -1,0 +1,178 @@
+//! What is verified is right, in whatever units; what is not determined is said to be so; nothing is shrunk unasked.
+use std::ops::ControlFlow;
+
+use samplewise_completion::{
+    CompletionError, Entries, Options, Rank, Sampling, Status, complete, complete_observed, sample_posterior,
+};
+use samplewise_linalg::observe::FromFn;
+use samplewise_linalg::random::{Streams, normal};
+use samplewise_linalg::scale::ldexp;
+use samplewise_linalg::{Ending, Matrix};
+use samplewise_testkit::generate::random_low_rank;
+use samplewise_testkit::hostile::{self, Blocks};
+use samplewise_testkit::referee::completion::{components, determined};
+
+fn rng(seed: u64) -> impl rand::Rng {
+    Streams::new(seed).stream(0)
+}
+
+/// Row COM-13: between blocks nothing is claimed, whatever ties them: nothing, too few entries, too few lines, signs.
+#[test]
+fn blocks_are_verified_in_parts_only() {
+    let (mut parts, mut whole, mut wrong) = (0, 0, 0);
+    for seed in 0..60_u64 {
+        let rank = 1 + seed as usize % 2;
+        let kind = match seed / 2 % 5 {
+            0 => Blocks::Disjoint,
+            1 => Blocks::Bridges(1),
+            2 => Blocks::SharedColumns(rank - 1),
+            3 => Blocks::SharedColumns(rank + 2),
+            _ => Blocks::Signs,
+        };
+        let rank = if matches!(kind, Blocks::Signs) { 1 } else { rank };
+        let pattern = hostile::disjoint_blocks(18, rank, 0.8, kind, seed);
+        let (m, n) = (pattern.truth.rows(), pattern.truth.columns());
+        let entries = Entries::new(m, n, &pattern.observed, None).unwrap();
+        let options = Options { tolerance: Some(1e-6), ..Options::default() };
+        let found = complete(&entries, Rank::Fixed(rank), &options, &mut rng(seed)).unwrap();
+        let cells: Vec<(usize, usize)> = pattern.observed.iter().map(|e| (e.0, e.1)).collect();
+        let exact = determined(m, n, rank, &cells, seed);
+        let name = format!("seed {seed} rank {rank} {kind:?}");
+        let all = (0..m).all(|i| (0..n).all(|j| exact.at(i, j)));
+        match found.status {
+            Status::VerifiedInParts => parts += 1,
+            Status::Verified => {
+                whole += 1;
+                assert!(all, "{name}: verified as a whole");
+            }
+            _ => continue,
+        }
+        let size = pattern.truth.norm() / ((m * n) as f64).sqrt();
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let off = (found.model.predict(i, j) - pattern.truth[(i, j)]).abs() > 1e-3 * size;
+            match found.predict(i, j) {
+                Some(value) => {
+                    assert!(exact.at(i, j), "{name}: entry {i} {j} is not determined");
+                    assert!(!off, "{name}: {value} for {} at {i} {j}", pattern.truth[(i, j)]);
+                }
+                None => wrong += usize::from(off),
+            }
+        }
+        let (_, of_columns) = components(m, n, &cells);
+        let count = of_columns.iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert!(found.report.determination.components <= count.max(2), "{name}");
+    }
+    assert!(
+        parts >= 20 && whole >= 5 && wrong > 100,
+        "{parts} in parts, {whole} as a whole, {wrong} entries would be wrong"
+    );
+}
+
+/// Row TRU-1: noise is never verified and tables are recovered, in all units.
+#[test]
+fn units_do_not_matter() {
+    let (truth, cells) = random_low_rank(30, 30, 1, 400, 5);
+    let noise = |e: i32| -> Vec<(usize, usize, f64)> {
+        let mut rng = Streams::new(3).stream(1);
+        (0..900).filter(|c| c % 3 != 0).map(|c| (c / 30, c % 30, ldexp(normal(&mut rng), e))).collect()
+    };
+    let mut first = None;
+    for e in [0, -1000, -700, -550, -540, -300, -100, 100, 300, 500, 520, 700, 990] {
+        let table: Vec<(usize, usize, f64)> = cells.iter().map(|&(i, j)| (i, j, ldexp(truth[(i, j)], e))).collect();
+        let entries = Entries::new(30, 30, &table, None).unwrap();
+        for options in [Options::default(), Options { tolerance: Some(1e-6), ..Options::default() }] {
+            let found = complete(&entries, Rank::Fixed(1), &options, &mut rng(1)).unwrap();
+            assert_eq!(found.status, Status::Verified, "2^{e}");
+            for i in 0..30 {
+                for j in 0..30 {
+                    let value = ldexp(found.model.predict(i, j), -e);
+                    assert!((value - truth[(i, j)]).abs() < 1e-5, "2^{e} at {i} {j}: {value}");
+                }
+            }
+        }
+        let entries = Entries::new(30, 30, &noise(e), None).unwrap();
+        let found = complete(&entries, Rank::Fixed(2), &Options::default(), &mut rng(1)).unwrap();
+        assert_eq!(found.status, Status::Fitted, "noise times 2^{e}");
+        let relative = found.report.relative_test_error.unwrap();
+        assert!(relative > 0.5, "noise times 2^{e}: {relative}");
+        let first = *first.get_or_insert(relative);
+        assert!((relative - first).abs() < 1e-6 * first, "noise times 2^{e}: {relative} for {first}");
+        let sampling = Sampling { burn_in: 5, samples: 5, ..Sampling::default() };
+        let draws = sample_posterior(&entries, Rank::Fixed(1), &sampling, None, &mut rng(1), &mut ()).unwrap();
+        let found = draws.predict(3, 4);
+        assert!(found.deviation > 0.0 && found.mean.is_finite() && found.deviation.is_finite(), "2^{e}: {found:?}");
+    }
+    let huge = Entries::new(3, 3, &[(0, 0, f64::MAX), (1, 1, 1.0), (2, 2, 1.0), (0, 1, 2.0)], None).unwrap();
+    let refused = complete(&huge, Rank::Fixed(1), &Options::default(), &mut rng(1));
+    assert!(matches!(refused, Err(CompletionError::OptionOutOfRange { .. })), "{refused:?}");
+}
+
+/// A table that mean and biases fit exactly, four entries in a row.
+fn additive() -> (Matrix, Vec<(usize, usize, f64)>) {
+    let truth = Matrix::from_fn(60, 40, |i, j| 100.0 + 10.0 * ((i * 7) % 13) as f64 - 25.0 * ((j * 5) % 11) as f64);
+    let seen = (0..60).flat_map(|i| (0..40).map(move |j| (i, j))).filter(|(i, j)| (i * 17 + j * 23) % 7 < 2);
+    let entries = seen.map(|(i, j)| (i, j, truth[(i, j)])).collect();
+    (truth, entries)
+}
+
+/// Row COM-14: where no ridge is asked for nothing is shrunk, biases included, and the baseline is an honest one.
+#[test]
+fn no_ridge_shrinks_nothing() {
+    let (truth, cells) = additive();
+    let entries = Entries::new(60, 40, &cells, None).unwrap();
+    let options = Options { biases: true, lambda: Some(0.0), ..Options::default() };
+    let found = complete(&entries, Rank::Fixed(1), &options, &mut rng(2)).unwrap();
+    assert!(found.report.test_rmse.unwrap() < 1e-3, "{:?}", found.report);
+    assert!(found.report.baseline_test_rmse.unwrap() < 1e-6, "{:?}", found.report);
+    assert!((found.model.predict(0, 39) - truth[(0, 39)]).abs() < 1e-2);
+    let default = Options { biases: true, ..Options::default() };
+    let found = complete(&entries, Rank::Fixed(1), &default, &mut rng(2)).unwrap();
+    assert!(found.report.baseline_test_rmse.unwrap() < 1e-6, "{:?}", found.report);
+}
+
+/// A verified model of an interrupted fit says both.
+#[test]
+fn interrupted_fits_say_so() {
+    let (truth, cells) = random_low_rank(60, 60, 2, 2_000, 8);
+    let table: Vec<(usize, usize, f64)> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)])).collect();
+    let entries = Entries::new(60, 60, &table, None).unwrap();
+    let mut verified = 0;
+    for after in 0..60 {
+        let (mut steps, mut stopped) = (0, false);
+        let mut observer = FromFn(|_| {
+            steps += 1;
+            stopped |= steps > after;
+            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let options = Options { tolerance: Some(1e-6), ..Options::default() };
+        let found = complete_observed(&entries, Rank::Fixed(2), &options, None, &mut rng(1), &mut observer).unwrap();
+        assert_eq!(found.report.ending == Ending::Interrupted, stopped, "{after}");
+        verified += usize::from(stopped && found.status.is_verified());
+    }
+    assert!(verified > 0, "no interrupted fit was verified: the test sees nothing");
+}
+
+/// A start far off is refused, not fitted to nonsense; rows folded in near the largest numbers are finite or refused.
+#[test]
+fn starts_and_new_rows_near_the_ends_of_the_range() {
+    let (truth, cells) = random_low_rank(20, 20, 1, 200, 3);
+    let table: Vec<(usize, usize, f64)> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)])).collect();
+    let entries = Entries::new(20, 20, &table, None).unwrap();
+    let found = complete(&entries, Rank::Fixed(1), &Options::default(), &mut rng(1)).unwrap();
+    for size in [1e-200, 1e10, 1e50, 1e200] {
+        let mut start = found.model.clone();
+        start.row_factors.as_mut_slice().fill(size);
+        start.column_factors.as_mut_slice().fill(size);
+        let options = Options { start: Some(start), ..Options::default() };
+        match complete(&entries, Rank::Fixed(1), &options, &mut rng(1)) {
+            Ok(found) => {
+                assert!(found.model.predict(0, 0).is_finite() && found.report.train_rmse.is_finite(), "{size:e}");
+            }
+            Err(error) => assert!(size > 1e14 && error.to_string().contains("start"), "{size:e}: {error}"),
+        }
+    }
+    match found.model.fold_in(&[(0, f64::MAX), (1, -f64::MAX), (2, f64::MAX)], 0.0) {
+        Ok(row) => assert!(row.bias.is_finite() && row.factors.iter().all(|f| f.is_finite()), "{row:?}"),
+        Err(error) => assert!(error.to_string().contains("finite"), "{error}"),
+    }
+}
