@@ -186,6 +186,7 @@ fn spectrum(found: &Spectrum, asked: usize) -> Vec<Numbers> {
         wht::Status::Stalled { .. } => (2.0, f64::NAN, f64::NAN),
         wht::Status::BudgetSpent => (3.0, f64::NAN, f64::NAN),
         wht::Status::Unverified => (4.0, f64::NAN, f64::NAN),
+        wht::Status::Constant { differs_at_most, delta } => (5.0, differs_at_most, delta),
     };
     let head = vec![status, claim, delta, found.report.samples.max(asked) as f64];
     let (indices, values) = found.coefficients.iter().map(|c| (c.index as f64, c.value)).unzip();
@@ -267,7 +268,7 @@ fn completion(parts: &[Numbers]) -> Found {
     };
     let found = complete(&data, rank, &options, &mut Streams::new(o[6] as u64).stream(0))?;
     let status = match found.status {
-        completion::Status::Verified => 0.0,
+        completion::Status::Verified | completion::Status::VerifiedInParts => 0.0,
         completion::Status::Fitted => 1.0,
         completion::Status::NotRecovered => 2.0,
         completion::Status::Limit => 3.0,
@@ -275,7 +276,7 @@ fn completion(parts: &[Numbers]) -> Found {
     };
     let report = &found.report;
     let lines = |v: &[usize]| v.iter().map(|&i| i as f64).collect::<Numbers>();
-    let predicted = (0..m * n).map(|at| found.model.predict(at / n, at % n)).collect();
+    let predicted = (0..m * n).map(|at| found.predict(at / n, at % n).unwrap_or(f64::NAN)).collect();
     let head = vec![status, report.rank as f64, report.baseline_test_rmse.unwrap_or(f64::NAN)];
     Ok(vec![head, lines(&report.undetermined_rows), lines(&report.undetermined_columns), predicted])
 }

@@ -160,7 +160,7 @@ def judge_scales(case: Case, answers: list[Answer], verdict: Verdict) -> None:
         verdict.off.append("another status")
         verdict.worst = max(verdict.worst, float(second[1].max()))
     elif first[0] == VERIFIED:
-        verdict.measure(float(second[1].max()), BOUND, "verified, determined, wrong")
+        verdict.measure(float(second[1][second[2]].max(initial=0.0)), BOUND, "verified, determined, wrong")
     else:
         verdict.said.append("not verified")
 

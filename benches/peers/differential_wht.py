@@ -10,7 +10,7 @@ import numpy as np
 
 from differential_wire import EMPTY, Answer, Case, Kind, Long, Vector, Verdict, numbers, power_of_two
 
-EXACT, VERIFIED, STOPPED = 0.0, 1.0, 6.0
+EXACT, VERIFIED, CONSTANT, STOPPED = 0.0, 1.0, 5.0, 6.0
 AGREES = 1e-8  # of the spread of the values: what "exact" has to mean
 ROUNDING = 64 * 2.0**-53  # of the largest value, where nothing better can be told
 MOST, ASKED = 20_000, 3_000  # questions at which the program ends, and that a constant function may cost
@@ -140,6 +140,12 @@ def judge(case: Case, answers: list[Answer], verdict: Verdict) -> None:
     error = np.abs(function - answer).max()
     if status == EXACT:
         judge_exact(known, verdict, (error, AGREES * spread + ROUNDING * largest, spread, delta, samples))
+    elif status == CONSTANT:
+        away = max(AGREES * spread + ROUNDING * largest, 6.0 * known["sigma"])
+        share = float((np.abs(function - answer) > away).mean())
+        verdict.said.append("called constant")
+        verdict.claims.append(delta)
+        verdict.false += share > claim
     elif status == VERIFIED:
         sigma = Long(known["sigma"])
         missed, all_of_it = ((function - answer) ** 2).mean() + sigma**2, spread**2 + sigma**2
@@ -172,7 +178,8 @@ def judge_exact(known: dict[str, Any], verdict: Verdict, measured: tuple[Any, An
 
 def judge_needle(case: Case, answers: list[Answer], verdict: Verdict) -> None:
     """What was told is not so, and premises excuse all claims but those without any."""
-    if answers[0].parts[0][0] == EXACT and answers[0].parts[0][2] == 0.0:
+    status, _, delta, _ = answers[0].parts[0]
+    if status == CONSTANT or (status == EXACT and delta == 0.0):
         judge(case, answers, verdict)
     else:
         verdict.said.append("nothing claimed without premise")
@@ -209,7 +216,7 @@ def judge_constant(case: Case, answers: list[Answer], verdict: Verdict) -> None:
         return
     if list(indices) != wanted or (value != 0.0 and abs(values[0] / value - 1.0) > 1e-12):
         verdict.off.append("other coefficients")
-    if status not in (EXACT, VERIFIED):
+    if status not in (EXACT, VERIFIED, CONSTANT):
         verdict.off.append("not verified")
     elif status == EXACT and samples < 2.0 ** case.known["variables"]:
         verdict.off.append("exact, values not seen")

@@ -176,7 +176,7 @@ def judged(program: Path, core: str, kind: Kind, count: int) -> dict[str, Any]:
             off[fault] += 1
             first.setdefault(fault, index)
     wrong = sum(bool(verdict.off) for verdict in verdicts)
-    false, allowed = sum(v.false for v in verdicts), sum(sum(v.claims) for v in verdicts)
+    false, allowed = int(sum(v.false for v in verdicts)), float(sum(sum(v.claims) for v in verdicts))
     if false and poisson_tail(false, allowed) < RARE:
         off["false claim"] += false
         first["false claim"] = next(index for index, verdict in enumerate(verdicts) if verdict.false)
