@@ -64,6 +64,7 @@ class Session:
     rows: list[Row] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    off: list[str] = field(default_factory=list)  # what is wrong and recorded all the same
 
     @property
     def folder(self) -> Path:

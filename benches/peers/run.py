@@ -5,7 +5,8 @@
 
 Input is generated once, answers are compared, and only then is anything timed. The table goes to
 standard output, `benches/results/NAME.json` gets the same rows with machine, versions and commit.
-Exit codes: 0 done, 1 a disagreement or a failed step, 2 wrong use, 130 interrupted.
+Exit codes: 0 done, 1 a disagreement or a failed step, 2 wrong use, 130 interrupted. `differential` writes what it has found
+before it ends with 1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 
 from common import CLI, Failure, Session, call, git_state, save, say, table
 from completion import MOVIELENS_PEERS, SYNTHETIC_PEERS, run_completion, run_completion_synthetic
+from differential import run_differential
 from hamming import run_hamming
 from lasso import run_lasso, run_lasso_paths
 from linalg import run_linalg
@@ -39,6 +41,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "lasso-paths": ("paths of 100 Lasso fits: celer, skglm, adelie, glmnet", run_lasso_paths),
     "mtrl": ("multi-task representation learning: AltGDmin, scikit-learn, HiGHS", run_mtrl),
     "linalg": ("linear algebra: LAPACK, numpy, scipy.sparse, faer, FFHT", run_linalg),
+    "differential": ("random problems of every core: HiGHS, scikit-learn, scipy, LAPACK, brute force", run_differential),
 }
 
 
@@ -98,7 +101,9 @@ def main(words: list[str]) -> int:
     for note in session.notes:
         print(f"note: {note}")
     print(f"written: benches/results/{session.name}.json")
-    return 0
+    for line in session.off:
+        say(f"run.py: {arguments.name}: {line}")
+    return 1 if session.off else 0
 
 
 if __name__ == "__main__":
