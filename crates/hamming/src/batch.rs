@@ -40,8 +40,9 @@ impl Batch<u8> {
     /// # Errors
     /// [`HammingError::NoQueries`], and those of [`crate::Plan::new`] for each pattern.
     pub fn new<P: AsRef<[u8]>>(patterns: &[P], options: &Options) -> Result<Self, HammingError> {
-        let make =
-            |all: &[u8]| Relation::of_alphabet(all, options.alphabet, options.wildcard, options.wildcard_meaning);
+        let make = |all: &[u8]| {
+            Relation::of_alphabet(all, options.alphabet, options.wildcard, options.wildcard_meaning, options.text_n)
+        };
         Self::joined(patterns, options.engine, make)
     }
 }

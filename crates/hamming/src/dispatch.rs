@@ -3,55 +3,71 @@ use crate::classes::{Classes, Rule};
 use crate::plan::Engine;
 use crate::{bitsliced, fft, ntt, vertical};
 
-/// Nanoseconds of the cost model, one thread.
-#[derive(Clone, Copy, Debug)]
-pub struct Costs {
+/// The constants by name: one list for the struct, the command line and whoever else shows them.
+macro_rules! costs {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Nanoseconds of the cost model, one thread.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Costs {
+            $($(#[$doc])* pub $name: f64,)*
+        }
+
+        impl Costs {
+            /// Every constant with its name.
+            pub fn list(&self) -> Vec<(&'static str, f64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+costs! {
     /// Definition: per pattern symbol and alignment.
-    pub definition: f64,
+    definition,
     /// Vertical: per counted pattern symbol and alignment.
-    pub vertical: f64,
+    vertical,
     /// Vertical: per letter and text symbol.
-    pub vertical_letter: f64,
+    vertical_letter,
     /// Vertical: per alignment.
-    pub vertical_fixed: f64,
+    vertical_fixed,
     /// Bit-sliced: per counted pattern symbol and alignment.
-    pub bitsliced: f64,
+    bitsliced,
     /// Bit-sliced: per letter and text symbol.
-    pub bitsliced_letter: f64,
+    bitsliced_letter,
     /// Bit-sliced: per text symbol and shift, of the eight, at which a letter occurs.
-    pub bitsliced_shift: f64,
+    bitsliced_shift,
     /// Bit-sliced: per alignment.
-    pub bitsliced_fixed: f64,
+    bitsliced_fixed,
     /// FFT: per letter and text symbol at length 2^14.
-    pub fft_letter: f64,
+    fft_letter,
     /// FFT: per text symbol at length 2^14.
-    pub fft_fixed: f64,
+    fft_fixed,
     /// FFT: per letter, transformed symbol and piece of the pattern beyond the first.
-    pub fft_product: f64,
+    fft_product,
     /// FFT: so many times as much in double precision.
-    pub fft_double: f64,
+    fft_double,
     /// NTT: of one transform.
-    pub ntt_transform: f64,
+    ntt_transform,
     /// NTT: per letter, piece of the pattern and text symbol that is transformed.
-    pub ntt_product: f64,
+    ntt_product,
     /// NTT: so many times as much for products of spectra beyond the caches.
-    pub ntt_spectra_outside: f64,
+    ntt_spectra_outside,
     /// NTT: of one inverse more, beyond the caches.
-    pub ntt_outside: f64,
+    ntt_outside,
     /// NTT: per alignment.
-    pub ntt_fixed: f64,
+    ntt_fixed,
     /// Search without early exit: per pattern symbol and alignment.
-    pub bounded: f64,
+    bounded,
     /// Periodic search: per text symbol.
-    pub periodic: f64,
+    periodic,
     /// Periodic search: per symbol of stretches that are periodic.
-    pub periodic_stretch: f64,
+    periodic_stretch,
     /// Pairs: per pair of letters that occur often in the pattern, whose counters lie in a row.
-    pub pairs_long: f64,
+    pairs_long,
     /// Pairs: per pair of others.
-    pub pairs: f64,
+    pairs,
     /// Pairs: per text symbol.
-    pub pairs_fixed: f64,
+    pairs_fixed,
 }
 
 /// With AVX-512. *Tuned*: bench `hamming`, tables `dispatch` and `long`; only their ratios decide.

@@ -69,6 +69,6 @@ pub use batch::Batch;
 pub use error::HammingError;
 pub use packed_dna::PackedDna;
 pub use plan::{Engine, Options, Plan};
-pub use relation::{Alphabet, Interner, Symbol, WildcardMeaning, complement_dna, reverse_complement};
+pub use relation::{Alphabet, Interner, Symbol, TextN, WildcardMeaning, complement_dna, reverse_complement};
 pub use search::{Hit, Hits, Query, Search};
 pub use stream::{SearchStream, Stream};

@@ -7,7 +7,7 @@ use crate::answer::{Answer, Block, EngineCost, Report};
 use crate::classes::{Classes, Code};
 use crate::counter::{Counter, cost};
 use crate::dispatch::Work;
-use crate::relation::{Alphabet, Codes, Relation, Symbol, WildcardMeaning};
+use crate::relation::{Alphabet, Codes, Relation, Symbol, TextN, WildcardMeaning};
 use crate::{HammingError, fft, ntt};
 
 /// An engine.
@@ -74,6 +74,8 @@ pub struct Options {
     pub wildcard: Option<u8>,
     /// What the wildcard counts. Default [`WildcardMeaning::Match`].
     pub wildcard_meaning: WildcardMeaning,
+    /// What an `N` of the text matches with [`Alphabet::Iupac`]. Default [`TextN::Mismatch`].
+    pub text_n: TextN,
     /// Engine. Default [`Engine::Auto`].
     pub engine: Engine,
 }
@@ -93,7 +95,13 @@ impl Plan<u8> {
     /// [`HammingError::EngineUnsuitable`].
     pub fn new(pattern: &[u8], options: &Options) -> Result<Self, HammingError> {
         check_len(pattern.len())?;
-        let relation = Relation::of_alphabet(pattern, options.alphabet, options.wildcard, options.wildcard_meaning)?;
+        let relation = Relation::of_alphabet(
+            pattern,
+            options.alphabet,
+            options.wildcard,
+            options.wildcard_meaning,
+            options.text_n,
+        )?;
         Self::checked(relation, options.engine)
     }
 }

@@ -91,8 +91,19 @@ pub enum Alphabet {
     Bytes,
     /// `ACGT` (and `U` as `T`), either case; other letters are an error in the pattern and match nothing in the text.
     Dna,
-    /// IUPAC nucleotide codes in both: two codes match when they share a nucleotide (so `N` matches every code).
+    /// IUPAC nucleotide codes in both: two codes match when they share a nucleotide, so that `N` in the pattern matches every
+    /// code. What `N` in the text matches is said by [`TextN`].
     Iupac,
+}
+
+/// What an `N` of the text matches with [`Alphabet::Iupac`]: genomes have runs of millions of them, where nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TextN {
+    /// An `N` of the pattern only.
+    #[default]
+    Mismatch,
+    /// Every letter of the pattern, as the codes of [`Alphabet::Iupac`] say.
+    Match,
 }
 
 /// What a pair of symbols counts when one of them is the wildcard.
@@ -275,6 +286,7 @@ impl Relation<u8> {
         alphabet: Alphabet,
         wildcard: Option<u8>,
         meaning: WildcardMeaning,
+        text_n: TextN,
     ) -> Result<Self, HammingError> {
         let (name, set): (&str, fn(u8) -> u8) = match alphabet {
             Alphabet::Bytes => return Self::equality(pattern, wildcard, meaning),
@@ -286,7 +298,11 @@ impl Relation<u8> {
         }
         // Codes are the 16 nucleotide sets (0 for letters outside the alphabet); bit 4 is in the wildcard of the text
         // and, unless wildcards are mismatches, in every letter of the pattern.
+        // Bit 5 is in the N of both, where an N of the text has no other.
         const WILD: u8 = 16;
+        const BOTH_N: u8 = 32;
+        let apart = alphabet == Alphabet::Iupac && text_n == TextN::Mismatch;
+        let unknown = |b: u8| apart && b.eq_ignore_ascii_case(&b'N');
         let wild = |b: u8| wildcard.is_some_and(|w| b.eq_ignore_ascii_case(&w));
         let mut letters = Vec::with_capacity(pattern.len());
         let mut codes: Vec<u32> = Vec::new();
@@ -303,7 +319,8 @@ impl Relation<u8> {
                     alphabet: name,
                 });
             }
-            let code = u32::from(set(b) | if meaning == WildcardMeaning::Mismatch { 0 } else { WILD });
+            let wildcard = if meaning == WildcardMeaning::Mismatch { 0 } else { WILD };
+            let code = u32::from(set(b) | wildcard | if unknown(b) { BOTH_N } else { 0 });
             let letter = codes.iter().position(|&c| c == code).unwrap_or_else(|| {
                 codes.push(code);
                 codes.len() - 1
@@ -312,9 +329,14 @@ impl Relation<u8> {
         }
         let mut table = Box::new([0; 256]);
         for (b, code) in (0..=255_u8).zip(table.iter_mut()) {
-            *code = if wild(b) { WILD } else { set(b) };
+            *code = match b {
+                b if wild(b) => WILD,
+                b if unknown(b) => BOTH_N,
+                b => set(b),
+            };
         }
-        let classes = Classes { pattern: letters, codes, rule: Rule::Share, code_count: 32 };
+        let code_count = if apart { 64 } else { 32 };
+        let classes = Classes { pattern: letters, codes, rule: Rule::Share, code_count };
         Ok(Self { classes, meaning, wild: wildcard.map(|_| u32::from(WILD)), encoder: Encoder::Table(table) })
     }
 }

@@ -125,7 +125,7 @@ impl Search<u8> {
     fn strands(queries: &[Query<'_>], options: Options, both: bool) -> Result<Self, HammingError> {
         let joined = Joined::new(queries, both.then_some(complement_dna as fn(u8) -> u8))?;
         let relation = joined.relation(|pattern| {
-            Relation::of_alphabet(pattern, options.alphabet, options.wildcard, options.wildcard_meaning)
+            Relation::of_alphabet(pattern, options.alphabet, options.wildcard, options.wildcard_meaning, options.text_n)
         })?;
         joined.search(relation, options.engine)
     }

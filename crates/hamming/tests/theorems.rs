@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use samplewise_hamming::differences::{Counting, histogram};
 use samplewise_hamming::{
     Alphabet, Approximate, Engine, HammingError, Hit, Method, Options, PackedDna, Plan, Query, Search, SearchStream,
-    Stream, WildcardMeaning, reverse_complement,
+    Stream, TextN, WildcardMeaning, reverse_complement,
 };
 use samplewise_linalg::random::{Streams, uniform};
 use samplewise_testkit::rate::assert_rate_at_most;
@@ -72,7 +72,7 @@ proptest! {
                 want.push(exist.map(|(p, t)| pair(p, t)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)));
             }
             for engine in ENGINES.into_iter().chain([Engine::Definition]) {
-                let options = Options { alphabet, wildcard: Some(b'*'), wildcard_meaning: meaning, engine };
+                let options = Options { alphabet, wildcard: Some(b'*'), wildcard_meaning: meaning, engine, ..Options::default() };
                 let plan = Plan::new(&pattern, &options).unwrap();
                 let full = plan.overhanging_distances(&text).unwrap();
                 let got: Vec<(u32, u32)> = full.distances.into_iter().zip(full.valid.unwrap()).collect();
@@ -114,7 +114,7 @@ proptest! {
             Query::new(p, k).requiring(r.min(p.len())..(r + 2).min(p.len()))
         }).collect();
         for engine in [Engine::Auto, Engine::Bitsliced, Engine::Pairs, Engine::Definition, Engine::Periodic] {
-            let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine };
+            let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine, ..Options::default() };
             let mut want = Vec::new();
             for (query, q) in queries.iter().enumerate() {
                 for reverse in [false, true].into_iter().take(1 + usize::from(both)) {
@@ -198,7 +198,7 @@ proptest! {
             &text[at..(at + m).min(text.len())]
         }).collect();
         for engine in [Engine::Auto, Engine::Ntt, Engine::Pairs] {
-            let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine };
+            let options = Options { alphabet, wildcard: Some(b'N'), wildcard_meaning: meaning, engine, ..Options::default() };
             let answers = samplewise_hamming::Batch::new(&patterns, &options).unwrap().distances(&text).unwrap();
             for (pattern, answer) in patterns.iter().zip(answers) {
                 let other = if engine == Engine::Pairs { Engine::Bitsliced } else { Engine::Pairs };
@@ -221,10 +221,15 @@ proptest! {
         let set = |b: u8| SETS[CODES.iter().position(|&c| c == b).unwrap()];
         let p: Vec<u8> = pattern.iter().map(|&i| CODES[i]).collect();
         let t: Vec<u8> = text.iter().map(|&i| CODES[i]).collect();
-        let want = oracle(&p, &t, |a, b| set(a).chars().any(|x| set(b).contains(x)));
-        for engine in ENGINES {
-            let got = run(&p, &t, Options { engine, alphabet: Alphabet::Iupac, ..Options::default() });
-            prop_assert_eq!(&got, &want, "{:?}", engine);
+        let share = |a: u8, b: u8| set(a).chars().any(|x| set(b).contains(x));
+        for text_n in [TextN::Match, TextN::Mismatch] {
+            // An N of the text is unknown: it matches every letter, or an N only.
+            let apart = |b: u8| b == b'N' && text_n == TextN::Mismatch;
+            let want = oracle(&p, &t, |a, b| if apart(b) { a == b'N' } else { share(a, b) });
+            for engine in ENGINES.into_iter().chain([Engine::Definition]) {
+                let options = Options { engine, alphabet: Alphabet::Iupac, text_n, ..Options::default() };
+                prop_assert_eq!(&run(&p, &t, options), &want, "{:?} {:?}", engine, text_n);
+            }
         }
     }
 

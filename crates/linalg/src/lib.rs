@@ -50,6 +50,7 @@ pub mod gram;
 pub mod krylov;
 pub mod leverage;
 pub mod lstsq;
+mod matrix_market;
 pub mod observe;
 pub mod operator;
 mod prefetch;

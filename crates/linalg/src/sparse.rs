@@ -280,21 +280,6 @@ impl<T: Real> CsrMatrix<T> {
     }
 }
 
-impl CsrMatrix<f64> {
-    /// Reads a MatrixMarket coordinate file (real, general or symmetric) from its text.
-    ///
-    /// # Errors
-    /// The parser's own sentence, or the checks of [`CooBuilder`].
-    pub fn from_matrix_market(text: &str) -> Result<Self, String> {
-        let coo = nalgebra_sparse::io::load_coo_from_matrix_market_str::<f64>(text).map_err(|e| e.to_string())?;
-        let mut builder = CooBuilder::new(coo.nrows(), coo.ncols());
-        for (i, j, &v) in coo.triplet_iter() {
-            builder.push(i, j, v).map_err(|e| e.to_string())?;
-        }
-        builder.build(Duplicates::Error).map_err(|e| e.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,12 +306,5 @@ mod tests {
         assert!(CsrMatrix::from_parts(1, 2, vec![0, 2], vec![1, 0], vec![1.0, 1.0]).is_err());
         assert!(CsrMatrix::from_parts(1, 2, vec![0, 3], vec![1, 0], vec![1.0, 1.0]).is_err());
         assert!(CsrMatrix::<f64>::from_matrix_market("nonsense").is_err());
-    }
-
-    #[test]
-    fn matrix_market_text_is_read() {
-        let text = "%%MatrixMarket matrix coordinate real general\n2 3 2\n1 3 2.5\n2 1 -1\n";
-        let a = CsrMatrix::from_matrix_market(text).unwrap();
-        assert_eq!(a.iter().collect::<Vec<_>>(), [(0, 2, 2.5), (1, 0, -1.0)]);
     }
 }
