@@ -4,7 +4,10 @@ use std::path::Path;
 
 use samplewise_linalg::Matrix;
 
-use crate::session::{Failure, bad, usage};
+use crate::cells::{Format, Header, column, look_at_names, names_numbers, select, unreadable};
+#[cfg(not(feature = "parquet"))]
+use crate::session::usage;
+use crate::session::{Failure, bad};
 
 /// The bytes of a file (`-`: standard input), decompressed when they are gzip.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -51,30 +54,32 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads CSV (or TSV by name). The first line is a header when `numeric` has a column whose first cell is no number.
-    pub fn read(path: &Path, no_header: bool, is_header: impl Fn(&[String]) -> bool) -> Result<Self, Failure> {
-        let name = path.display().to_string();
+    /// Reads CSV or TSV; `looks` tells from the first line whether it names the columns, where `header` does not say.
+    pub fn read(path: &Path, header: Header, looks: impl FnOnce(&[String]) -> bool) -> Result<Self, Failure> {
         if kind(path) == "parquet" {
-            return Self::read_parquet(path, no_header);
+            return Self::read_parquet(path, header == Header::Absent);
         }
-        let raw = bytes(path)?;
-        let tsv = kind(path) == "tsv";
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .delimiter(if tsv { b'\t' } else { b',' })
-            .trim(csv::Trim::All)
-            .from_reader(&raw[..]);
+        Self::of(&bytes(path)?, &path.display().to_string(), &kind(path), header, looks)
+    }
+
+    /// [`Table::read`] of the bytes of a file.
+    pub fn of(
+        raw: &[u8],
+        name: &str,
+        ending: &str,
+        header: Header,
+        looks: impl FnOnce(&[String]) -> bool,
+    ) -> Result<Self, Failure> {
+        let mut reader = Format::of(ending, raw).reader(raw);
         let (mut rows, mut lines) = (Vec::new(), Vec::new());
         for record in reader.records() {
-            let record = record.map_err(|e| {
-                let line = e.position().map_or(0, csv::Position::line);
-                bad(format!("{name}:{line}:1: {e}"))
-            })?;
+            let record = record.map_err(|e| unreadable(name, &e))?;
             lines.push(record.position().map_or(0, csv::Position::line));
             rows.push(record.iter().map(str::to_owned).collect::<Vec<String>>());
         }
         let header = match rows.first() {
-            Some(first) if !no_header && is_header(first) => {
+            Some(first) if header.is(|| looks(first)) => {
+                look_at_names(name, first);
                 lines.remove(0);
                 rows.remove(0)
             }
@@ -84,13 +89,13 @@ impl Table {
         if rows.is_empty() {
             return Err(bad(format!("{name}: no rows")));
         }
-        Ok(Self { name, header, rows, lines })
+        Ok(Self { name: name.to_owned(), header, rows, lines })
     }
 
     #[cfg(feature = "parquet")]
     fn read_parquet(path: &Path, no_header: bool) -> Result<Self, Failure> {
         if no_header {
-            return Err(usage("--no-header does not go with Parquet, which has names"));
+            return Err(crate::session::usage("--no-header does not go with Parquet, which has names"));
         }
         let mut source = crate::parquet::Rows::open(path)?;
         let mut record = csv::StringRecord::new();
@@ -111,9 +116,9 @@ impl Table {
         Err(usage(WITHOUT_PARQUET))
     }
 
-    /// Reads a table of numbers: a first line with any non-number is the header.
-    pub fn read_numbers(path: &Path, no_header: bool) -> Result<Self, Failure> {
-        Self::read(path, no_header, |first| first.iter().any(|c| c.parse::<f64>().is_err()))
+    /// Reads a table of numbers, see [`names_numbers`].
+    pub fn read_numbers(path: &Path, header: Header) -> Result<Self, Failure> {
+        Self::read(path, header, |first| names_numbers(&path.display().to_string(), first))
     }
 
     /// A column by name, or 0-based number.
@@ -160,63 +165,57 @@ pub fn number(name: &str, line: u64, column: usize, cell: Option<&str>) -> Resul
     }
 }
 
-/// A column by name, or 0-based number.
-pub fn column(name: &str, header: &[String], wanted: &str) -> Result<usize, Failure> {
-    let by_number = || wanted.parse().ok().filter(|&j: &usize| j < header.len());
-    header
-        .iter()
-        .position(|h| h == wanted)
-        .or_else(by_number)
-        .ok_or_else(|| bad(format!("{name}: no column {wanted:?}; columns are {}", header.join(", "))))
-}
-
-/// Columns named in `list` (`all`: every one), without those in `except`.
-pub fn select(name: &str, header: &[String], list: &str, except: &[usize]) -> Result<Vec<usize>, Failure> {
-    let all: Vec<usize> = if list == "all" {
-        (0..header.len()).filter(|j| !except.contains(j)).collect()
-    } else {
-        list.split(',').map(|c| column(name, header, c.trim())).collect::<Result<_, _>>()?
-    };
-    if all.is_empty() { Err(bad(format!("{name}: no feature columns"))) } else { Ok(all) }
-}
-
-/// A vector of numbers from `.npy` (f64 or f32) or text with one number per line.
+/// A vector of numbers from `.npy` (floating point or integers) or text with one number per line.
 pub fn vector(path: &Path) -> Result<Vec<f64>, Failure> {
-    let raw = bytes(path)?;
-    let name = path.display();
-    let values: Vec<f64> = if raw.starts_with(b"\x93NUMPY") {
-        let open = || npyz::NpyFile::new(&raw[..]).map_err(|e| bad(format!("{name}: damaged .npy file: {e}")));
-        let damaged = |e: std::io::Error| bad(format!("{name}: damaged .npy file: {e}"));
-        let file = open()?;
-        if file.shape().len() != 1 {
-            return Err(bad(format!("{name}: the array has shape {:?}, a vector is wanted", file.shape())));
-        }
-        match file.try_data::<f64>() {
-            Ok(data) => data.collect::<Result<_, _>>().map_err(damaged)?,
-            Err(file) => match file.try_data::<f32>() {
-                Ok(data) => data.map(|v| v.map(f64::from)).collect::<Result<_, _>>().map_err(damaged)?,
-                Err(_) => return Err(bad(format!("{name}: the array is not of type float64 or float32"))),
-            },
-        }
-    } else {
-        let text = String::from_utf8(raw).map_err(|_| bad(format!("{name}: neither .npy nor text")))?;
-        let parse = |(i, l): (usize, &str)| {
-            l.trim().parse::<f64>().map_err(|_| bad(format!("{name}:{}:1: value {l:?} is not a number", i + 1)))
-        };
-        text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()).map(parse).collect::<Result<_, _>>()?
-    };
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(bad(format!("{name}:{}:1: value {} is not finite", i + 1, values[i]))),
-        None => Ok(values),
-    }
+    vector_of(&bytes(path)?, &path.display().to_string())
 }
 
-/// What a text consists of, in order.
-pub enum Piece<'a> {
-    /// A record begins.
-    Record(String),
-    /// The next of its symbols.
-    Symbols(&'a [u8]),
+/// [`vector`] of the bytes of a file.
+pub fn vector_of(raw: &[u8], name: &str) -> Result<Vec<f64>, Failure> {
+    if raw.starts_with(b"\x93NUMPY") {
+        let values = npy(raw, name)?;
+        return match values.iter().position(|v| !v.is_finite()) {
+            Some(i) => Err(bad(format!("{name}: element {i} is {}, which is not finite", values[i]))),
+            None => Ok(values),
+        };
+    }
+    let text = std::str::from_utf8(raw).map_err(|_| bad(format!("{name}: neither .npy nor text")))?;
+    let lines = text.trim_start_matches('\u{feff}').lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
+    lines.map(|(i, l)| number(name, i as u64 + 1, 0, Some(l.trim()))).collect()
+}
+
+/// The numbers of an `.npy` file; integers that a double cannot hold are refused.
+fn npy(raw: &[u8], name: &str) -> Result<Vec<f64>, Failure> {
+    let damaged = |e: std::io::Error| bad(format!("{name}: damaged .npy file: {e}"));
+    let file = npyz::NpyFile::new(raw).map_err(damaged)?;
+    if file.shape().len() != 1 {
+        return Err(bad(format!("{name}: the array has shape {:?}, a vector is wanted", file.shape())));
+    }
+    /// Tries one type after the other; each gives the file back when it is of another one.
+    macro_rules! of_type {
+        ($file:expr; $($kind:ty => $convert:expr),* $(,)?) => {{
+            let file = $file;
+            $(let file = match file.try_data::<$kind>() {
+                Ok(data) => return data.map(|v| v.map_err(damaged).and_then($convert)).collect(),
+                Err(file) => file,
+            };)*
+            Err(bad(format!("{name}: the array is of type {}, numbers are wanted", file.dtype().descr())))
+        }};
+    }
+    let exact = |v: i128| {
+        let double = v as f64;
+        let lost = || bad(format!("{name}: the integer {v} has more digits than a double holds"));
+        if double as i128 == v { Ok(double) } else { Err(lost()) }
+    };
+    of_type!(file;
+        f64 => Ok,
+        f32 => |v| Ok(f64::from(v)),
+        i64 => |v| exact(v.into()), u64 => |v| exact(v.into()),
+        i32 => |v| Ok(f64::from(v)), u32 => |v| Ok(f64::from(v)),
+        i16 => |v| Ok(f64::from(v)), u16 => |v| Ok(f64::from(v)),
+        i8 => |v| Ok(f64::from(v)), u8 => |v| Ok(f64::from(v)),
+        bool => |v| Ok(f64::from(u8::from(v))),
+    )
 }
 
 /// A file (`-`: standard input) as a stream, decompressed when it is gzip, and whether it is.
@@ -241,90 +240,4 @@ pub fn open(path: &Path) -> Result<(BufReader<Box<dyn Read + Send>>, bool), Fail
 /// What to say of an error in the middle of a file.
 pub fn damaged(name: &str, gz: bool, e: &dyn std::fmt::Display) -> Failure {
     bad(if gz { format!("{name}: damaged gzip file: {e}") } else { format!("{name}: {e}") })
-}
-
-/// Reads a text piece by piece in constant memory: FASTQ by name, FASTA by its first byte, else the raw bytes without
-/// final line breaks as one record; gzip is decompressed. `take` returns false to stop.
-pub fn text(path: &Path, mut take: impl FnMut(Piece<'_>) -> Result<bool, Failure>) -> Result<(), Failure> {
-    let name = path.display().to_string();
-    let (mut reader, gz) = open(path)?;
-    let fail = |e: std::io::Error| damaged(&name, gz, &e);
-    let first = *reader.fill_buf().map_err(fail)?.first().ok_or_else(|| bad(format!("{name}: the file is empty")))?;
-    if matches!(kind(path).as_str(), "fq" | "fastq") {
-        let mut records = needletail::parse_fastx_reader(reader).map_err(|e| bad(format!("{name}: {e}")))?;
-        while let Some(record) = records.next() {
-            let record = record.map_err(|e| bad(format!("{name}: {e}")))?;
-            if !take(Piece::Record(first_word(record.id())))? || !take(Piece::Symbols(&record.seq()))? {
-                break;
-            }
-        }
-        return Ok(());
-    }
-    let fasta = first == b'>';
-    if !fasta && !take(Piece::Record(name.clone()))? {
-        return Ok(());
-    }
-    // Of a FASTA file: whether a line begins, and the header that is being read. Of raw bytes: line breaks that may be final.
-    let (mut line_start, mut header, mut held) = (true, None::<Vec<u8>>, Vec::new());
-    loop {
-        let buffer = reader.fill_buf().map_err(fail)?;
-        let len = buffer.len();
-        if len == 0 {
-            break;
-        }
-        let mut goes_on = true;
-        if fasta {
-            for line in buffer.split_inclusive(|&b| b == b'\n') {
-                if line_start && line[0] == b'>' {
-                    header = Some(Vec::new());
-                }
-                line_start = line.ends_with(b"\n");
-                if let Some(h) = &mut header {
-                    h.extend_from_slice(line);
-                    if line_start && let Some(h) = header.take() {
-                        goes_on = take(Piece::Record(first_word(&h[1..])))?;
-                    }
-                } else {
-                    for part in line.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()) {
-                        goes_on = take(Piece::Symbols(part))?;
-                    }
-                }
-                if !goes_on {
-                    return Ok(());
-                }
-            }
-        } else {
-            let end = buffer.iter().rposition(|b| !b"\r\n".contains(b)).map_or(0, |i| i + 1);
-            if end > 0 {
-                goes_on = (held.is_empty() || take(Piece::Symbols(&held))?) && take(Piece::Symbols(&buffer[..end]))?;
-                held.clear();
-            }
-            held.extend_from_slice(&buffer[end..]);
-        }
-        if !goes_on {
-            return Ok(());
-        }
-        reader.consume(len);
-    }
-    if let Some(h) = header {
-        take(Piece::Record(first_word(&h[1..])))?;
-    }
-    Ok(())
-}
-
-fn first_word(header: &[u8]) -> String {
-    String::from_utf8_lossy(header).split_whitespace().next().unwrap_or("").to_owned()
-}
-
-/// Records `(name, sequence)` of a [`text`] as a whole.
-pub fn sequences(path: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let mut out: Vec<(String, Vec<u8>)> = Vec::new();
-    text(path, |piece| {
-        match piece {
-            Piece::Record(name) => out.push((name, Vec::new())),
-            Piece::Symbols(part) => out.last_mut().expect("a record began").1.extend_from_slice(part),
-        }
-        Ok(true)
-    })?;
-    Ok(out)
 }

@@ -1,10 +1,12 @@
 //! Writing results: a temporary file beside the target, then a rename; `.gz` by name; `-` is standard output, and the
-//! answer then goes to standard error.
+//! answer then goes to standard error. A link is followed, a file that is there keeps its mode, and what is there and no
+//! file, such as a device or a pipe, is written into.
+use std::borrow::Cow;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::session::{Failure, bad};
+use crate::session::{Failure, bad, usage};
 
 /// True when data went to standard output: the table or the JSON object then goes to standard error.
 pub static STANDARD_OUTPUT_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -13,30 +15,111 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     let fail = |e: std::io::Error| bad(format!("{}: {e}", path.display()));
     if path == Path::new("-") {
         STANDARD_OUTPUT_TAKEN.store(true, Ordering::SeqCst);
-        return fill(&mut std::io::stdout().lock()).map_err(fail);
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        return match fill(&mut out).and_then(|()| out.flush()) {
+            // A closed pipe is the reader's choice.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+                // What is left in the buffer has nowhere to go.
+                drop(out.into_parts());
+                Ok(())
+            }
+            other => other.map_err(fail),
+        };
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let there = std::fs::metadata(path).ok();
+    if there.as_ref().is_some_and(std::fs::Metadata::is_dir) {
+        return Err(bad(format!("{}: is a folder, a file is wanted", path.display())));
+    }
+    if there.as_ref().is_some_and(|m| !m.is_file()) {
+        let mut file = std::fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
+        return match compressed(path, &mut file, fill) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(fail),
+        };
+    }
+    let target = followed(path).map_err(fail)?;
+    let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
-        // Temporary files are private; a result has the permissions of any new file.
+        // Temporary files are private; a new result has the permissions of any new file.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder).map_err(fail)?;
-    {
-        let mut buffer = std::io::BufWriter::new(file.as_file_mut());
-        if path.extension().is_some_and(|e| e == "gz") {
-            let mut gz = flate2::write::GzEncoder::new(&mut buffer, flate2::Compression::default());
-            fill(&mut gz).map_err(fail)?;
-            gz.finish().map_err(fail)?;
-        } else {
-            fill(&mut buffer).map_err(fail)?;
-        }
-        buffer.flush().map_err(fail)?;
+    if let Some(there) = there {
+        file.as_file().set_permissions(there.permissions()).map_err(fail)?;
     }
-    file.persist(path).map_err(|e| fail(e.error))?;
+    compressed(path, file.as_file_mut(), fill).map_err(fail)?;
+    file.persist(&target).map_err(|e| fail(e.error))?;
     Ok(())
+}
+
+/// Fills a file, compressed when the name ends in `.gz`.
+fn compressed(
+    path: &Path,
+    file: &mut std::fs::File,
+    fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut buffer = std::io::BufWriter::new(file);
+    if path.extension().is_some_and(|e| e == "gz") {
+        let mut gz = flate2::write::GzEncoder::new(&mut buffer, flate2::Compression::default());
+        fill(&mut gz)?;
+        gz.finish()?;
+    } else {
+        fill(&mut buffer)?;
+    }
+    buffer.flush()
+}
+
+/// Where a chain of links ends, whether there is a file or not.
+fn followed(path: &Path) -> std::io::Result<PathBuf> {
+    const MOST_LINKS: usize = 40;
+    let mut at = path.to_path_buf();
+    for _ in 0..MOST_LINKS {
+        let Ok(next) = std::fs::read_link(&at) else { return Ok(at) };
+        at = at.parent().map_or_else(PathBuf::new, Path::to_path_buf).join(next);
+    }
+    Err(std::io::Error::other("too many links"))
+}
+
+/// Refuses two names of one call that are the same file: what is written last would be all there is.
+pub fn check_apart(first: (&str, Option<&Path>), second: (&str, Option<&Path>)) -> Result<(), Failure> {
+    let ((a, Some(one)), (b, Some(other))) = (first, second) else { return Ok(()) };
+    if one == Path::new("-") || other == Path::new("-") || !same(one, other) {
+        return Ok(());
+    }
+    Err(usage(format!("{a} and {b} are the same file, {}", one.display())))
+}
+
+/// Whether two names are of one file, be it there or not.
+fn same(one: &Path, other: &Path) -> bool {
+    let place = |p: &Path| {
+        let target = followed(p).ok()?;
+        let name = target.file_name()?.to_owned();
+        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some((std::fs::canonicalize(folder).ok()?, name))
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let number =
+            |p: &Path| std::fs::metadata(p).ok().filter(std::fs::Metadata::is_file).map(|m| (m.dev(), m.ino()));
+        if number(one).is_some_and(|n| number(other) == Some(n)) {
+            return true;
+        }
+    }
+    one == other || place(one).is_some_and(|p| place(other) == Some(p))
+}
+
+/// A text as a cell of CSV.
+pub fn cell(text: &str) -> Cow<'_, str> {
+    let blank = text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']);
+    if blank || text.contains([',', '"', '\n', '\r']) {
+        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// A little-endian `.npy` vector.

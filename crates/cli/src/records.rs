@@ -1,15 +1,19 @@
 //! The records of a table one by one, in constant memory.
-use std::io::Read;
+use std::io::BufRead;
 use std::path::Path;
 
 use csv::{Position, StringRecord};
 
+use crate::cells::{Format, Header, Trimmed, look_at_names, unreadable};
 use crate::input::{damaged, kind, open};
 #[cfg(feature = "parquet")]
 use crate::session::usage;
 use crate::session::{Failure, bad};
 
-/// CSV, TSV by name, or Parquet.
+/// An open text.
+pub type Text = Box<dyn BufRead + Send>;
+
+/// CSV, TSV or Parquet.
 pub struct Records {
     pub name: String,
     pub header: Vec<String>,
@@ -22,32 +26,46 @@ pub struct Records {
 }
 
 enum Source {
-    Csv(csv::Reader<Box<dyn Read + Send>>),
+    Csv(csv::Reader<Trimmed<Text>>),
     #[cfg(feature = "parquet")]
     Parquet(crate::parquet::Rows),
 }
 
 impl Records {
-    /// `is_header` tells from its first record whether a file has a header.
-    pub fn open(path: &Path, no_header: bool, is_header: impl Fn(&[String]) -> bool) -> Result<Self, Failure> {
+    /// `looks` tells from its first record whether a file has a header, where `header` does not say.
+    pub fn open(path: &Path, header: Header, looks: impl FnOnce(&[String]) -> bool) -> Result<Self, Failure> {
         if kind(path) == "parquet" {
-            return Self::open_parquet(path, no_header);
+            return Self::open_parquet(path, header == Header::Absent);
         }
-        let name = path.display().to_string();
         let (reader, gz) = open(path)?;
-        let delimiter = if kind(path) == "tsv" { b'\t' } else { b',' };
-        let boxed: Box<dyn Read + Send> = Box::new(reader);
-        let csv =
-            csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).trim(csv::Trim::All).from_reader(boxed);
-        let source = Source::Csv(csv);
+        Self::of(Box::new(reader), (path.display().to_string(), &kind(path), gz), header, looks)
+    }
+
+    /// [`Records::open`] of an open stream with its name, ending and whether it is gzip.
+    pub fn of(
+        mut text: Text,
+        (name, ending, gz): (String, &str, bool),
+        header: Header,
+        looks: impl FnOnce(&[String]) -> bool,
+    ) -> Result<Self, Failure> {
+        let head = text.fill_buf().map_err(|e| damaged(&name, gz, &e))?;
+        let source = Source::Csv(Format::of(ending, head).reader(text));
         let mut out = Self { name, header: Vec::new(), record: StringRecord::new(), source, gz, first: false };
         if !out.advance()? {
             return Err(bad(format!("{}: the file is empty", out.name)));
         }
         let cells: Vec<String> = out.record.iter().map(str::to_owned).collect();
-        out.first = no_header || !is_header(&cells);
+        out.first = !header.is(|| looks(&cells));
         out.header = if out.first { (0..cells.len()).map(|j| j.to_string()).collect() } else { cells };
+        if !out.first {
+            look_at_names(&out.name, &out.header);
+        }
         Ok(out)
+    }
+
+    /// Whether the first line names the columns.
+    pub fn has_header(&self) -> bool {
+        !self.first
     }
 
     #[cfg(feature = "parquet")]
@@ -77,9 +95,9 @@ impl Records {
 
     fn advance(&mut self) -> Result<bool, Failure> {
         match &mut self.source {
-            Source::Csv(csv) => csv.read_record(&mut self.record).map_err(|e| match e.position().map(Position::line) {
-                Some(line) => bad(format!("{}:{line}:1: {e}", self.name)),
-                None => damaged(&self.name, self.gz, &e),
+            Source::Csv(csv) => csv.read_record(&mut self.record).map_err(|e| match e.kind() {
+                csv::ErrorKind::Io(e) if e.kind() != std::io::ErrorKind::InvalidData => damaged(&self.name, self.gz, e),
+                _ => unreadable(&self.name, &e),
             }),
             #[cfg(feature = "parquet")]
             Source::Parquet(rows) => rows.next(&mut self.record),

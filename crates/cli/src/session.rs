@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer, Progress};
 use serde_json::{Map, Value, json};
 
@@ -29,6 +30,16 @@ pub fn bad(message: impl std::fmt::Display) -> Failure {
 /// The words of the call, or what this version cannot do yet.
 pub fn usage(message: impl std::fmt::Display) -> Failure {
     Failure { code: 2, message: message.to_string() }
+}
+
+/// A path for JSON, which has no bytes: what is no text is replaced.
+pub fn shown(path: &std::path::Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// As [`shown`], of an option.
+pub fn shown_option(path: Option<&std::path::PathBuf>) -> Option<String> {
+    path.map(|p| shown(p))
 }
 
 /// A finished command.
@@ -90,6 +101,15 @@ impl Session {
         out
     }
 
+    /// One line on standard error.
+    pub fn warn(&self, what: impl std::fmt::Display) {
+        if let Some(bar) = &self.bar {
+            bar.suspend(|| eprintln!("samplewise {}: warning: {what}", self.name));
+        } else {
+            eprintln!("samplewise {}: warning: {what}", self.name);
+        }
+    }
+
     pub fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
     }
@@ -99,6 +119,8 @@ impl Session {
             bar.finish_and_clear();
         }
         let mut report = answer.report;
+        let ending = if self.interrupted() { Ending::Interrupted } else { Ending::Finished };
+        report.entry("ending").or_insert_with(|| json!(ending.name()));
         report.insert("seconds".into(), json!(self.start.elapsed().as_secs_f64()));
         report.insert("stages".into(), Value::Object(self.stages.lock().expect("no stage panicked").clone()));
         let text = if self.common.json {

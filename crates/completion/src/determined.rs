@@ -68,6 +68,10 @@ const MOTIONS: usize = 2;
 const ALL: usize = 200_000;
 const SAMPLE: usize = 20_000;
 
+/// Rows and columns of a large matrix that are looked at when its groups are counted.
+const MOST_ROWS: usize = 4_096;
+const SEEN: usize = 1_024;
+
 /// The pattern of the entries that were fitted, by row and by column.
 pub(crate) struct Pattern {
     rows: Lines,
@@ -206,6 +210,31 @@ impl Determination {
             && !self.open_columns[column]
             && self.row_components[row] == self.column_components[column]
             && self.motions.iter().all(|motion| motion.at(row, column).abs() <= MOVES)
+    }
+
+    /// Groups of rows and columns that are tied together: connected components that hold determined lines, and the parts of
+    /// them that share fewer lines than the rank. Lines that are not determined belong to none.
+    pub fn groups(&self) -> usize {
+        // Columns that a row is tied to; rows that two parts share are tied to the columns of both.
+        let columns: Vec<usize> = (0..self.open_columns.len()).filter(|&j| !self.open_columns[j]).collect();
+        let step = (columns.len() / SEEN).max(1);
+        let rows: Vec<usize> = (0..self.open_rows.len()).filter(|&i| !self.open_rows[i]).collect();
+        let mut tied: Vec<Vec<bool>> = Vec::new();
+        if self.motions.is_empty() {
+            let mut labels: Vec<u32> = rows.iter().filter_map(|&i| self.row_components[i]).collect();
+            labels.sort_unstable();
+            labels.dedup();
+            return labels.len();
+        }
+        for &i in rows.iter().step_by((rows.len() / MOST_ROWS).max(1)) {
+            let own: Vec<bool> = columns.iter().step_by(step).map(|&j| self.determined(i, j)).collect();
+            if !tied.contains(&own) {
+                tied.push(own);
+            }
+        }
+        let within = |a: &[bool], b: &[bool]| a.iter().zip(b).all(|(a, b)| !a | b);
+        let whole = |own: &Vec<bool>| !tied.iter().any(|other| other != own && within(other, own));
+        tied.iter().filter(|own| own.contains(&true) && whole(own)).count()
     }
 
     /// Whether there are entries between rows and columns, each of which is determined, that are not determined themselves.

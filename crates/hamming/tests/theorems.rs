@@ -690,7 +690,7 @@ fn mismatch_positions_are_where_letters_differ() {
         let got = plan.mismatch_positions(&text, i).unwrap();
         assert_eq!(got.len(), d as usize);
         assert!(!got.contains(&2) && !got.contains(&3), "N and the wildcard match everything");
-        assert_eq!(got.contains(&0), !matches!(text[i], b'A' | b'N'));
+        assert_eq!(got.contains(&0), text[i] != b'A', "an N of the text is no A");
     }
     let beyond = plan.mismatch_positions(&text, distances.len());
     assert_eq!(beyond, Err(HammingError::Alignment { alignment: 490, last: 489 }));

@@ -473,6 +473,11 @@ fn judge<I: Bits>(
     } else {
         case.judge(&fresh)
     };
+    let differs_at_most = match status {
+        Status::Constant { differs_at_most, .. } => Some(differs_at_most),
+        Status::Exact { delta: 0.0 } => Some(0.0),
+        _ => case.agree(&fresh).then(|| (-spec.delta.ln() / fresh.pairs.len() as f64).min(1.0)),
+    };
     let coefficients = found
         .coefficients
         .into_iter()
@@ -492,6 +497,7 @@ fn judge<I: Bits>(
             verification,
             residual_std: fresh.residual_std(),
             r2: if matches!(status, Status::Constant { .. }) { None } else { fresh.r2() },
+            differs_at_most,
             rounding,
             noise_std,
             detection_limit,

@@ -89,6 +89,9 @@ pub struct Report {
     pub residual_std: Option<f64>,
     /// `1 − Σ(x − x̂)² / Σ(x − x̄)²` over the verification samples; `None` without them or when they are constant.
     pub r2: Option<f64>,
+    /// Where all `V` fresh samples agree with the answer: the share of points that may differ all the same, `ln(1/delta)/V`
+    /// for the `delta` of the options. Zero for a dense transform without noise.
+    pub differs_at_most: Option<f64>,
     /// Rounding of one answer: a unit in the last digit of the largest.
     pub rounding: f64,
     /// Standard deviation of the noise as the decoder saw it; 0 without noise.

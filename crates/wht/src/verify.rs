@@ -126,6 +126,12 @@ pub(crate) const AGREES: f64 = 1e-8;
 const HIDES: f64 = 1e-6;
 
 impl Case<'_> {
+    /// Whether there are fresh samples, and all agree with the answer.
+    pub(crate) fn agree(&self, fresh: &Fresh) -> bool {
+        let near = AGREES * fresh.largest + 2.0 * self.rounding;
+        !fresh.pairs.is_empty() && fresh.pairs.iter().all(|(x, y)| (x - y).abs() <= near)
+    }
+
     pub(crate) fn judge(&self, fresh: &Fresh) -> Status {
         if self.multi_tons > 0 {
             return Status::Stalled { multi_tons: self.multi_tons };
@@ -139,7 +145,7 @@ impl Case<'_> {
             // Every answer that was asked for is the same: there is nothing to explain but the constant.
             return if self.constant && agree(4.0 * self.rounding) { alike } else { Status::Unverified };
         }
-        if agree(AGREES * fresh.largest + 2.0 * self.rounding) {
+        if self.agree(fresh) {
             let hidden = self.rounding > HIDES * self.spread || fresh.r2().is_none_or(|r2| r2 < 1.0 - HIDES);
             if self.noise == Noise::None && !hidden {
                 let degree = match self.support {

@@ -21,25 +21,19 @@ fn map(value: Value) -> Map<String, Value> {
 pub fn info(session: &Session) -> Answer {
     let features: Vec<&str> = cpu_features();
     let costs = samplewise_hamming::dispatch::costs();
-    let constants = json!({
-        "hamming": {
-            "definition": costs.definition, "vertical": costs.vertical, "vertical_letter": costs.vertical_letter,
-            "vertical_fixed": costs.vertical_fixed, "bitsliced": costs.bitsliced,
-            "bitsliced_letter": costs.bitsliced_letter, "bitsliced_shift": costs.bitsliced_shift, "bitsliced_fixed": costs.bitsliced_fixed,
-            "fft_letter": costs.fft_letter, "fft_fixed": costs.fft_fixed, "fft_double": costs.fft_double, "pairs": costs.pairs,
-            "pairs_fixed": costs.pairs_fixed,
-        }
-    });
+    // One list for the table and JSON: that of the crate.
+    let list: Map<String, Value> = costs.list().into_iter().map(|(name, ns)| (name.to_owned(), json!(ns))).collect();
+    let constants = json!({"hamming": list});
     let threads = rayon::current_num_threads();
     let table = format!(
-        "samplewise {}\nthreads {threads}\ncpu features {}\ndispatcher constants {constants}\n",
+        "samplewise {}\nthreads {threads}\ncpu features {}\ndispatcher constants {constants}\nstatus known, finished\n",
         env!("CARGO_PKG_VERSION"),
         features.join(" ")
     );
     let _ = session;
     Answer {
         parameters: json!({}),
-        result: json!({"cpu_features": features, "cores": threads, "version": env!("CARGO_PKG_VERSION"), "constants": constants}),
+        result: json!({"status": "known", "cpu_features": features, "cores": threads, "version": env!("CARGO_PKG_VERSION"), "constants": constants}),
         report: map(json!({"path": "info"})),
         table,
     }

@@ -1,14 +1,15 @@
 //! `samplewise mtrl`.
 use std::path::{Path, PathBuf};
 
-use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{Streams, shuffle};
+use samplewise_linalg::{Ending, Matrix};
 use samplewise_mtrl::{Budget, CostModel, MtrlError, Options, Strategy, TaskData, TaskOracle, learn_observed};
 use serde_json::json;
 
+use crate::cells::Header;
 use crate::input::{self, Table};
-use crate::output;
-use crate::session::{Answer, Failure, Session, bad, usage};
+use crate::output::{self, cell};
+use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -20,6 +21,12 @@ pub struct Arguments {
     /// Label column (default: the last).
     #[arg(long)]
     label: Option<String>,
+    /// The first line of every file is the header, also one of numbers.
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
+    /// The first line of every file is data.
+    #[arg(long)]
+    no_header: bool,
     /// Dimension of the representation, or auto.
     #[arg(long, default_value = "auto")]
     dimension: String,
@@ -86,8 +93,8 @@ impl TaskOracle for Files {
 /// Feature names, features and labels in random order.
 type Task = (Vec<String>, (Matrix, Vec<f64>));
 
-fn read(path: &Path, label: Option<&str>, seed: u64) -> Result<Task, Failure> {
-    let table = Table::read_numbers(path, false)?;
+fn read(path: &Path, label: Option<&str>, header: Header, seed: u64) -> Result<Task, Failure> {
+    let table = Table::read_numbers(path, header)?;
     let label = label.map_or(Ok(table.header.len() - 1), |l| table.column(l))?;
     let features = table.select("all", &[label])?;
     let names = features.iter().map(|&j| table.header[j].clone()).collect();
@@ -100,7 +107,7 @@ fn read(path: &Path, label: Option<&str>, seed: u64) -> Result<Task, Failure> {
 
 /// Prices per task, from a CSV with the columns task, unit and perhaps fee.
 fn read_costs(path: &Path, names: &[String]) -> Result<Vec<CostModel>, Failure> {
-    let table = Table::read(path, false, |_| true)?;
+    let table = Table::read(path, Header::Given, |_| true)?;
     let (task, unit) = (table.column("task")?, table.column("unit")?);
     let fee = table.header.iter().position(|h| h == "fee");
     let mut costs = vec![None; names.len()];
@@ -138,6 +145,7 @@ fn strategy_of(name: &str) -> Result<Strategy, Failure> {
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let strategy = strategy_of(&a.strategy)?;
+    let header = Header::of(a.header, a.no_header);
     let lambda = match a.lambda.as_str() {
         "auto" => None,
         l => Some(l.parse().map_err(|_| usage(format!("--lambda is {l}, allowed is auto or a number")))?),
@@ -152,7 +160,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     if let Some(kind) = a.out.as_ref().map(|f| input::kind(f)).filter(|k| k != "csv" && k != "npy") {
         return Err(usage(format!("--out ends in .{kind}, allowed is .csv or .npy")));
     }
-    let (mut sources, target) = session.stage("read", || {
+    let (mut sources, features, target) = session.stage("read", || {
         let fail = |e: std::io::Error| bad(format!("{}: {e}", a.tasks.display()));
         let mut paths: Vec<PathBuf> = std::fs::read_dir(&a.tasks)
             .map_err(fail)?
@@ -166,7 +174,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let name = p.file_name().map_or(String::new(), |f| f.to_string_lossy().into_owned());
             let name = name.strip_suffix(".gz").unwrap_or(&name);
             let name = name.strip_suffix(".csv").unwrap_or(name).to_owned();
-            let (columns, data) = read(p, a.label.as_deref(), session.seed())?;
+            let (columns, data) = read(p, a.label.as_deref(), header, session.seed())?;
             if files.names.contains(&name) || (name == a.target && target.is_some()) {
                 return Err(bad(format!("{}: task {name} is there twice, with and without .gz", a.tasks.display())));
             }
@@ -190,10 +198,13 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                 return Err(bad(format!("task {name}: feature {} is {given}, of the target it is {wanted}", j + 1)));
             }
         }
-        Ok((files, target))
+        Ok((files, expected, target))
     })?;
     if let Some(file) = &a.cost {
         sources.costs = read_costs(file, &sources.names)?;
+    }
+    if let Some(budget) = a.budget.filter(|b| b.is_nan() || *b <= 0.0) {
+        return Err(usage(format!("--budget is {budget}, allowed is a positive number")));
     }
     let available: usize = sources.data.iter().map(|t| t.1.len()).sum();
     let samples = a.budget.map_or(available / 2, |b| b as usize).min(available);
@@ -216,7 +227,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let got = session.stage("compute", || {
         let data = [TaskData::new(&target.0, &target.1).map_err(bad)?];
         let mut observer = session;
-        learn_observed(&mut sources, &data, budget, &options, &mut observer).map_err(bad)
+        learn_observed(&mut sources, &data, budget, &options, &mut observer).map_err(failure)
     })?;
     let error = |(x, y): &(Matrix, Vec<f64>)| {
         let mut predicted = vec![0.0; y.len()];
@@ -227,10 +238,15 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let test_mse = match &a.test {
         None => None,
         Some(file) => {
-            let (columns, data) = read(file, a.label.as_deref(), session.seed())?;
-            if columns.len() != got.target().len() {
-                let (given, wanted) = (columns.len(), got.target().len());
-                return Err(bad(format!("{}: {given} features, the target has {wanted}", file.display())));
+            let (columns, data) = read(file, a.label.as_deref(), header, session.seed())?;
+            let name = file.display();
+            if columns.len() != features.len() {
+                let (given, wanted) = (columns.len(), features.len());
+                return Err(bad(format!("{name}: {given} features, the target has {wanted}")));
+            }
+            if let Some(j) = (0..columns.len()).find(|&j| columns[j] != features[j]) {
+                let (given, wanted) = (&columns[j], &features[j]);
+                return Err(bad(format!("{name}: feature {} is {given}, of the target it is {wanted}", j + 1)));
             }
             Some(error(&data))
         }
@@ -249,15 +265,26 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Some((file, _)) => output::write(file, |to| {
             writeln!(to, "task,relevance,samples,cost")?;
             for (m, n) in sources.names.iter().enumerate() {
-                writeln!(to, "{n},{},{},{}", last.relevance.nu[m], got.samples[m], cost_of(m))?;
+                writeln!(to, "{},{},{},{}", cell(n), last.relevance.nu[m], got.samples[m], cost_of(m))?;
             }
             Ok(())
         })?,
     }
+    let (status, ending) = match got.ending {
+        Ending::Finished => ("fitted", Ending::Finished),
+        Ending::Limit => ("limit", Ending::Limit),
+        Ending::Interrupted => ("interrupted", Ending::Interrupted),
+    };
+    match ending {
+        Ending::Limit => session.warn("the representation came to its limit of evaluations: it is the best so far"),
+        Ending::Interrupted => session.warn("interrupted: the answer is that of the samples drawn by then"),
+        Ending::Finished => {}
+    }
     let mut table = format!("target {} from {total} source samples, training mse {mse:.6}", a.target);
     table += &test_mse.map_or(String::new(), |t| format!(", test mse {t:.6}"));
     table += &format!(
-        "\ndimension {}, noise variance {:.4}, predicted excess risk {:.6}, Elfving efficiency {:.3}, followed {}\n",
+        "\nstatus {status}, {}\ndimension {}, noise variance {:.4}, predicted excess risk {:.6}, Elfving efficiency {:.3}, followed {}\n",
+        ending.name(),
         got.representation.basis.columns(),
         last.noise,
         last.predicted_risk,
@@ -272,21 +299,45 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         .iter()
         .map(|r| {
             json!({"followed": r.followed, "samples": r.samples.iter().sum::<usize>(), "cost": r.cost,
-                "predicted_risk": finite(r.predicted_risk), "efficiency": r.efficiency, "noise": r.noise,
+                "predicted_risk": finite(r.predicted_risk), "efficiency": r.efficiency, "noise": finite(r.noise),
                 "lasso_gap": r.relevance.gap})
         })
         .collect();
     Ok(Answer {
-        parameters: json!({"tasks": a.tasks, "target": a.target, "dimension": a.dimension, "strategy": a.strategy,
-            "budget": a.budget, "risk": a.risk, "cost": a.cost, "rounds": a.rounds, "exploration": a.exploration,
+        parameters: json!({"tasks": shown(&a.tasks), "target": a.target, "dimension": a.dimension, "strategy": a.strategy,
+            "budget": a.budget, "risk": a.risk, "cost": shown_option(a.cost.as_ref()), "rounds": a.rounds, "exploration": a.exploration,
             "ridge": a.ridge, "source_ridge": a.source_ridge, "lambda": a.lambda}),
-        result: json!({"tasks": sources.names.len(), "dimension": got.representation.basis.columns(),
+        result: json!({"status": status, "tasks": sources.names.len(), "dimension": got.representation.basis.columns(),
             "relevance": relevance, "target_train_mse": mse, "target_test_mse": test_mse, "total_samples": total,
             "total_cost": got.cost, "predicted_risk": finite(last.predicted_risk), "efficiency": last.efficiency}),
-        report: super::map(json!({"path": format!("quasi-Newton representation, {}", a.strategy), "rounds": history,
-            "loss": got.representation.loss, "evaluations": got.representation.evaluations})),
+        report: super::map(json!({"path": format!("quasi-Newton representation, {}", a.strategy),
+            "ending": ending.name(), "rounds": history,
+            "loss": finite(got.representation.loss), "evaluations": got.representation.evaluations})),
         table,
     })
+}
+
+/// An error of the library, in the words of the command line.
+fn failure(e: MtrlError) -> Failure {
+    match e {
+        MtrlError::OutOfRange { argument, value, allowed } => {
+            let flag = match argument {
+                "exploration" => "--exploration",
+                "ridge" => "--ridge",
+                "source_ridge" => "--source-ridge",
+                "lambda" => "--lambda",
+                "budget" => "--budget",
+                "risk" => "--risk",
+                "K of top-K" => "--strategy top-K: K",
+                other => return bad(format!("{other} is {value}, allowed is {allowed}")),
+            };
+            usage(format!("{flag} is {value}, allowed is {allowed}"))
+        }
+        MtrlError::Dimension { dimension, limit } => {
+            usage(format!("--dimension is {dimension}, allowed is 1 to {limit}, features and tasks"))
+        }
+        e => bad(e),
+    }
 }
 
 /// JSON has no infinity: a risk that cannot be predicted is null.

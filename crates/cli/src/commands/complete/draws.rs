@@ -1,13 +1,13 @@
 //! Draws from the posterior: `--solver gibbs`.
 use samplewise_completion::{Entries, Posterior, Rank, Sampling, Status, sample_posterior};
-use samplewise_linalg::Matrix;
 use samplewise_linalg::random::Streams;
+use samplewise_linalg::{Ending, Matrix};
 use serde_json::json;
 
 use super::triplets::Ids;
-use super::{Arguments, Data, answer_table};
-use crate::output::{self, Array};
-use crate::session::{Answer, Failure, Session, bad, usage};
+use super::{Arguments, Counted, Data, answer_table, failure};
+use crate::output::{self, Array, cell};
+use crate::session::{Answer, Failure, Session, usage};
 
 /// The largest of `--rank auto`: with the bias it fills whole registers.
 const LARGEST: usize = 23;
@@ -50,27 +50,39 @@ pub fn run(
     let mut observer = session;
     let Data { train, test, rows, columns, pairs } = data;
     let found = session.stage("compute", || {
-        let entries = Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
+        let entries =
+            Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(failure)?;
         let mut rng = Streams::new(session.seed()).stream(0);
         let test = test.as_ref().map(|t| &t.entries[..]);
-        sample_posterior(&entries, rank, &sampling, test, &mut rng, &mut observer).map_err(bad)
+        sample_posterior(&entries, rank, &sampling, test, &mut rng, &mut observer).map_err(failure)
     })?;
+    let mut counted = None;
     if let (Some((pairs, positions)), Some(out)) = (pairs, &a.out) {
+        // A posterior says of every entry how much is known: none is undetermined.
+        let mut count = Counted::default();
         session.stage("write", || {
             output::write(out, |w| {
                 writeln!(w, "row,column,prediction,deviation")?;
-                for (r, &(i, j)) in pairs.rows.iter().zip(positions) {
-                    let p = found.predict(i, j);
-                    writeln!(w, "{},{},{},{}", r[0], r[1], p.mean, p.deviation)?;
+                for (r, at) in pairs.rows.iter().zip(positions) {
+                    let (row, column) = (cell(&r[0]), cell(&r[1]));
+                    if let Some((i, j)) = at {
+                        let p = found.predict(*i, *j);
+                        count.determined += 1;
+                        writeln!(w, "{row},{column},{},{}", p.mean, p.deviation)?;
+                    } else {
+                        count.unknown += 1;
+                        writeln!(w, "{row},{column},,")?;
+                    }
                 }
                 Ok(())
             })
         })?;
+        counted = Some(count);
     }
     if let Some(path) = &a.factors {
         session.stage("write", || write_draws(path, &found, rows, columns))?;
     }
-    Ok(answer(a, &found, (rows.len(), columns.len(), train.entries.len())))
+    Ok(answer(a, session, &found, (rows.len(), columns.len(), train.entries.len()), counted.as_ref()))
 }
 
 /// As for one fit, with the draws as first axis, and the noise.
@@ -101,26 +113,37 @@ fn write_draws(path: &std::path::Path, found: &Posterior, rows: &Ids, columns: &
     )
 }
 
-fn answer(a: &Arguments, found: &Posterior, shape: (usize, usize, usize)) -> Answer {
+fn answer(
+    a: &Arguments,
+    session: &Session,
+    found: &Posterior,
+    shape: (usize, usize, usize),
+    counted: Option<&Counted>,
+) -> Answer {
     let r = &found.report;
-    let status = match r.status {
-        Status::Interrupted => "interrupted",
-        Status::Limit => "limit",
-        _ => "fitted",
+    let (status, ending) = match r.status {
+        Status::Interrupted => ("interrupted", Ending::Interrupted),
+        Status::Limit => ("limit", Ending::Limit),
+        _ => ("fitted", Ending::Finished),
     };
+    if ending == Ending::Limit {
+        session.warn("the limit of time was reached: these are the draws so far");
+    }
     let rank = found.models.models()[0].rank();
     let (rows, columns, observed) = shape;
     let result = json!({
         "status": status, "rows": rows, "columns": columns, "observed": observed, "undetermined_rows": null,
         "undetermined_columns": null, "rank": rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
-        "baseline_test_rmse": r.baseline_test_rmse,
+        "baseline_test_rmse": r.baseline_test_rmse, "predictions": counted.map(Counted::json),
     });
     let report = json!({
+        "path": "posterior draws", "ending": ending.name(),
         "draws": found.models.models().len(), "noise": r.noise, "noise_trace": r.trace,
         "test_coverage_of_nine_tenths": r.test_coverage, "fitted_entries": r.fitted_entries,
         "verification_entries": r.verification_entries,
     });
-    let mut table = answer_table(status, shape, rank, [Some(r.train_rmse), r.test_rmse, r.baseline_test_rmse]);
+    let mut table =
+        answer_table((status, ending), shape, rank, [Some(r.train_rmse), r.test_rmse, r.baseline_test_rmse]);
     table += &format!("noise         {:.5}, mean of {} draws\n", r.noise, found.models.models().len());
     Answer { parameters: a.parameters(), result, report: super::super::map(report), table }
 }

@@ -1,14 +1,14 @@
 //! One best fit.
 use samplewise_completion::{
-    Completion, Entries, Loss, Model, Options, PathKind, Rank, Solver, Status, complete_observed,
+    Check, Completion, Entries, Loss, Model, Options, PathKind, Rank, Solver, Status, complete_observed,
 };
 use samplewise_linalg::random::Streams;
 use serde_json::{Value, json};
 
 use super::triplets::Ids;
-use super::{Arguments, Data, answer_table};
-use crate::output;
-use crate::session::{Answer, Failure, Session, bad, usage};
+use super::{Arguments, Counted, Data, answer_table, failure};
+use crate::output::{self, cell};
+use crate::session::{Answer, Failure, Session, usage};
 
 /// What the words of the call ask for.
 pub fn options(a: &Arguments) -> Result<(Rank, Options), Failure> {
@@ -55,26 +55,45 @@ pub fn run((rank, options): (Rank, Options), a: &Arguments, data: &Data, session
     let mut observer = session;
     let Data { train, test, rows, columns, pairs } = data;
     let done: Completion = session.stage("compute", || {
-        let data = Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(bad)?;
+        let data =
+            Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(failure)?;
         let mut rng = Streams::new(session.seed()).stream(0);
         let test = test.as_ref().map(|t| &t.entries[..]);
-        complete_observed(&data, rank, &options, test, &mut rng, &mut observer).map_err(bad)
+        complete_observed(&data, rank, &options, test, &mut rng, &mut observer).map_err(failure)
     })?;
+    let mut counted = None;
     if let (Some((pairs, positions)), Some(out)) = (pairs, &a.out) {
+        let mut count = Counted::default();
         session.stage("write", || {
             output::write(out, |w| {
                 writeln!(w, "row,column,prediction")?;
-                for (r, &(i, j)) in pairs.rows.iter().zip(positions) {
-                    writeln!(w, "{},{},{}", r[0], r[1], done.model.predict(i, j))?;
+                for (r, at) in pairs.rows.iter().zip(positions) {
+                    let (row, column) = (cell(&r[0]), cell(&r[1]));
+                    // Nothing is predicted where nothing is known.
+                    match at.map(|(i, j)| done.predict(i, j)) {
+                        Some(Some(value)) => {
+                            count.determined += 1;
+                            writeln!(w, "{row},{column},{value}")?;
+                        }
+                        other => {
+                            *(if other.is_some() { &mut count.undetermined } else { &mut count.unknown }) += 1;
+                            writeln!(w, "{row},{column},")?;
+                        }
+                    }
                 }
                 Ok(())
             })
         })?;
+        if count.undetermined > 0 {
+            let (open, all) = (count.undetermined, positions.len());
+            session.warn(format!("{open} of {all} pairs are not determined by the triplets and have no prediction"));
+        }
+        counted = Some(count);
     }
     if let Some(path) = &a.factors {
         session.stage("write", || write_factors(path, &done.model, rows, columns))?;
     }
-    Ok(answer(a, &done, rows, columns, train.entries.len()))
+    Ok(answer(a, session, &done, (rows.len(), columns.len(), train.entries.len()), counted.as_ref()))
 }
 
 fn write_factors(path: &std::path::Path, model: &Model, rows: &Ids, columns: &Ids) -> Result<(), Failure> {
@@ -96,20 +115,42 @@ fn write_factors(path: &std::path::Path, model: &Model, rows: &Ids, columns: &Id
     )
 }
 
-fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed: usize) -> Answer {
+fn answer(
+    a: &Arguments,
+    session: &Session,
+    done: &Completion,
+    (rows, columns, observed): (usize, usize, usize),
+    counted: Option<&Counted>,
+) -> Answer {
     let r = &done.report;
     let status = match done.status {
         Status::Verified => "verified",
+        Status::VerifiedInParts => "verified_in_parts",
         Status::Fitted => "fitted",
         Status::NotRecovered => "not_recovered",
         Status::Limit => "limit",
         Status::Interrupted => "interrupted",
     };
+    match done.status {
+        Status::NotRecovered => {
+            session.warn("not recovered: the held-out or the fitted entries disagree with the model")
+        }
+        Status::Limit => session.warn("a limit of iterations or time was reached: this is the best model so far"),
+        _ => {}
+    }
+    let (groups, share) = (r.determination.groups(), r.determination.undetermined_share);
+    if groups > 1 {
+        session.warn(format!(
+            "rows and columns fall into {groups} groups that nothing ties together: {:.1} % of the matrix is not determined",
+            100.0 * share
+        ));
+    }
     let result = json!({
-        "status": status, "rows": rows.len(), "columns": columns.len(), "observed": observed,
-        "undetermined_rows": r.undetermined_rows.len(), "undetermined_columns": r.undetermined_columns.len(),
+        "status": status, "rows": rows, "columns": columns, "observed": observed, "components": groups,
+        "undetermined_share": share, "undetermined_rows": r.undetermined_rows.len(),
+        "undetermined_columns": r.undetermined_columns.len(),
         "rank": r.rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
-        "baseline_test_rmse": r.baseline_test_rmse,
+        "baseline_test_rmse": r.baseline_test_rmse, "predictions": counted.map(Counted::json),
     });
     let path = match r.path {
         PathKind::Annealing { decay, pairs } => format!("annealing by {decay}, {pairs} pairs per ridge"),
@@ -119,7 +160,8 @@ fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed:
     let cost = |s: &samplewise_completion::Stage| json!({"stage": s.name, "steps": s.steps, "floors": s.floors, "seconds": s.seconds});
     let costs: Vec<Value> = r.stages.iter().map(cost).collect();
     let report = json!({
-        "path": path, "oversampling": r.oversampling, "outliers": r.outliers.len(),
+        "path": path, "ending": r.ending.name(), "rank_checked": r.determination.check == Check::Rank,
+        "oversampling": r.oversampling, "outliers": r.outliers.len(),
         "costs": costs, "verification_fitted": r.verification_fitted, "lambda": r.lambda, "iterations": r.iterations,
         "tuning_entries": r.tuning_entries, "verification_entries": r.verification_entries,
         "relative_test_error": r.relative_test_error, "spread": r.spread,
@@ -130,11 +172,18 @@ fn answer(a: &Arguments, done: &Completion, rows: &Ids, columns: &Ids, observed:
         },
         "ranks_tried": r.ranks_tried,
     });
-    let table = answer_table(
-        status,
-        (rows.len(), columns.len(), observed),
+    let mut table = answer_table(
+        (status, r.ending),
+        (rows, columns, observed),
         r.rank,
         [Some(r.train_rmse), r.test_rmse, r.baseline_test_rmse],
     );
+    if groups > 1 {
+        table += &format!("components    {groups}, {:.1} % of the matrix is not determined\n", 100.0 * share);
+    }
+    if let Some(c) = counted {
+        let (determined, open, unknown) = (c.determined, c.undetermined, c.unknown);
+        table += &format!("predictions   {determined}, {open} not determined, {unknown} of unknown ids\n");
+    }
     Answer { parameters: a.parameters(), result, report: super::super::map(report), table }
 }

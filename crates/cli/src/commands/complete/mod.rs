@@ -6,11 +6,15 @@ mod triplets;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use samplewise_completion::Options;
+use samplewise_completion::{CompletionError, Options};
 use serde_json::{Value, json};
 
+use samplewise_linalg::Ending;
+
+use crate::cells::Header;
 use crate::input::Table;
-use crate::session::{Answer, Failure, Session, usage};
+use crate::output::check_apart;
+use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
 use triplets::{Ids, Triplets, positions, read};
 
 #[derive(clap::Args)]
@@ -20,9 +24,15 @@ pub struct Arguments {
     /// Columns to use, by name or number: row,column,value[,weight].
     #[arg(long)]
     columns: Option<String>,
+    /// The first line is the header, also one of numbers.
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
     /// The first line is data.
     #[arg(long)]
     no_header: bool,
+    /// A pair that is given several times: error, or one entry that is their mean, first, last or sum.
+    #[arg(long, default_value = "error")]
+    duplicates: String,
     /// Rank, or auto.
     #[arg(long, default_value = "auto")]
     rank: String,
@@ -80,8 +90,8 @@ pub struct Data {
     test: Option<Triplets>,
     rows: Ids,
     columns: Ids,
-    /// To predict, with their positions.
-    pairs: Option<(Table, Vec<(usize, usize)>)>,
+    /// To predict, with their positions; none where an id is not among the triplets.
+    pairs: Option<(Table, Vec<Option<(usize, usize)>>)>,
 }
 
 impl Arguments {
@@ -102,15 +112,16 @@ impl Arguments {
     fn parameters(&self) -> Value {
         let biases = self.biases.clone().unwrap_or(if self.tolerance.is_none() { "on".into() } else { "off".into() });
         json!({
-            "triplets": self.triplets, "rank": self.rank, "lambda": self.lambda, "ridge_exponent": self.ridge_exponent,
+            "triplets": shown(&self.triplets), "duplicates": self.duplicates, "rank": self.rank, "lambda": self.lambda, "ridge_exponent": self.ridge_exponent,
             "solver": self.solver, "samples": self.samples, "loss": self.loss, "non_negative": self.non_negative,
             "time_limit": self.time_limit, "biases": biases, "tolerance": self.tolerance, "holdout": self.holdout,
-            "test": self.test, "max_iterations": self.max_iterations.unwrap_or(Options::default().max_iterations),
+            "test": shown_option(self.test.as_ref()), "max_iterations": self.max_iterations.unwrap_or(Options::default().max_iterations),
         })
     }
 }
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
+    check_apart(("--out", a.out.as_deref()), ("--factors", a.factors.as_deref()))?;
     if a.factors.as_ref().is_some_and(|f| f.extension().is_none_or(|e| e != "npz")) {
         return Err(usage("--factors takes the name of an .npz file"));
     }
@@ -130,22 +141,78 @@ fn data(a: &Arguments, session: &Session) -> Result<Data, Failure> {
     session.stage("read", || {
         let train = read(&a.triplets, a, &mut rows, &mut columns)?;
         let test = a.test.as_ref().map(|p| read(p, a, &mut rows, &mut columns)).transpose()?;
-        let named = |f: &[String]| f.len() > 1 && (f[..2] == train.names || f[0] == "row");
-        let pairs = a.predict.as_ref().map(|p| Table::read(p, a.no_header, named)).transpose()?;
-        let pairs = pairs.map(|p| positions(&p, &rows, &columns).map(|at| (p, at))).transpose()?;
+        let header = Header::of(a.header, a.no_header);
+        let pairs = a.predict.as_ref().map(|p| Table::read(p, header, |f| names_pairs(f, &train, &rows, &columns)));
+        let pairs = pairs.transpose()?.map(|p| {
+            let at = positions(&p, &rows, &columns)?;
+            Ok::<_, Failure>((p, at))
+        });
+        let pairs = pairs.transpose()?;
+        if let Some((pairs, at)) = &pairs {
+            let unknown = at.iter().filter(|p| p.is_none()).count();
+            if unknown > 0 {
+                let (name, all) = (&pairs.name, at.len());
+                session.warn(format!("{name}: {unknown} of {all} pairs have an id that is not among the triplets"));
+            }
+        }
         Ok(Data { train, test, rows, columns, pairs })
     })
 }
 
+/// An error of the library, in the words of the command line: options by their names there.
+fn failure(e: CompletionError) -> Failure {
+    match e {
+        CompletionError::OptionOutOfRange { option, value, allowed } => {
+            let flag = match option {
+                "lambda" => "--lambda",
+                "tolerance" => "--tolerance",
+                "ridge_exponent" => "--ridge-exponent",
+                "max_iterations" => "--max-iterations",
+                "verification" => "--holdout",
+                "samples" | "burn_in" => "--samples",
+                other => return bad(format!("{other} is {value:e}, allowed is {allowed}")),
+            };
+            usage(format!("{flag} is {value}, allowed is {allowed}"))
+        }
+        CompletionError::Rank { rank, limit } => usage(format!("--rank is {rank}, allowed is 1 to {limit}")),
+        other => bad(other),
+    }
+}
+
+/// Whether the first line of a file of pairs is its header: that of the triplets, where they have one, or the words row and
+/// column where these are no ids. A line of numbers is data.
+fn names_pairs(first: &[String], train: &Triplets, rows: &Ids, columns: &Ids) -> bool {
+    let [row, column, ..] = first else { return false };
+    let known = rows.get(row).is_some() && columns.get(column).is_some();
+    let named = train.named && [row, column] == [&train.names[0], &train.names[1]];
+    let words = row.eq_ignore_ascii_case("row") && column.eq_ignore_ascii_case("column");
+    !known && (named || words)
+}
+
+/// What became of the pairs to predict.
+#[derive(Default)]
+struct Counted {
+    determined: usize,
+    undetermined: usize,
+    unknown: usize,
+}
+
+impl Counted {
+    fn json(&self) -> Value {
+        json!({"determined": self.determined, "undetermined": self.undetermined, "unknown": self.unknown})
+    }
+}
+
 fn answer_table(
-    status: &str,
+    (status, ending): (&str, Ending),
     (rows, columns, observed): (usize, usize, usize),
     rank: usize,
     [train, test, baseline]: [Option<f64>; 3],
 ) -> String {
     let show = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.5}"));
     format!(
-        "status        {status}\nmatrix        {rows} x {columns}, {observed} entries\nrank          {rank}\ntrain rmse    {}\ntest rmse     {}\nbaseline rmse {}\n",
+        "status        {status}, {}\nmatrix        {rows} x {columns}, {observed} entries\nrank          {rank}\ntrain rmse    {}\ntest rmse     {}\nbaseline rmse {}\n",
+        ending.name(),
         show(train),
         show(test),
         show(baseline)

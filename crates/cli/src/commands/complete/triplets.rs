@@ -1,12 +1,14 @@
 //! Triplets with ids of any kind, and pairs to predict.
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rayon::prelude::*;
 
 use super::Arguments;
-use crate::input::{Table, column, number};
+use crate::cells::{Header, column, list};
+use crate::input::{Table, number};
 use crate::records::Records;
-use crate::session::{Failure, bad};
+use crate::session::{Failure, bad, usage};
 
 /// Ids of one side.
 #[derive(Default)]
@@ -26,6 +28,10 @@ impl Ids {
         next
     }
 
+    pub fn get(&self, id: &str) -> Option<usize> {
+        self.0.get(id).copied()
+    }
+
     pub fn in_order(&self) -> Vec<&str> {
         let mut out = vec![""; self.0.len()];
         self.0.iter().for_each(|(id, &at)| out[at] = id);
@@ -34,23 +40,52 @@ impl Ids {
 }
 
 pub struct Triplets {
-    /// Names of the row and column columns.
+    /// Names of the row and column columns, and whether a header gave them.
     pub names: [String; 2],
+    pub named: bool,
     pub entries: Vec<(usize, usize, f64)>,
     pub weights: Option<Vec<f64>>,
 }
 
+/// What becomes of a pair that is given several times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    Error,
+    Mean,
+    First,
+    Last,
+    Sum,
+}
+
+impl Repeated {
+    fn of(name: &str) -> Result<Self, Failure> {
+        Ok(match name {
+            "error" => Self::Error,
+            "mean" => Self::Mean,
+            "first" => Self::First,
+            "last" => Self::Last,
+            "sum" => Self::Sum,
+            other => {
+                return Err(usage(format!("--duplicates is {other}, allowed is error, mean, first, last or sum")));
+            }
+        })
+    }
+}
+
 /// The first line is a header when the value is no number, or when columns are asked for by name.
-fn looks_like_header(columns: Option<&str>) -> impl Fn(&[String]) -> bool {
-    let value = columns.map_or("2", |list| list.split(',').nth(2).unwrap_or("")).trim().parse::<usize>().ok();
+fn looks_like_header(columns: Option<&[String]>) -> impl Fn(&[String]) -> bool {
+    let value = columns.map_or("2", |list| list.get(2).map_or("", String::as_str)).parse::<usize>().ok();
     move |first| value.is_none_or(|v| first.get(v).is_some_and(|c| c.parse::<f64>().is_err()))
 }
 
 pub fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut Ids) -> Result<Triplets, Failure> {
-    let mut source = Records::open(path, a.no_header, looks_like_header(a.columns.as_deref()))?;
-    let (name, header) = (source.name.clone(), source.header.clone());
-    let picked: Vec<usize> = if let Some(list) = &a.columns {
-        list.split(',').map(|c| column(&name, &header, c.trim())).collect::<Result<_, _>>()?
+    let repeats = Repeated::of(&a.duplicates)?;
+    let asked = a.columns.as_deref().map(list);
+    let header = Header::of(a.header, a.no_header);
+    let mut source = Records::open(path, header, looks_like_header(asked.as_deref()))?;
+    let (name, header, named) = (source.name.clone(), source.header.clone(), source.has_header());
+    let picked: Vec<usize> = if let Some(list) = &asked {
+        list.iter().map(|c| column(&name, &header, c)).collect::<Result<_, _>>()?
     } else {
         // A fourth column may be anything (a time, a user's age): it is a weight when it says so.
         let weighted = header.get(3).is_some_and(|h| h.eq_ignore_ascii_case("weight"));
@@ -60,7 +95,7 @@ pub fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut
         return Err(bad(format!("{name}: {} columns, row, column and value are needed", picked.len())));
     }
     let names = [0, 1].map(|c| header[picked[c]].clone());
-    let mut out = Triplets { names, entries: Vec::new(), weights: (picked.len() > 3).then(Vec::new) };
+    let mut out = Triplets { names, named, entries: Vec::new(), weights: (picked.len() > 3).then(Vec::new) };
     let mut lines = Vec::new();
     let mut all = || -> Result<(), Failure> {
         while source.next()? {
@@ -82,15 +117,56 @@ pub fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut
     };
     let done = all();
     // A pair that was repeated before a line that is wrong comes first.
-    if let Some([first, second]) = repeated(&out.entries) {
+    if repeats == Repeated::Error
+        && let Some([first, second]) = repeated(&out.entries)
+    {
         let (line, first) = (lines[second], lines[first]);
-        return Err(bad(format!("{name}:{line}:1: the pair was already given in line {first}")));
+        let way = "--duplicates says what to do with such pairs";
+        return Err(bad(format!("{name}:{line}:1: the pair was already given in line {first}; {way}")));
     }
     done?;
+    if repeats != Repeated::Error {
+        out.unite(repeats);
+    }
     if out.entries.is_empty() {
         return Err(bad(format!("{name}: no rows")));
     }
     Ok(out)
+}
+
+impl Triplets {
+    /// One entry for each pair, in the order of their first. A mean is weighted where there are weights; the weight of a
+    /// mean or a sum is that of all, as so many observations.
+    fn unite(&mut self, repeats: Repeated) {
+        let mut place: HashMap<(usize, usize), usize> = HashMap::with_capacity(self.entries.len());
+        let weight_of = |weights: &Option<Vec<f64>>, p: usize| weights.as_ref().map_or(1.0, |w| w[p]);
+        // Weighted sum (or the value), and the weight.
+        let mut united: Vec<(usize, usize, f64, f64)> = Vec::with_capacity(self.entries.len());
+        for (p, &(i, j, value)) in self.entries.iter().enumerate() {
+            let weight = weight_of(&self.weights, p);
+            let mean = repeats == Repeated::Mean;
+            let term = if mean { weight * value } else { value };
+            match place.entry((i, j)) {
+                Entry::Vacant(new) => {
+                    new.insert(united.len());
+                    united.push((i, j, term, weight));
+                }
+                Entry::Occupied(at) => {
+                    let entry = &mut united[*at.get()];
+                    match repeats {
+                        Repeated::Mean | Repeated::Sum => (entry.2, entry.3) = (entry.2 + term, entry.3 + weight),
+                        Repeated::Last => (entry.2, entry.3) = (value, weight),
+                        Repeated::First | Repeated::Error => {}
+                    }
+                }
+            }
+        }
+        let mean = |e: &(usize, usize, f64, f64)| if repeats == Repeated::Mean { e.2 / e.3 } else { e.2 };
+        self.entries = united.iter().map(|e| (e.0, e.1, mean(e))).collect();
+        if let Some(weights) = &mut self.weights {
+            *weights = united.iter().map(|e| e.3).collect();
+        }
+    }
 }
 
 /// The first entry whose pair was given before, behind the one that gave it.
@@ -101,16 +177,11 @@ fn repeated(entries: &[(usize, usize, f64)]) -> Option<[usize; 2]> {
     twice.min_by_key(|pair| pair[1])
 }
 
-/// The pairs as positions in the matrix; checked before anything is computed.
-pub fn positions(pairs: &Table, rows: &Ids, columns: &Ids) -> Result<Vec<(usize, usize)>, Failure> {
-    let mut out = Vec::with_capacity(pairs.rows.len());
-    for (r, line) in pairs.rows.iter().zip(&pairs.lines) {
-        let id = |ids: &Ids, c: usize| {
-            let name = r.get(c).map_or("", String::as_str);
-            let unknown = || bad(format!("{}:{line}:{}: {name:?} is not among the triplets", pairs.name, c + 1));
-            ids.0.get(name).copied().ok_or_else(unknown)
-        };
-        out.push((id(rows, 0)?, id(columns, 1)?));
-    }
-    Ok(out)
+/// The pairs as positions in the matrix, checked before anything is computed; none for an id that is not known.
+pub fn positions(pairs: &Table, rows: &Ids, columns: &Ids) -> Result<Vec<Option<(usize, usize)>>, Failure> {
+    let at = |(r, line): (&Vec<String>, &u64)| match &r[..] {
+        [row, column, ..] => Ok(rows.get(row).zip(columns.get(column))),
+        _ => Err(bad(format!("{}:{line}:2: the cell is missing", pairs.name))),
+    };
+    pairs.rows.iter().zip(&pairs.lines).map(at).collect()
 }

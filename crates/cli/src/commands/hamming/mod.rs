@@ -9,8 +9,10 @@ use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use samplewise_hamming::{Alphabet, Engine, Options, Plan, Search, WildcardMeaning, reverse_complement};
+use samplewise_hamming::{Alphabet, Engine, Options, Plan, Search, TextN, WildcardMeaning, reverse_complement};
 
+use crate::input;
+use crate::output::check_apart;
 use crate::session::{Answer, Failure, Session, usage};
 use decode::{Bytes, Tokens};
 use pass::Job;
@@ -36,6 +38,10 @@ pub struct Arguments {
     /// What a pair with a wildcard counts: match, mismatch or excluded.
     #[arg(long, default_value = "match", requires = "wildcard")]
     wildcard_meaning: String,
+    /// With --alphabet iupac, what an N of the text matches: match (every letter) or mismatch (an N of the pattern only).
+    /// Genomes have long runs of N, where nothing is known.
+    #[arg(long, default_value = "mismatch")]
+    text_n: String,
     #[arg(long)]
     both_strands: bool,
     /// Report positions with at most this many mismatches.
@@ -62,7 +68,7 @@ pub struct Arguments {
     /// Show the alignments of so many hits. Default 3 on a terminal, else 0.
     #[arg(long)]
     show: Option<usize>,
-    /// Distances (.npy; a folder when there are several vectors), or hits as TSV or BED.
+    /// Distances (.npy; a folder when there are several vectors), or hits as TSV, BED (.bed) or JSON lines (.json, .jsonl).
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -80,6 +86,18 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         "excluded" => WildcardMeaning::Excluded,
         other => return Err(usage(format!("--wildcard-meaning is {other}, allowed is match, mismatch or excluded"))),
     };
+    let text_n = match a.text_n.as_str() {
+        "match" => TextN::Match,
+        "mismatch" => TextN::Mismatch,
+        other => return Err(usage(format!("--text-n is {other}, allowed is match or mismatch"))),
+    };
+    let hits = a.max_distance.is_some() || a.best.is_some();
+    if hits && a.out.as_ref().is_some_and(|f| input::kind(f) == "npy") {
+        return Err(usage("--out ends in .npy, hits are written as .tsv, .bed or .json"));
+    }
+    // Hits are shown from a second look at the text, after they are written.
+    check_apart(("--out", a.out.as_deref()), ("the text", Some(&a.text)))?;
+    check_apart(("--out", a.out.as_deref()), ("the pattern", (!a.literal).then_some(&*a.pattern)))?;
     let engine = Engine::ALL.into_iter().find(|e| e.name() == a.engine).ok_or_else(|| {
         let names = Engine::ALL.map(Engine::name).join(", ");
         usage(format!("--engine is {}, allowed is one of {names}", a.engine))
@@ -113,7 +131,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Some(w) => return Err(usage(format!("--wildcard is {w}, allowed is one ASCII character"))),
         None => None,
     };
-    let options = Options { alphabet, wildcard, wildcard_meaning, engine };
+    let options = Options { alphabet, wildcard, wildcard_meaning, text_n, engine };
     let job = Job {
         a,
         session,

@@ -1,6 +1,6 @@
 //! Vectors of distances on their way to `.npy`.
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
@@ -27,8 +27,8 @@ pub(super) struct Outputs<'a> {
     /// The only vector so far; a second one makes `path` a folder.
     first: Option<(String, Spool)>,
     folder: bool,
-    /// Names given, so that records of one name do not overwrite each other.
-    used: HashMap<String, usize>,
+    /// Names given, in lower case, so that no record overwrites another one, also where case does not tell files apart.
+    used: HashSet<String>,
 }
 
 struct Spool {
@@ -39,7 +39,7 @@ struct Spool {
 
 impl<'a> Outputs<'a> {
     pub(super) fn new(path: Option<&'a Path>, names: &'a [&'a str], strands: usize) -> Self {
-        Self { path, names, strands, open: BTreeMap::new(), first: None, folder: false, used: HashMap::new() }
+        Self { path, names, strands, open: BTreeMap::new(), first: None, folder: false, used: HashSet::new() }
     }
 
     pub(super) fn write(&mut self, number: usize, values: impl Iterator<Item = Number>) -> Result<(), Failure> {
@@ -76,11 +76,7 @@ impl<'a> Outputs<'a> {
             if self.strands > 1 {
                 name += if strands[number].reverse { ".minus" } else { ".plus" };
             }
-            let used = self.used.entry(name.clone()).or_default();
-            *used += 1;
-            if *used > 1 {
-                name = format!("{name}.{used}");
-            }
+            name = self.unused(name);
             if !self.folder && self.first.is_none() {
                 self.first = Some((name, spool));
                 continue;
@@ -94,6 +90,18 @@ impl<'a> Outputs<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A name that was not given yet: the one wanted, else with the first number that is free.
+    fn unused(&mut self, wanted: String) -> String {
+        let mut name = wanted.clone();
+        for number in 2.. {
+            if self.used.insert(name.to_lowercase()) {
+                break;
+            }
+            name = format!("{wanted}.{number}");
+        }
+        name
     }
 
     pub(super) fn finish(self) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 use samplewise_hamming::{
     Approximate, Block, HammingError, Hit, Method, Plan, Query, Search, SearchStream, Stream, Symbol,
 };
+use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer as _, Progress};
 use samplewise_linalg::random::Streams;
 use serde_json::{Value, json};
@@ -10,8 +11,9 @@ use super::Arguments;
 use super::decode::Decode;
 use super::outputs::{Number, Outputs};
 use super::sums::{Found, Sums};
-use crate::input::{self, Piece};
-use crate::session::{Answer, Failure, Session, bad, usage};
+use crate::input;
+use crate::sequences::{self, Piece};
+use crate::session::{Answer, Failure, Session, bad, shown, usage};
 use crate::{commands, output};
 
 /// Symbols that are handed on together.
@@ -98,7 +100,7 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         if a.literal {
             return Ok(vec![("pattern".to_owned(), whole(a.pattern.to_string_lossy().as_bytes())?)]);
         }
-        input::sequences(&a.pattern)?.into_iter().map(|(name, bytes)| Ok((name, whole(&bytes)?))).collect()
+        sequences::sequences(&a.pattern)?.into_iter().map(|(name, bytes)| Ok((name, whole(&bytes)?))).collect()
     }
 
     /// One pass over the text, symbols in chunks; ends early when interrupted.
@@ -121,7 +123,7 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
             let progress = Progress { stage: "symbol", step: total, total: None, value: None };
             Ok::<bool, Failure>((&mut &*self.session).step(progress).is_continue())
         };
-        input::text(&self.a.text, |piece| match piece {
+        sequences::text(&self.a.text, |piece| match piece {
             Piece::Record(name) => {
                 decode.end(&mut chunk).map_err(wrong)?;
                 decode = (self.decode)();
@@ -265,13 +267,17 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         let hits_wanted = a.max_distance.is_some() || a.best.is_some();
         let strand = |f: &Found| if f.reverse { "-" } else { "+" };
         if let Some(out) = a.out.as_deref().filter(|_| hits_wanted) {
-            let bed = input::kind(out) == "bed";
+            let kind = input::kind(out);
             self.session.stage("write", || {
                 output::write(out, |w| {
                     for f in &sums.hits {
                         let (record, (name, pattern)) = (&sums.records[f.record].0, &patterns[f.pattern]);
                         let (p, d, strand) = (f.position, f.distance, strand(f));
-                        if bed {
+                        if kind == "json" || kind == "jsonl" {
+                            let line = json!({"record": record, "position": p, "strand": strand, "distance": d,
+                                "pattern": name});
+                            writeln!(w, "{line}")?;
+                        } else if kind == "bed" {
                             writeln!(w, "{record}\t{p}\t{}\t{name}\t{d}\t{strand}", p + pattern.len())?;
                         } else {
                             writeln!(w, "{record}\t{p}\t{strand}\t{d}\t{name}")?;
@@ -293,7 +299,16 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         if let (Some(minimum), Some(least)) = (&mut minimum, sums.least) {
             minimum["distance"] = json!(least);
         }
-        let mut table = format!("alignments {}\n", sums.alignments);
+        let status = match (complete, a.epsilon) {
+            (false, _) => "interrupted",
+            (true, Some(_)) => "approximate",
+            (true, None) => "exact",
+        };
+        let ending = if complete { Ending::Finished } else { Ending::Interrupted };
+        if !complete {
+            self.session.warn("interrupted: the answer is that of the text read so far");
+        }
+        let mut table = format!("alignments {}\nstatus {status}, {}\n", sums.alignments, ending.name());
         if let Some(m) = &minimum {
             let text = |key: &str| m[key].as_str().unwrap_or_default().to_owned();
             let (d, p) = (&m["distance"], &m["position"]);
@@ -306,22 +321,22 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
                 table += &format!("{record}\t{}\t{}\t{}\t{name}\n", f.position, strand(f), f.distance);
             }
         }
-        let shown: Vec<(String, Found)> = if hits_wanted { sums.hits.iter() } else { [].iter() }
+        let to_show: Vec<(String, Found)> = if hits_wanted { sums.hits.iter() } else { [].iter() }
             .map(|f| (sums.records[f.record].0.clone(), f.clone()))
             .collect();
-        table += &show(patterns, &shown);
-        let mut report = json!({"path": sums.path, "engines": sums.engines, "complete": complete,
+        table += &show(patterns, &to_show);
+        let mut report = json!({"path": sums.path, "ending": ending.name(), "engines": sums.engines, "complete": complete,
             "records_shorter_than_pattern": sums.short});
         if a.epsilon.is_some() {
             report["approximation"] = json!(sums.approximations);
         }
         Ok(Answer {
-            parameters: json!({"text": a.text, "pattern": a.pattern, "alphabet": a.alphabet, "tokens": a.tokens,
+            parameters: json!({"text": shown(&a.text), "pattern": shown(&a.pattern), "text_n": a.text_n, "alphabet": a.alphabet, "tokens": a.tokens,
                 "wildcard": a.wildcard, "wildcard_meaning": a.wildcard_meaning, "engine": a.engine,
                 "both_strands": a.both_strands, "max_distance": a.max_distance,
                 "required": a.required.as_ref().map(|r| [r.start, r.end]), "best": a.best,
                 "epsilon": a.epsilon, "delta": a.delta}),
-            result: json!({"alignments": sums.alignments, "minimum": minimum,
+            result: json!({"status": status, "alignments": sums.alignments, "minimum": minimum,
                 "hits": hits_wanted.then(|| sums.hits.iter().map(object).collect::<Vec<Value>>()),
                 "histogram": sums.histogram}),
             report: commands::map(report),

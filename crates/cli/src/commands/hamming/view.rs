@@ -5,7 +5,7 @@ use samplewise_hamming::{Options, Plan, reverse_complement};
 
 use super::Arguments;
 use super::sums::Found;
-use crate::input::{self, Piece};
+use crate::sequences::{self, Piece};
 use crate::session::Failure;
 
 /// Columns of an alignment that is shown.
@@ -20,7 +20,7 @@ pub(super) fn view(
 ) -> Result<String, Failure> {
     let mut texts: Vec<Vec<u8>> = vec![Vec::new(); hits.len()];
     let (mut record, mut position) = (0_usize, 0_usize);
-    input::text(&a.text, |piece| {
+    sequences::text(&a.text, |piece| {
         match piece {
             Piece::Record(_) => (record, position) = (record + 1, 0),
             Piece::Symbols(part) => {

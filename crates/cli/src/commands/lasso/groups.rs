@@ -7,10 +7,11 @@ use samplewise_lasso::group::{GroupOptions, GroupSolution, largest_lambda, path,
 use samplewise_linalg::Matrix;
 use serde_json::json;
 
-use super::{Arguments, quoted, status};
+use super::{Arguments, ending, failure, say, status};
+use crate::cells::Header;
 use crate::input::Table;
-use crate::output;
-use crate::session::{Answer, Failure, Session, bad, usage};
+use crate::output::{self, cell};
+use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
 
 /// Options of one target without groups that have no meaning here.
 pub fn check(a: &Arguments) -> Result<(), Failure> {
@@ -32,7 +33,7 @@ pub fn check(a: &Arguments) -> Result<(), Failure> {
 
 /// Groups by the names in a CSV with the columns `column` and `group`; columns that are not listed are groups of their own.
 fn read(file: &Path, names: &[String]) -> Result<(Vec<Vec<usize>>, Vec<String>), Failure> {
-    let table = Table::read(file, false, |_| true)?;
+    let table = Table::read(file, Header::Given, |_| true)?;
     let (column, group) = (table.column("column")?, table.column("group")?);
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (j, name) in names.iter().enumerate() {
@@ -90,7 +91,7 @@ pub fn run(
         ..GroupOptions::default()
     };
     let options = GroupOptions { max_iterations: a.max_iterations.unwrap_or(options.max_iterations), ..options };
-    let fail = |e| bad(format!("{}: {e}", a.table.display()));
+    let fail = |e| failure(&a.table.display().to_string(), e);
     let mut observer = session;
     let fits = session.stage("compute", || {
         let top = match largest_lambda(design, &y, &groups, &options).map_err(fail)? {
@@ -120,7 +121,7 @@ pub fn run(
         let list: Vec<_> = s.coefficients.iter().map(|(j, v)| json!({"name": names[*j], "values": v})).collect();
         let chosen: Vec<_> = s.groups.iter().map(|&g| &group_names[g]).collect();
         json!({"lambda": s.lambda, "targets": titles, "intercepts": s.intercepts, "groups": chosen, "coefficients": list,
-            "objective": s.primal, "duality_gap": s.gap, "dual_scale": s.dual_scale})
+            "status": status(s.status), "objective": s.primal, "duality_gap": s.gap, "dual_scale": s.dual_scale})
     };
     let best = fits.last().expect("one λ, one answer");
     let mut result = show(best);
@@ -128,16 +129,19 @@ pub fn run(
         result["path"] = fits.iter().map(show).collect();
     }
     let mut table = format!(
-        "lambda {:.6e}\nobjective {:.6e}, duality gap {:.1e}\n{} of {} groups\n{:>16} {}\n{:>16}",
+        "lambda {:.6e}\nobjective {:.6e}, duality gap {:.1e}\nstatus {}, {}\n{} of {} groups\n{:>16} {}\n{:>16}",
         best.lambda,
         best.primal,
         best.gap,
+        status(best.status),
+        ending(best.status).name(),
         best.groups.len(),
         groups.len(),
         "",
         titles.join(" "),
         "(intercept)"
     );
+    say(session, &fits.iter().map(|f| f.status).collect::<Vec<_>>());
     let row = |values: &[f64]| {
         let cells: Vec<String> = values.iter().map(|v| format!("{v:+.6}")).collect();
         format!(" {}\n", cells.join(" "))
@@ -151,9 +155,9 @@ pub fn run(
             writeln!(to, "lambda,column,target,coefficient")?;
             for fit in &fits {
                 for (t, title) in titles.iter().enumerate() {
-                    writeln!(to, "{},(intercept),{},{}", fit.lambda, quoted(title), fit.intercepts[t])?;
+                    writeln!(to, "{},(intercept),{},{}", fit.lambda, cell(title), fit.intercepts[t])?;
                     for (j, values) in &fit.coefficients {
-                        writeln!(to, "{},{},{},{}", fit.lambda, quoted(&names[*j]), quoted(title), values[t])?;
+                        writeln!(to, "{},{},{},{}", fit.lambda, cell(&names[*j]), cell(title), values[t])?;
                     }
                 }
             }
@@ -161,10 +165,11 @@ pub fn run(
         })?;
     }
     Ok(Answer {
-        parameters: json!({"table": a.table, "target": a.target, "groups": a.groups, "lambda": a.lambda, "path": a.path,
+        parameters: json!({"table": shown(&a.table), "target": a.target, "groups": shown_option(a.groups.as_ref()), "lambda": a.lambda, "path": a.path,
             "tolerance": a.tolerance}),
         result,
         report: super::super::map(json!({"path": "BlockDescent", "status": status(best.status),
+            "ending": ending(best.status).name(),
             "iterations": fits.iter().map(|f| f.iterations).sum::<usize>(), "null_objective": best.null_objective})),
         table,
     })

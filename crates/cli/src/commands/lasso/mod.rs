@@ -2,17 +2,18 @@
 use std::path::PathBuf;
 
 use samplewise_lasso::{
-    Design, Folds, Options, Solution, Solver, Status, cross_validate_observed, lambda_grid, largest_lambda,
+    Design, Folds, LassoError, Options, Solution, Solver, Status, cross_validate_observed, lambda_grid, largest_lambda,
     path_observed, solve_observed,
 };
-use samplewise_linalg::CsrMatrix;
+use samplewise_linalg::{CsrMatrix, Ending};
 use serde_json::{Value, json};
 
 mod groups;
 
+use crate::cells::{Header, select};
 use crate::input::{self, Table};
-use crate::output;
-use crate::session::{Answer, Failure, Session, bad, usage};
+use crate::output::{self, cell};
+use crate::session::{Answer, Failure, Session, bad, shown, usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -23,6 +24,10 @@ pub struct Arguments {
     target: Option<String>,
     #[arg(long, conflicts_with = "target")]
     target_file: Option<PathBuf>,
+    /// The first line is the header, also one of numbers.
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
+    /// The first line is data.
     #[arg(long)]
     no_header: bool,
     /// One value of lambda (default: a tenth of the largest).
@@ -82,8 +87,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         return Err(usage(".npz tables are not available in this version"));
     }
     let sparse = input::kind(&a.table) == "mtx";
-    if sparse && (a.weights.is_some() || a.target.is_some() || a.no_header) {
-        return Err(usage("--weights, --target and --no-header do not go with .mtx tables; --target-file does"));
+    if sparse && (a.weights.is_some() || a.target.is_some() || a.no_header || a.header) {
+        return Err(usage(
+            "--weights, --target, --header and --no-header do not go with .mtx tables; --target-file does",
+        ));
     }
     if a.min_ratio.is_some() && a.path.is_none() && a.cv.is_none() {
         return Err(usage("--min-ratio goes with --path or --cv"));
@@ -114,10 +121,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let y = vec![input::vector(file)?];
             return Ok((Design::sparse(&x).map_err(bad)?, y, vec!["target".to_owned()], names, None));
         }
-        let table = Table::read_numbers(&a.table, a.no_header)?;
+        let table = Table::read_numbers(&a.table, Header::of(a.header, a.no_header))?;
         let target = match &a.target {
-            // A name may hold a comma.
-            Some(c) if table.header.contains(c) => vec![table.column(c)?],
             Some(list) => table.select(list, &[])?,
             None => Vec::new(),
         };
@@ -145,7 +150,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let y = targets.swap_remove(0);
     let penalty_factors = a.unpenalized.as_ref().map(|list| {
         let mut factors = vec![1.0; names.len()];
-        input::select(&text, &names, list, &[])?.into_iter().for_each(|j| factors[j] = 0.0);
+        select(&text, &names, list, &[])?.into_iter().for_each(|j| factors[j] = 0.0);
         Ok::<_, Failure>(factors)
     });
     let bounds = |b: Option<f64>| b.map(|b| vec![b; names.len()]);
@@ -163,7 +168,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         sample_weights: weights,
     };
     let mut observer = session;
-    let fail = |e| bad(format!("{text}: {e}"));
+    let fail = |e| failure(&text, e);
     let (fits, chosen, cv) = session.stage("compute", || {
         let count = a.path.unwrap_or(100);
         if let Some(folds) = a.cv {
@@ -190,7 +195,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     })?;
     let show = |s: &Solution| {
         let list: Vec<_> = s.coefficients.iter().map(|&(j, v)| json!({"name": names[j], "value": v})).collect();
-        json!({"lambda": s.lambda, "intercept": s.intercept, "coefficients": list, "objective": s.primal,
+        json!({"status": status(s.status), "lambda": s.lambda, "intercept": s.intercept, "coefficients": list, "objective": s.primal,
             "duality_gap": s.gap, "dual_scale": s.dual_scale, "nonzeros": s.coefficients.len()})
     };
     let best = &fits[chosen];
@@ -200,9 +205,15 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     }
     result["cv"] = cv;
     let mut table = format!(
-        "lambda {:.6e}\nobjective {:.6e}, duality gap {:.1e}\nintercept {:+.6}\n",
-        best.lambda, best.primal, best.gap, best.intercept
+        "lambda {:.6e}\nobjective {:.6e}, duality gap {:.1e}\nstatus {}, {}\nintercept {:+.6}\n",
+        best.lambda,
+        best.primal,
+        best.gap,
+        status(best.status),
+        ending(best.status).name(),
+        best.intercept
     );
+    say(session, &fits.iter().map(|f| f.status).collect::<Vec<_>>());
     for &(j, v) in &best.coefficients {
         table += &format!("{:>16} {v:+.6}\n", names[j]);
     }
@@ -212,31 +223,84 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             for fit in &fits {
                 writeln!(to, "{},(intercept),{}", fit.lambda, fit.intercept)?;
                 for &(j, v) in &fit.coefficients {
-                    writeln!(to, "{},{},{v}", fit.lambda, quoted(&names[j]))?;
+                    writeln!(to, "{},{},{v}", fit.lambda, cell(&names[j]))?;
                 }
             }
             Ok(())
         })?;
     }
     Ok(Answer {
-        parameters: json!({"table": a.table, "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
+        parameters: json!({"table": shown(&a.table), "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
             "elastic_net": a.elastic_net, "tolerance": a.tolerance, "solver": a.solver, "unpenalized": a.unpenalized, "lower": a.lower, "upper": a.upper, "standardize": a.standardize, "positive": a.positive}),
         result,
         report: super::map(json!({"path": format!("{:?}", best.solver), "status": status(best.status),
+            "ending": ending(best.status).name(), "limits": fits.iter().filter(|f| !f.converged()).count(),
             "iterations": fits.iter().map(|f| f.iterations).sum::<usize>(), "null_objective": best.null_objective})),
         table,
     })
 }
 
-/// A name as a cell of CSV: it may hold commas and quotes.
-fn quoted(name: &str) -> String {
-    if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+/// Says of fits that did not converge what they are; they can be used all the same.
+fn say(session: &Session, all: &[Status]) {
+    let count = |wanted: Status| all.iter().filter(|s| **s == wanted).count();
+    let (limits, failed) = (count(Status::Limit), count(Status::CertificateFailed));
+    if limits > 0 {
+        let of = all.len();
+        session.warn(format!("{limits} of {of} fits did not converge: their duality gaps say how far off they may be"));
+    }
+    if failed > 0 {
+        session.warn(format!("the certificates of {failed} of {} fits failed: nothing is proven of them", all.len()));
+    }
+    if count(Status::Interrupted) > 0 {
+        session.warn("interrupted: the last fit is the best by then");
+    }
+}
+
+fn ending(status: Status) -> Ending {
+    match status {
+        Status::Converged | Status::CertificateFailed => Ending::Finished,
+        Status::Limit => Ending::Limit,
+        Status::Interrupted => Ending::Interrupted,
+    }
 }
 
 fn status(status: Status) -> &'static str {
     match status {
-        Status::Converged => "converged",
-        Status::Limit => "limit",
-        Status::Interrupted => "interrupted",
+        Status::CertificateFailed => "certificate_failed",
+        other => other.name(),
+    }
+}
+
+/// An error of the library, in the words of the command line: options by their names there.
+fn failure(table: &str, e: LassoError) -> Failure {
+    let flag = |option: &str| match option {
+        "folds" => Some("--cv"),
+        "count" => Some("--path"),
+        "min_ratio" => Some("--min-ratio"),
+        "mix" => Some("--elastic-net"),
+        "lambda" => Some("--lambda"),
+        "tolerance" => Some("--tolerance"),
+        "max_iterations" => Some("--max-iterations"),
+        "solver" => Some("--solver"),
+        "lower" => Some("--lower"),
+        "upper" => Some("--upper"),
+        "penalty_factors" => Some("--unpenalized"),
+        "sample_weights" => Some("--weights"),
+        _ => None,
+    };
+    match e {
+        LassoError::OptionOutOfRange { option, value, allowed } => match flag(option) {
+            // Weights are data.
+            Some("--weights") | None => bad(format!("{table}: {option} is {value}, allowed is {allowed}")),
+            Some(flag) => usage(format!("{flag} is {value:?}, allowed is {allowed}")),
+        },
+        LassoError::Unsupported { option, allowed } => usage(format!("{}: {allowed}", flag(option).unwrap_or(option))),
+        LassoError::Entry { argument: argument @ ("lower" | "upper"), value, allowed, .. } => {
+            usage(format!("--{argument} is {value}, allowed is {allowed}"))
+        }
+        LassoError::Entry { argument: "penalty_factors", allowed, .. } => {
+            usage(format!("--unpenalized: a factor of the penalty must be {allowed}"))
+        }
+        e => bad(format!("{table}: {e}")),
     }
 }

@@ -9,9 +9,12 @@ use samplewise_sensitivity::{
 };
 use serde_json::{Value, json};
 
+use samplewise_linalg::Ending;
+
+use crate::cells::Header;
 use crate::input::Table;
-use crate::output;
-use crate::session::{Answer, Failure, Session, bad, usage};
+use crate::output::{self, check_apart};
+use crate::session::{Answer, Failure, Session, bad, shown, usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -23,6 +26,9 @@ pub struct Arguments {
     /// Adds a column of ones.
     #[arg(long)]
     intercept: bool,
+    /// The first line is the header, also one of numbers.
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
     /// The first line is data.
     #[arg(long)]
     no_header: bool,
@@ -95,12 +101,13 @@ fn understand(a: &Arguments) -> Result<Choice, Failure> {
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let choice = understand(a)?;
+    check_apart(("--out", a.out.as_deref()), ("--scores", a.scores.as_deref()))?;
     if a.stream {
         return stream::run(a, &choice, session);
     }
     let Choice { method, sampler } = choice;
     let (table, features, x, y) = session.stage("read", || {
-        let table = Table::read_numbers(&a.table, a.no_header)?;
+        let table = Table::read_numbers(&a.table, Header::of(a.header, a.no_header))?;
         let target = a.regress.as_ref().map(|c| table.column(c)).transpose()?;
         let features = table.select(&a.features, &target.map_or(vec![], |t| vec![t]))?;
         check_target(&table.header, &features, target)?;
@@ -108,29 +115,28 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let y = target.map(|t| table.numbers(t)).transpose()?;
         Ok((table, features, x, y))
     })?;
-    let name = |e: &dyn std::fmt::Display| bad(format!("{}: {e}", a.table.display()));
+    let name = |e: SensitivityError| failure(&a.table.display().to_string(), e);
     let least = if a.regress.is_some() && !a.exact { x.columns() + 1 } else { 1 };
     let least = least.min(x.rows());
     if let Some(size) = a.size.filter(|s| !(least..=x.rows()).contains(s)) {
-        return Err(name(&SensitivityError::Size { size, least, rows: x.rows() }));
+        return Err(name(SensitivityError::Size { size, least, rows: x.rows() }));
     }
     let mut observer = session;
     let (s, size, sample, regression) = session.stage("compute", || {
         let s = session.stage("scores", || {
             let options = ScoreOptions { method, ..ScoreOptions::default() };
-            scores_with(&x, a.p, &options, &mut observer).map_err(|e| name(&e))
+            scores_with(&x, a.p, &options, &mut observer).map_err(name)
         })?;
         let size = match (a.size, a.epsilon) {
             (Some(size), _) => size,
             (_, Some(epsilon)) => {
-                let planned = planned_size(epsilon, a.p, s.rank).map_err(|e| name(&e))?;
+                let planned = planned_size(epsilon, a.p, s.rank).map_err(name)?;
                 planned.max(x.columns() + 1).min(x.rows())
             }
             _ => (50 * (x.columns() + 1)).min(x.rows()),
         };
-        let sample = session.stage("sample", || {
-            Coreset::sample(&x, &s.values, a.p, size, sampler, session.seed()).map_err(|e| name(&e))
-        })?;
+        let sample = session
+            .stage("sample", || Coreset::sample(&x, &s.values, a.p, size, sampler, session.seed()).map_err(name))?;
         let Some(y) = y else { return Ok((s, size, sample, None)) };
         let loss = a.quantile.map_or(Loss::Lp(a.p), Loss::Quantile);
         let regression = session.stage("regress", || {
@@ -141,7 +147,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                 let options = Options { method, sampler, seed: session.seed(), ..Options::default() };
                 regress_on_coreset_observed(&x, &y, loss, size, &options, &mut observer)
             }
-            .map_err(|e| name(&e))
+            .map_err(name)
         })?;
         Ok((s, size, sample, Some(regression)))
     })?;
@@ -219,17 +225,29 @@ fn answer(
             names.push("(intercept)");
         }
         let list: Vec<Value> = names.iter().zip(&r.coefficients).map(|(n, v)| json!({"name": n, "value": v})).collect();
-        result["regression"] = json!({"coefficients": list, "objective": r.objective, "lower_bound": r.lower_bound,
-            "gap": r.gap(), "rows_scored": r.rows_scored, "rows_used": r.rows_used, "rank": r.rank});
+        result["regression"] = json!({"coefficients": list, "status": status(r.status), "objective": r.objective,
+            "lower_bound": r.lower_bound, "gap": r.gap(), "rows_scored": r.rows_scored, "rows_used": r.rows_used, "rank": r.rank});
         text += &describe(r, &names);
+        say(session, r);
     }
+    let (word, ending) = match regression {
+        Some(r) => (status(r.status), ending(r.status)),
+        None if session.interrupted() => ("interrupted", Ending::Interrupted),
+        None if s.converged => ("converged", Ending::Finished),
+        None => ("limit", Ending::Limit),
+    };
+    if !s.converged {
+        session.warn("the scores did not converge: their bounds hold, the sample may be worse than its size");
+    }
+    result["status"] = json!(word);
+    text += &format!("status {word}, {}\n", ending.name());
     Answer {
-        parameters: json!({"table": a.table, "features": a.features, "intercept": a.intercept, "p": a.p, "method": a.method,
+        parameters: json!({"table": shown(&a.table), "features": a.features, "intercept": a.intercept, "p": a.p, "method": a.method,
             "size": size, "epsilon": a.epsilon, "sampler": a.sampler, "regress": a.regress, "quantile": a.quantile,
             "exact": a.exact, "stream": false}),
         result,
         report: super::map(
-            json!({"path": a.method, "condition": s.condition, "score_steps": s.steps, "lewis_residual": s.residual,
+            json!({"path": a.method, "ending": ending.name(), "condition": s.condition, "score_steps": s.steps, "lewis_residual": s.residual,
             "converged": s.converged, "interrupted": session.interrupted(), "expected_size": sample.expected_size,
             "solver": regression.map(solver)}),
         ),
@@ -244,16 +262,74 @@ fn solver(r: &Regression) -> Value {
         Path::Preprocessed { rows, repaired } => json!({"reduced to rows": rows, "rows put back": repaired}),
         Path::Newton => json!("newton"),
         Path::LeastSquares => json!("least squares"),
+        Path::Edges => json!("edges"),
     };
-    json!({"iterations": r.iterations, "converged": r.status == Status::Converged, "path": path})
+    json!({"iterations": r.iterations, "converged": r.converged(), "status": status(r.status), "path": path,
+        "no_bound": r.no_bound.map(|why| why.to_string())})
+}
+
+/// Says of a regression that did not converge, or has no bound, what it is.
+fn say(session: &Session, r: &Regression) {
+    match r.status {
+        Status::Limit => session.warn("the regression did not converge: its gap says how far off it may be"),
+        Status::Interrupted => session.warn("interrupted: the coefficients are the best by then"),
+        Status::Converged => {}
+    }
+    if let Some(why) = r.no_bound {
+        session.warn(format!("there is no lower bound: {why}"));
+    }
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Converged => "converged",
+        Status::Limit => "limit",
+        Status::Interrupted => "interrupted",
+    }
+}
+
+fn ending(status: Status) -> Ending {
+    match status {
+        Status::Converged => Ending::Finished,
+        Status::Limit => Ending::Limit,
+        Status::Interrupted => Ending::Interrupted,
+    }
+}
+
+/// An error of the library, in the words of the command line.
+fn failure(table: &str, e: SensitivityError) -> Failure {
+    match e {
+        SensitivityError::Exponent { p } => usage(format!("--p is {p}, allowed is 1 to 64")),
+        SensitivityError::Size { size, least, rows } => {
+            usage(format!("--size is {size}, allowed is {least} to {rows}, the rows of {table}"))
+        }
+        SensitivityError::OutOfRange { argument, value, allowed } => {
+            let flag = match argument {
+                "quantile" => "--quantile",
+                "epsilon" => "--epsilon",
+                "p" => "--p",
+                _ => return bad(format!("{table}: {argument} is {value}, allowed is {allowed}")),
+            };
+            usage(format!("{flag} is {value}, allowed is {allowed}"))
+        }
+        SensitivityError::Stream => usage(format!("--method: {e}")),
+        e => bad(format!("{table}: {e}")),
+    }
+}
+
+/// `at least so much is unavoidable`, or why that cannot be said.
+fn bound(r: &Regression) -> String {
+    match (r.lower_bound, r.no_bound) {
+        (Some(bound), _) => format!("at least {bound:.6} is unavoidable"),
+        (None, Some(why)) => format!("no lower bound ({why})"),
+        (None, None) => "no lower bound".to_owned(),
+    }
 }
 
 fn describe(r: &Regression, names: &[&str]) -> String {
     let scored = if r.rows_scored > 0 { format!(" of {} scored for it", r.rows_scored) } else { String::new() };
-    let mut text = format!(
-        "objective {:.6} on all rows, at least {:.6} is unavoidable ({} rows used{scored})\n",
-        r.objective, r.lower_bound, r.rows_used
-    );
+    let mut text =
+        format!("objective {:.6} on all rows, {} ({} rows used{scored})\n", r.objective, bound(r), r.rows_used);
     for (n, v) in names.iter().zip(&r.coefficients) {
         text += &format!("{n:>16} {v:+.6}\n");
     }

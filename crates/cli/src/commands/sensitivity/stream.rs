@@ -8,9 +8,13 @@ use samplewise_sensitivity::{
 use serde_json::json;
 
 use super::{Arguments, Choice, write_coreset};
+use samplewise_linalg::Ending;
+
+use crate::cells::{Header, column, names_numbers, select};
 use crate::input;
+use crate::output::check_apart;
 use crate::records::Records;
-use crate::session::{Answer, Failure, Session, bad, usage};
+use crate::session::{Answer, Failure, Session, bad, shown, usage};
 
 /// Rows handed over at a time.
 const BLOCK: usize = 4096;
@@ -28,10 +32,12 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
     if let Some(q) = a.quantile.filter(|q| !(*q > 0.0 && *q < 1.0)) {
         return Err(usage(format!("--quantile is {q}, allowed is between 0 and 1")));
     }
+    // The objective on all rows reads the table again, after the coreset is written.
+    check_apart(("--out", a.out.as_deref()), ("the table", Some(&a.table)))?;
     let name = a.table.display().to_string();
     let mut reader = open(a)?;
-    let target = a.regress.as_ref().map(|c| input::column(&name, &reader.header, c)).transpose()?;
-    let features = input::select(&name, &reader.header, &a.features, &target.map_or(vec![], |t| vec![t]))?;
+    let target = a.regress.as_ref().map(|c| column(&name, &reader.header, c)).transpose()?;
+    let features = select(&name, &reader.header, &a.features, &target.map_or(vec![], |t| vec![t]))?;
     super::check_target(&reader.header, &features, target)?;
     // With a regression, rows are chosen by features and target together.
     let columns = features.len() + usize::from(a.intercept) + usize::from(target.is_some());
@@ -50,11 +56,11 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
     };
     let size = match (a.size, a.epsilon) {
         (Some(size), _) => size,
-        (_, Some(epsilon)) => planned_size(epsilon, a.p, columns).map_err(|e| bad(format!("{name}: {e}")))?,
+        (_, Some(epsilon)) => planned_size(epsilon, a.p, columns).map_err(|e| super::failure(&name, e))?,
         _ => 50 * (columns + 1),
     };
     let options = StreamOptions { p: a.p, method: choice.method, size, seed: session.seed() };
-    let mut stream = StreamingCoreset::new(columns, options).map_err(usage)?;
+    let mut stream = StreamingCoreset::new(columns, options).map_err(|e| super::failure(&name, e))?;
     // Cells of rows that may still be chosen; those given up are dropped when half of them are.
     let mut cells: HashMap<u64, csv::StringRecord> = HashMap::new();
     let (mut due, mut seen, mut most) = (4 * BLOCK, 0_u64, 0);
@@ -114,10 +120,22 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
     } else {
         format!("by {} levels of merging and reducing", out.levels)
     };
+    if out.rank_lost > 0 {
+        session.warn(format!(
+            "the coreset lost {} of {} directions: columns that few rows know are not in it; \
+             --method leverage or lewis keeps them",
+            out.rank_lost, out.rank
+        ));
+    }
     let note = if session.interrupted() { "interrupted: of the rows read so far\n" } else { "" };
     let given = columns - usize::from(target.is_some());
     // The rank is that of what was scored.
-    let mut result = json!({"rows": out.seen, "columns": given, "scored_columns": columns, "rank": out.rank,
+    let (word, ending) = match &fit {
+        _ if session.interrupted() => ("interrupted", Ending::Interrupted),
+        Some((r, _)) => (super::status(r.status), super::ending(r.status)),
+        None => ("converged", Ending::Finished),
+    };
+    let mut result = json!({"status": word, "rank_lost": out.rank_lost, "rows": out.seen, "columns": given, "scored_columns": columns, "rank": out.rank,
             "total": out.total, "size": out.rows.len()});
     let with_target = if target.is_some() { " with the target" } else { "" };
     let mut text = format!(
@@ -132,12 +150,10 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
             names.push("(intercept)");
         }
         let list: Vec<_> = names.iter().zip(&r.coefficients).map(|(n, v)| json!({"name": n, "value": v})).collect();
-        result["regression"] = json!({"coefficients": list, "coreset_objective": r.objective,
+        super::say(session, r);
+        result["regression"] = json!({"coefficients": list, "status": super::status(r.status), "coreset_objective": r.objective,
             "coreset_lower_bound": r.lower_bound, "objective": all, "rank": r.rank});
-        text += &format!(
-            "objective {:.6} on the coreset, at least {:.6} is unavoidable there\n",
-            r.objective, r.lower_bound
-        );
+        text += &format!("objective {:.6} on the coreset, {} there\n", r.objective, super::bound(r));
         if let Some(all) = all {
             text += &format!("objective {all:.6} on all rows, by a second pass\n");
         }
@@ -145,12 +161,14 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
             text += &format!("{n:>16} {v:+.6}\n");
         }
     }
+    text += &format!("status {word}, {}\n", ending.name());
     Ok(Answer {
-        parameters: json!({"table": a.table, "features": a.features, "intercept": a.intercept, "p": a.p,
+        parameters: json!({"table": shown(&a.table), "features": a.features, "intercept": a.intercept, "p": a.p,
             "method": a.method, "size": size, "epsilon": a.epsilon, "sampler": a.sampler, "regress": a.regress,
             "quantile": a.quantile, "stream": true}),
         result,
-        report: super::super::map(json!({"path": format!("{}, streamed", a.method), "condition": out.condition,
+        report: super::super::map(json!({"path": format!("{}, streamed", a.method), "ending": ending.name(),
+            "condition": out.condition,
             "levels": out.levels, "most_rows_held": most, "interrupted": session.interrupted(),
             "solver": fit.as_ref().map(|f| super::solver(&f.0))})),
         table: text,
@@ -169,7 +187,8 @@ fn regress(a: &Arguments, coreset: &Matrix, weights: &[f64], mut session: &Sessi
     let x = Matrix::from_fn(coreset.rows(), d, |i, j| factors[i] * coreset[(i, j)]);
     let y: Vec<f64> = factors.iter().enumerate().map(|(i, f)| f * coreset[(i, d)]).collect();
     let name = a.table.display();
-    regress_observed(&x, &y, loss(a), &SolverOptions::default(), &mut session).map_err(|e| bad(format!("{name}: {e}")))
+    regress_observed(&x, &y, loss(a), &SolverOptions::default(), &mut session)
+        .map_err(|e| super::failure(&name.to_string(), e))
 }
 
 /// The loss on all rows, read again; none when interrupted.
@@ -205,5 +224,6 @@ fn objective(
 
 /// A first line with any non-number is the header.
 fn open(a: &Arguments) -> Result<Records, Failure> {
-    Records::open(&a.table, a.no_header, |first| first.iter().any(|c| c.parse::<f64>().is_err()))
+    let name = a.table.display().to_string();
+    Records::open(&a.table, Header::of(a.header, a.no_header), |first| names_numbers(&name, first))
 }

@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use samplewise_wht::{Bits, Options, Plan, Recovery, Sparsity, Spectrum};
+use samplewise_wht::{Bits, Options, Plan, Recovery, Sparsity, Spectrum, WhtError};
 use serde_json::{Value, json};
 
+use super::failure;
 use super::show::digits;
-use crate::session::{Failure, Session, bad};
+use crate::session::{Failure, Session, bad, usage};
 
 pub struct Program<'a> {
     command: &'a [String],
@@ -189,26 +190,39 @@ impl<'a> Program<'a> {
     }
 }
 
-/// Asks what a recovery wants to know until it is satisfied.
+/// Asks what a recovery wants to know until it is satisfied, or has asked for as much as is allowed.
 pub fn recover<I: Bits>(
-    variables: usize,
+    (variables, most): (usize, usize),
     sparsity: Sparsity,
     options: &Options,
     program: &mut Program<'_>,
     session: &Session,
 ) -> Result<Spectrum<I>, Failure> {
     if let Sparsity::Known(_) = sparsity {
-        let plan = Plan::<I>::for_bits(variables, sparsity, options).map_err(bad)?;
+        let plan = Plan::<I>::for_bits(variables, sparsity, options).map_err(failure)?;
+        let wanted = plan.queries().len();
+        if wanted > most {
+            return Err(usage(format!("--max-queries is {most}, and a plan for this sparsity asks {wanted}")));
+        }
         let values = session.stage("query", || program.ask(plan.queries()))?;
         return session.stage("compute", || plan.decode_observed(&values, &mut &*session).map_err(bad));
     }
-    let mut recovery = Recovery::<I>::for_bits(variables, sparsity, options).map_err(bad)?;
-    while !recovery.queries().is_empty() && !session.interrupted() {
+    let mut recovery = match Recovery::<I>::for_bits(variables, sparsity, options) {
+        Err(WhtError::Budget { needed, .. }) => {
+            return Err(usage(format!("--max-queries is {most}, and the first questions are {needed}")));
+        }
+        other => other.map_err(failure)?,
+    };
+    while !recovery.queries().is_empty() {
+        if session.interrupted() {
+            recovery.interrupt();
+            break;
+        }
         let values = session.stage("query", || program.ask(recovery.queries()));
         match values {
             Ok(values) => session.stage("compute", || recovery.tell(&values, &mut &*session).map_err(bad))?,
             // The answer of the stage before is worth more than nothing.
-            Err(_) if session.interrupted() && recovery.spectrum().is_some() => break,
+            Err(_) if session.interrupted() && recovery.spectrum().is_some() => recovery.interrupt(),
             Err(e) => return Err(e),
         }
     }

@@ -2,12 +2,13 @@
 use std::path::{Path, PathBuf};
 
 use samplewise_wht::{
-    Bits, Decoder, Errors, Noise, Options, Plan, PlanSpec, Sparsity, Support, Wide, dense, recover_in_memory,
+    Bits, Decoder, Errors, Noise, Options, Plan, PlanSpec, Sparsity, Support, WhtError, Wide, dense, recover_in_memory,
     recover_observed,
 };
 use serde_json::json;
 
-use crate::session::{Answer, Failure, Session, bad, usage};
+use crate::output::check_apart;
+use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
 use crate::{input, output};
 
 mod exec;
@@ -136,6 +137,9 @@ enum Action {
         /// Starts of the program in a row that may end without an answer.
         #[arg(long, default_value_t = 3)]
         restarts: usize,
+        /// Questions in all, those of the log included: at this ceiling the search ends with the answer so far.
+        #[arg(long, default_value_t = 100_000)]
+        max_queries: usize,
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
@@ -187,6 +191,27 @@ fn options(prior: &Prior, session: &Session) -> Result<(Sparsity, Options), Fail
     Ok((sparsity, options))
 }
 
+/// An error of the library, in the words of the command line.
+fn failure(e: WhtError) -> Failure {
+    match e {
+        WhtError::OptionOutOfRange { option, value, allowed } => {
+            let flag = match option {
+                "verification" => "--holdout",
+                "delta" => "--delta",
+                "samples" => "--samples",
+                "noise" => "--noise-std",
+                "support" | "max_degree" | "degree" => "--degree",
+                other => return bad(format!("{other} is {value}, allowed is {allowed}")),
+            };
+            usage(format!("{flag} is {value}, allowed is {allowed}"))
+        }
+        WhtError::Variables { .. } => usage(format!("--variables: {e}")),
+        WhtError::Sparsity { .. } => usage(format!("--sparsity: {e}")),
+        WhtError::DecoderNeeds { .. } => usage(format!("--decoder: {e}")),
+        e => bad(e),
+    }
+}
+
 /// A search cannot go beyond the number of coefficients that there are.
 fn capped(sparsity: Sparsity, variables: usize) -> Sparsity {
     match sparsity {
@@ -226,23 +251,32 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Action::Transform { values, out } => {
             let mut x = session.stage("read", || input::vector(values))?;
             session.stage("compute", || {
-                dense::transform_in_place(&mut x).map_err(|e| bad(format!("{}: {e}", values.display())))
+                dense::transform_in_place(&mut x).map_err(|e| bad(format!("{}: {e}", values.display())))?;
+                let overflow = || bad(format!("{}: sums of the values overflow: divide them first", values.display()));
+                if x.iter().all(|v| v.is_finite()) { Ok(()) } else { Err(overflow()) }
             })?;
             if let Some(out) = out {
                 session.stage("write", || output::write_npy(out, &x))?;
             }
             let n = x.len().trailing_zeros();
-            let energy: f64 = x.iter().map(|v| v * v).sum();
-            let table = format!("variables {n}\nlength {}\nenergy {energy}\n", x.len());
-            let result =
-                json!({"variables": n, "length": x.len(), "samples": x.len(), "energy": energy, "complete": true});
-            let parameters = json!({"action": "transform", "values": values, "out": out});
+            let energy = Some(x.iter().map(|v| v * v).sum::<f64>()).filter(|e| e.is_finite());
+            let table = format!(
+                "variables {n}\nlength {}\nenergy {}\nstatus exact, finished\n",
+                x.len(),
+                energy.map_or("beyond the largest number".to_owned(), |e| e.to_string())
+            );
+            let result = json!({"status": "exact", "variables": n, "length": x.len(), "samples": x.len(),
+                "energy": energy, "complete": true});
+            let parameters = json!({"action": "transform", "values": shown(values), "out": shown_option(out.as_ref())});
             Ok(Answer { parameters, result, report: super::map(json!({"path": "dense"})), table })
         }
         Action::Sparse { values, fastest, prior, derived } => {
             let (sparsity, options) = options(prior, session)?;
             let x = session.stage("read", || input::vector(values))?;
-            let fail = |e| bad(format!("{}: {e}", values.display()));
+            let fail = |e| match failure(e) {
+                f if f.code == 2 => f,
+                f => bad(format!("{}: {}", values.display(), f.message)),
+            };
             let n = x.len().max(1).ilog2() as usize;
             let found = session.stage("compute", || {
                 let (sparsity, observer) = (capped(sparsity, n), &mut &*session);
@@ -254,9 +288,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             })?;
             let mut parameters = parameters(prior);
             parameters["action"] = json!("sparse");
-            parameters["values"] = json!(values);
+            parameters["values"] = json!(shown(values));
             parameters["fastest"] = json!(fastest);
-            show::spectrum(&found, derived, parameters)
+            show::spectrum(&found, derived, parameters, session)
         }
         Action::Plan { variables, prior, out, queries } => {
             by_width!(*variables, plan::<_>(*variables, prior, out, queries, session))
@@ -270,8 +304,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             })?;
             by_width!(spec.variables, decode::<_>(spec, plan, answers, &values, derived, session))
         }
-        Action::Exec { variables, prior, derived, answers_log, restarts, command } => {
-            let (sparsity, options) = options(prior, session)?;
+        Action::Exec { variables, prior, derived, answers_log, restarts, max_queries, command } => {
+            let (sparsity, mut options) = options(prior, session)?;
+            if let Sparsity::Unknown { .. } = sparsity {
+                options.samples = Some(options.samples.map_or(*max_queries, |s| s.min(*max_queries)));
+            }
             let sparsity = capped(sparsity, *variables);
             let mut program = exec::Program::new(command, *variables, *restarts, answers_log.as_deref(), session)?;
             let mut parameters = parameters(prior);
@@ -279,8 +316,12 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             parameters["variables"] = json!(variables);
             parameters["restarts"] = json!(restarts);
             parameters["exec"] = json!(command);
-            parameters["answers_log"] = json!(answers_log);
-            by_width!(*variables, ask::<_>(*variables, sparsity, &options, &mut program, derived, parameters, session))
+            parameters["answers_log"] = json!(shown_option(answers_log.as_ref()));
+            parameters["max_queries"] = json!(max_queries);
+            by_width!(
+                *variables,
+                ask::<_>((*variables, *max_queries), sparsity, &options, &mut program, derived, parameters, session)
+            )
         }
     }
 }
@@ -305,9 +346,10 @@ fn plan<I: Bits>(
     queries: &Path,
     session: &Session,
 ) -> Result<Answer, Failure> {
+    check_apart(("--out", Some(out)), ("--queries", Some(queries)))?;
     let (sparsity, options) = options(prior, session)?;
     let sparsity = capped(planned(sparsity, prior)?, variables);
-    let plan = session.stage("compute", || Plan::<I>::for_bits(variables, sparsity, &options).map_err(bad))?;
+    let plan = session.stage("compute", || Plan::<I>::for_bits(variables, sparsity, &options).map_err(failure))?;
     session.stage("write", || {
         let text = serde_json::to_string(plan.spec()).map_err(bad)?;
         output::write(queries, |w| {
@@ -319,9 +361,15 @@ fn plan<I: Bits>(
     let mut parameters = parameters(prior);
     parameters["action"] = json!("plan");
     parameters["variables"] = json!(variables);
-    let result = json!({"variables": variables, "samples": count, "holdout_samples": plan.verification()});
+    let result =
+        json!({"status": "planned", "variables": variables, "samples": count, "holdout_samples": plan.verification()});
     let path = format!("{:?}", plan.spec().decoder);
-    Ok(Answer { parameters, result, report: super::map(json!({"path": path})), table: format!("{count} queries\n") })
+    Ok(Answer {
+        parameters,
+        result,
+        report: super::map(json!({"path": path})),
+        table: format!("{count} queries\nstatus planned, finished\n"),
+    })
 }
 
 fn decode<I: Bits>(
@@ -340,11 +388,16 @@ fn decode<I: Bits>(
     let found = session.stage("compute", || {
         prepared.decode_observed(values, &mut &*session).map_err(|e| bad(format!("{}: {e}", answers.display())))
     })?;
-    show::spectrum(&found, derived, json!({"action": "decode", "plan": plan, "answers": answers}))
+    show::spectrum(
+        &found,
+        derived,
+        json!({"action": "decode", "plan": shown(plan), "answers": shown(answers)}),
+        session,
+    )
 }
 
 fn ask<I: Bits>(
-    variables: usize,
+    (variables, most): (usize, usize),
     sparsity: Sparsity,
     options: &Options,
     program: &mut exec::Program<'_>,
@@ -352,8 +405,8 @@ fn ask<I: Bits>(
     parameters: serde_json::Value,
     session: &Session,
 ) -> Result<Answer, Failure> {
-    let found = exec::recover::<I>(variables, sparsity, options, program, session)?;
-    let mut answer = show::spectrum(&found, derived, parameters)?;
+    let found = exec::recover::<I>((variables, most), sparsity, options, program, session)?;
+    let mut answer = show::spectrum(&found, derived, parameters, session)?;
     answer.report.insert("answers".into(), program.report());
     Ok(answer)
 }

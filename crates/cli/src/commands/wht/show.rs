@@ -1,9 +1,10 @@
 //! A spectrum for people and for programs.
+use samplewise_linalg::Ending;
 use samplewise_wht::{Bits, Spectrum, Status};
 use serde_json::{Value, json};
 
 use super::Derived;
-use crate::session::{Answer, Failure, bad};
+use crate::session::{Answer, Failure, Session, bad};
 
 /// An index or a query as `n` characters. Text has the most significant variable first: variable 0 of the text is bit
 /// `n − 1`.
@@ -21,7 +22,12 @@ fn set<I: Bits>(k: I, n: usize) -> Vec<usize> {
 /// Coefficients printed to people.
 const SHOWN: usize = 20;
 
-pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) -> Result<Answer, Failure> {
+pub fn spectrum<I: Bits>(
+    s: &Spectrum<I>,
+    derived: &Derived,
+    parameters: Value,
+    session: &Session,
+) -> Result<Answer, Failure> {
     let n = s.variables;
     let coefficients: Vec<_> = s
         .top(s.coefficients.len())
@@ -33,6 +39,7 @@ pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) 
     let (status, r2_at_least, delta) = match s.status {
         Status::Exact { delta } => ("exact", None, Some(delta)),
         Status::Verified { r2_at_least, delta, .. } => ("verified", Some(r2_at_least), Some(delta)),
+        Status::Constant { delta, .. } => ("verified", None, Some(delta)),
         Status::Stalled { .. } => ("stalled", None, None),
         Status::BudgetSpent => ("budget_spent", None, None),
         Status::Unverified => ("unverified", None, None),
@@ -56,6 +63,12 @@ pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) 
                  {detection_limit:.3e} may be missing\n"
             )
         }
+        Status::Constant { differs_at_most: 0.0, .. } => "verified: every value is the same\n".to_owned(),
+        Status::Constant { differs_at_most, delta } => format!(
+            "verified: all {} fresh points agree; at most {:.2} % of all points differ, up to a probability of {delta}\n",
+            r.verification,
+            100.0 * differs_at_most
+        ),
         Status::Stalled { multi_tons: 0 } => "stalled: fresh samples disagree; more samples may help\n".to_owned(),
         Status::Stalled { multi_tons } => {
             format!("stalled with {multi_tons} bins unexplained: more samples may help\n")
@@ -63,11 +76,19 @@ pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) 
         Status::BudgetSpent => "the samples were spent before fresh ones agreed\n".to_owned(),
         Status::Unverified => "not verified: the fresh samples are too few, or show nothing\n".to_owned(),
     };
+    let ending = r.ending.name();
+    table += &format!("ending {ending}\n");
+    match (s.status, r.ending) {
+        (_, Ending::Interrupted) => session.warn("interrupted: the answer is the best by then"),
+        (status, _) if !status.is_verified() => session.warn("not verified: the coefficients are the best guess"),
+        (_, Ending::Limit) => session.warn("the questions ended before the answer settled"),
+        _ => {}
+    }
     let mut result = json!({
         "variables": n, "samples": r.samples, "coefficients": coefficients, "complete": complete, "status": status,
         "verified": {
             "holdout_samples": r.verification, "residual_std": r.residual_std, "r2": r.r2,
-            "r2_at_least": r2_at_least, "delta": delta,
+            "r2_at_least": r2_at_least, "delta": delta, "differs_at_most": r.differs_at_most,
         },
     });
     if derived.moebius {
@@ -101,7 +122,7 @@ pub fn spectrum<I: Bits>(s: &Spectrum<I>, derived: &Derived, parameters: Value) 
         });
     }
     let report = json!({
-        "path": r.decoder, "status": format!("{:?}", s.status), "noise_std": r.noise_std,
+        "path": r.decoder, "ending": ending, "status": format!("{:?}", s.status), "noise_std": r.noise_std,
         "detection_limit": r.detection_limit, "samples_by_stage": r.stages,
         "predicted_seconds": r.choice.map(|c| json!({"dense": c.dense_seconds, "sparse": c.sparse_seconds})),
     });
