@@ -18,7 +18,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         return match fill(&mut out).and_then(|()| out.flush()) {
             // A closed pipe is the reader's choice.
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+            Err(e) if pipe_closed(&e) => {
                 // What is left in the buffer has nowhere to go.
                 drop(out.into_parts());
                 Ok(())
@@ -33,7 +33,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     if there.as_ref().is_some_and(|m| !m.is_file()) {
         let mut file = std::fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
         return match compressed(path, &mut file, fill) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) if pipe_closed(&e) => Ok(()),
             other => other.map_err(fail),
         };
     }
@@ -53,6 +53,15 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     compressed(path, file.as_file_mut(), fill).map_err(fail)?;
     file.persist(&target).map_err(|e| fail(e.error))?;
     Ok(())
+}
+
+/// Whether a write failed because nobody reads any more, also when the error of the pipe is inside one of the CSV writer.
+fn pipe_closed(error: &std::io::Error) -> bool {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return true;
+    }
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<csv::Error>()).map(csv::Error::kind);
+    matches!(inner, Some(csv::ErrorKind::Io(e)) if e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Fills a file, compressed when the name ends in `.gz`.
