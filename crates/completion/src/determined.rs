@@ -4,21 +4,32 @@
 //! transformed by itself. The same holds at rank `k` for blocks that share fewer than `k` lines, though every row and column
 //! of them has entries enough. Held-out entries come from inside the blocks, and see nothing of it.
 //!
-//! Two checks say so. Connected components of the graph of rows, columns and entries cost one pass. The other is exact for
+//! Three checks say so. Connected components of the graph of rows, columns and entries cost one pass. The second is exact for
 //! almost all matrices of the rank: at random factors, a change `(ΔU, ΔV)` that changes no given entry to first order but does
 //! change `ΔU_i·V_j + U_i·ΔV_j` elsewhere shows that the entry there can move. Random changes are freed of what the given
-//! entries see by conjugate gradients; an entry that two of them leave still is determined, up to finitely many values.
+//! entries see by conjugate gradients; an entry that two of them leave still is determined, up to finitely many values. The
+//! third does the same at the factors of the model, for tables are not like almost all matrices: columns that two blocks share
+//! may be multiples of each other, a block may be of lower rank, and a column that is given only in rows of zeros is free.
+//!
+//! All of this is at the rank that the model has numerically. A model of lower rank than was asked for leaves every entry
+//! that is not given free at the higher rank, since a single entry is a matrix of rank one.
 use rayon::prelude::*;
+use samplewise_linalg::factor::{DenseSvd, dense_svd};
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{Matrix, chunk};
+
+use crate::Model;
 
 /// How far the question was pursued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// Connected components only: the exact check would have cost more than the fit, or did not converge.
     Components,
-    /// Components, and the exact check of the rank.
+    /// Components, and the check of the rank at random factors. The one at the factors of the model was not called for, since
+    /// no model met the held-out entries, or it did not converge.
     Rank,
+    /// All of these, and the check of the rank at the factors of the model.
+    Model,
 }
 
 /// What the entries determine, at the rank of the model.
@@ -30,6 +41,8 @@ pub struct Determination {
     pub undetermined_share: f64,
     /// What was checked.
     pub check: Check,
+    /// The rank at which it was checked: that of the model without components that are smaller than the tolerance.
+    pub rank: usize,
     /// Component of each row; `None` for a row without entries.
     pub row_components: Vec<Option<u32>>,
     /// Component of each column.
@@ -46,6 +59,8 @@ struct Motion {
     v: Matrix,
     du: Matrix,
     dv: Matrix,
+    /// Changes up to here are none.
+    still: f64,
 }
 
 impl Motion {
@@ -60,8 +75,14 @@ const MOST_WORK: usize = 1_000_000;
 const MOST_STEPS: usize = 2_000;
 /// Changes of given entries, relative to those at first, that are none.
 const STILL: f64 = 1e-10;
+/// The same at the factors of a model, and what is accepted there after all steps: factors are known no better than the
+/// tolerance, and a change that no entry sees at the right ones is seen a little there.
+const STILL_AT_MODEL: f64 = 1e-9;
+const NEARLY_STILL_AT_MODEL: f64 = 1e-7;
 /// Changes of other entries, relative to those at first, that are none.
 const MOVES: f64 = 1e-4;
+/// The same at the factors of a model.
+const MOVES_AT_MODEL: f64 = 1e-3;
 /// Changes that are tried. An entry that moves stays still in one of them with a probability of about [`MOVES`].
 const MOTIONS: usize = 2;
 /// Entries of the matrix up to which all are looked at for the share, and the sample beyond.
@@ -152,21 +173,41 @@ impl Pattern {
     }
 }
 
-/// What a pattern determines at a rank; rows and columns that are known to be open are given. The exact check is made where
-/// `exact` asks for it and its cost allows it. With biases, mean and biases are unknowns as well.
+/// What is asked of a pattern.
+pub(crate) enum Question<'a> {
+    /// Components only.
+    Components,
+    /// The rank at random factors.
+    Rank(usize),
+    /// The rank at random factors and at those of a model that meets its entries up to a root mean square.
+    Model(&'a Model, f64),
+}
+
+/// What a pattern determines; rows and columns that are known to be open are given. The checks of the rank are made where
+/// their cost allows it. With biases, mean and biases are unknowns as well.
 pub(crate) fn determine(
     pattern: &Pattern,
-    (rank, biases): (usize, bool),
+    question: &Question<'_>,
+    biases: bool,
     (open_rows, open_columns): (&[usize], &[usize]),
-    exact: bool,
     seed: u64,
 ) -> Determination {
     let (m, n) = (pattern.rows.len(), pattern.columns.len());
     let (row_components, column_components, components) = pattern.components();
+    let of_model = match question {
+        Question::Model(model, error) => Some(bases(model, *error, biases)),
+        _ => None,
+    };
+    let rank = match (question, &of_model) {
+        (Question::Components, _) => 0,
+        (Question::Rank(rank), _) => *rank,
+        (Question::Model(..), bases) => bases.as_ref().and_then(Option::as_ref).map_or(0, |b| b.0.columns()),
+    };
     let mut out = Determination {
         components,
         undetermined_share: 0.0,
         check: Check::Components,
+        rank,
         open_rows: row_components.iter().map(Option::is_none).collect(),
         open_columns: column_components.iter().map(Option::is_none).collect(),
         row_components,
@@ -177,13 +218,20 @@ pub(crate) fn determine(
     open_columns.iter().for_each(|&j| out.open_columns[j] = true);
     // A bias is a factor beside a constant one.
     let width = rank + if biases { 2 } else { 0 };
-    if exact && rank > 0 && pattern.len().saturating_mul(width) <= MOST_WORK {
+    if rank > 0 && pattern.len().saturating_mul(width) <= MOST_WORK {
         let streams = Streams::new(seed);
-        let motions: Option<Vec<Motion>> =
-            (0..MOTIONS).map(|c| motion(pattern, rank, biases, streams.child(c as u64))).collect();
-        if let Some(motions) = motions {
+        let motions = |bases: Option<&(Matrix, Matrix)>| -> Option<Vec<Motion>> {
+            (0..MOTIONS).map(|c| motion(pattern, rank, biases, bases, streams.child(c as u64))).collect()
+        };
+        if let Some(found) = motions(None) {
             out.check = Check::Rank;
-            out.motions = motions;
+            out.motions = found;
+        }
+        if let Some(found) = of_model.flatten().and_then(|bases| motions(Some(&bases))) {
+            if out.check == Check::Rank {
+                out.check = Check::Model;
+            }
+            out.motions.extend(found);
         }
     }
     let cells = m * n;
@@ -209,7 +257,7 @@ impl Determination {
         !self.open_rows[row]
             && !self.open_columns[column]
             && self.row_components[row] == self.column_components[column]
-            && self.motions.iter().all(|motion| motion.at(row, column).abs() <= MOVES)
+            && self.motions.iter().all(|motion| motion.at(row, column).abs() <= motion.still)
     }
 
     /// Groups of rows and columns that are tied together: connected components that hold determined lines, and the parts of
@@ -258,8 +306,52 @@ impl Determination {
     }
 }
 
-/// A random change, freed of what the given entries see; `None` when that takes too long. Entries move by about one at first.
-fn motion(pattern: &Pattern, rank: usize, biases: bool, streams: Streams) -> Option<Motion> {
+/// Bases of the column space and the row space of a model, on which alone the entries that can move depend, without the
+/// components and the rows that are below the root mean square error given; `None` where nothing is left. Their rows are of
+/// length one without biases, for a factor per row or column changes nothing of what is determined.
+fn bases(model: &Model, error: f64, biases: bool) -> Option<(Matrix, Matrix)> {
+    let (u, v) = model.factors();
+    if model.rank() == 0 || u.rows() == 0 || v.rows() == 0 {
+        return None;
+    }
+    let (left, right) = (dense_svd(u).ok()?, dense_svd(v).ok()?);
+    let scaled = |svd: &DenseSvd| Matrix::from_fn(svd.v.rows(), svd.s.len(), |a, b| svd.v[(a, b)] * svd.s[b]);
+    let middle = dense_svd(&scaled(&left).transpose().multiply(&scaled(&right)).ok()?).ok()?;
+    let cells = (u.rows() as f64).sqrt() * (v.rows() as f64).sqrt();
+    let kept = middle.s.iter().take_while(|&&s| s > error * cells).count();
+    if kept == 0 {
+        return None;
+    }
+    let basis = |outer: &Matrix, inner: &Matrix, others: usize| {
+        let mut out = outer.multiply(&Matrix::from_fn(inner.rows(), kept, |a, c| inner[(a, c)])).ok()?;
+        let height = (out.rows() as f64).sqrt();
+        for i in 0..out.rows() {
+            let row = out.row_mut(i);
+            let size = chunk::norm(row);
+            let share = row.iter().zip(&middle.s).map(|(x, s)| (x * s).powi(2)).sum::<f64>().sqrt();
+            let factor = if share <= error * (others as f64).sqrt() {
+                0.0
+            } else if biases {
+                height
+            } else {
+                (kept as f64).sqrt() / size
+            };
+            row.iter_mut().for_each(|x| *x *= factor);
+        }
+        Some(out)
+    };
+    Some((basis(&left.u, &middle.u, v.rows())?, basis(&right.u, &middle.v, u.rows())?))
+}
+
+/// A random change, freed of what the given entries see, at the bases given or at random factors; `None` when that takes too
+/// long. Entries move by about one at first.
+fn motion(
+    pattern: &Pattern,
+    rank: usize,
+    biases: bool,
+    bases: Option<&(Matrix, Matrix)>,
+    streams: Streams,
+) -> Option<Motion> {
     let (m, n) = (pattern.rows.len(), pattern.columns.len());
     let width = rank + if biases { 2 } else { 0 };
     // The last two columns are (bias, 1) and (1, bias); their constants do not change.
@@ -268,7 +360,12 @@ fn motion(pattern: &Pattern, rank: usize, biases: bool, streams: Streams) -> Opt
     let mut factor = |rows: usize, side: usize| {
         Matrix::from_fn(rows, width, |_, c| if constant(c, side) { 1.0 } else { normal(&mut rng) })
     };
-    let (u, v) = (factor(m, 0), factor(n, 1));
+    let (mut u, mut v) = (factor(m, 0), factor(n, 1));
+    if let Some((of_rows, of_columns)) = bases {
+        (0..m).for_each(|i| u.row_mut(i)[..rank].copy_from_slice(of_rows.row(i)));
+        (0..n).for_each(|j| v.row_mut(j)[..rank].copy_from_slice(of_columns.row(j)));
+    }
+    let (small, still) = if bases.is_some() { (STILL_AT_MODEL, MOVES_AT_MODEL) } else { (STILL, MOVES) };
     let scale = 1.0 / (2.0 * width as f64).sqrt();
     let mut rng = streams.stream(1);
     let mut change = |rows: usize, side: usize| {
@@ -320,9 +417,8 @@ fn motion(pattern: &Pattern, rank: usize, biases: bool, streams: Streams) -> Opt
     let mut p = s.clone();
     let mut gamma = square(&s);
     for _ in 0..MOST_STEPS {
-        if chunk::norm(&r) <= STILL * first || gamma == 0.0 {
-            let [du, dv] = t;
-            return Some(Motion { u, v, du, dv });
+        if chunk::norm(&r) <= small * first || gamma == 0.0 {
+            break;
         }
         let q = see(&p);
         let alpha = gamma / chunk::dot(&q, &q);
@@ -339,7 +435,9 @@ fn motion(pattern: &Pattern, rank: usize, biases: bool, streams: Streams) -> Opt
             p.as_mut_slice().iter_mut().zip(s.as_slice()).for_each(|(p, s)| *p = s + beta * *p);
         }
     }
-    None
+    let enough = if bases.is_some() { NEARLY_STILL_AT_MODEL } else { small };
+    let [du, dv] = t;
+    (chunk::norm(&r) <= enough * first || gamma == 0.0).then_some(Motion { u, v, du, dv, still })
 }
 
 #[cfg(test)]
@@ -366,7 +464,7 @@ mod tests {
             let mut cells: Vec<(usize, usize)> = pattern.observed.iter().map(|e| (e.0, e.1)).collect();
             cells.sort_unstable();
             let lines = Pattern::new(m, n, cells.iter().copied());
-            let found = determine(&lines, (rank, false), (&[], &[]), true, seed);
+            let found = determine(&lines, &Question::Rank(rank), false, (&[], &[]), seed);
             let exact = determined(m, n, rank, &cells, seed);
             assert_eq!(found.check, Check::Rank, "seed {seed} {kind:?}");
             let mut open = 0;

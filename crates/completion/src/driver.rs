@@ -10,7 +10,7 @@ use samplewise_linalg::{Ending, Real};
 use crate::certificate::Certificate;
 use crate::check::{check, check_test};
 use crate::control::{Control, Stage, Stop};
-use crate::determined::{Determination, Pattern, determine};
+use crate::determined::{Determination, Pattern, Question, determine};
 use crate::entries::Renumbering;
 use crate::fill::fill;
 use crate::options::Loss;
@@ -21,16 +21,24 @@ use crate::start::baseline;
 use crate::state::State;
 use crate::{CompletionError, Entries, Model, Options, Rank, robust};
 
+/// The root mean square error on all given entries may be this many times that on the held-out ones.
+const GIVEN: f64 = 2.0;
+/// The same for the entries of undetermined lines, whose factors are held small.
+const GIVEN_OF_OPEN_LINES: f64 = 1e3;
+/// Fewer held-out entries than this verify nothing.
+const LEAST_HELD_OUT: usize = 3;
+
 /// What can be said of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The held-out error, relative to the spread of the values, is within the tolerance on entries that took no part
-    /// in the fit, and so is the error on the fitted ones. It speaks of entries like the held-out ones, and of the model that is returned. As far as was checked
-    /// ([`Report::determination`]) all entries between rows and columns that are determined are determined as well.
+    /// The held-out error, relative to the spread of the values, is within the tolerance on at least three entries that took
+    /// no part in the fit, and that on all given entries is within twice the tolerance. It speaks of entries like the held-out
+    /// ones, and of the model that is returned. As far as was checked ([`Report::determination`]) all entries between rows and
+    /// columns that are determined are determined as well.
     Verified,
     /// As [`Status::Verified`], for parts of the matrix: the rows and columns fall into blocks, without entries between them
-    /// or with fewer common lines than the rank, and what lies between blocks is not determined by any entry.
-    /// [`Completion::determined`] says which entries are.
+    /// or with too little in common for the rank, and what lies between blocks is not determined by any entry; or entries of
+    /// rows and columns that are not determined are not met. [`Completion::determined`] says which entries are determined.
     VerifiedInParts,
     /// A regularised or noisy fit that came to rest.
     Fitted,
@@ -414,24 +422,40 @@ impl<T: Real> Fit<'_, T> {
         let seen = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
         let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
         let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
-        let claims = relative.is_some_and(|r| r <= goal) || options.tolerance.is_some() || outcome.recovered;
+        let agrees = relative.is_some_and(|r| r <= goal);
+        let question = if agrees {
+            Question::Model(&model, goal * spread)
+        } else if options.tolerance.is_some() || outcome.recovered {
+            Question::Rank(model.rank())
+        } else {
+            Question::Components
+        };
         let open = (&peeled.rows[..], &peeled.columns[..]);
-        let determination =
-            determine(&pattern, (model.rank(), options.biases), open, claims, self.streams.child(u64::MAX).seed());
+        let determination = determine(&pattern, &question, options.biases, open, self.streams.child(u64::MAX).seed());
         drop(pattern);
-        // An entry that alone ties two blocks together counts for little in the mean: the model must meet what it was fitted
-        // to as well (a recovered core does). Huber's loss leaves outliers among these.
-        let (squares, weights, _) = training_squares(entries, &model, seen);
-        let met = outcome.recovered
-            || matches!(options.loss, Loss::Huber { .. })
-            || (squares / weights).sqrt() <= goal * spread;
-        let relative_claim = relative.filter(|_| met);
+        // An entry that alone ties two blocks together counts for little in the mean, and a tuning entry may lie where the fit
+        // saw nothing: the model must meet all entries that were given, whatever they were for. Huber's loss leaves outliers
+        // among these. Entries of undetermined lines are met by as little as fits them, if at all.
+        let mean = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
+            let (squares, weights, count) = training_squares(entries, &model, counted);
+            if count == 0 { 0.0 } else { (squares / weights).sqrt() }
+        };
+        let (mut open_rows, mut open_columns) = (vec![false; entries.rows()], vec![false; entries.columns()]);
+        peeled.rows.iter().for_each(|&i| open_rows[i] = true);
+        peeled.columns.iter().for_each(|&j| open_columns[j] = true);
+        let open = |i: usize, j: usize| open_rows[i] || open_columns[j];
+        let enough = goal * spread;
+        let exempt = matches!(options.loss, Loss::Huber { .. });
+        let met = exempt || mean(&|p, i, j| !left_out(p) && !open(i, j)) <= GIVEN * enough;
+        let everywhere = exempt || mean(&|p, i, j| !left_out(p) && open(i, j)) <= GIVEN_OF_OPEN_LINES * enough;
+        let enough_held_out = split.verification.len() >= LEAST_HELD_OUT;
+        let relative_claim = relative.filter(|_| met && enough_held_out);
         let status = match (relative_claim, stop) {
-            (Some(r), _) if r <= goal && determination.is_in_parts() => Status::VerifiedInParts,
+            (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
             (Some(r), _) if r <= goal => Status::Verified,
             (_, Some(Stop::Interrupted)) => Status::Interrupted,
             (_, Some(Stop::Limit)) => Status::Limit,
-            _ if options.tolerance.is_some() && relative.is_some() => Status::NotRecovered,
+            _ if options.tolerance.is_some() && relative.is_some() && (!agrees || !met) => Status::NotRecovered,
             _ => Status::Fitted,
         };
         let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
@@ -452,7 +476,7 @@ impl<T: Real> Fit<'_, T> {
             used.push(Purpose::Judge);
             self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
         }
-        let counted = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
+        let counted = |p: usize, _: usize, _: usize| used.contains(&split.purpose[p]) && !left_out(p);
         let (squares, weights, fitted_entries) = training_squares(entries, &model, counted);
         let report = Report {
             rank: model.rank(),
@@ -513,16 +537,20 @@ impl<T: Real> Fit<'_, T> {
     }
 }
 
-/// Weighted squares of the residuals of the entries that count (by position in row order), their weights and their number.
+/// Weighted squares of the residuals of the entries that count (by position in row order, row and column), their weights and
+/// their number.
 fn training_squares<T: Real>(
     entries: &Entries<T>,
     model: &Model,
-    counted: impl Fn(usize) -> bool + Sync,
+    counted: impl Fn(usize, usize, usize) -> bool + Sync,
 ) -> (f64, f64, usize) {
     let of_row = |i: usize| {
         let (columns, values, row_weights) = entries.by_row.row(i);
         let (mut squares, mut weights, mut count) = (0.0, 0.0, 0);
-        for (p, _) in entries.by_row.values.row_range(i).enumerate().filter(|(_, position)| counted(*position)) {
+        for (p, position) in entries.by_row.values.row_range(i).enumerate() {
+            if !counted(position, i, columns[p] as usize) {
+                continue;
+            }
             let w = row_weights.map_or(1.0, |w| w[p].to_f64());
             squares += w * (values[p].to_f64() - model.predict(i, columns[p] as usize)).powi(2);
             weights += w;
@@ -553,9 +581,11 @@ pub(crate) fn spread<T: Real>(entries: &Entries<T>) -> f64 {
     if size == 0.0 {
         return 1.0;
     }
-    // Scaled, so that neither the sum nor the squares leave the range of numbers.
+    // Scaled, so that neither the sum nor the squares leave the range of numbers; from the first value, so that the deviations
+    // of values that are nearly equal are exact.
     let values = entries.by_row.values.values();
-    let mean = values.iter().map(|v| v.to_f64() / size).sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v.to_f64() / size - mean).powi(2)).sum::<f64>() / n;
-    if variance.sqrt() > 1e-12 { variance.sqrt() * size } else { size }
+    let first = values[0].to_f64() / size;
+    let mean = values.iter().map(|v| v.to_f64() / size - first).sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v.to_f64() / size - first - mean).powi(2)).sum::<f64>() / n;
+    if variance.sqrt() > 4.0 * f64::EPSILON { variance.sqrt() * size } else { size }
 }

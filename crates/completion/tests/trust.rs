@@ -9,7 +9,7 @@ use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::scale::ldexp;
 use samplewise_linalg::{Ending, Matrix};
 use samplewise_testkit::generate::random_low_rank;
-use samplewise_testkit::hostile::{self, Blocks};
+use samplewise_testkit::hostile::{self, Blocks, Degenerate};
 use samplewise_testkit::referee::completion::{components, determined};
 
 fn rng(seed: u64) -> impl rand::Rng {
@@ -175,4 +175,97 @@ fn starts_and_new_rows_near_the_ends_of_the_range() {
         Ok(row) => assert!(row.bias.is_finite() && row.factors.iter().all(|f| f.is_finite()), "{row:?}"),
         Err(error) => assert!(error.to_string().contains("finite"), "{error}"),
     }
+}
+
+/// Row COM-13: tables on which the pattern says more than the entries do. What is said to be determined is right, and what
+/// is verified meets every entry that was given.
+#[test]
+fn what_is_determined_is_right_on_degenerate_tables() {
+    let shapes = [
+        Degenerate::OverRanked,
+        Degenerate::SharedColumnsAlike,
+        Degenerate::BlockOfLowerRank,
+        Degenerate::SeenInZeroRows,
+    ];
+    let (mut verified, mut in_parts) = (0, 0);
+    for seed in 0..80_u64 {
+        let (shape, n) = (shapes[seed as usize % 4], 12 + 4 * (seed as usize / 4 % 5));
+        let table = hostile::degenerate_table(n, shape, seed);
+        let entries = Entries::new(n, n, &table.observed, None).unwrap();
+        let options = Options { tolerance: Some(1e-6), ..Options::default() };
+        let rank = if seed % 3 == 2 { Rank::Auto { max: 3 } } else { Rank::Fixed(shape.rank()) };
+        let found = complete(&entries, rank, &options, &mut rng(seed)).unwrap();
+        if !found.status.is_verified() {
+            continue;
+        }
+        verified += 1;
+        in_parts += usize::from(found.status == Status::VerifiedInParts);
+        let size = found.report.spread;
+        let cells = (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
+        let wrong: Vec<(usize, usize)> = cells
+            .filter(|&(i, j)| found.predict(i, j).is_some_and(|p| (p - table.truth[(i, j)]).abs() > 1e-3 * size))
+            .collect();
+        let report = (&found.status, found.report.relative_test_error, &found.report.determination.check);
+        assert!(wrong.is_empty(), "seed {seed} {shape:?} n {n} {rank:?}: {} wrong {report:?}", wrong.len());
+        assert!(
+            found.model.rmse(&table.observed).unwrap() <= 1e-3 * size,
+            "seed {seed} {shape:?}: given entries missed"
+        );
+    }
+    assert!(verified >= 40 && in_parts >= 20, "{verified} verified, {in_parts} in parts");
+}
+
+/// A spread far below the values is the scale of the tolerance all the same.
+#[test]
+fn small_differences_of_large_values_are_not_verified_by_their_size() {
+    let (m, n) = (30, 30);
+    let (u, _) = random_low_rank(m, n, 2, 0, 3);
+    let value = |i: usize, j: usize| 1e13 + u[(i, j)];
+    let cells = (0..m).flat_map(|i| (0..n).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 7);
+    let observed: Vec<_> = cells.map(|(i, j)| (i, j, value(i, j))).collect();
+    let entries = Entries::new(m, n, &observed, None).unwrap();
+    let options = Options { tolerance: Some(1e-6), ..Options::default() };
+    let found = complete(&entries, Rank::Fixed(1), &options, &mut rng(0)).unwrap();
+    assert!(found.report.spread < 100.0, "{}", found.report.spread);
+    assert!(!found.status.is_verified(), "{:?} {:?}", found.status, found.report.test_rmse);
+}
+
+/// What is verified meets all that was given, also where few entries are held out and lines are left over.
+#[test]
+fn verified_models_meet_what_was_given() {
+    let mut verified = 0;
+    for seed in 0..1_500_u64 {
+        let mut draw = rng(seed);
+        let n = [5, 6, 8, 12][seed as usize % 4];
+        let whole = seed / 4 % 2 == 0;
+        let rank = 1 + seed as usize / 8 % 2;
+        let density = [0.2, 0.3, 0.5, 0.8][seed as usize / 16 % 4];
+        let mut factor = || {
+            Matrix::from_fn(n, rank, |_, _| {
+                let x: f64 = normal(&mut draw);
+                if whole { (1.5 * x).round() } else { x }
+            })
+        };
+        let truth = factor().multiply(&factor().transpose()).unwrap();
+        let cells = (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
+        let observed: Vec<_> = cells
+            .filter(|_| samplewise_linalg::random::uniform(&mut draw) < density)
+            .map(|(i, j)| (i, j, truth[(i, j)]))
+            .collect();
+        let Ok(entries) = Entries::new(n, n, &observed, None) else { continue };
+        let options = Options { tolerance: Some(1e-6), ..Options::default() };
+        let Ok(found) = complete(&entries, Rank::Fixed(rank), &options, &mut rng(seed)) else { continue };
+        if found.status != Status::Verified && found.status != Status::VerifiedInParts {
+            continue;
+        }
+        verified += 1;
+        for &(i, j, v) in &observed {
+            // Factors of undetermined lines are held small.
+            let allowed = if found.determined(i, j) { 1e-4 } else { 1e-2 };
+            let off = (found.model.predict(i, j) - v).abs() > allowed * found.report.spread;
+            let told = found.status == Status::VerifiedInParts && !found.determined(i, j);
+            assert!(!off || told, "seed {seed}: {} for {v} at {i} {j}, {:?}", found.model.predict(i, j), found.status);
+        }
+    }
+    assert!(verified >= 100, "{verified} verified");
 }

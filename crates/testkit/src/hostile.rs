@@ -188,6 +188,62 @@ pub fn disjoint_blocks(size: usize, rank: usize, density: f64, blocks: Blocks, s
 /// perfect fit. A correct answer for data times a power of two has the same digits.
 pub const POWERS_OF_TWO: [i32; 15] = [-1000, -800, -600, -540, -500, -300, -100, 0, 100, 300, 500, 511, 600, 800, 1000];
 
+/// Shapes of a table on which the entries determine less than on almost all tables of the same rank and pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Degenerate {
+    /// Of rank one, to be completed at rank two: two blocks that share four columns.
+    OverRanked,
+    /// Of rank two: two blocks that share three columns, which are multiples of each other.
+    SharedColumnsAlike,
+    /// Of rank two, but the first of two blocks of rank one: they share five columns.
+    BlockOfLowerRank,
+    /// Of rank one with rows of zeros, and a column that is observed in these only.
+    SeenInZeroRows,
+}
+
+impl Degenerate {
+    /// The rank at which the table is to be completed.
+    pub fn rank(self) -> usize {
+        if self == Self::SeenInZeroRows { 1 } else { 2 }
+    }
+}
+
+/// A table of `n` rows and columns, with factors that are small whole numbers, and its observed cells.
+///
+/// Hostile because the pattern determines every entry of almost all tables of the rank, and not of this one: what looks at the
+/// pattern alone promises too much.
+pub fn degenerate_table(n: usize, shape: Degenerate, seed: u64) -> Pattern {
+    let mut rng = stream(seed, 9);
+    let mut factor =
+        |low: f64, count: usize| -> Vec<f64> { (0..n).map(|_| low + below(&mut rng, count) as f64).collect() };
+    let (u, v, w, z) = (factor(1.0, 7), factor(2.0, 5), factor(-5.0, 11), factor(-6.0, 13));
+    let first = |i: usize| i < n / 2;
+    let value = |i: usize, j: usize| match shape {
+        Degenerate::OverRanked => u[i] * v[j],
+        Degenerate::SharedColumnsAlike if j < 3 => (j + 1) as f64 * (2.0 * u[i] + w[i]),
+        Degenerate::SharedColumnsAlike => u[i] * v[j] + w[i] * z[j],
+        Degenerate::BlockOfLowerRank => u[i] * v[j] + if first(i) { 0.0 } else { w[i] * z[j] },
+        Degenerate::SeenInZeroRows => {
+            if i % 3 == 0 {
+                0.0
+            } else {
+                u[i] * v[j]
+            }
+        }
+    };
+    let seen = |i: usize, j: usize| match shape {
+        Degenerate::OverRanked => first(i) == first(j) || j < 4,
+        Degenerate::SharedColumnsAlike => first(i) == first(j) || j < 3,
+        Degenerate::BlockOfLowerRank => first(i) == first(j) || j < 5,
+        Degenerate::SeenInZeroRows if j == n - 1 => i % 3 == 0,
+        Degenerate::SeenInZeroRows => (7 * i + 11 * j) % 10 < 7,
+    };
+    let truth = Matrix::from_fn(n, n, value);
+    let cells = (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
+    let observed = cells.filter(|&(i, j)| seen(i, j)).map(|(i, j)| (i, j, truth[(i, j)])).collect();
+    Pattern { truth, observed }
+}
+
 /// Values times `2^exponent`; exact unless they leave the range of doubles.
 pub fn scaled(values: &[f64], exponent: i32) -> Vec<f64> {
     values.iter().map(|&v| scale(v, exponent)).collect()

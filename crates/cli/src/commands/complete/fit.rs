@@ -160,7 +160,7 @@ fn answer(
     let cost = |s: &samplewise_completion::Stage| json!({"stage": s.name, "steps": s.steps, "floors": s.floors, "seconds": s.seconds});
     let costs: Vec<Value> = r.stages.iter().map(cost).collect();
     let report = json!({
-        "path": path, "ending": r.ending.name(), "rank_checked": r.determination.check == Check::Rank,
+        "path": path, "ending": r.ending.name(), "rank_checked": r.determination.check != Check::Components,
         "oversampling": r.oversampling, "outliers": r.outliers.len(),
         "costs": costs, "verification_fitted": r.verification_fitted, "lambda": r.lambda, "iterations": r.iterations,
         "tuning_entries": r.tuning_entries, "verification_entries": r.verification_entries,
