@@ -1,6 +1,8 @@
 //! K-fold cross-validation over a path.
+use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::{Streams, shuffle};
+use samplewise_linalg::scale::ldexp;
 
 use crate::gram_path::{Moments, suits};
 use crate::homotopy::Workspace;
@@ -25,6 +27,10 @@ pub struct CrossValidation {
     pub best: usize,
     /// Fits on all rows, one per λ.
     pub path: Vec<Solution>,
+    /// Folds that were finished: the errors are averages over these.
+    pub folds: usize,
+    /// Whether all folds and the last path were; `best` is the best of what was seen.
+    pub ending: Ending,
 }
 
 /// Folds and grid of [`cross_validate`].
@@ -52,7 +58,8 @@ impl Default for Folds {
 /// once: `n·p²/2` multiplications for all folds and the last path together. Otherwise a path per fold.
 ///
 /// # Errors
-/// As [`crate::path`]; those of [`Folds`] out of range. An interrupted run is an error only when no fold was finished.
+/// As [`crate::path`]; those of [`Folds`] out of range. An interrupted run is an error only when no fold was finished;
+/// otherwise [`CrossValidation::ending`] says so.
 pub fn cross_validate(
     design: &Design,
     y: &[f64],
@@ -93,11 +100,12 @@ pub fn cross_validate_observed(
     } else {
         None
     };
-    let (problem, errors, moments) = if let Some((errors, moments)) = found {
-        (problem, errors, Some(moments))
+    let (problem, (errors, stopped), moments) = if let Some((errors, stopped, moments)) = found {
+        (problem, (errors, stopped), Some(moments))
     } else {
+        let exponent = problem.target_exponent;
         drop(problem); // a copy of the table that the folds need not have beside theirs
-        let errors = on_rows(design, y, &lambdas, &parts, options, observer)?;
+        let errors = on_rows(design, y, exponent, &lambdas, &parts, options, observer)?;
         (Problem::new(design, y, options)?, errors, None)
     };
     if errors.is_empty() {
@@ -113,11 +121,21 @@ pub fn cross_validate_observed(
         })
         .collect();
     let fits = fits(&problem, &lambdas, options, moments, observer)?;
-    let path = answers(&problem, design, y, options, fits);
+    let path = answers(&problem, design, y, options, fits)?;
     let best = (0..path.len())
         .min_by(|&a, &b| mean_squared_error[a].total_cmp(&mean_squared_error[b]))
         .expect("the grid is not empty");
-    Ok(CrossValidation { lambdas, mean_squared_error, standard_error, best, path })
+    let stopped = stopped || path.last().is_some_and(|f| f.status == Status::Interrupted);
+    let as_given = |errors: Vec<f64>| errors.into_iter().map(|e| problem.objective_as_given(e)).collect();
+    Ok(CrossValidation {
+        lambdas,
+        mean_squared_error: as_given(mean_squared_error),
+        standard_error: as_given(standard_error),
+        best,
+        path,
+        folds: errors.len(),
+        ending: if stopped { Ending::Interrupted } else { Ending::Finished },
+    })
 }
 
 /// Rows of each fold, ascending.
@@ -130,27 +148,28 @@ fn split(n: usize, folds: usize, seed: u64) -> Vec<Vec<usize>> {
     parts
 }
 
-/// Errors per fold and λ from second moments, and those of all rows: a fold's are subtracted from these. `None` where a
-/// path got lost in ties.
+/// Errors per fold and λ, in units of the squared scaled target, from second moments, whether the observer stopped it, and
+/// the moments of all rows: a fold's are subtracted from these. `None` where a path got lost in ties.
 fn on_moments(
     problem: &Problem<'_>,
     lambdas: &[f64],
     parts: &[Vec<usize>],
     options: &Options,
     observer: &mut dyn Observer,
-) -> Option<(Vec<Vec<f64>>, Moments)> {
+) -> Option<(Vec<Vec<f64>>, bool, Moments)> {
     let held_out: Vec<Moments> = parts.iter().map(|rows| Moments::new(problem, Some(rows))).collect::<Option<_>>()?;
     let mut all = held_out[0].clone();
     held_out[1..].iter().for_each(|m| all.add(m));
+    let lambdas: Vec<f64> = lambdas.iter().map(|l| problem.scaled_lambda(*l)).collect();
     let mut workspace = Workspace::new();
-    let mut errors = Vec::new();
+    let (mut errors, mut stopped) = (Vec::new(), false);
     for (fold, part) in held_out.iter().enumerate() {
         let train = all.without(part);
         if train.weight <= 1e-12 * all.weight {
             return None; // nothing to train on: the way by rows says so
         }
         let train = train.normalise(problem.centred);
-        let path = train.path(problem, lambdas, options.standardize, &mut workspace)?;
+        let path = train.path(problem, &lambdas, options.standardize, &mut workspace)?;
         let error = |w: &Vec<(usize, f64)>| {
             let w: Vec<(usize, f64)> = w.iter().map(|&(j, w)| (j, w * train.factor[j])).collect();
             let intercept = if problem.centred { train.intercept(&w) } else { 0.0 };
@@ -162,23 +181,26 @@ fn on_moments(
         }
         let progress = Progress { stage: "folds", step: fold + 1, total: Some(parts.len()), value: None };
         if observer.step(progress).is_break() {
+            stopped = true;
             break;
         }
     }
-    Some((errors, all))
+    Some((errors, stopped, all))
 }
 
-/// Errors per fold and λ from fits on the rows of the other folds.
+/// Errors per fold and λ, in units of the square of the target scaled by `2^-exponent`, from fits on the rows of the other
+/// folds, and whether the observer stopped it.
 fn on_rows(
     design: &Design,
     y: &[f64],
+    exponent: i32,
     lambdas: &[f64],
     parts: &[Vec<usize>],
     options: &Options,
     observer: &mut dyn Observer,
-) -> Result<Vec<Vec<f64>>, LassoError> {
+) -> Result<(Vec<Vec<f64>>, bool), LassoError> {
     let weight = |i: usize| options.sample_weights.as_ref().map_or(1.0, |w| w[i]);
-    let mut errors: Vec<Vec<f64>> = Vec::new();
+    let (mut errors, mut stopped): (Vec<Vec<f64>>, bool) = (Vec::new(), false);
     for test in parts {
         let mut outside = vec![true; y.len()];
         test.iter().for_each(|&i| outside[i] = false);
@@ -188,13 +210,15 @@ fn on_rows(
         let y_train: Vec<f64> = train.iter().map(|&i| y[i]).collect();
         let fits = path_observed(&design.select_rows(&train), &y_train, lambdas, &fold_options, observer)?;
         if fits.last().is_some_and(|f| f.status == Status::Interrupted) {
+            stopped = true;
             break;
         }
         let held_out = design.select_rows(test);
         let total: f64 = test.iter().map(|&i| weight(i)).sum();
         let error = |f: &Solution| {
             let predicted = held_out.predict(&f.coefficients, f.intercept);
-            let sum: f64 = test.iter().zip(&predicted).map(|(&i, p)| weight(i) * (y[i] - p).powi(2)).sum();
+            let sum: f64 =
+                test.iter().zip(&predicted).map(|(&i, p)| weight(i) * ldexp(y[i] - p, -exponent).powi(2)).sum();
             sum / total
         };
         // A fold without weight says nothing.
@@ -202,5 +226,5 @@ fn on_rows(
             errors.push(fits.iter().map(error).collect());
         }
     }
-    Ok(errors)
+    Ok((errors, stopped))
 }

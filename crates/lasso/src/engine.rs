@@ -54,7 +54,9 @@ pub(crate) struct Fit {
 pub(crate) fn certificate_of(problem: &Problem<'_>, lambda: f64, w: &[(usize, f64)], residual: &[f64]) -> Certificate {
     let n = problem.n as f64;
     let mut r = residual.to_vec();
-    // The dual point must be orthogonal to the unpenalised columns; the objective is that of the residual as it is.
+    // The dual point must be orthogonal to the constant and to the unpenalised columns; the objective is that of the residual
+    // as it is.
+    problem.centre(&mut r);
     problem.settle_free(&mut r);
     let c = problem.correlations(&r);
     let violates = |j: usize| {
@@ -298,6 +300,11 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn look(&mut self, lambda: f64) {
         let problem = self.problem;
         let mut residual = self.working.residual(problem);
+        if !chunk::dot(&residual, &residual).is_finite() {
+            // Coefficients that ran away: back to where everything is known.
+            self.working.set(&self.null.0);
+            residual.clone_from(&self.null.1);
+        }
         let changes = problem.settle_free(&mut residual);
         self.working.shift(&changes);
         self.move_to(residual);
@@ -306,7 +313,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             let (limit, reach) = (lambda * problem.absolute[*j], problem.reach(*j, self.c[*j]));
             let drift = share * (self.moved - self.seen_at[*j]);
             problem.inverse[*j] > 0.0
-                && (self.working.contains(*j) || reach >= LIKELY * limit || reach + drift >= limit)
+                && (self.working.contains(*j) || reach >= LIKELY * limit || exceeds(reach + drift, limit))
         };
         let columns: Vec<usize> = (0..problem.p).filter(likely).collect();
         let seen = std::mem::take(&mut self.residual);
@@ -318,6 +325,11 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn move_to(&mut self, residual: Vec<f64>) {
         let square: f64 = chunk::sum_by(residual.len(), |i| (residual[i] - self.residual[i]).powi(2));
         self.moved += square.sqrt();
+        if !self.moved.is_finite() {
+            // How far it is from where the columns were read is not known: each must be read again.
+            self.moved = 0.0;
+            self.seen_at.fill(f64::NEG_INFINITY);
+        }
         self.residual = residual;
     }
 
@@ -471,17 +483,17 @@ impl<'a, 'p> Engine<'a, 'p> {
             }
             let reach = problem.reach(j, self.c[j]);
             let drift = self.moved - self.seen_at[j];
-            lambdas
-                .iter()
-                .zip(&apart)
-                .any(|(lambda, apart)| reach + (drift + apart) / root + self.rounding > lambda * problem.absolute[j])
+            lambdas.iter().zip(&apart).any(|(lambda, apart)| {
+                exceeds(reach + (drift + apart) / root + self.rounding, lambda * problem.absolute[j])
+            })
         };
         let columns: Vec<usize> = (0..problem.p).filter(unknown).collect();
         let found = self.read(&columns, residuals);
         let mut out: Vec<Vec<(usize, f64)>> = vec![Vec::new(); part.len()];
         for (&j, c) in columns.iter().zip(&found) {
             for (k, out) in out.iter_mut().enumerate() {
-                if problem.reach(j, c[k]) > lambdas[k] * problem.absolute[j] && problem.free.binary_search(&j).is_err()
+                if exceeds(problem.reach(j, c[k]), lambdas[k] * problem.absolute[j])
+                    && problem.free.binary_search(&j).is_err()
                 {
                     out.push((j, c[k]));
                 }
@@ -490,4 +502,9 @@ impl<'a, 'p> Engine<'a, 'p> {
         part.iter_mut().for_each(|f| f.columns_checked += columns.len());
         out
     }
+}
+
+/// Whether `value` is above `limit`, or unknown.
+fn exceeds(value: f64, limit: f64) -> bool {
+    value > limit || value.is_nan() || limit.is_nan()
 }

@@ -13,6 +13,7 @@ use samplewise_linalg::{Matrix, chunk};
 
 use crate::anderson::{self, MEMORY};
 use crate::problem::{Problem, check_lambda};
+use crate::verdict::{SHARE, check_coefficient, exact_residual};
 use crate::{Design, LassoError, Options, Status};
 
 /// Sweeps between two looks at the gap of the working set.
@@ -56,7 +57,7 @@ pub struct GroupSolution {
     pub dual: f64,
     /// The dual point is `dual_scale · s_i (y_i − Bᵀx_i − b) / n`.
     pub dual_scale: f64,
-    /// `primal − dual ≥ 0`.
+    /// `primal − dual ≥ 0`; infinite where the dual value contradicts the objective.
     pub gap: f64,
     /// Objective of `B = 0`: the scale of the tolerance.
     pub null_objective: f64,
@@ -119,7 +120,7 @@ pub fn path(
         let solution = blocks.minimise(lambda, options, &mut state, observer);
         let progress = Progress { stage: "path", step: k + 1, total: Some(lambdas.len()), value: Some(solution.gap) };
         let stopped = solution.status == Status::Interrupted;
-        out.push(blocks.as_given(design, y, options, solution, &state));
+        out.push(blocks.as_given(design, y, options, solution, &state)?);
         if stopped {
             break;
         }
@@ -432,7 +433,7 @@ impl<'a> Blocks<'a> {
         o: &GroupOptions,
         mut solution: GroupSolution,
         state: &State,
-    ) -> GroupSolution {
+    ) -> Result<GroupSolution, LassoError> {
         let tasks = self.targets.len();
         for (g, b) in state.b.iter().enumerate().filter(|b| b.1.iter().any(|v| *v != 0.0)) {
             solution.groups.push(g);
@@ -440,17 +441,43 @@ impl<'a> Blocks<'a> {
             solution.coefficients.extend(rows);
         }
         solution.coefficients.sort_unstable_by_key(|c| c.0);
+        solution.coefficients.iter().try_for_each(|(j, row)| row.iter().try_for_each(|w| check_coefficient(*j, *w)))?;
         let weight = |i: usize| o.sample_weights.as_ref().map_or(1.0, |w| w[i]);
         let total = chunk::sum_by(y.rows(), weight);
-        solution.intercepts = (0..tasks)
-            .map(|t| {
-                let terms: Vec<(usize, f64)> = solution.coefficients.iter().map(|(j, row)| (*j, row[t])).collect();
-                let fitted = design.predict(&terms, 0.0);
-                let sum = chunk::sum_by(y.rows(), |i| weight(i) * (y[(i, t)] - fitted[i]));
-                if o.intercept { sum / total } else { 0.0 }
-            })
-            .collect();
-        solution
+        let terms =
+            |t: usize| -> Vec<(usize, f64)> { solution.coefficients.iter().map(|(j, row)| (*j, row[t])).collect() };
+        let intercepts = (0..tasks).map(|t| {
+            let fitted = design.predict(&terms(t), 0.0);
+            let sum = chunk::sum_by(y.rows(), |i| weight(i) * (y[(i, t)] - fitted[i]));
+            if o.intercept { sum / total } else { 0.0 }
+        });
+        let mut intercepts: Vec<f64> = intercepts.collect();
+        // The objective is that of the numbers returned: where their rounding could matter, it is computed from them.
+        let n = self.problem.n as f64;
+        let squares: f64 = state.residuals.iter().map(|r| chunk::dot(r, r)).sum::<f64>() / n;
+        let size = |j: usize| (design.squares[j] / n).sqrt();
+        let moved =
+            (0..tasks).map(|t| intercepts[t].abs() + terms(t).iter().map(|(j, w)| w.abs() * size(*j)).sum::<f64>());
+        let moved = 2.0 * f64::EPSILON * moved.sum::<f64>();
+        let allowed = o.tolerance * solution.null_objective;
+        if squares.sqrt() * moved + moved * moved > SHARE * allowed || !moved.is_finite() {
+            let (q, mut exact) = (self.problem.roots(), 0.0);
+            for (t, intercept) in intercepts.iter_mut().enumerate() {
+                let (found, residual) = exact_residual(design, &y.copy_column(t), (0, &q, o.intercept), &terms(t));
+                *intercept = found;
+                exact += chunk::dot(&residual, &residual) / n;
+            }
+            solution.primal += 0.5 * (exact - squares);
+            solution.gap = crate::certificate::gap(solution.primal, solution.dual, 1e-12 * solution.null_objective);
+            if solution.status == Status::Converged && solution.gap > allowed {
+                solution.status = Status::Limit;
+            }
+        }
+        solution.intercepts = intercepts;
+        if solution.gap == f64::INFINITY && solution.status != Status::Interrupted {
+            solution.status = Status::CertificateFailed;
+        }
+        Ok(solution)
     }
 }
 

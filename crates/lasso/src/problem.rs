@@ -13,8 +13,11 @@ use samplewise_linalg::{CsrMatrix, Matrix, chunk};
 use crate::design::{Columns, Store};
 use crate::{Design, LassoError, Options};
 
-/// Ridge factors above this hold a coefficient at zero, whatever the rest is.
+/// A column whose ridge factor is above this takes no part: what it could take from the objective is below rounding.
 const LARGEST_RIDGE: f64 = 1e200;
+
+/// Sparse columns whose mean is more than this many deviations are stored centred.
+const OFFSET: f64 = 100.0;
 
 /// See the module.
 pub(crate) struct Problem<'a> {
@@ -132,21 +135,39 @@ impl<'a> Problem<'a> {
                         stored.fold((0.0, 0.0), |(sum, weight), (s, x)| (sum + s * (x - means[j]).powi(2), weight + s));
                     sum + (total - weight).max(0.0) * means[j] * means[j]
                 };
-                let second = (0..p).map(square).collect();
+                let mut second: Vec<f64> = (0..p).map(square).collect();
                 let rounding = (64.0 * f64::EPSILON).powi(2);
-                if root.is_none() {
+                // A column that hardly varies beside its mean has all its entries stored, and can be stored centred: products
+                // with it as given would lose as many digits as the mean is larger.
+                let nearly_constant = |j: usize| {
+                    let full = c.row(j).0.len() == n;
+                    o.intercept && full && means[j] * means[j] * n as f64 > OFFSET * OFFSET * second[j]
+                };
+                let columns: Vec<usize> = (0..p).filter(|&j| nearly_constant(j)).collect();
+                if root.is_none() && columns.is_empty() {
                     return Self::build(
                         design,
                         Kind::Sparse(Cow::Borrowed(c)),
+                        &[],
                         (second, rounding),
                         (root, means, target, target_exponent),
                         o,
                     );
                 }
                 let mut out = CsrMatrix::clone(c);
+                for &j in &columns {
+                    let (start, end) = (out.offsets()[j], out.offsets()[j + 1]);
+                    let rows: Vec<usize> = out.indices()[start..end].iter().map(|&i| i as usize).collect();
+                    let column = &mut out.values_mut()[start..end];
+                    // As for dense columns, what rounding left of the mean is taken away too.
+                    let left = chunk::sum_by(n, |k| squares[rows[k]] * (column[k] - means[j])) / n as f64;
+                    column.iter_mut().for_each(|x| *x = (*x - means[j]) - left);
+                    second[j] = chunk::sum_by(n, |k| squares[rows[k]] * column[k] * column[k]);
+                }
                 let factors: Vec<f64> = out.indices().iter().map(|&i| q(i as usize)).collect();
                 out.values_mut().iter_mut().zip(factors).for_each(|(v, q)| *v *= q);
-                (Kind::Sparse(Cow::Owned(out)), second, rounding)
+                let parts = (root, means, target, target_exponent);
+                return Self::build(design, Kind::Sparse(Cow::Owned(out)), &columns, (second, rounding), parts, o);
             }
             Store::Custom(c) => {
                 let square = |j: usize| {
@@ -158,15 +179,17 @@ impl<'a> Problem<'a> {
                 (Kind::Custom(c.as_ref()), second, (64.0 * f64::EPSILON).powi(2))
             }
         };
-        Self::build(design, columns, (second, rounding), (root, means, target, target_exponent), o)
+        Self::build(design, columns, &[], (second, rounding), (root, means, target, target_exponent), o)
     }
 
-    /// From columns, their second moments and how exact these are relative to the squared mean.
+    /// From columns, those of them that are stored centred where not all are, their second moments and how exact these are
+    /// relative to the squared mean.
     fn build(
         design: &'a Design,
         columns: Kind<'a>,
+        centred: &[usize],
         (second, rounding): (Vec<f64>, f64),
-        (root, means, target, target_exponent): (Option<Vec<f64>>, Vec<f64>, Vec<f64>, i32),
+        (root, mut means, target, target_exponent): (Option<Vec<f64>>, Vec<f64>, Vec<f64>, i32),
         o: &Options,
     ) -> Result<Self, LassoError> {
         let (n, p) = (design.rows, design.columns);
@@ -185,12 +208,16 @@ impl<'a> Problem<'a> {
             if variance > rounding * means[j] * means[j] && variance > 0.0 { variance.sqrt() } else { 0.0 }
         };
         let deviations: Vec<f64> = (0..p).map(deviation).collect();
-        let inverse: Vec<f64> = deviations.iter().map(|&d| if d > 0.0 { 1.0 / d } else { 0.0 }).collect();
         let factor = |j: usize| o.penalty_factors.as_ref().map_or(1.0, |f| f[j]);
         let exponent = |j: usize| design.exponent(j);
         // Deviation of the column as given is `unit · 2^power`.
         let unit = |j: usize| if o.standardize || deviations[j] == 0.0 { 1.0 } else { deviations[j] };
         let power = |j: usize| if o.standardize || deviations[j] == 0.0 { 0 } else { exponent(j) };
+        let quadratic: Vec<f64> = (0..p)
+            .map(|j| ldexp((1.0 - o.mix) * factor(j) / (unit(j) * unit(j)), target_exponent - 2 * power(j)))
+            .collect();
+        let takes_part = |j: usize| deviations[j] > 0.0 && quadratic[j] <= LARGEST_RIDGE;
+        let inverse: Vec<f64> = (0..p).map(|j| if takes_part(j) { 1.0 / deviations[j] } else { 0.0 }).collect();
         let scaled = |bounds: &Option<Vec<f64>>, none: f64| -> Vec<f64> {
             let bound = |b: f64, j: usize| {
                 if b == 0.0 || b.is_infinite() { b } else { ldexp(b * deviations[j], exponent(j) - target_exponent) }
@@ -211,16 +238,18 @@ impl<'a> Problem<'a> {
             root,
             centred: o.intercept,
             offset: means.iter().zip(&inverse).map(|(m, i)| m.abs() * i).collect(),
-            means: if stored_centred || !o.intercept { Vec::new() } else { means },
+            means: if stored_centred || !o.intercept {
+                Vec::new()
+            } else {
+                centred.iter().for_each(|&j| means[j] = 0.0);
+                means
+            },
             inverse,
             target,
             target_exponent,
             column_exponents: if design.stored_as_given() { Vec::new() } else { (0..p).map(exponent).collect() },
             absolute: (0..p).map(|j| ldexp(o.mix * factor(j) / unit(j), -power(j))).collect(),
-            quadratic: (0..p)
-                .map(|j| ldexp((1.0 - o.mix) * factor(j) / (unit(j) * unit(j)), target_exponent - 2 * power(j)))
-                .map(|b| b.min(LARGEST_RIDGE))
-                .collect(),
+            quadratic: quadratic.into_iter().map(|b| b.min(LARGEST_RIDGE)).collect(),
             plain: o.mix == 1.0 && lower.iter().chain(&upper).all(|v| open(*v)),
             lower,
             upper,
@@ -444,8 +473,7 @@ impl<'a> Problem<'a> {
     /// `squares` and coefficients near `w`: a column that is not stored centred loses as many digits as its mean is larger
     /// than its deviation.
     pub fn dual_rounding(&self, squares: f64, w: impl Iterator<Item = (usize, f64)>) -> f64 {
-        let stored_centred = self.means.is_empty();
-        let lost = |j: usize| if stored_centred { 1.0 } else { 1.0 + self.offset[j] };
+        let lost = |j: usize| 1.0 + self.mean(j).abs();
         let reach: f64 = w.map(|(j, w)| w.abs() * lost(j)).sum();
         4.0 * f64::EPSILON * (self.null_objective() + squares.sqrt() * reach)
     }

@@ -69,7 +69,7 @@ pub fn path(
     let problem = Problem::new(design, y, options)?;
     let lambdas = grid(&problem, y, count, min_ratio)?;
     let fits = fits(&problem, &lambdas, options, None, &mut ())?;
-    Ok(answers(&problem, design, y, options, fits))
+    answers(&problem, design, y, options, fits)
 }
 
 /// Geometric grid of `count` values from the largest λ down to `min_ratio` times it; from 1 when the target is constant.
@@ -127,7 +127,7 @@ pub fn path_observed(
     }
     let problem = Problem::new(design, y, options)?;
     let fits = fits(&problem, lambdas, options, None, observer)?;
-    Ok(answers(&problem, design, y, options, fits))
+    answers(&problem, design, y, options, fits)
 }
 
 /// All fits of a problem by the solver that the options name; `moments` are those of all rows, where they are known.

@@ -11,32 +11,57 @@ use crate::design::Store;
 use crate::engine::{Fit, certificate_of};
 use crate::options::{Options, Status};
 use crate::problem::Problem;
-use crate::{Design, Solution};
+use crate::{Design, LassoError, Solution};
 
 /// Share of the tolerance that rounding of the answer may take before it is judged with care.
-const SHARE: f64 = 0.01;
+pub(crate) const SHARE: f64 = 0.01;
 
-/// Fits in terms of the columns as given.
-pub(crate) fn answers(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, fits: Vec<Fit>) -> Vec<Solution> {
+/// Fits in terms of the columns as given; an error where a coefficient is too large for a number.
+pub(crate) fn answers(
+    problem: &Problem<'_>,
+    design: &Design,
+    y: &[f64],
+    o: &Options,
+    fits: Vec<Fit>,
+) -> Result<Vec<Solution>, LassoError> {
     fits.into_iter().map(|fit| answer(problem, design, y, o, fit)).collect()
 }
 
-fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, mut fit: Fit) -> Solution {
+/// Refuses a coefficient that is too large for a number: such a column is some 600 powers of ten smaller than the target.
+pub(crate) fn check_coefficient(position: usize, value: f64) -> Result<(), LassoError> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    let allowed = "one that a number can hold; scale the column or y";
+    Err(LassoError::Entry { argument: "coefficient of the solution", position, value, allowed })
+}
+
+fn answer(
+    problem: &Problem<'_>,
+    design: &Design,
+    y: &[f64],
+    o: &Options,
+    mut fit: Fit,
+) -> Result<Solution, LassoError> {
     // A bound is met exactly: what scaling rounded is taken back.
     let within = |j: usize, w: f64| {
         let lower = if o.positive { 0.0 } else { o.lower.as_ref().map_or(f64::NEG_INFINITY, |l| l[j]) };
         w.clamp(lower, o.upper.as_ref().map_or(f64::INFINITY, |u| u[j]))
     };
-    let given = fit.w.iter().map(|&(j, w)| (j, within(j, problem.coefficient(j, w))));
-    let mut coefficients: Vec<(usize, f64)> = given.filter(|c| c.1 != 0.0).collect();
+    let given: Vec<(usize, f64)> = fit.w.iter().map(|&(j, w)| (j, within(j, problem.coefficient(j, w)))).collect();
+    given.iter().try_for_each(|&(j, w)| check_coefficient(j, w))?;
+    // A coefficient that is too small for all digits of a number, or for a number at all.
+    let lost = fit.w.iter().zip(&given).any(|(scaled, given)| scaled.1 != 0.0 && given.1.abs() < f64::MIN_POSITIVE);
+    let mut coefficients: Vec<(usize, f64)> = given.into_iter().filter(|c| c.1 != 0.0).collect();
     coefficients.sort_unstable_by_key(|c| c.0);
     let null = problem.null_objective();
     let mut intercept = if o.intercept { plain_intercept(design, y, o, &coefficients) } else { 0.0 };
     let squares = 2.0 * fit.certificate.primal;
     let moved = problem.residual_rounding(ldexp(intercept, -problem.target_exponent), fit.w.iter().copied());
-    if squares.sqrt() * moved + moved * moved > SHARE * o.tolerance * null || !intercept.is_finite() {
+    if lost || squares.sqrt() * moved + moved * moved > SHARE * o.tolerance * null || !intercept.is_finite() {
         let residual;
-        (intercept, residual) = exact_residual(problem, design, y, o, &coefficients);
+        let (f, q) = (problem.target_exponent, problem.roots());
+        (intercept, residual) = exact_residual(design, y, (f, &q, o.intercept), &coefficients);
         let w: Vec<(usize, f64)> = coefficients.iter().map(|&(j, w)| (j, problem.scaled_coefficient(j, w))).collect();
         let before = fit.certificate;
         fit.certificate = certificate_of(problem, fit.lambda, &w, &residual);
@@ -51,7 +76,7 @@ fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, mut fi
     if fit.certificate.failed() && fit.status != Status::Interrupted {
         fit.status = Status::CertificateFailed;
     }
-    Solution {
+    Ok(Solution {
         lambda: problem.as_given(fit.lambda),
         intercept,
         coefficients,
@@ -65,7 +90,7 @@ fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, mut fi
         columns_checked: fit.columns_checked,
         solver: fit.solver,
         status: fit.status,
-    }
+    })
 }
 
 /// The weighted mean of what the coefficients leave of the target.
@@ -76,16 +101,14 @@ fn plain_intercept(design: &Design, y: &[f64], o: &Options, coefficients: &[(usi
     chunk::sum_by(y.len(), |i| weight(i) * (y[i] - fitted[i])) / total
 }
 
-/// The intercept as a double, and the weighted residual of coefficients and intercept in units of the scaled target; all
-/// sums but the last rounding in twice the precision.
-fn exact_residual(
-    problem: &Problem<'_>,
+/// The intercept as a double, and the residual of coefficients and intercept in units of a target scaled by `2^-f`, weighted
+/// by the roots `q`; all sums but the last rounding in twice the precision.
+pub(crate) fn exact_residual(
     design: &Design,
     y: &[f64],
-    o: &Options,
+    (f, q, with_intercept): (i32, &[f64], bool),
     coefficients: &[(usize, f64)],
 ) -> (f64, Vec<f64>) {
-    let f = problem.target_exponent;
     let mut r: Vec<(f64, f64)> = y.iter().map(|y| (ldexp(*y, -f), 0.0)).collect();
     for &(j, w) in coefficients {
         let w = ldexp(w, design.exponent(j) - f);
@@ -99,11 +122,10 @@ fn exact_residual(
             Store::Custom(_) => r.iter_mut().zip(design.copy_column(j)).for_each(take),
         }
     }
-    let q = problem.roots();
     let mut intercept = 0.0;
-    if o.intercept {
+    if with_intercept {
         let (mut sum, mut total) = ((0.0, 0.0), 0.0);
-        for ((high, low), q) in r.iter().zip(&q) {
+        for ((high, low), q) in r.iter().zip(q) {
             let s = q * q;
             sum = subtract_product(sum, -s, *high);
             sum = subtract_product(sum, -s, *low);
@@ -113,7 +135,7 @@ fn exact_residual(
         let scaled = ldexp(intercept, -f);
         r.iter_mut().for_each(|r| *r = subtract_product(*r, 1.0, scaled));
     }
-    (intercept, r.iter().zip(&q).map(|((high, low), q)| (high + low) * q).collect())
+    (intercept, r.iter().zip(q).map(|((high, low), q)| (high + low) * q).collect())
 }
 
 /// `a − x y` of a sum `a` of two doubles, of which the second is the rounding of the first.

@@ -174,7 +174,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         if let Some(folds) = a.cv {
             let folds = Folds { folds, count, min_ratio, seed: session.seed() };
             let cv = cross_validate_observed(&design, &y, &folds, &options, &mut observer).map_err(fail)?;
-            let table = json!({"lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error, "best": cv.best});
+            let table = json!({"lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error, "best": cv.best,
+                "folds": cv.folds, "ending": cv.ending.name()});
+            if cv.ending == Ending::Interrupted {
+                session.warn(format!("interrupted: the errors are those of {} of {} folds", cv.folds, folds.folds));
+            }
             return Ok((cv.path, cv.best, table));
         }
         if a.path.is_some() {
