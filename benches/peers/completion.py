@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common import (
-    DATA, HERE, OURS, ROOT, Disagreement, Failure, Row, Session, call, compute_seconds, environment, ours, say,
+    DATA, HERE, OURS, FREE, ROOT, Disagreement, Failure, Row, Session, call, compute_seconds, environment, ours, say,
     write_atomically,
 )
 
@@ -88,7 +88,7 @@ class Completion:
     def worker(self, task: str, **ask: Any) -> dict[str, Any]:
         words = {key: str(value) if isinstance(value, Path) else value for key, value in ask.items()}
         words |= {"task": task, "libmf": str(self.libmf)}
-        reply = json.loads(call([self.python, HERE / "completion_tools.py"], 1, json.dumps(words)))
+        reply = json.loads(call([*FREE, self.python, HERE / "completion_tools.py"], 1, json.dumps(words)))
         self.session.versions |= reply.get("versions", {})
         return dict(reply)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from common import (
-    DATA, HERE, OURS, THREADS, Disagreement, Failure, Row, Session, call, environment, our_program, say,
+    DATA, HERE, OURS, FREE, THREADS, Disagreement, Failure, Row, Session, call, environment, our_program, say,
     write_atomically,
 )
 
@@ -36,7 +36,7 @@ class Linalg:
 
     def numpy(self, threads: int, **ask: Any) -> dict[str, Any]:
         words = {key: str(value) if isinstance(value, Path) else value for key, value in ask.items()}
-        reply = json.loads(call([self.python, HERE / "linalg_numpy.py"], threads, json.dumps(words)))
+        reply = json.loads(call([*FREE, self.python, HERE / "linalg_numpy.py"], threads, json.dumps(words)))
         self.session.versions |= reply["versions"]
         return dict(reply)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import HERE, OURS, Disagreement, Row, Session, call, environment, our_program, say
+from common import HERE, OURS, FREE, Disagreement, Row, Session, call, environment, our_program, say
 
 FEATURES, DIMENSION, TASKS = 100, 5, 100
 FORMS = ("rows", "Gram")
@@ -38,7 +38,7 @@ class Mtrl:
 
     def worker(self, task: str, **ask: Any) -> dict[str, Any]:
         words = {key: str(value) if isinstance(value, Path) else value for key, value in ask.items()}
-        reply = json.loads(call([self.python, HERE / "mtrl_tools.py"], 1, json.dumps({"task": task} | words)))
+        reply = json.loads(call([*FREE, self.python, HERE / "mtrl_tools.py"], 1, json.dumps({"task": task} | words)))
         self.session.versions |= reply["versions"]
         return dict(reply)
 

@@ -35,7 +35,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "wht-degree": ("sparse transform of low degree, too large to store: sparse-transform", run_degree),
     "wht-spex": ("boosted trees explained by a sparse transform: SPEX of shapiq", run_spex),
     "wht-curves": ("success against samples in noise: sparse-transform", run_curves),
-    "hamming": ("all Hamming distances: C loops", run_hamming),
+    "hamming": ("all Hamming distances: C loops; few mismatches, and reads with indels: sassy", run_hamming),
     "sensitivity": ("leverage scores, median regression: numpy, R quantreg, pinball-qr, HiGHS", run_sensitivity),
     "lasso": ("Lasso: scikit-learn, celer, skglm, adelie, glmnet, linfa-elasticnet, sparseglm, HiGHS", run_lasso),
     "lasso-paths": ("paths of 100 Lasso fits: celer, skglm, adelie, glmnet", run_lasso_paths),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common import (
-    DATA, HERE, OURS, ROOT, THREADS, Disagreement, Failure, Row, Session, call, environment, our_program, say,
+    DATA, HERE, OURS, FREE, ROOT, THREADS, Disagreement, Failure, Row, Session, call, environment, our_program, say,
     write_atomically,
 )
 from linalg import check_close, doubles
@@ -73,7 +73,8 @@ class Sensitivity:
 
     def worker(self, task: str, **ask: Any) -> dict[str, Any]:
         words = {key: str(value) if isinstance(value, Path) else value for key, value in ask.items()}
-        reply = json.loads(call([self.python, HERE / "sensitivity_tools.py"], 1, json.dumps({"task": task} | words)))
+        command = [*FREE, self.python, HERE / "sensitivity_tools.py"]
+        reply = json.loads(call(command, 1, json.dumps({"task": task} | words)))
         self.session.versions |= reply["versions"]
         return dict(reply)
 

@@ -224,7 +224,7 @@ pub fn degenerate_table(n: usize, shape: Degenerate, seed: u64) -> Pattern {
         Degenerate::SharedColumnsAlike => u[i] * v[j] + w[i] * z[j],
         Degenerate::BlockOfLowerRank => u[i] * v[j] + if first(i) { 0.0 } else { w[i] * z[j] },
         Degenerate::SeenInZeroRows => {
-            if i % 3 == 0 {
+            if i.is_multiple_of(3) {
                 0.0
             } else {
                 u[i] * v[j]
@@ -235,7 +235,7 @@ pub fn degenerate_table(n: usize, shape: Degenerate, seed: u64) -> Pattern {
         Degenerate::OverRanked => first(i) == first(j) || j < 4,
         Degenerate::SharedColumnsAlike => first(i) == first(j) || j < 3,
         Degenerate::BlockOfLowerRank => first(i) == first(j) || j < 5,
-        Degenerate::SeenInZeroRows if j == n - 1 => i % 3 == 0,
+        Degenerate::SeenInZeroRows if j == n - 1 => i.is_multiple_of(3),
         Degenerate::SeenInZeroRows => (7 * i + 11 * j) % 10 < 7,
     };
     let truth = Matrix::from_fn(n, n, value);

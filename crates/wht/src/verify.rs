@@ -152,12 +152,12 @@ impl Case<'_> {
                     Support::MaxDegree(t) | Support::Hereditary { max_degree: t } => Some(*t),
                     Support::Any | Support::Within(_) => None,
                 };
-                // An answer that breaks the bound proves nothing by it.
-                let degree = degree.map(|t| t.max(self.found_degree));
+                // An answer that breaks a premise proves nothing by it.
+                let kept = self.found <= self.planned && degree.is_none_or(|t| self.found_degree <= t);
                 let fraction = least_difference(self.planned.saturating_add(self.found), degree);
                 // Zero is kept for the dense transform, which needs no premise.
                 let reached = (fresh.pairs.len() as f64 * (-fraction).ln_1p()).exp().max(f64::MIN_POSITIVE);
-                if reached <= delta {
+                if kept && reached <= delta {
                     return Status::Exact { delta: reached };
                 }
             }
@@ -212,7 +212,8 @@ impl Case<'_> {
         let (size, freedom) = (found.len() as f64, (count - found.len() as f64).max(1.0));
         // All points were seen, and they are one constant up to the rounding of a value.
         if self.spread <= 2.0 * self.rounding {
-            return Status::Constant { differs_at_most: 0.0, delta: 0.0 };
+            let status = Status::Constant { differs_at_most: 0.0, delta: 0.0 };
+            return if self.constant { status } else { Status::Unverified };
         }
         let unknown = self.noise == Noise::Unknown;
         // Noise that has to be estimated from few values may come out at a fraction of its size.
