@@ -125,7 +125,7 @@ pub(crate) fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, Lin
     Ok((candidate.value(&u, reach) / norm).max(0.0).powf(p))
 }
 
-/// `u ← u − D A (AᵀDA + ridge)⁻¹ Aᵀu` on the rows of `free`, in whitened coordinates, with rounds of refinement on these
+/// `u ← u − D A (AᵀDA + ridge·trace)⁻¹ Aᵀu` on the rows of `free`, in whitened coordinates, with rounds of refinement on these
 /// rows.
 fn project(design: &Design<'_>, free: &[usize], metric: &[f64], ridge: f64, u: &mut [f64]) -> Result<(), LinalgError> {
     let whole = free.len() == u.len();
@@ -136,7 +136,7 @@ fn project(design: &Design<'_>, free: &[usize], metric: &[f64], ridge: f64, u: &
     };
     let d = g.rows();
     let trace: f64 = (0..d).map(|j| g[(j, j)]).sum();
-    let ridge = ridge.max(1e-15 * trace);
+    let ridge = ridge.max(1e-15) * trace;
     (0..d).for_each(|j| g[(j, j)] += ridge);
     let factor = factor::Cholesky::new(&g, 0.0)?;
     let mut fitted = vec![0.0; free.len()];

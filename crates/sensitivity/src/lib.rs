@@ -13,7 +13,7 @@
 //! | what an adversary finds against a coreset | [`distortion`](mod@distortion) | SEN-15 |
 //! | `ℓ1` and quantile regression: interior point, with a reduced problem for many rows | `interior_point` | SEN-6, SEN-16 |
 //! | the optimal vertex in which every such fit ends | `edge` | SEN-19 |
-//! | `ℓp` regression, `p > 1`: damped Newton | `newton` | SEN-6 |
+//! | `ℓp` regression, `p > 1`: Newton's method along easier problems | `newton` | SEN-6 |
 //! | dual lower bound on the full data | `certificate` | SEN-7 |
 //! | regression on a coreset, judged on all rows; with labels asked for | [`regress`](mod@regress) | SEN-8, SEN-17 |
 //!

@@ -16,7 +16,7 @@ fn cases(usual: u64) -> u64 {
     std::env::var("SAMPLEWISE_TRUST_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
 }
 
-/// A table of 2 to 400 rows of one of six kinds.
+/// A table of 2 to 1,200 rows of one of six kinds.
 fn table(seed: u64) -> Design {
     let mut rng = Streams::new(seed).stream(0);
     let d = 1 + below(&mut rng, 6);
@@ -217,4 +217,96 @@ fn a_lost_column_is_reported() {
         }
     }
     assert!(lost > 20 && kept > 20, "{lost} {kept}");
+    // Lewis weights: a sample without a direction is drawn again, also where the size is hardly above the columns.
+    for seed in 0..40 {
+        let mut rng = Streams::new(seed).stream(8);
+        let rare: Vec<usize> = (0..3).map(|_| below(&mut rng, 2_000)).collect();
+        let value = |i: usize, j: usize, noise: f64| if j < 2 { noise } else { f64::from(u8::from(rare.contains(&i))) };
+        let rows = Matrix::from_fn(2_000, 3, |i, j| value(i, j, normal(&mut rng)));
+        let options = StreamOptions { p: 1.0, method: Method::Lewis, size: 4 + seed as usize % 8, seed };
+        let mut stream = StreamingCoreset::new(3, options).unwrap();
+        stream.update(Block { first: 0, rows: &rows }).unwrap();
+        let out = stream.finish().unwrap();
+        assert!(out.rows.iter().any(|r| rare.contains(&(*r as usize))), "seed {seed}: {:?}", out.rows);
+        assert!(out.rank == 3 && out.rank_lost == 0, "seed {seed}: {out:?}");
+    }
+}
+
+/// Quantiles so far out that a single row decides are right. What rounding can do to the bound grows with the distance from
+/// the ends of the range, so some of the farthest end at the limit, with a gap that says so.
+#[test]
+fn quantiles_near_the_ends_are_exact() {
+    let mut limits = 0;
+    for seed in 0..400_u64 {
+        let mut rng = Streams::new(seed).stream(11);
+        let (n, d) = ([20, 60, 300][seed as usize % 3], 1 + seed as usize / 3 % 4);
+        let a = Matrix::from_fn(n, d, |_, j| if j == 1 { 1.0 } else { normal(&mut rng) });
+        let b: Vec<f64> = (0..n).map(|i| a.row(i)[0] + normal(&mut rng)).collect();
+        let tau = [1e-6, 1e-5, 1e-4, 1.0 - 1e-4, 1.0 - 1e-6][seed as usize / 12 % 5];
+        let fit = regress(&a, &b, Loss::Quantile(tau), 1e-8).unwrap();
+        let verdict = judge(&a, &b, None, Judged::Quantile(tau), &fit.coefficients);
+        let name = format!("seed {seed} {n}x{d} tau {tau}");
+        assert!(verdict.gap <= 1e-8 * verdict.objective, "{name}: {fit:?} {verdict:?}");
+        let gap = fit.gap().unwrap();
+        assert!(gap >= 0.0 && gap <= 1e-6 * fit.objective, "{name}: {fit:?}");
+        assert!(fit.converged() || gap > 1e-8 * fit.objective, "{name}: {fit:?}");
+        limits += usize::from(!fit.converged());
+    }
+    assert!(limits <= 200, "{limits} of 400 ended at the limit");
+}
+
+/// Coefficients that leave the range of numbers are refused or judged as they are.
+#[test]
+fn coefficients_outside_of_the_range_claim_nothing() {
+    let shape = |i: usize| 1.0 + i as f64;
+    for loss in [Loss::Lp(2.0), Loss::Lp(1.5), Loss::Lp(1.0), Loss::Quantile(0.3)] {
+        for (column, target) in [(-900, 700), (-900, 900), (900, -700), (900, -900)] {
+            let a = Matrix::from_fn(12, 1, |i, _| ldexp(shape(i), column));
+            let b: Vec<f64> = (0..12).map(|i| ldexp(shape(i) + f64::from(i as u8 % 3), target)).collect();
+            match regress(&a, &b, loss, 1e-8) {
+                Ok(fit) => {
+                    assert!(fit.coefficients[0].is_finite(), "{loss:?} {column} {target}: {fit:?}");
+                    if fit.coefficients[0].abs() < f64::MIN_POSITIVE {
+                        assert!(!fit.converged(), "{loss:?} {column} {target}: {fit:?}");
+                    }
+                }
+                Err(error) => assert!(error.to_string().contains("scale"), "{error}"),
+            }
+        }
+    }
+}
+
+/// A certificate that was stopped is not one with a bound of zero.
+#[test]
+fn interrupted_certificates_leave_no_bound() {
+    use std::ops::ControlFlow;
+
+    use samplewise_linalg::NoBound;
+    use samplewise_linalg::observe::FromFn;
+    use samplewise_sensitivity::{Options, regress_on_coreset_observed};
+    let mut rng = Streams::new(4).stream(0);
+    let a = Matrix::from_fn(300, 3, |_, _| normal(&mut rng));
+    let b: Vec<f64> = (0..300).map(|i| a.row(i).iter().sum::<f64>() + normal(&mut rng)).collect();
+    let (mut whole, mut stopped) = (0, 0);
+    for last in 1..60 {
+        let mut steps = 0;
+        let mut observer = FromFn(|_| {
+            steps += 1;
+            if steps >= last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let options = Options::default();
+        let fit = regress_on_coreset_observed(&a, &b, Loss::Quantile(0.3), 100, &options, &mut observer);
+        let Ok(fit) = fit else { continue };
+        match fit.lower_bound {
+            Some(bound) => {
+                whole += 1;
+                assert!(bound > 0.99 * fit.objective * 0.9, "after {last} steps: {fit:?}");
+            }
+            None => {
+                stopped += 1;
+                assert_eq!(fit.no_bound, Some(NoBound::Interrupted), "after {last} steps");
+            }
+        }
+    }
+    assert!(whole > 5 && stopped > 5, "{whole} {stopped}");
 }

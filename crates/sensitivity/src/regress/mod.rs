@@ -155,7 +155,7 @@ pub enum Path {
         /// Rows put back.
         repaired: usize,
     },
-    /// Damped Newton.
+    /// Newton's method along easier problems.
     Newton,
     /// Least squares (`p = 2`).
     LeastSquares,
@@ -210,9 +210,10 @@ impl Regression {
         self.coefficients.iter_mut().for_each(|c| *c = ldexp(*c, e));
         // Two factors: the first alone may leave the range where the product does not.
         let half = (0.5 * loss.exponent() * f64::from(e)).exp2();
-        let scaled = |v: f64| if v == 0.0 { 0.0 } else { v * half * half };
-        self.objective = scaled(self.objective);
-        self.lower_bound = self.lower_bound.map(scaled);
+        let values = [Some(&mut self.objective), self.lower_bound.as_mut()];
+        for value in values.into_iter().flatten().filter(|v| **v != 0.0) {
+            *value = *value * half * half;
+        }
         check_objective(self.objective)?;
         Ok(self)
     }
@@ -228,8 +229,9 @@ fn check_objective(objective: f64) -> Result<(), SensitivityError> {
 
 /// Minimises the loss over all rows, dense or sparse (rows SEN-6 and SEN-16).
 ///
-/// `p = 1` and quantiles by an interior point method, from some thousand rows on of a reduced problem with the same
-/// solution; `p = 2` by least squares; other `p` by damped Newton. Cost of the interior point method `n·d²` flops for each
+/// `p = 1` and quantiles by an interior point method, from some thousand rows on of a reduced problem, and then by a descent
+/// along edges to an optimal vertex of all rows; `p = 2` by least squares; other `p` by Newton's method along easier problems.
+/// Cost of the interior point method `n·d²` flops for each
 /// of 10 to 25 steps, with preprocessing about four passes over the rows and `n^{2/3}·d^{5/2}` flops a step.
 ///
 /// # Errors
@@ -267,7 +269,7 @@ pub fn regress_observed<'a>(
         }
         _ => solve(&design, b, None, loss, tolerance, observer)?,
     };
-    let coefficients = coefficients(&base.transform, &solved.x);
+    let coefficients = representable(coefficients(&base.transform, &solved.x), exponent)?;
     let judged = Judged { a, b, loss, coefficients, design: Some(design), certify: true, tolerance };
     judge(judged, solved, a.rows(), base.rank, observer)?.multiply_target(exponent, loss)
 }
@@ -296,8 +298,8 @@ pub fn regress_on_coreset<'a>(
     regress_on_coreset_observed(a, b, loss, size, options, &mut ())
 }
 
-/// [`regress_on_coreset`] with progress and cancellation: of the solver, whose answer is then the best so far, without a
-/// certificate, or of the certificate, whose bound is then a weaker one.
+/// [`regress_on_coreset`] with progress and cancellation: of the solver, whose answer is then the best so far, or of the
+/// certificate. There is no lower bound then, and [`Regression::no_bound`] says why.
 ///
 /// # Errors
 /// As [`regress_on_coreset`].
@@ -337,7 +339,7 @@ pub fn regress_on_coreset_observed<'a>(
     let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
     let chosen = a.select_rows(&sample.rows);
     let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, options.tolerance, observer)?;
-    let coefficients = solved.x.clone();
+    let coefficients = representable(solved.x.clone(), exponent)?;
     let certify = options.certify && solved.status != Status::Interrupted;
     let judged = Judged { a, b, loss, coefficients, design: None, certify, tolerance: options.tolerance };
     let fit = judge(judged, solved, sample.rows.len(), rank, observer)?;
@@ -382,6 +384,20 @@ fn coefficients(transform: &Matrix, x: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; transform.rows()];
     transform.multiply_vector_into(x, &mut out);
     out
+}
+
+/// Coefficients of a target divided by `2^e`, as those of the target as given are after rounding: what is judged is what is
+/// returned. An error where one is too large for a number.
+fn representable(mut coefficients: Vec<f64>, e: i32) -> Result<Vec<f64>, SensitivityError> {
+    for c in &mut coefficients {
+        let given = ldexp(*c, e);
+        if !given.is_finite() {
+            let allowed = "one that a number can hold: scale its column or the target";
+            return Err(SensitivityError::OutOfRange { argument: "coefficient", value: given, allowed });
+        }
+        *c = ldexp(given, -e);
+    }
+    Ok(coefficients)
 }
 
 /// What is judged on all rows.
@@ -453,7 +469,11 @@ fn judge(
                 None => solved.dual.take(),
             };
             let factor = if loss == Loss::Lp(1.0) { 2.0 } else { 1.0 };
-            dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau)).ok_or(failed)
+            if watch.stopped() {
+                Err(NoBound::Interrupted)
+            } else {
+                dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau)).ok_or(failed)
+            }
         } else {
             certificate::smooth_bound(&candidate, loss.exponent()).map_err(|_| failed)
         };

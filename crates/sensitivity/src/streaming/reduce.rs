@@ -124,18 +124,28 @@ fn lewis(options: &StreamOptions, part: &Part) -> Result<crate::Scores, Sensitiv
     scores_with(&scaled, options.p, &score, &mut ())
 }
 
-/// Down to about `size` rows by fresh hashes of the node.
+/// Samples of a node that are drawn before all its rows are kept instead.
+const DRAWS: u64 = 32;
+
+/// Down to about `size` rows by fresh hashes of the node. A sample without a direction that the rows have is drawn again:
+/// nothing later could tell that it was there. Where the size is several times the number of columns that hardly ever
+/// happens.
 fn reduce(options: &StreamOptions, part: Part, first: u64, level: u32) -> Result<Part, SensitivityError> {
     if part.numbers.len() <= options.size {
         return Ok(part);
     }
     let scores = lewis(options, &part)?;
     let node = Streams::new(options.seed).child(u64::from(level)).child(first);
-    let seed = node.bits(0);
-    let kept = Coreset::bernoulli(&scores.values, options.size, seed)?;
-    Ok(Part {
-        numbers: kept.rows.iter().map(|&i| part.numbers[i]).collect(),
-        weights: kept.rows.iter().zip(&kept.weights).map(|(&i, w)| part.weights[i] * w).collect(),
-        data: part.data.select_rows(&kept.rows),
-    })
+    for draw in 0..DRAWS {
+        let kept = Coreset::bernoulli(&scores.values, options.size, node.bits(draw))?;
+        let data = part.data.select_rows(&kept.rows);
+        if rank_lost(scores.rank, &data)? == 0 {
+            return Ok(Part {
+                numbers: kept.rows.iter().map(|&i| part.numbers[i]).collect(),
+                weights: kept.rows.iter().zip(&kept.weights).map(|(&i, w)| part.weights[i] * w).collect(),
+                data,
+            });
+        }
+    }
+    Ok(part)
 }
