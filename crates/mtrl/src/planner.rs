@@ -11,7 +11,7 @@ use crate::MtrlError;
 use crate::cost::{Budget, CostModel};
 use crate::guard::{Estimate, guarded};
 use crate::relevance::{Relevance, Strategy, efficiency, predicted_risk, relevance_of_targets};
-use crate::representation::{FitOptions, Representation, fit_in_units, in_common_units};
+use crate::representation::{FitOptions, Representation, fit_in_units, in_common_units, square_as_given};
 use crate::task::TaskData;
 
 /// Settings of a [`Planner`].
@@ -487,7 +487,7 @@ impl Planner {
         let options = FitOptions { dimension, ridge: o.source_ridge, ..FitOptions::default() };
         let basis = start.as_ref().map(|f| &f.basis);
         // In units in which no square of a label vanishes or overflows.
-        let (units, tasks) = in_common_units(&self.tasks);
+        let (units, tasks) = in_common_units(&self.tasks)?;
         let fit = fit_in_units(&tasks, &options, basis, &mut streams.stream(1 << 40), observer)?;
         let mut targets = self.target_weights(&fit)?;
         scale(targets.as_mut_slice(), -units);
@@ -539,11 +539,11 @@ impl Planner {
             predicted_risk: match known {
                 // Without noise, or where the representation is the whole space, nothing is left to predict.
                 true if of_noise == 0.0 => 0.0,
-                true => ldexp(of_noise * risk, 2 * units),
+                true => square_as_given(of_noise * risk, units),
                 false => f64::INFINITY,
             },
             efficiency,
-            noise: ldexp(fit.noise, 2 * units),
+            noise: square_as_given(fit.noise, units),
         };
         self.fit = Some(fit.multiply_labels(units));
         Ok(round)

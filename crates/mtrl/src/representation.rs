@@ -63,21 +63,40 @@ impl Representation {
     /// That of labels `2^e` times as large.
     pub(crate) fn multiply_labels(mut self, e: i32) -> Self {
         scale(self.weights.as_mut_slice(), e);
-        self.loss = ldexp(self.loss, 2 * e);
-        self.noise = ldexp(self.noise, 2 * e);
+        self.loss = square_as_given(self.loss, e);
+        self.noise = square_as_given(self.noise, e);
         self
     }
 }
 
+/// A sum of squares in units of the squares of labels that were divided by `2^e`, as given: what is not zero stays above it,
+/// and what is finite stays so.
+pub(crate) fn square_as_given(value: f64, e: i32) -> f64 {
+    const SMALLEST: f64 = f64::from_bits(1);
+    if value > 0.0 && value.is_finite() { ldexp(value, 2 * e).clamp(SMALLEST, f64::MAX) } else { value }
+}
+
+/// Largest difference of the exponents of the labels of two tasks: beyond, the weights of one vanish beside the other's.
+const MOST_APART: i32 = 400;
+
 /// The power of two in whose units the labels of all tasks are near one, and the tasks in these units.
-pub(crate) fn in_common_units(tasks: &[TaskData]) -> (i32, Cow<'_, [TaskData]>) {
+///
+/// # Errors
+/// [`MtrlError::OutOfRange`] for labels that are too far apart in size.
+pub(crate) fn in_common_units(tasks: &[TaskData]) -> Result<(i32, Cow<'_, [TaskData]>), MtrlError> {
     let units = tasks.iter().filter_map(TaskData::units).max().unwrap_or(0);
+    let apart = units.saturating_sub(tasks.iter().filter_map(TaskData::units).min().unwrap_or(units));
+    if apart > MOST_APART {
+        let allowed = "up to 2^400: scale the labels of each task";
+        let (argument, value) = ("size of the labels of a task beside those of another", ldexp(1.0, apart));
+        return Err(MtrlError::OutOfRange { argument, value, allowed });
+    }
     if tasks.iter().all(|t| t.units().is_none_or(|e| e == units)) {
-        return (units, Cow::Borrowed(tasks));
+        return Ok((units, Cow::Borrowed(tasks)));
     }
     let mut all = tasks.to_vec();
     all.iter_mut().for_each(|t| t.set_units(units));
-    (units, Cow::Owned(all))
+    Ok((units, Cow::Owned(all)))
 }
 
 /// Fits `B` and `W` with `dimension` columns (row MTL-1).
@@ -105,7 +124,7 @@ pub fn fit_representation_from<R: Rng + ?Sized>(
     rng: &mut R,
     observer: &mut dyn Observer,
 ) -> Result<Representation, MtrlError> {
-    let (units, tasks) = in_common_units(tasks);
+    let (units, tasks) = in_common_units(tasks)?;
     Ok(fit_in_units(&tasks, options, start, rng, observer)?.multiply_labels(units))
 }
 

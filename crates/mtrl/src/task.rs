@@ -193,6 +193,36 @@ impl TaskData {
     }
 }
 
+/// What in sums and rows, or in sums and moments, cannot be of one table.
+fn contradiction(
+    rows: bool,
+    (features, samples): (usize, usize),
+    (right, square): (&[f64], f64),
+    body: &[f64],
+) -> Option<&'static str> {
+    const NEAR: f64 = 1e-9;
+    if square < 0.0 {
+        return Some("a sum of squares is negative");
+    }
+    if rows {
+        let (x, y) = body.split_at(features * samples);
+        let near = |a: f64, b: f64, size: f64| (a - b).abs() <= NEAR * size.max(f64::MIN_POSITIVE);
+        let own = chunk::dot(y, y);
+        let column = |j: usize| x.chunks_exact(features).zip(y).map(move |(x, y)| x[j] * y);
+        let same = |j: usize| near(column(j).sum(), right[j], column(j).map(f64::abs).sum());
+        return (!near(own, square, own) || !(0..features).all(same)).then_some("its sums are not those of its rows");
+    }
+    // Of a table, moments are symmetric, and no product is above what Cauchy and Schwarz allow.
+    let at = |i: usize, j: usize| body[i * features + j];
+    let within = |product: f64, a: f64, b: f64| product.abs() <= (1.0 + NEAR) * a.sqrt() * b.sqrt() + f64::MIN_POSITIVE;
+    let sound = (0..features).all(|i| {
+        at(i, i) >= 0.0
+            && within(right[i], at(i, i), square)
+            && (0..i).all(|j| at(i, j) == at(j, i) && within(at(i, j), at(i, i), at(j, j)))
+    });
+    (!sound).then_some("its moments are those of no table")
+}
+
 impl Summary for TaskData {
     type Input<'a> = (&'a Matrix, &'a [f64]);
     type Output = TaskData;
@@ -291,7 +321,7 @@ impl Summary for TaskData {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError> {
         let bad = |reason| LinalgError::Bytes { kind: Kind::Task.name(), reason };
-        let (_, bytes) = envelope::open(Kind::Task, FORMAT, bytes)?;
+        let (rows, bytes) = envelope::open(Kind::Task, FORMAT, bytes)?;
         let (head, values) = bytes.split_at_checked(32).ok_or_else(|| bad("they end within the sizes"))?;
         let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
         let size = |at: usize| usize::try_from(word(at)).map_err(|_| bad("a size does not fit"));
@@ -312,14 +342,20 @@ impl Summary for TaskData {
         if values.iter().any(|v| !v.is_finite()) {
             return Err(bad("an entry is not finite"));
         }
-        let body = &values[features + 1..];
+        let (right, square, body) = (&values[..features], values[features], &values[features + 1..]);
+        if rows != samples as u64 {
+            return Err(bad("the rows of the envelope are not those of the body"));
+        }
+        if let Some(reason) = contradiction(kind == 0, (features, samples), (right, square), body) {
+            return Err(bad(reason));
+        }
         let store = if kind == 0 {
             let (x, y) = body.split_at(features * samples);
             Store::Rows { x: x.to_vec(), y: y.to_vec() }
         } else {
             Store::Moments(Matrix::from_vec(features, features, body.to_vec())?)
         };
-        Ok(Self { samples, features, exponent, right: values[..features].to_vec(), square: values[features], store })
+        Ok(Self { samples, features, exponent, right: right.to_vec(), square, store })
     }
 
     fn finish(self) -> Result<TaskData, LinalgError> {

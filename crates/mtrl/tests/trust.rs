@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use samplewise_linalg::observe::FromFn;
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::scale::ldexp;
-use samplewise_linalg::{Ending, Matrix, Summary};
+use samplewise_linalg::{Ending, Matrix, Summary, envelope};
 use samplewise_mtrl::{
     Budget, CostModel, MtrlError, Options, Planner, Strategy, TaskData, allocate, fit_representation,
     fit_representation_from, predicted_risk, relevance,
@@ -159,4 +159,31 @@ fn stopped_fits_say_so() {
     let mut rng = Streams::new(1).stream(0);
     let found = fit_representation_from(&tasks(0, 1.0), &options, None, &mut rng, &mut ()).unwrap();
     assert_eq!(found.ending, Ending::Limit);
+}
+
+/// Labels whose sizes are too far apart are refused, and what is stored must be of a table.
+#[test]
+fn tasks_that_do_not_go_together_are_refused() {
+    let mut mixed = tasks(900, 0.1);
+    mixed.extend(tasks(-900, 0.1));
+    let error = fit_representation(&mixed, 1, &mut Streams::new(1).stream(0)).unwrap_err().to_string();
+    assert!(error.contains("scale the labels"), "{error}");
+    let found = fit_representation(&tasks(-1000, 0.1), 1, &mut Streams::new(1).stream(0)).unwrap();
+    assert!(found.loss > 0.0 && found.noise > 0.0, "a loss that vanishes looks like a perfect fit");
+    let found = fit_representation(&tasks(1000, 0.1), 1, &mut Streams::new(1).stream(0)).unwrap();
+    assert!(found.loss.is_finite() && found.noise.is_finite());
+    // Sealed as they are: the checksum is right, and the numbers are of no table.
+    let whole = tasks(0, 0.1).remove(0);
+    let bytes = whole.to_bytes();
+    let (rows, body) = envelope::open(envelope::Kind::Task, 1, &bytes).unwrap();
+    let sealed = |rows: u64, body: &[u8]| TaskData::from_bytes(&envelope::seal(envelope::Kind::Task, 1, rows, body));
+    assert_eq!(sealed(rows, body).unwrap(), whole);
+    assert!(sealed(rows + 1, body).is_err());
+    for number in 0..(body.len() - 32) / 8 {
+        let mut wrong = body.to_vec();
+        let at = 32 + 8 * number..40 + 8 * number;
+        let value = f64::from_le_bytes(wrong[at.clone()].try_into().unwrap());
+        wrong[at].copy_from_slice(&(-1.0 - 10.0 * value.abs()).to_le_bytes());
+        assert!(sealed(rows, &wrong).is_err(), "number {number}");
+    }
 }

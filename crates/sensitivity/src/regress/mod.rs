@@ -211,8 +211,9 @@ impl Regression {
         // Two factors: the first alone may leave the range where the product does not.
         let half = (0.5 * loss.exponent() * f64::from(e)).exp2();
         let values = [Some(&mut self.objective), self.lower_bound.as_mut()];
-        for value in values.into_iter().flatten().filter(|v| **v != 0.0) {
-            *value = *value * half * half;
+        for value in values.into_iter().flatten().filter(|v| **v > 0.0) {
+            // A loss that vanished would look like a perfect fit.
+            *value = (*value * half * half).max(f64::from_bits(1));
         }
         check_objective(self.objective)?;
         Ok(self)
