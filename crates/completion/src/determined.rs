@@ -23,7 +23,7 @@ use crate::Model;
 /// How far the question was pursued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Connected components only: the exact check would have cost more than the fit, or did not converge.
+    /// Connected components only: the fit claims nothing, the other checks were too dear, or they did not converge.
     Components,
     /// Components, and the check of the rank at random factors. The one at the factors of the model was not called for, since
     /// no model met the held-out entries, or it did not converge.

@@ -32,7 +32,8 @@ const LEAST_HELD_OUT: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The held-out error, relative to the spread of the values, is within the tolerance on at least three entries that took
-    /// no part in the fit, and that on all given entries is within twice the tolerance. It speaks of entries like the held-out
+    /// no part in the fit, and that on all given entries is within twice the tolerance (with Huber's loss
+    /// this is not asked, for outliers are among them). It speaks of entries like the held-out
     /// ones, and of the model that is returned. As far as was checked ([`Report::determination`]) all entries between rows and
     /// columns that are determined are determined as well.
     Verified,

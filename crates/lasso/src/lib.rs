@@ -15,6 +15,7 @@
 //! | from λ to λ, certificates for eight at a time | `engine`, `kernel` | LAS-3, LAS-4 |
 //! | coordinate descent on the residual, and when it is chosen | `descent`, `rental` | LAS-2 |
 //! | the exact path: few columns, small tables, least ℓ1 norm | [`homotopy`], `gram_path` | LAS-5 |
+//! | the verdict on what is returned | `verdict` | TRU-2, TRU-3 |
 //! | groups of columns, many targets | [`group`] | LAS-6 |
 //! | single λ and path | [`solve`](fn@solve), [`path`](fn@path) in [`solver`] | LAS-3 |
 //! | K-fold cross-validation | [`cross_validation`] | |

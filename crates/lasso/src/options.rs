@@ -106,7 +106,8 @@ pub struct Solution {
     pub primal: f64,
     /// Dual value less what rounding may have added to it: the minimum of the objective is not below it.
     pub dual: f64,
-    /// The dual point is `dual_scale · s_i (y_i − x_iᵀw − b) / n`, from which anyone can compute `dual` again.
+    /// The dual point is `dual_scale · s_i (y_i − x_iᵀw − b) / n`, from which anyone can compute `dual` again,
+    /// up to rounding.
     pub dual_scale: f64,
     /// `primal − dual ≥ 0`; infinite where the dual value contradicts the objective.
     pub gap: f64,

@@ -2,8 +2,8 @@
 //! damaged, cut or meant for something else are an error and never other data.
 //!
 //! Little-endian: `"SWS1" | kind u16 | format u16 | length u64 | names u64 | rows u64 | rows' checksum u64 | body | XXH3-64 of
-//! all before`. `length` counts everything, the checksum included. `names` is the hash of the names of the columns, and the
-//! rows' checksum that of the rows a summary has seen; zero where there is none.
+//! all before`. `length` counts everything, the checksum included. `names` and the
+//! rows' checksum are kept free for hashes of the names of the columns and of the rows; both are zero in every format so far.
 use twox_hash::XxHash3_64;
 
 use crate::LinalgError;

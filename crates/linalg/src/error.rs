@@ -97,7 +97,7 @@ pub enum LinalgError {
         bytes: u128,
     },
     /// Bytes that are no summary of the wanted kind.
-    #[error("not a {kind} summary: {reason}")]
+    #[error("not a {kind}: {reason}")]
     Bytes {
         /// Kind of summary expected.
         kind: &'static str,

@@ -33,7 +33,7 @@ impl<T> Forest<T> {
         value: T,
         mut combine: impl FnMut(T, T, u64, u32) -> Result<T, E>,
     ) -> Result<(), E> {
-        let bad = |reason| LinalgError::Bytes { kind: "block", reason };
+        let bad = |reason| LinalgError::Bytes { kind: "sum of blocks", reason };
         if level > 62 || !first.is_multiple_of(1 << level) {
             return Err(bad("it begins no subtree").into());
         }

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`dense`], [`sparse`] | row-major [`Matrix`], strided [`MatrixView`], checked [`CsrMatrix`], [`Rows`] of either | |
 //! | [`operator`] | [`LinearOperator`]: products without a matrix | |
+//! | `matrix_market` | MatrixMarket text, read by line | |
 //! | [`gram`] | `XᵀDX` and `XᵀDy` in one pass | LA-1 |
 //! | [`tsqr`] | the R factor of a tall matrix in fixed chunks | LA-2 |
 //! | [`lstsq`] | least squares that says how it was solved and how sure it is | LA-3 |

@@ -105,7 +105,7 @@ impl Summary for GramSummary {
             });
         }
         let rows = self.rows.checked_add(other.rows);
-        self.rows = rows.ok_or(LinalgError::Bytes { kind: "Gram", reason: "more rows than can be counted" })?;
+        self.rows = rows.ok_or(LinalgError::Bytes { kind: Kind::Gram.name(), reason: "more rows than can be counted" })?;
         chunk::axpy(1.0, other.matrix.as_slice(), self.matrix.as_mut_slice());
         chunk::axpy(1.0, &other.right, &mut self.right);
         self.squares += other.squares;

@@ -66,7 +66,8 @@ pub struct Round {
     pub cost: f64,
     /// Predicted excess risk of the targets that samples of sources can lower, `σ²(d−K)·wᵀ(W diag(n) Wᵀ)⁻¹w` summed over
     /// targets; what the target's own labels leave, `σ²K/n_t`, comes on top. Infinite while there are less than twice as
-    /// many samples as parameters, and the noise is not known.
+    /// many samples as parameters, and the noise is not known. Zero without noise, or where the representation is the whole
+    /// space.
     pub predicted_risk: f64,
     /// Elfving efficiency of these samples for the first target, as estimated.
     pub efficiency: f64,

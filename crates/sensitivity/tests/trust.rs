@@ -103,7 +103,7 @@ fn outliers(seed: u64) -> (Matrix, Vec<f64>) {
     (a, b)
 }
 
-/// Row SEN-6: within 1e-6 of the minimum for every exponent, and the status says so.
+/// Row SEN-6: within 1e-6 of the minimum for every exponent, with a lower bound.
 #[test]
 fn powers_are_minimised_beside_outliers() {
     for p in [1.01, 1.1, 1.5, 3.0, 4.0, 8.0, 12.0, 32.0] {

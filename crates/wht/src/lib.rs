@@ -22,7 +22,7 @@
 //! | plan → queries → decode | [`plan`] | WHT-6 |
 //! | ask more until it is verified | [`recovery`] | WHT-10 |
 //! | all values in memory: sparse or dense | [`memory`] | WHT-14 |
-//! | what fresh samples prove | [`verify`] | WHT-12 |
+//! | what fresh samples prove | [`verify`] | WHT-12, WHT-18 |
 //! | the answer | [`spectrum`] | |
 //! | Möbius, Shapley, Banzhaf and Sobol from a spectrum | [`indices`] | WHT-7, WHT-8, WHT-9 |
 //!

@@ -6,7 +6,8 @@
 //!
 //! It stops when the answer is verified, the median coefficient stands clear of the noise, and (with noise) the same support
 //! came out twice in a row: fresh samples alone cannot see one missed coefficient among many. It gives up when the same
-//! support came out for twice the samples, and the fresh ones still disagree.
+//! support came out for twice the samples, and the fresh ones still disagree. A constant is believed at the first stage where the fresh
+//! samples agree to rounding; nothing but a constant in noise is given up on after eight times the samples, not twice.
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;

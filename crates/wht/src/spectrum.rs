@@ -32,13 +32,13 @@ pub enum Status {
     /// Without noise: all fresh samples agree to `1e-8` of their spread (and to their own rounding, which is a small part of
     /// it), and if the answer were wrong by more they would do so with probability at most `delta`, provided that the true
     /// spectrum keeps to what was said of it: no more coefficients than planned for, no interaction beyond the degree.
-    /// `delta` is zero, without a premise, for the dense transform, which sees every value, and for nothing else.
+    /// `delta` is zero, without a premise, for plans of all values, such as that of the dense transform, and for nothing else.
     Exact {
         /// Probability of being wrong.
         delta: f64,
     },
-    /// No bin was left unexplained and the fresh samples agree with the answer up to the noise. Nothing certifies an exact
-    /// support.
+    /// No bin was left unexplained and the fresh samples agree with the answer up to the noise, or, without noise, are too few
+    /// to prove that it is exact. Nothing certifies an exact support.
     Verified {
         /// R² on further points is at least this, up to `delta`; `x` with its noise counts as the truth. Asymptotic, and
         /// blind to peaks so rare that no sample met one: [`crate::verify::r2_at_least`].
@@ -53,9 +53,9 @@ pub enum Status {
     /// `differs_at_most` of all points has another value, up to `delta`; with noise, a value further away than the residuals
     /// that were seen.
     Constant {
-        /// `ln(1/delta)/V` for `V` fresh samples.
+        /// `ln(1/delta)/V` for `V` fresh samples; zero where all points were seen.
         differs_at_most: f64,
-        /// Probability with which more points differ.
+        /// Probability with which more points differ; zero where all points were seen.
         delta: f64,
     },
     /// Decoding ended with bins it could not explain, or fresh samples disagree. The coefficients are the best guess.

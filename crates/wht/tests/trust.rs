@@ -18,7 +18,7 @@ fn terms(found: &Spectrum) -> Vec<(u64, f64)> {
     found.coefficients.iter().map(|c| (c.index, c.value)).collect()
 }
 
-/// Row WHT-12: an exact claim is right to 1e-7 of the spread, and no claim is contradicted by points that nobody saw.
+/// Row WHT-12: an exact claim is right to 1e-5 of the spread, and no claim is contradicted by points that nobody saw.
 #[test]
 fn constants_hide_no_terms() {
     let mut exact = 0;
@@ -70,7 +70,7 @@ fn three_terms_beside_a_million_are_three_terms() {
     }
 }
 
-/// Row WHT-15: constant functions end after the fresh points of one stage, for every noise and number of variables.
+/// Row WHT-18: constant functions end after the fresh points of one stage, for every noise and number of variables.
 #[test]
 fn constant_functions_cost_one_stage() {
     for constant in hostile::zero_function().into_iter().map(|f| f.1).chain([3.5, -1e300, 1e-300]) {

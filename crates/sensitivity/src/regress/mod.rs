@@ -108,8 +108,9 @@ pub enum Preprocessing {
     /// Where it was measured to pay (`cargo bench --bench sensitivity -- crossover`).
     #[default]
     Auto,
-    /// Whenever there are more than twice as many rows as the reduced problem has; all rows are solved for where their sides
-    /// cannot be settled.
+    /// Whenever there are more than twice as many rows as the reduced problem has; where their sides cannot be
+    /// settled, the descent along edges begins from the best fit on the way, and all rows are solved for if that ends in no
+    /// vertex.
     Always,
     /// Not at all.
     Never,
@@ -133,10 +134,10 @@ impl Default for SolverOptions {
 /// How a fit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Solved on all rows: the gap between objective and lower bound is within the tolerance, but for what rounding of the
-    /// residuals can do. On a coreset: the fit of the coreset met the tolerance of its solver.
+    /// Solved on all rows: the gap between objective and lower bound is within the tolerance, or 1e-9 of the
+    /// objective where that is more, but for what rounding of the residuals can do. On a coreset: the fit of the coreset met the tolerance of its solver.
     Converged,
-    /// A limit of steps or of precision was reached; the gap says how good the answer is.
+    /// A limit of steps or of precision was reached, or there is no lower bound; the gap says how good the answer is.
     Limit,
     /// The observer stopped it.
     Interrupted,
@@ -159,7 +160,8 @@ pub enum Path {
     Newton,
     /// Least squares (`p = 2`).
     LeastSquares,
-    /// Descent along edges from the fit of a coreset, where a reduced problem had no solution.
+    /// Descent along edges from the best fit on the way, where the sides of the rows could not be settled or a reduced problem
+    /// had no solution.
     Edges,
 }
 
@@ -511,7 +513,7 @@ fn judge(
 
 struct Solved {
     x: Vec<f64>,
-    /// Dual point of the interior point method, in the units of its `τ`.
+    /// Dual point of the vertex, or of the interior point method where there is none, in the units of its `τ`.
     dual: Option<Vec<f64>>,
     iterations: usize,
     status: Status,

@@ -58,7 +58,7 @@ fn numbers(out: &mut Vec<u8>, values: &[f64]) {
 }
 
 fn bad(reason: &'static str) -> LinalgError {
-    LinalgError::Bytes { kind: "stream", reason }
+    LinalgError::Bytes { kind: "streaming coreset", reason }
 }
 
 struct Reader<'a>(&'a [u8]);

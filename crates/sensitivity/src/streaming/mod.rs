@@ -51,8 +51,9 @@ pub struct Streamed {
     pub seen: u64,
     /// Numerical rank; for Lewis that of the last sample.
     pub rank: usize,
-    /// Directions of the rows seen that no row of the coreset has: root leverage may drop the only row that knows a column.
-    /// Where it is not zero the coreset says nothing about these directions.
+    /// Directions of the rows seen that no row of the coreset has (row SEN-20): root leverage may drop the only row that knows a column.
+    /// Where it is not zero the coreset says nothing about these directions. Lewis weights draw a sample again that has lost
+    /// one.
     pub rank_lost: usize,
     /// Condition number of the scaled columns. Leverage methods know their Gram matrix only: beyond 1e5 scores lose digits,
     /// and columns that depend on others nearly but not exactly may count as dependent.
@@ -229,7 +230,7 @@ impl StreamingCoreset {
 }
 
 fn twice() -> LinalgError {
-    LinalgError::Bytes { kind: "stream", reason: "rows with the same number were added twice" }
+    LinalgError::Bytes { kind: "streaming coreset", reason: "rows with the same number were added twice" }
 }
 
 /// The facade's trait speaks of its own errors only.
@@ -255,7 +256,7 @@ impl Summary for StreamingCoreset {
         }
         let n = rows.rows() as u64;
         let end = first.checked_add(n).filter(|e| *e <= MAX_ROWS);
-        let end = end.ok_or(LinalgError::Bytes { kind: "stream", reason: "row numbers beyond 2^62" })?;
+        let end = end.ok_or(LinalgError::Bytes { kind: "streaming coreset", reason: "row numbers beyond 2^62" })?;
         let taken = self.runs.range(..end).next_back();
         if taken.is_some_and(|(s, run)| s + (run.len() / self.columns) as u64 > first) {
             return Err(twice());
@@ -283,7 +284,7 @@ impl Summary for StreamingCoreset {
 
     fn merge(&mut self, other: Self) -> Result<(), LinalgError> {
         if (other.columns, other.options) != (self.columns, self.options) {
-            return Err(LinalgError::Bytes { kind: "stream", reason: "columns or options differ" });
+            return Err(LinalgError::Bytes { kind: "streaming coreset", reason: "columns or options differ" });
         }
         // Nothing is changed when the two do not go together.
         let mut covered = self.covered();
@@ -297,7 +298,7 @@ impl Summary for StreamingCoreset {
         match (&mut self.state, other.state) {
             (State::Decide(d), State::Decide(o)) => d.merge(o)?,
             (State::Reduce(r), State::Reduce(o)) => r.merge(o).map_err(data)?,
-            _ => return Err(LinalgError::Bytes { kind: "stream", reason: "methods differ" }),
+            _ => return Err(LinalgError::Bytes { kind: "streaming coreset", reason: "methods differ" }),
         }
         for (first, run) in other.runs {
             if self.runs.insert(first, run).is_some() {
@@ -334,7 +335,7 @@ impl Summary for StreamingCoreset {
             .as_ref()
             .is_none_or(|(s, run)| s.is_multiple_of(leaf) && s + (run.len() / self.columns) as u64 == self.end);
         if self.seen != self.end || !fits || rest.next().is_some() {
-            return Err(LinalgError::Bytes { kind: "complete stream", reason: "rows are missing before the last one" });
+            return Err(LinalgError::Bytes { kind: "complete stream of rows", reason: "rows are missing before the last one" });
         }
         let last = match last {
             Some((s, run)) => Some((s / leaf, Matrix::from_vec(run.len() / self.columns, self.columns, run)?)),
