@@ -242,7 +242,7 @@ impl Model {
     }
 
     /// The model in bytes: three sizes, then mean, biases and factors, little-endian, in the
-    /// [`envelope`](samplewise_linalg::envelope) with its checksum.
+    /// [`envelope`] with its checksum.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for size in [self.rows(), self.columns(), self.rank()] {

@@ -66,7 +66,8 @@ pub struct Hits {
     pub complete: bool,
 }
 
-/// Many patterns, searched for at once: the text is compared with their letters once for all of them.
+/// Many patterns, searched for at once: the text is compared with their letters once for all of them. Mismatches only: where
+/// there are insertions and deletions, as in Nanopore reads, a search by edit distance finds more.
 ///
 /// ```
 /// use samplewise_hamming::{Options, Query, Search};

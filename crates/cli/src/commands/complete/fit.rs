@@ -133,7 +133,7 @@ fn answer(
     };
     match done.status {
         Status::NotRecovered => {
-            session.warn("not recovered: the held-out or the fitted entries disagree with the model")
+            session.warn("not recovered: the held-out or the given entries disagree with the model");
         }
         Status::Limit => session.warn("a limit of iterations or time was reached: this is the best model so far"),
         _ => {}

@@ -44,7 +44,8 @@ pub struct Arguments {
     text_n: String,
     #[arg(long)]
     both_strands: bool,
-    /// Report positions with at most this many mismatches.
+    /// Report positions with at most this many mismatches. Where there are insertions and deletions, as in Nanopore reads, a
+    /// search by edit distance finds more.
     #[arg(long)]
     max_distance: Option<u32>,
     /// With --max-distance: positions of the pattern that must match, such as 20..23 for a PAM.

@@ -76,7 +76,7 @@ impl<'a> Outputs<'a> {
             if self.strands > 1 {
                 name += if strands[number].reverse { ".minus" } else { ".plus" };
             }
-            name = self.unused(name);
+            name = self.unused(&name);
             if !self.folder && self.first.is_none() {
                 self.first = Some((name, spool));
                 continue;
@@ -93,8 +93,8 @@ impl<'a> Outputs<'a> {
     }
 
     /// A name that was not given yet: the one wanted, else with the first number that is free.
-    fn unused(&mut self, wanted: String) -> String {
-        let mut name = wanted.clone();
+    fn unused(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
         for number in 2.. {
             if self.used.insert(name.to_lowercase()) {
                 break;
