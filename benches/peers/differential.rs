@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, panic, process, thread};
 
 use samplewise::completion::{self, Entries, Rank, complete};
-use samplewise::hamming::{self, Alphabet, Batch, Engine, PackedDna, Plan, Query, Search, Stream, WildcardMeaning};
+use samplewise::hamming::{self, Alphabet, Batch, Engine, PackedDna, Plan, Query, Search, Stream, TextN, WildcardMeaning};
 use samplewise::lasso::{self, Design, path_observed};
 use samplewise::linalg::factor::{Cholesky, dense_svd, symmetric_eigen};
 use samplewise::linalg::gram::gram;
@@ -205,6 +205,8 @@ fn hamming(parts: &[Numbers]) -> Found {
         alphabet: [Alphabet::Bytes, Alphabet::Dna, Alphabet::Iupac][o[0] as usize],
         wildcard: (o[1] >= 0.0).then_some(o[1] as u8),
         wildcard_meaning: meanings[o[2] as usize],
+        // The reference compares sets of letters: an N of the text overlaps everything.
+        text_n: TextN::Match,
         engine,
     };
     let auto = with(Engine::Auto);
@@ -304,7 +306,7 @@ fn linalg(parts: &[Numbers]) -> Found {
         }
         3 => vec![Cholesky::new(&a, 0.0)?.lower().as_slice().to_vec()],
         4 => vec![gram(&a, (!b.is_empty()).then_some(&b[..]), None)?.matrix.into_vec()],
-        5 => vec![tsqr(&a).r.into_vec()],
+        5 => vec![tsqr(&a)?.r.into_vec()],
         _ => vec![leverage_scores(&a)?],
     })
 }
@@ -332,7 +334,7 @@ fn mtrl(parts: &[Numbers]) -> Found {
         1 => {
             let caps: Vec<usize> = parts[2].iter().map(|&c| c as usize).collect();
             let caps = (!caps.is_empty()).then_some(&caps[..]);
-            vec![allocate(&parts[1], o[1] as usize, caps).iter().map(|&n| n as f64).collect()]
+            vec![allocate(&parts[1], o[1] as usize, caps)?.iter().map(|&n| n as f64).collect()]
         }
         2 => {
             let weights = matrix(o[1], (parts[1].len() as f64) / o[1], &parts[1])?;
