@@ -19,6 +19,10 @@ impl Ids {
         self.0.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn intern(&mut self, id: &str) -> usize {
         if let Some(&at) = self.0.get(id) {
             return at;
