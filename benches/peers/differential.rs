@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use std::{env, fs, panic, process, thread};
 
 use samplewise::completion::{self, Entries, Rank, complete};
-use samplewise::hamming::{self, Alphabet, Batch, Engine, PackedDna, Plan, Query, Search, Stream, TextN, WildcardMeaning};
+use samplewise::hamming::{
+    self, Alphabet, Batch, Engine, PackedDna, Plan, Query, Search, Stream, TextN, WildcardMeaning,
+};
 use samplewise::lasso::{self, Design, path_observed};
 use samplewise::linalg::factor::{Cholesky, dense_svd, symmetric_eigen};
 use samplewise::linalg::gram::gram;

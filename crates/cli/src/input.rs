@@ -20,15 +20,20 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     } else {
         raw = std::fs::read(path).map_err(fail)?;
     }
+    decompressed(raw, &path.display().to_string())
+}
+
+/// The bytes of a file that was read, decompressed when they are gzip.
+pub fn decompressed(mut raw: Vec<u8>, name: &str) -> Result<Vec<u8>, Failure> {
     if raw.starts_with(&[0x1f, 0x8b]) {
         let mut out = Vec::new();
         flate2::read::MultiGzDecoder::new(&raw[..])
             .read_to_end(&mut out)
-            .map_err(|e| bad(format!("{}: damaged gzip file: {e}", path.display())))?;
+            .map_err(|e| bad(format!("{name}: damaged gzip file: {e}")))?;
         raw = out;
     }
     if raw.is_empty() {
-        return Err(bad(format!("{}: the file is empty", path.display())));
+        return Err(bad(format!("{name}: the file is empty")));
     }
     Ok(raw)
 }
@@ -187,6 +192,7 @@ pub fn vector_of(raw: &[u8], name: &str) -> Result<Vec<f64>, Failure> {
 /// The numbers of an `.npy` file; integers that a double cannot hold are refused.
 fn npy(raw: &[u8], name: &str) -> Result<Vec<f64>, Failure> {
     let damaged = |e: std::io::Error| bad(format!("{name}: damaged .npy file: {e}"));
+    check_npy_header(raw).map_err(|why| bad(format!("{name}: damaged .npy file: {why}")))?;
     let file = npyz::NpyFile::new(raw).map_err(damaged)?;
     if file.shape().len() != 1 {
         return Err(bad(format!("{name}: the array has shape {:?}, a vector is wanted", file.shape())));
@@ -216,6 +222,44 @@ fn npy(raw: &[u8], name: &str) -> Result<Vec<f64>, Failure> {
         i8 => |v| Ok(f64::from(v)), u8 => |v| Ok(f64::from(v)),
         bool => |v| Ok(f64::from(u8::from(v))),
     )
+}
+
+/// Refuses headers of `.npy` files that the parser would believe or could not end: a length beyond the file, which it would
+/// set aside, brackets within brackets, which it tries in all ways, and shapes of more elements than the file has bytes.
+fn check_npy_header(raw: &[u8]) -> Result<(), &'static str> {
+    const DEEPEST: usize = 4;
+    let Some((head, rest)) = raw.split_first_chunk::<12>() else { return Err("it is cut") };
+    let wide = head[6] > 1;
+    let length = if wide { u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize } else { rest.len() };
+    if length > rest.len() {
+        return Err("its header is longer than the file");
+    }
+    // A short length ends within the file in any case, and the values are no part of the header.
+    let text = if wide {
+        &rest[..length]
+    } else {
+        &raw[10..raw.len().min(10 + usize::from(head[8]) + 256 * usize::from(head[9]))]
+    };
+    let (mut quote, mut depth, mut number, mut elements) = (None, 0_usize, 0_u64, 1_u64);
+    for &b in text.iter().chain(b" ") {
+        if quote.is_none() && b.is_ascii_digit() {
+            number = number.saturating_mul(10).saturating_add(u64::from(b - b'0'));
+            continue;
+        }
+        elements = elements.saturating_mul(number.max(1));
+        number = 0;
+        match b {
+            b'\'' | b'"' if quote.is_none() => quote = Some(b),
+            _ if quote == Some(b) => quote = None,
+            b'(' | b'[' | b'{' if quote.is_none() => depth += 1,
+            b')' | b']' | b'}' if quote.is_none() => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err("brackets within brackets");
+        }
+    }
+    if elements > raw.len() as u64 { Err("its shape is larger than the file") } else { Ok(()) }
 }
 
 /// A file (`-`: standard input) as a stream, decompressed when it is gzip, and whether it is.

@@ -4,7 +4,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc)]
 
 pub mod cells;
-mod commands;
+pub mod commands;
 pub mod input;
 pub mod output;
 #[cfg(feature = "parquet")]

@@ -1,5 +1,5 @@
 //! The records of a table one by one, in constant memory.
-use std::io::BufRead;
+use std::io::{BufRead, Cursor, Read};
 use std::path::Path;
 
 use csv::{Position, StringRecord};
@@ -9,6 +9,9 @@ use crate::input::{damaged, kind, open};
 #[cfg(feature = "parquet")]
 use crate::session::usage;
 use crate::session::{Failure, bad};
+
+/// Bytes of the first line that are looked at for what separates the cells.
+const HEAD: u64 = 1 << 20;
 
 /// An open text.
 pub type Text = Box<dyn BufRead + Send>;
@@ -48,8 +51,11 @@ impl Records {
         header: Header,
         looks: impl FnOnce(&[String]) -> bool,
     ) -> Result<Self, Failure> {
-        let head = text.fill_buf().map_err(|e| damaged(&name, gz, &e))?;
-        let source = Source::Csv(Format::of(ending, head).reader(text));
+        // The whole first line, also where a pipe gives less at a time.
+        let mut head = Vec::new();
+        (&mut text).take(HEAD).read_until(b'\n', &mut head).map_err(|e| damaged(&name, gz, &e))?;
+        let format = Format::of(ending, &head);
+        let source = Source::Csv(format.reader(Box::new(Cursor::new(head).chain(text))));
         let mut out = Self { name, header: Vec::new(), record: StringRecord::new(), source, gz, first: false };
         if !out.advance()? {
             return Err(bad(format!("{}: the file is empty", out.name)));
@@ -84,7 +90,7 @@ impl Records {
     }
 
     /// Goes on to the next record; false at the end.
-    pub fn next(&mut self) -> Result<bool, Failure> {
+    pub fn read_next(&mut self) -> Result<bool, Failure> {
         if std::mem::take(&mut self.first) { Ok(true) } else { self.advance() }
     }
 

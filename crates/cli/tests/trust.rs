@@ -80,7 +80,8 @@ fn triplets(separator: char, name: impl Fn(usize, usize) -> (String, String)) ->
             let (row, column) = name(i, j);
             format!("{row}{separator}{column}{separator}{}\n", (i + 1) * (j + 1))
         })
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// TSV has no quotes, tabs make a TSV of any name, and blanks belong to quoted ids.
@@ -141,7 +142,8 @@ fn blocks_are_told_apart() {
         .into_iter()
         .flat_map(block)
         .map(|(b, i, j)| format!("r{b}{i},c{b}{j},{}\n", (i + 1) * (j + 2)))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let file = folder.file("blocks.csv", &text);
     let pairs = folder.file("p.csv", "r00,c03\nr00,c13\n");
     let out = folder.word("out.csv");
@@ -465,8 +467,8 @@ fn questions_and_tasks() {
     }
     assert_eq!(constant("3.5", &[])["result"]["coefficients"][0]["set"], serde_json::json!([]));
     // A function of many coefficients: the ceiling ends the search, with the answer so far.
-    let noise = r#"import sys
-for line in sys.stdin: print(hash(line) % 1000, flush=True)"#;
+    let noise = r"import sys
+for line in sys.stdin: print(hash(line) % 1000, flush=True)";
     let call = ["wht", "exec", "--variables", "20", "--max-queries", "2000", "--", "python3", "-c", noise];
     let found = json(&call);
     assert!(found["result"]["samples"].as_u64().unwrap() <= 2_000, "{found}");
@@ -482,10 +484,11 @@ for line in sys.stdin: print(hash(line) % 1000, flush=True)"#;
     for (task, w) in [("target", 1.0), ("New York, NY", 2.0), ("c", -1.0), ("d", 0.5)] {
         let rows: String = (0..40)
             .map(|i| {
-                let (a, b) = (((i * 7 + 3) % 13) as f64, ((i * 5) % 11) as f64);
+                let (a, b) = (f64::from((i * 7 + 3) % 13), f64::from((i * 5) % 11));
                 format!("{a},{b},{}\n", w * (a - b) + 0.01 * f64::from(i % 3))
             })
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         folder.file(&format!("tasks/{task}.csv"), &format!("a,b,y\n{rows}"));
     }
     let tasks = folder.word("tasks");

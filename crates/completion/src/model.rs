@@ -271,7 +271,7 @@ impl Model {
     /// length, numbers that are not finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CompletionError> {
         let bad = |reason| CompletionError::Bytes { reason };
-        let (_, body) = envelope::open(Kind::Completion, FORMAT, bytes).map_err(|error| match error {
+        let (counted, body) = envelope::open(Kind::Completion, FORMAT, bytes).map_err(|error| match error {
             LinalgError::Bytes { reason, .. } => bad(reason),
             other => other.into(),
         })?;
@@ -284,6 +284,10 @@ impl Model {
         let sides = m.checked_add(n).and_then(|s| s.checked_mul(k.checked_add(1)?)?.checked_add(1)?.checked_mul(8));
         if sides != Some(rest.len()) {
             return Err(bad("their length does not fit the sizes"));
+        }
+        // Without rows and columns the length says nothing of the rank.
+        if counted != 0 || (m == 0 && n == 0 && k > 0) {
+            return Err(bad("a size is out of range"));
         }
         let mut numbers = rest.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b));
         if numbers.clone().any(|x| !x.is_finite()) {

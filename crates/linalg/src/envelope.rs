@@ -58,7 +58,7 @@ pub fn seal(kind: Kind, format: u16, rows: u64, body: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`LinalgError::Bytes`] for anything that [`seal`] did not write: another magic, kind or format, another length, bytes
-/// that do not have their checksum.
+/// that do not have their checksum, words that are zero in what it writes.
 pub fn open(kind: Kind, format: u16, bytes: &[u8]) -> Result<(u64, &[u8]), LinalgError> {
     let bad = |reason| LinalgError::Bytes { kind: kind.name(), reason };
     let short = || bad("they are shorter than the header");
@@ -82,6 +82,9 @@ pub fn open(kind: Kind, format: u16, bytes: &[u8]) -> Result<(u64, &[u8]), Linal
     if half(6) != format {
         return Err(bad("their format is unknown: a newer version wrote them"));
     }
+    if word(16) != 0 || word(32) != 0 {
+        return Err(bad("they name columns or the rows' checksum, which this version does not write"));
+    }
     Ok((word(24), body))
 }
 
@@ -104,5 +107,13 @@ mod tests {
             assert!(open(Kind::Task, 1, &sealed[..length]).is_err(), "cut at {length}");
         }
         assert!(open(Kind::Task, 1, &[&sealed[..], b"x"].concat()).is_err());
+        // What is reserved must be zero, also where the checksum is right.
+        for at in [16, 32] {
+            let mut other = sealed[..sealed.len() - TAIL].to_vec();
+            other[at] = 1;
+            let checksum = XxHash3_64::oneshot(&other);
+            other.extend(checksum.to_le_bytes());
+            assert!(open(Kind::Task, 1, &other).is_err(), "word at {at}");
+        }
     }
 }

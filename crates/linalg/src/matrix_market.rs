@@ -19,14 +19,17 @@ enum Symmetry {
 
 /// Rows and columns are numbered by 32 bits.
 const MOST: usize = u32::MAX as usize;
+/// Rows, and columns, that there may be without entries, and for each entry: sizes alone must not fill the memory.
+const FREE: usize = 1 << 24;
+const FREE_PER_ENTRY: usize = 1 << 8;
 
 impl CsrMatrix<f64> {
     /// Reads a MatrixMarket file in coordinates from its text: real, integer or pattern (entries are then 1), general,
     /// symmetric or skew-symmetric. Comments and blank lines may stand anywhere.
     ///
     /// # Errors
-    /// A sentence with the line: another format, sizes that cannot be stored, positions outside the sizes or given twice,
-    /// numbers that are not finite, more or fewer entries than announced.
+    /// A sentence with the line: another format, sizes that cannot be stored or are far beyond the entries, positions
+    /// outside the sizes or given twice, numbers that are not finite, more or fewer entries than announced.
     pub fn from_matrix_market(text: &str) -> Result<Self, String> {
         let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate().map(|(i, l)| (i + 1, l.trim()));
         let (_, banner) = lines.next().ok_or("the file is empty")?;
@@ -113,6 +116,11 @@ fn sizes_of(line: usize, text: &str) -> Result<[usize; 3], String> {
         size.ok_or_else(|| format!("line {line}: {name} is {cell:?}, allowed is a whole number up to {MOST}"))
     };
     let sizes = [size("rows", rows)?, size("columns", columns)?, size("entries", entries)?];
+    let free = sizes[2].saturating_mul(FREE_PER_ENTRY).saturating_add(FREE);
+    if sizes[0].max(sizes[1]) > free {
+        let what = "are nearly all empty: there may be 16777216 and 256 for each entry";
+        return Err(format!("line {line}: {} x {} with {} entries {what}", sizes[0], sizes[1], sizes[2]));
+    }
     // An offset for every row, and for every column of the transpose.
     let offsets = sizes[0].saturating_add(sizes[1]).saturating_add(2);
     if Vec::<u64>::new().try_reserve_exact(offsets).is_err() {
@@ -148,6 +156,7 @@ mod tests {
             ("", "sizes"),
             ("2 2\n", "line 2"),
             ("2 99999999999 1\n1 1 1\n", "columns is \"99999999999\""),
+            ("2 4294967295 1\n1 1 1\n", "line 2: 2 x 4294967295 with 1 entries are nearly all empty"),
             ("2 2 1\n3 1 1\n", "line 3: row is \"3\", allowed is 1 to 2"),
             ("2 2 1\n0 1 1\n", "line 3: row"),
             ("2 2 1\n1 1 nan\n", "line 3: value"),

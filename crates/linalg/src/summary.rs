@@ -60,6 +60,7 @@ pub struct GramTotals {
 }
 
 const FORMAT: u16 = 1;
+const TOO_MANY: LinalgError = LinalgError::Bytes { kind: "Gram summary", reason: "more rows than can be counted" };
 
 impl GramSummary {
     /// An empty summary for rows of `d` features.
@@ -88,11 +89,12 @@ impl Summary for GramSummary {
         if let Some(row) = y.iter().position(|v| !v.is_finite()) {
             return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] });
         }
+        let rows = self.rows.checked_add(x.rows() as u64).ok_or(TOO_MANY)?;
         let g = gram::gram(x, None, Some(y))?;
         chunk::axpy(1.0, g.matrix.as_slice(), self.matrix.as_mut_slice());
         chunk::axpy(1.0, &g.right, &mut self.right);
         self.squares += chunk::dot(y, y);
-        self.rows += x.rows() as u64;
+        self.rows = rows;
         Ok(())
     }
 
@@ -104,8 +106,7 @@ impl Summary for GramSummary {
                 expected: self.right.len(),
             });
         }
-        let rows = self.rows.checked_add(other.rows);
-        self.rows = rows.ok_or(LinalgError::Bytes { kind: Kind::Gram.name(), reason: "more rows than can be counted" })?;
+        self.rows = self.rows.checked_add(other.rows).ok_or(TOO_MANY)?;
         chunk::axpy(1.0, other.matrix.as_slice(), self.matrix.as_mut_slice());
         chunk::axpy(1.0, &other.right, &mut self.right);
         self.squares += other.squares;
@@ -136,6 +137,9 @@ impl Summary for GramSummary {
         let values: Vec<f64> = values.iter().map(|b| f64::from_le_bytes(*b)).collect();
         if values.iter().any(|v| !v.is_finite()) {
             return Err(bad("an entry is not finite"));
+        }
+        if values[d * d + d] < 0.0 {
+            return Err(bad("a sum of squares is negative"));
         }
         Ok(Self {
             rows,

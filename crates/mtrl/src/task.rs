@@ -29,6 +29,7 @@ enum Store {
 }
 
 const FORMAT: u16 = 1;
+const TOO_MANY: LinalgError = LinalgError::Bytes { kind: "task", reason: "more rows than can be counted" };
 
 impl TaskData {
     /// Of no rows yet.
@@ -235,6 +236,7 @@ impl Summary for TaskData {
             let expected = format!("{} x {}", y.len(), self.features);
             return Err(LinalgError::Shape { argument: "x", rows: x.rows(), columns: x.columns(), expected });
         }
+        let samples = self.samples.checked_add(y.len()).ok_or(TOO_MANY)?;
         x.check_finite("x")?;
         if let Some(row) = y.iter().position(|v| !v.is_finite()) {
             return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] });
@@ -257,7 +259,7 @@ impl Summary for TaskData {
             chunk::axpy(*y, x.row(i), &mut self.right);
         }
         self.square += chunk::dot(y, y);
-        self.samples += y.len();
+        self.samples = samples;
         if self.samples > self.features {
             self.sum_rows()?;
         }
@@ -276,6 +278,7 @@ impl Summary for TaskData {
             let (given, expected) = (other.features, self.features);
             return Err(LinalgError::Length { argument: "other", given, expected });
         }
+        let samples = self.samples.checked_add(other.samples).ok_or(TOO_MANY)?;
         if let (Some(mine), Some(theirs)) = (self.units(), other.units()) {
             self.set_units(mine.max(theirs));
             other.set_units(mine.max(theirs));
@@ -298,7 +301,7 @@ impl Summary for TaskData {
                 }
                 chunk::axpy(1.0, &other.right, &mut self.right);
                 self.square += other.square;
-                self.samples += other.samples;
+                self.samples = samples;
                 Ok(())
             }
         }
@@ -326,6 +329,9 @@ impl Summary for TaskData {
         let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
         let size = |at: usize| usize::try_from(word(at)).map_err(|_| bad("a size does not fit"));
         let (kind, features, samples) = (word(0), size(8)?, size(16)?);
+        if rows != word(16) {
+            return Err(bad("the envelope counts other rows"));
+        }
         let exponent = i32::try_from(word(24).cast_signed()).ok().filter(|e| e.abs() <= 1100);
         let exponent = exponent.ok_or_else(|| bad("their units do not fit"))?;
         let (values, rest) = values.as_chunks::<8>();
@@ -343,9 +349,6 @@ impl Summary for TaskData {
             return Err(bad("an entry is not finite"));
         }
         let (right, square, body) = (&values[..features], values[features], &values[features + 1..]);
-        if rows != samples as u64 {
-            return Err(bad("the rows of the envelope are not those of the body"));
-        }
         if let Some(reason) = contradiction(kind == 0, (features, samples), (right, square), body) {
             return Err(bad(reason));
         }

@@ -23,7 +23,6 @@ fn table(seed: u64) -> Design {
     let n = [2 + below(&mut rng, 10), 20 + below(&mut rng, 60), 100 + below(&mut rng, 300)][seed as usize % 3];
     let mut design = match seed / 3 % 6 {
         0 => hostile::extreme_quantiles(n, d, 2 * seed),
-        1 => hostile::extreme_quantiles(n, d, 2 * seed + 1),
         2 | 3 => hostile::counts_with_ties(n, d, seed),
         4 => hostile::few_rows_many_columns(seed),
         _ => hostile::extreme_quantiles(n, d, 2 * seed + 1),
@@ -90,7 +89,7 @@ fn quantiles_of_many_rows_are_exact() {
 fn outliers(seed: u64) -> (Matrix, Vec<f64>) {
     let mut rng = Streams::new(seed).stream(2);
     let d = 1 + below(&mut rng, 5);
-    let n = if seed % 5 == 0 { 1 + below(&mut rng, d) } else { d + 1 + below(&mut rng, 200) };
+    let n = if seed.is_multiple_of(5) { 1 + below(&mut rng, d) } else { d + 1 + below(&mut rng, 200) };
     let mut a = Matrix::from_fn(n, d, |_, j| if j == 0 { 1.0 } else { normal(&mut rng) });
     let mut b: Vec<f64> = (0..n).map(|i| a.row(i).iter().sum::<f64>() + normal(&mut rng)).collect();
     for _ in 0..below(&mut rng, 4) {
@@ -139,7 +138,7 @@ fn units_do_not_matter() {
                     assert_eq!(fit.status, expected.status, "{loss:?} target 2^{e}: {fit:?}");
                 }
                 Err(error) => {
-                    assert!(e > 300 && error.to_string().contains("scale the target"), "{loss:?} 2^{e}: {error}")
+                    assert!(e > 300 && error.to_string().contains("scale the target"), "{loss:?} 2^{e}: {error}");
                 }
             }
             let table = Matrix::from_fn(60, 3, |i, j| ldexp(design.a[(i, j)], e));
@@ -297,15 +296,12 @@ fn interrupted_certificates_leave_no_bound() {
         let options = Options::default();
         let fit = regress_on_coreset_observed(&a, &b, Loss::Quantile(0.3), 100, &options, &mut observer);
         let Ok(fit) = fit else { continue };
-        match fit.lower_bound {
-            Some(bound) => {
-                whole += 1;
-                assert!(bound > 0.99 * fit.objective * 0.9, "after {last} steps: {fit:?}");
-            }
-            None => {
-                stopped += 1;
-                assert_eq!(fit.no_bound, Some(NoBound::Interrupted), "after {last} steps");
-            }
+        if let Some(bound) = fit.lower_bound {
+            whole += 1;
+            assert!(bound > 0.9 * fit.objective, "after {last} steps: {fit:?}");
+        } else {
+            stopped += 1;
+            assert_eq!(fit.no_bound, Some(NoBound::Interrupted), "after {last} steps");
         }
     }
     assert!(whole > 5 && stopped > 5, "{whole} {stopped}");

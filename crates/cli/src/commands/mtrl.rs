@@ -107,7 +107,11 @@ fn read(path: &Path, label: Option<&str>, header: Header, seed: u64) -> Result<T
 
 /// Prices per task, from a CSV with the columns task, unit and perhaps fee.
 fn read_costs(path: &Path, names: &[String]) -> Result<Vec<CostModel>, Failure> {
-    let table = Table::read(path, Header::Given, |_| true)?;
+    costs_of(&Table::read(path, Header::Given, |_| true)?, names)
+}
+
+/// The prices of the tasks that a table lists.
+pub fn costs_of(table: &Table, names: &[String]) -> Result<Vec<CostModel>, Failure> {
     let (task, unit) = (table.column("task")?, table.column("unit")?);
     let fee = table.header.iter().position(|h| h == "fee");
     let mut costs = vec![None; names.len()];
@@ -122,7 +126,7 @@ fn read_costs(path: &Path, names: &[String]) -> Result<Vec<CostModel>, Failure> 
     }
     let missing = names.iter().zip(&costs).find(|c| c.1.is_none());
     match missing {
-        Some((name, _)) => Err(bad(format!("{}: no price of task {name}", path.display()))),
+        Some((name, _)) => Err(bad(format!("{}: no price of task {name}", table.name))),
         None => Ok(costs.into_iter().flatten().collect()),
     }
 }

@@ -91,8 +91,18 @@ impl Reader<'_> {
     }
 }
 
+/// The first rows of runs and nodes, which are written in their order.
+struct Ascending(Option<u64>);
+
+impl Ascending {
+    fn check(&mut self, first: u64) -> Result<(), LinalgError> {
+        let before = self.0.replace(first);
+        if before.is_none_or(|b| b < first) { Ok(()) } else { Err(bad("its parts are out of order")) }
+    }
+}
+
 pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
-    let (_, body) = envelope::open(Kind::Coreset, FORMAT, bytes)?;
+    let (counted, body) = envelope::open(Kind::Coreset, FORMAT, bytes)?;
     let mut r = Reader(body);
     let method = *METHODS.get(r.word()? as usize).ok_or_else(|| bad("unknown method"))?;
     let size = usize::try_from(r.word()?).map_err(|_| bad("the size does not fit"))?;
@@ -103,11 +113,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
     let mut out = StreamingCoreset::new(columns, options).map_err(|_| bad("its options are not allowed"))?;
     (out.seen, out.end) = (r.word()?, r.word()?);
     let end = out.end;
-    if out.seen > end || end > super::MAX_ROWS {
+    if counted != out.seen || out.seen > end || end > super::MAX_ROWS {
         return Err(bad("its rows cannot be counted"));
     }
     let leaves = end.div_ceil(out.leaf());
     let fits = move |first: u64, level: u32| level < 62 && first.checked_add(1 << level).is_some_and(|e| e <= leaves);
+    let mut order = Ascending(None);
     let runs = r.count(16)?;
     out.runs = (0..runs)
         .map(|_| {
@@ -116,9 +127,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
             if rows == 0 || !run.len().is_multiple_of(columns) || first.checked_add(rows).is_none_or(|e| e > end) {
                 return Err(bad("a run of rows has the wrong length"));
             }
+            order.check(first)?;
             Ok((first, run))
         })
         .collect::<Result<BTreeMap<_, _>, _>>()?;
+    let mut order = Ascending(None);
     match &mut out.state {
         State::Decide(d) => {
             for _ in 0..r.count(24)? {
@@ -126,6 +139,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
                 if !fits(first, level) {
                     return Err(bad("a node lies beyond the last row"));
                 }
+                order.check(first)?;
                 let g = Matrix::from_vec(columns, columns, r.numbers()?)?;
                 d.grams.insert(first, level, g, |_, _, _, _| Err(bad("its sums are not combined")))?;
             }
@@ -142,6 +156,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
                 if !fits(first, level) {
                     return Err(bad("a node lies beyond the last row"));
                 }
+                order.check(first)?;
                 let count = r.count(8)?;
                 let part = Part {
                     numbers: r.words(count)?,

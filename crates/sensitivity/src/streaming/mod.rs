@@ -335,7 +335,10 @@ impl Summary for StreamingCoreset {
             .as_ref()
             .is_none_or(|(s, run)| s.is_multiple_of(leaf) && s + (run.len() / self.columns) as u64 == self.end);
         if self.seen != self.end || !fits || rest.next().is_some() {
-            return Err(LinalgError::Bytes { kind: "complete stream of rows", reason: "rows are missing before the last one" });
+            return Err(LinalgError::Bytes {
+                kind: "complete stream of rows",
+                reason: "rows are missing before the last one",
+            });
         }
         let last = match last {
             Some((s, run)) => Some((s / leaf, Matrix::from_vec(run.len() / self.columns, self.columns, run)?)),

@@ -1,7 +1,7 @@
 //! `samplewise complete`.
 mod draws;
 mod fit;
-mod triplets;
+pub mod triplets;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -19,6 +19,10 @@ impl Ids {
         self.0.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn intern(&mut self, id: &str) -> usize {
         if let Some(&at) = self.0.get(id) {
             return at;
@@ -49,7 +53,7 @@ pub struct Triplets {
 
 /// What becomes of a pair that is given several times.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeated {
+pub enum Repeated {
     Error,
     Mean,
     First,
@@ -73,7 +77,7 @@ impl Repeated {
 }
 
 /// The first line is a header when the value is no number, or when columns are asked for by name.
-fn looks_like_header(columns: Option<&[String]>) -> impl Fn(&[String]) -> bool {
+pub fn looks_like_header(columns: Option<&[String]>) -> impl Fn(&[String]) -> bool {
     let value = columns.map_or("2", |list| list.get(2).map_or("", String::as_str)).parse::<usize>().ok();
     move |first| value.is_none_or(|v| first.get(v).is_some_and(|c| c.parse::<f64>().is_err()))
 }
@@ -82,9 +86,20 @@ pub fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut
     let repeats = Repeated::of(&a.duplicates)?;
     let asked = a.columns.as_deref().map(list);
     let header = Header::of(a.header, a.no_header);
-    let mut source = Records::open(path, header, looks_like_header(asked.as_deref()))?;
+    let source = Records::open(path, header, looks_like_header(asked.as_deref()))?;
+    read_from(source, repeats, asked.as_deref(), rows, columns)
+}
+
+/// [`read`] of records that are open, with the columns that were asked for.
+pub fn read_from(
+    mut source: Records,
+    repeats: Repeated,
+    asked: Option<&[String]>,
+    rows: &mut Ids,
+    columns: &mut Ids,
+) -> Result<Triplets, Failure> {
     let (name, header, named) = (source.name.clone(), source.header.clone(), source.has_header());
-    let picked: Vec<usize> = if let Some(list) = &asked {
+    let picked: Vec<usize> = if let Some(list) = asked {
         list.iter().map(|c| column(&name, &header, c)).collect::<Result<_, _>>()?
     } else {
         // A fourth column may be anything (a time, a user's age): it is a weight when it says so.
@@ -98,7 +113,7 @@ pub fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut
     let mut out = Triplets { names, named, entries: Vec::new(), weights: (picked.len() > 3).then(Vec::new) };
     let mut lines = Vec::new();
     let mut all = || -> Result<(), Failure> {
-        while source.next()? {
+        while source.read_next()? {
             let line = source.line();
             let cell = |c: usize| source.record.get(picked[c]);
             let id = |c: usize| {

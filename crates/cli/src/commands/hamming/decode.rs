@@ -1,11 +1,11 @@
 //! From bytes to symbols.
 /// From bytes to symbols, piece by piece.
-pub(super) trait Decode<S> {
+pub trait Decode<S> {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<S>) -> Result<(), String>;
     fn end(&mut self, out: &mut Vec<S>) -> Result<(), String>;
 }
 
-pub(super) struct Bytes;
+pub struct Bytes;
 
 impl Decode<u8> for Bytes {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
@@ -19,7 +19,7 @@ impl Decode<u8> for Bytes {
 
 /// Integers between white space; a token may go on in the next piece.
 #[derive(Default)]
-pub(super) struct Tokens {
+pub struct Tokens {
     begun: Vec<u8>,
     number: usize,
 }

@@ -1,5 +1,5 @@
 //! `samplewise hamming`: one pass over the text in constant memory.
-mod decode;
+pub mod decode;
 mod outputs;
 mod pass;
 mod sums;

@@ -33,7 +33,11 @@ pub fn check(a: &Arguments) -> Result<(), Failure> {
 
 /// Groups by the names in a CSV with the columns `column` and `group`; columns that are not listed are groups of their own.
 fn read(file: &Path, names: &[String]) -> Result<(Vec<Vec<usize>>, Vec<String>), Failure> {
-    let table = Table::read(file, Header::Given, |_| true)?;
+    groups_of(&Table::read(file, Header::Given, |_| true)?, names)
+}
+
+/// The groups that a table lists, and their names.
+pub fn groups_of(table: &Table, names: &[String]) -> Result<(Vec<Vec<usize>>, Vec<String>), Failure> {
     let (column, group) = (table.column("column")?, table.column("group")?);
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (j, name) in names.iter().enumerate() {

@@ -8,7 +8,7 @@ use samplewise_lasso::{
 use samplewise_linalg::{CsrMatrix, Ending};
 use serde_json::{Value, json};
 
-mod groups;
+pub mod groups;
 
 use crate::cells::{Header, select};
 use crate::input::{self, Table};

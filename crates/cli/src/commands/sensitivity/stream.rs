@@ -69,7 +69,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
         loop {
             let mut data = Vec::with_capacity(BLOCK * columns);
             let first = seen;
-            while ((seen - first) as usize) < BLOCK && reader.next()? {
+            while ((seen - first) as usize) < BLOCK && reader.read_next()? {
                 numbers(&reader.record, &mut data)?;
                 cells.insert(seen, reader.record.clone());
                 seen += 1;
@@ -204,7 +204,7 @@ fn objective(
     let mut residuals = Vec::with_capacity(BLOCK);
     loop {
         residuals.clear();
-        while residuals.len() < BLOCK && reader.next()? {
+        while residuals.len() < BLOCK && reader.read_next()? {
             row.clear();
             numbers(&reader.record, &mut row)?;
             let (x, y) = row.split_at(columns - 1);

@@ -23,6 +23,31 @@ pub struct Program<'a> {
     session: &'a Session,
 }
 
+/// The answers in the text of a log, and the bytes of its whole lines.
+pub fn answers_of(text: &str, name: &str, variables: usize) -> Result<(HashMap<String, f64>, usize), Failure> {
+    let mut known = HashMap::new();
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    for (at, line) in text[..whole].lines().enumerate() {
+        let wrong = |why: &str| bad(format!("{name}:{}: {line:?} {why}", at + 1));
+        let nonsense = || wrong("is not a query and its answer");
+        let (query, value) = line.split_once(' ').ok_or_else(nonsense)?;
+        let value: f64 = value.trim().parse().map_err(|_| nonsense())?;
+        if query.len() != variables || query.bytes().any(|b| b != b'0' && b != b'1') || !value.is_finite() {
+            return Err(nonsense());
+        }
+        if known.insert(query.to_owned(), value).is_some_and(|before| before != value) {
+            return Err(wrong("answers a query for the second time, and otherwise"));
+        }
+    }
+    // What a crash left of a line is dropped; anything else at the end is not ours.
+    let rest = &text[whole..];
+    let query_part = rest.split(' ').next().unwrap_or("");
+    if query_part.len() > variables || query_part.bytes().any(|b| b != b'0' && b != b'1') {
+        return Err(bad(format!("{name}: {rest:?} at its end is no part of an answer")));
+    }
+    Ok((known, whole))
+}
+
 impl<'a> Program<'a> {
     /// Opens the log and takes what it holds; a line that was cut off by a crash at the end of the file is dropped.
     pub fn new(
@@ -39,26 +64,9 @@ impl<'a> Program<'a> {
             let opened = std::fs::OpenOptions::new().create(true).read(true).append(true).open(path).map_err(fail)?;
             opened.try_lock().map_err(|_| bad(format!("{}: another call is writing to it", path.display())))?;
             let text = std::io::read_to_string(&opened).map_err(fail)?;
-            let whole = text.rfind('\n').map_or(0, |end| end + 1);
-            for (at, line) in text[..whole].lines().enumerate() {
-                let wrong = |why: &str| bad(format!("{}:{}: {line:?} {why}", path.display(), at + 1));
-                let nonsense = || wrong("is not a query and its answer");
-                let (query, value) = line.split_once(' ').ok_or_else(nonsense)?;
-                let value: f64 = value.trim().parse().map_err(|_| nonsense())?;
-                if query.len() != variables || query.bytes().any(|b| b != b'0' && b != b'1') || !value.is_finite() {
-                    return Err(nonsense());
-                }
-                if known.insert(query.to_owned(), value).is_some_and(|before| before != value) {
-                    return Err(wrong("answers a query for the second time, and otherwise"));
-                }
-            }
-            // What a crash left of a line is dropped; anything else at the end is not ours.
-            let rest = &text[whole..];
-            let query_part = rest.split(' ').next().unwrap_or("");
-            if query_part.len() > variables || query_part.bytes().any(|b| b != b'0' && b != b'1') {
-                return Err(bad(format!("{}: {rest:?} at its end is no part of an answer", path.display())));
-            }
+            let (answers, whole) = answers_of(&text, &path.display().to_string(), variables)?;
             opened.set_len(whole as u64).map_err(fail)?;
+            known = answers;
             file = Some((opened, path));
         }
         let from_log = known.len();

@@ -11,7 +11,7 @@ use crate::output::check_apart;
 use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
 use crate::{input, output};
 
-mod exec;
+pub mod exec;
 mod show;
 
 #[derive(clap::Args)]
