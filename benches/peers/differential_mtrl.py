@@ -151,8 +151,8 @@ def judge_answered(case: Case, answers: list[Answer], verdict: Verdict) -> None:
 
 
 def judge_allocation_misuse(case: Case, answers: list[Answer], verdict: Verdict) -> None:
-    """It has no way to refuse: nothing beyond the budget is all that can be asked."""
-    if not answers[0].parts[0].sum() <= case.known["budget"]:
+    """Nothing beyond the budget, but for the rounding of counts above 2^53, which come as doubles."""
+    if not answers[0].parts[0].sum() <= case.known["budget"] * (1 + 1e-15):
         verdict.off.append("above the budget")
 
 

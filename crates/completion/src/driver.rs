@@ -25,17 +25,17 @@ use crate::{CompletionError, Entries, Model, Options, Rank, robust};
 const GIVEN: f64 = 2.0;
 /// The same for the entries of undetermined lines, whose factors are held small.
 const GIVEN_OF_OPEN_LINES: f64 = 1e3;
-/// Fewer held-out entries than this verify nothing.
+/// Fewer entries than this, held out by the driver, verify nothing.
 const LEAST_HELD_OUT: usize = 3;
 
 /// What can be said of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The held-out error, relative to the spread of the values, is within the tolerance on at least three entries that took
-    /// no part in the fit, and that on all given entries is within twice the tolerance (with Huber's loss
-    /// this is not asked, for outliers are among them). It speaks of entries like the held-out
-    /// ones, and of the model that is returned. As far as was checked ([`Report::determination`]) all entries between rows and
-    /// columns that are determined are determined as well.
+    /// The held-out error, relative to the spread of the values, is within the tolerance on entries that took no part in the
+    /// fit, at least three unless a test set was given, and that on all given entries is within twice the tolerance (with
+    /// Huber's loss this is not asked, for outliers are among them). It speaks of entries like the held-out ones, and of the
+    /// model that is returned. As far as was checked ([`Report::determination`]) all entries between rows and columns that are
+    /// determined are determined as well.
     Verified,
     /// As [`Status::Verified`], for parts of the matrix: the rows and columns fall into blocks, without entries between them
     /// or with too little in common for the rank, and what lies between blocks is not determined by any entry; or entries of
@@ -449,7 +449,9 @@ impl<T: Real> Fit<'_, T> {
         let exempt = matches!(options.loss, Loss::Huber { .. });
         let met = exempt || mean(&|p, i, j| !left_out(p) && !open(i, j)) <= GIVEN * enough;
         let everywhere = exempt || mean(&|p, i, j| !left_out(p) && open(i, j)) <= GIVEN_OF_OPEN_LINES * enough;
-        let enough_held_out = split.verification.len() >= LEAST_HELD_OUT;
+        // How many a test set needs is the choice of who gives it.
+        let held_out = split.purpose.contains(&Purpose::Judge);
+        let enough_held_out = !held_out || split.verification.len() >= LEAST_HELD_OUT;
         let relative_claim = relative.filter(|_| met && enough_held_out);
         let status = match (relative_claim, stop) {
             (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
