@@ -232,3 +232,25 @@ fn stopped_runs_say_so() {
     assert!(recovery.queries().is_empty());
     assert_eq!(recovery.into_spectrum().unwrap().report.ending, Ending::Interrupted);
 }
+
+/// Row WHT-12: an answer with more coefficients than were said to be there proves nothing by that, and a constant in noise is
+/// one only where the answer is.
+#[test]
+fn broken_premises_prove_nothing() {
+    let sign = |m: u64, k: u64| if (m & k).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
+    let rare = |m: u64| if m & 0xff == 0xff { 1.0 } else { 0.0 };
+    let f = |m: u64| 2.0 * sign(m, 3) - 1.5 * sign(m, 1 << 20) + 0.7 * sign(m, 5 << 9) + rare(m);
+    let mut more = 0;
+    for seed in 0..60 {
+        let found = recover(40, 1, f, &Options { seed, ..Options::default() }).unwrap();
+        more += usize::from(found.coefficients.len() > 1);
+        assert!(!matches!(found.status, Status::Exact { .. }), "seed {seed}: {found:?}");
+    }
+    assert!(more > 20, "{more} answers break the premise");
+    // Steps of a value near 1e15 are 1/8: parity in the last bit is no noise of 1e-3 around a constant.
+    let values: Vec<f64> = (0..1_u64 << 10).map(|m| 1e15 + 0.125 * sign(m, 0x3ff)).collect();
+    let options = Options { noise: Noise::Std(1e-3), ..Options::default() };
+    let found = recover_in_memory(&values, 4, &options, &mut ()).unwrap();
+    let only = found.coefficients.iter().all(|c| c.index == 0);
+    assert!(only || !matches!(found.status, Status::Constant { .. }), "{found:?}");
+}
