@@ -19,7 +19,7 @@
 //! | entries in both orientations | [`entries`] | |
 //! | rows and columns with too few entries | [`peel`] | COM-1 |
 //! | mean and biases to begin with | `start` | COM-14 |
-//! | which entries of the matrix are determined | `determined` | COM-13 |
+//! | which entries of the matrix are determined | `determined`, `pattern` | COM-13 |
 //! | one half step: every row's ridge problem | [`half_step`] | COM-2, COM-8 |
 //! | annealing | `homotopy` | COM-3, COM-4 |
 //! | Gauss–Newton on the eliminated problem | [`finish`] | COM-7 |
@@ -63,6 +63,7 @@ mod mend;
 pub mod model;
 pub mod options;
 mod path;
+mod pattern;
 pub mod peel;
 pub mod posterior;
 mod reweighting;
