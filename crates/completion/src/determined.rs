@@ -72,8 +72,10 @@ impl Motion {
 
 /// Entries times unknowns per line beyond which only components are looked at.
 const MOST_WORK: usize = 1_000_000;
-/// Steps of conjugate gradients for one change.
+/// Steps of conjugate gradients for one change, and entries times unknowns per line times steps beyond which it is given up:
+/// a few seconds.
 const MOST_STEPS: usize = 2_000;
+const MOST_WORK_OF_STEPS: usize = 400 * MOST_WORK;
 /// Changes of given entries, relative to those at first, that are none.
 const STILL: f64 = 1e-10;
 /// The same at the factors of a model, and what is accepted there after all steps: factors are known no better than the
@@ -337,7 +339,7 @@ fn motion(
     let mut s = pull(&r);
     let mut p = s.clone();
     let mut gamma = square(&s);
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MOST_STEPS.min(MOST_WORK_OF_STEPS / (pattern.len() * width).max(1)) {
         if chunk::norm(&r) <= small * first || gamma == 0.0 {
             break;
         }
