@@ -16,11 +16,6 @@ use samplewise_testkit::hostile;
 use samplewise_testkit::referee::Judgement;
 use samplewise_testkit::referee::lasso::{Settings, judge};
 
-/// Problems of the sweep; `SAMPLEWISE_TRUST_CASES` sets another number.
-fn cases(usual: u64) -> u64 {
-    std::env::var("SAMPLEWISE_TRUST_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
-}
-
 /// What the options say, for the referee. The solver drops columns that rounding cannot tell from constant or dependent ones,
 /// and documents where.
 fn settings(o: &Options, p: usize) -> Settings {
@@ -80,7 +75,7 @@ fn problem(seed: u64) -> (Matrix, Vec<f64>, Options) {
 #[test]
 fn no_fit_claims_what_it_has_not_reached() {
     let (mut fits, mut limits) = (0, 0);
-    for seed in 0..cases(5_000) {
+    for seed in 0..hostile::cases(5_000) {
         let (x, y, o) = problem(seed);
         let design = Design::dense(&x).unwrap();
         let Ok(top) = largest_lambda(&design, &y, &o) else { panic!("seed {seed}") };
@@ -244,7 +239,7 @@ fn interrupted_fits_have_certificates() {
 #[test]
 fn sparse_columns_beside_a_large_mean_have_true_certificates() {
     let (mut fits, mut converged) = (0, 0);
-    for seed in 0..cases(600) {
+    for seed in 0..hostile::cases(600) {
         let mut rng = Streams::new(seed).stream(5);
         let (n, p) = (3 + below(&mut rng, 30), 1 + below(&mut rng, 12));
         let level = [1e3, 1e6, 1e9, 1e12][below(&mut rng, 4)];

@@ -40,6 +40,7 @@
 //! ```
 pub mod active;
 pub mod cost;
+mod descent;
 mod guard;
 pub mod planner;
 pub mod relevance;

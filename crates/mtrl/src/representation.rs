@@ -1,26 +1,16 @@
-//! Empirical risk minimiser `min_{B,W} Σ_m ‖X_m B w_m − y_m‖²`: spectral start, then a quasi-Newton method on `B` with the
-//! weights eliminated (variable projection).
-//!
-//! One evaluation forms `X_mᵀX_m B` once per task; from it come all weights exactly, the loss, and the gradient in `B`,
-//! `2 Σ_m (X_mᵀX_m B w_m − X_mᵀy_m) w_mᵀ`. Floor: one pass over the data per evaluation. The L-BFGS directions start from
-//! the gradient times `(Σ_m n_m w_m w_mᵀ)⁻¹`, the inverse of the Hessian when features are uncorrelated.
+//! Empirical risk minimiser `min_{B,W} Σ_m ‖X_m B w_m − y_m‖²`: spectral start, then the descent of [`crate::descent`].
 use std::borrow::Cow;
 
 use rand::Rng;
-use rayon::prelude::*;
-use samplewise_linalg::factor::{Cholesky, dense_svd};
-use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::factor::dense_svd;
+use samplewise_linalg::observe::Observer;
 use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
-use samplewise_linalg::{Ending, LinalgError, Matrix, chunk};
+use samplewise_linalg::{Ending, LinalgError, Matrix};
 
 use crate::MtrlError;
+use crate::descent::{Descent, Evaluation};
 use crate::task::TaskData;
-
-/// Pairs of the quasi-Newton method.
-const MEMORY: usize = 8;
-/// Tasks whose sums are added in order before they join the total.
-const BLOCK: usize = 16;
 
 /// Settings of [`fit_representation_from`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -153,58 +143,9 @@ pub(crate) fn fit_in_units<R: Rng + ?Sized>(
         Some(b) => b.clone(),
         None => spectral_start(tasks, options.dimension, rng)?,
     };
-    let mut now = Evaluation::at(tasks, basis.transpose(), options.ridge)?;
-    let mut evaluations = 1;
-    let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
-    let mut ending = Ending::Limit;
-    while evaluations < options.limit {
-        let direction = now.direction(&pairs)?;
-        let slope = chunk::dot(&direction, &now.gradient);
-        if slope.is_nan() || -slope <= options.tolerance * now.loss {
-            if pairs.is_empty() {
-                ending = Ending::Finished;
-                break;
-            }
-            pairs.clear(); // not a descent direction, or too small: ask the plain one before giving up
-            continue;
-        }
-        let mut step = 1.0;
-        let next = loop {
-            let mut moved = now.basis.clone();
-            chunk::axpy(step, &direction, moved.as_mut_slice());
-            let tried = Evaluation::at(tasks, moved, options.ridge)?;
-            evaluations += 1;
-            if tried.loss <= now.loss + 1e-4 * step * slope {
-                break Some(tried);
-            }
-            if step < 1e-4 || evaluations >= options.limit {
-                break None;
-            }
-            // The minimum of the parabola through both losses and the slope.
-            step *= (-slope * step / (2.0 * (tried.loss - now.loss - step * slope))).clamp(0.1, 0.5);
-        };
-        // No step lowers the loss by more than its rounding: the fit is at rest, unless evaluations ran out.
-        let Some(next) = next else {
-            ending = if evaluations >= options.limit { Ending::Limit } else { Ending::Finished };
-            break;
-        };
-        let minus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
-        let s = minus(next.basis.as_slice(), now.basis.as_slice());
-        let y = minus(&next.gradient, &now.gradient);
-        if chunk::dot(&s, &y) > 1e-12 * chunk::norm(&s) * chunk::norm(&y) {
-            pairs.push((s, y));
-            if pairs.len() > MEMORY {
-                pairs.remove(0);
-            }
-        }
-        now = next;
-        let progress =
-            Progress { stage: "representation", step: evaluations, total: Some(options.limit), value: Some(now.loss) };
-        if observer.step(progress).is_break() {
-            ending = Ending::Interrupted;
-            break;
-        }
-    }
+    let mut descent = Descent::new(tasks, options, observer);
+    let (now, ending) = descent.least_loss(basis.transpose())?;
+    let evaluations = descent.evaluations();
     // The same subspace with orthonormal columns.
     let svd = dense_svd(&now.basis.transpose())?;
     let last = Evaluation::at(tasks, svd.u.transpose(), options.ridge)?;
@@ -249,81 +190,4 @@ fn spectral_start<R: Rng + ?Sized>(
         return Err(MtrlError::Dimension { dimension: k, limit: svd.u.columns() });
     }
     Ok(Matrix::from_fn(d, k, |i, j| svd.u[(i, j)]))
-}
-
-/// Loss, weights and gradient at a basis, whose vectors are rows here.
-struct Evaluation {
-    basis: Matrix,
-    weights: Matrix,
-    loss: f64,
-    gradient: Vec<f64>,
-    /// `Σ_m n_m w_m w_mᵀ`.
-    scale: Matrix,
-}
-
-impl Evaluation {
-    fn at(tasks: &[TaskData], basis: Matrix, ridge: f64) -> Result<Self, MtrlError> {
-        let (k, d) = (basis.rows(), basis.columns());
-        type Part = (Vec<Vec<f64>>, f64, Vec<f64>, Matrix);
-        let part = |tasks: &[TaskData]| -> Result<Part, LinalgError> {
-            let (mut all, mut loss) = (Vec::with_capacity(tasks.len()), 0.0);
-            let (mut gradient, mut scale) = (vec![0.0; k * d], Matrix::zeros(k, k));
-            let (mut product, mut off) = (Matrix::zeros(k, d), vec![0.0; d]);
-            for task in tasks {
-                task.apply(&basis, &mut product);
-                let penalty = ridge * task.samples() as f64;
-                chunk::axpy(penalty, basis.as_slice(), product.as_mut_slice());
-                let (w, lost) = task.fit(&basis, &product, 0.0)?;
-                loss += lost;
-                off.iter_mut().zip(task.own_right()).for_each(|(o, r)| *o = -2.0 * r);
-                for (i, w) in w.iter().enumerate() {
-                    chunk::axpy(2.0 * w, product.row(i), &mut off);
-                }
-                for (i, v) in w.iter().enumerate() {
-                    chunk::axpy(*v, &off, &mut gradient[i * d..(i + 1) * d]);
-                    chunk::axpy(task.samples() as f64 * v, &w, scale.row_mut(i));
-                }
-                all.push(w);
-            }
-            Ok((all, loss, gradient, scale))
-        };
-        let parts: Vec<Part> = tasks.par_chunks(BLOCK).map(part).collect::<Result<_, _>>()?;
-        let mut weights = Matrix::zeros(k, tasks.len());
-        let (mut loss, mut gradient, mut scale) = (0.0, vec![0.0; k * d], Matrix::zeros(k, k));
-        for (b, (w, l, g, s)) in parts.iter().enumerate() {
-            loss += l;
-            chunk::axpy(1.0, g, &mut gradient);
-            chunk::axpy(1.0, s.as_slice(), scale.as_mut_slice());
-            for (m, w) in w.iter().enumerate() {
-                w.iter().enumerate().for_each(|(i, v)| weights[(i, b * BLOCK + m)] = *v);
-            }
-        }
-        Ok(Self { basis, weights, loss, gradient, scale })
-    }
-
-    /// `−H g` by the two loops over the pairs.
-    fn direction(&self, pairs: &[(Vec<f64>, Vec<f64>)]) -> Result<Vec<f64>, MtrlError> {
-        let (k, d) = (self.basis.rows(), self.basis.columns());
-        let mut q = self.gradient.clone();
-        let mut alphas = Vec::with_capacity(pairs.len());
-        for (s, y) in pairs.iter().rev() {
-            let alpha = chunk::dot(s, &q) / chunk::dot(s, y);
-            chunk::axpy(-alpha, y, &mut q);
-            alphas.push(alpha);
-        }
-        let trace: f64 = (0..k).map(|i| self.scale[(i, i)]).sum();
-        let factor = Cholesky::new(&self.scale, 1e-6 * trace + f64::MIN_POSITIVE)?;
-        let mut column = vec![0.0; k];
-        for i in 0..d {
-            column.iter_mut().enumerate().for_each(|(a, c)| *c = 0.5 * q[a * d + i]);
-            factor.solve_in_place(&mut column);
-            column.iter().enumerate().for_each(|(a, c)| q[a * d + i] = *c);
-        }
-        for ((s, y), alpha) in pairs.iter().zip(alphas.iter().rev()) {
-            let beta = chunk::dot(y, &q) / chunk::dot(s, y);
-            chunk::axpy(alpha - beta, s, &mut q);
-        }
-        q.iter_mut().for_each(|v| *v = -*v);
-        Ok(q)
-    }
 }

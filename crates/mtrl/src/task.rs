@@ -76,6 +76,11 @@ impl TaskData {
         &self.right
     }
 
+    /// `yᵀy` in these units.
+    pub(crate) fn own_square(&self) -> f64 {
+        self.square
+    }
+
     /// Power of two of these units; `None` while all labels are zero, which fits any.
     pub(crate) fn units(&self) -> Option<i32> {
         (self.square > 0.0).then_some(self.exponent)

@@ -11,11 +11,6 @@ use samplewise_testkit::designs::Design;
 use samplewise_testkit::hostile;
 use samplewise_testkit::referee::regression::{Loss as Judged, judge};
 
-/// Problems of a sweep; `SAMPLEWISE_TRUST_CASES` sets another number.
-fn cases(usual: u64) -> u64 {
-    std::env::var("SAMPLEWISE_TRUST_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
-}
-
 /// A table of 2 to 1,200 rows of one of six kinds.
 fn table(seed: u64) -> Design {
     let mut rng = Streams::new(seed).stream(0);
@@ -55,7 +50,7 @@ fn check(name: &str, a: &Matrix, b: &[f64], loss: Loss, fit: &Regression) {
 /// Row SEN-19: every fit ends in a vertex that is optimal, at any quantile and with any preprocessing.
 #[test]
 fn quantiles_are_exact_on_hostile_tables() {
-    for seed in 0..cases(1_000) {
+    for seed in 0..hostile::cases(1_000) {
         let design = table(seed);
         let tau = hostile::EXTREME_QUANTILES[seed as usize % hostile::EXTREME_QUANTILES.len()];
         let preprocessing = [Preprocessing::Auto, Preprocessing::Always, Preprocessing::Never][seed as usize / 7 % 3];
@@ -69,7 +64,7 @@ fn quantiles_are_exact_on_hostile_tables() {
 /// The same on tables of some thousand rows, where a reduced problem is solved first.
 #[test]
 fn quantiles_of_many_rows_are_exact() {
-    for seed in 0..cases(1_000) / 20 {
+    for seed in 0..hostile::cases(1_000) / 20 {
         let n = 2_500 + 97 * (seed as usize % 40);
         let design = if seed % 4 == 3 {
             hostile::counts_with_ties(n, 4, seed)
@@ -106,7 +101,7 @@ fn outliers(seed: u64) -> (Matrix, Vec<f64>) {
 #[test]
 fn powers_are_minimised_beside_outliers() {
     for p in [1.01, 1.1, 1.5, 3.0, 4.0, 8.0, 12.0, 32.0] {
-        for seed in 0..cases(1_000) / 10 {
+        for seed in 0..hostile::cases(1_000) / 10 {
             let (a, b) = outliers(seed);
             let fit = regress(&a, &b, Loss::Lp(p), 1e-9).unwrap();
             let verdict = judge(&a, &b, None, Judged::Power(p), &fit.coefficients);

@@ -7,6 +7,11 @@ use crate::designs::Design;
 use crate::double_double::scale;
 use crate::generate::random_matrix;
 
+/// Problems of a sweep: the usual number, or that of the variable `SAMPLEWISE_TRUST_CASES`.
+pub fn cases(usual: u64) -> u64 {
+    std::env::var("SAMPLEWISE_TRUST_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
+}
+
 /// The number of the stream of a generator is its own, so that two generators with one seed are independent.
 fn stream(seed: u64, id: u64) -> StreamRng {
     Streams::new(seed).stream(100 + id)
