@@ -97,7 +97,7 @@ fn outliers(seed: u64) -> (Matrix, Vec<f64>) {
     (a, b)
 }
 
-/// Row SEN-6: within 1e-6 of the minimum for every exponent, with a lower bound.
+/// Row SEN-6: within 1e-6 of the minimum for every exponent, with a lower bound that shows convergence.
 #[test]
 fn powers_are_minimised_beside_outliers() {
     for p in [1.01, 1.1, 1.5, 3.0, 4.0, 8.0, 12.0, 32.0] {
@@ -110,6 +110,7 @@ fn powers_are_minimised_beside_outliers() {
             assert!(verdict.gap <= 1e-6 * size, "{name}: {:e} {fit:?} {verdict:?}", verdict.gap / size);
             let bound = fit.lower_bound.unwrap_or_else(|| panic!("{name}: no bound {fit:?}"));
             assert!(bound <= verdict.objective + 1e-12 * size, "{name}: {fit:?} {verdict:?}");
+            assert!(fit.converged(), "{name}: {fit:?} {verdict:?}");
         }
     }
 }
