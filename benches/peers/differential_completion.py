@@ -169,8 +169,11 @@ def judge_noise(case: Case, answers: list[Answer], verdict: Verdict) -> None:
     if answers[0].parts[0][0] == VERIFIED:
         verdict.off.append("noise verified")
         verdict.worst = 1.0
-    if not np.isfinite(answers[0].parts[3]).all():
-        verdict.said.append("predictions not finite")
+    predicted = answers[0].parts[3]
+    if np.isnan(predicted).any():
+        verdict.said.append("not all determined")
+    if np.isinf(predicted).any():
+        verdict.off.append("a prediction is infinite")
 
 
 def judge_additive(case: Case, answers: list[Answer], verdict: Verdict) -> None:
