@@ -420,11 +420,30 @@ impl<T: Real> Fit<'_, T> {
                 .fold(0.0, f64::max),
             rmse,
         });
-        // The entries that the model has seen, those left out as wrong excepted.
-        let seen = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
+        let agrees = relative.is_some_and(|r| r <= goal);
+        // An entry that alone ties two blocks together counts for little in the mean, and a tuning entry may lie where the fit
+        // saw nothing: the model must meet all entries that were given, whatever they were for. Huber's loss leaves outliers
+        // among these. Entries of undetermined lines are met by as little as fits them, if at all.
+        let mean = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
+            let (squares, weights, count) = training_squares(entries, &model, counted);
+            if count == 0 { 0.0 } else { (squares / weights).sqrt() }
+        };
+        // Where the entries of the fit leave every line open, as in a small table of which some were held out: what all given
+        // entries determine, if the model meets them.
+        let mut peeled = peeled;
+        let nothing = peeled.rows.len() == entries.rows() || peeled.columns.len() == entries.columns();
+        let complete = (agrees && nothing).then(|| peel(entries, model.rank(), |p| !left_out(p))).filter(|whole| {
+            let (before, after) = (OpenLines::new(entries, &peeled), OpenLines::new(entries, whole));
+            mean(&|p, i, j| !left_out(p) && before.meets(i, j) && !after.meets(i, j)) <= GIVEN * goal * spread
+        });
+        let all_count = complete.is_some();
+        if let Some(whole) = complete {
+            (peeled.rows, peeled.columns) = (whole.rows, whole.columns);
+        }
+        // Else the entries that the model has seen. Those left out as wrong never count.
+        let seen = |p: usize| (all_count || used.contains(&split.purpose[p])) && !left_out(p);
         let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
         let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
-        let agrees = relative.is_some_and(|r| r <= goal);
         let question = if agrees {
             Question::Model(&model, goal * spread)
         } else if options.tolerance.is_some() || outcome.recovered {
@@ -435,25 +454,16 @@ impl<T: Real> Fit<'_, T> {
         let open = (&peeled.rows[..], &peeled.columns[..]);
         let determination = determine(&pattern, &question, options.biases, open, self.streams.child(u64::MAX).seed());
         drop(pattern);
-        // An entry that alone ties two blocks together counts for little in the mean, and a tuning entry may lie where the fit
-        // saw nothing: the model must meet all entries that were given, whatever they were for. Huber's loss leaves outliers
-        // among these. Entries of undetermined lines are met by as little as fits them, if at all.
-        let mean = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
-            let (squares, weights, count) = training_squares(entries, &model, counted);
-            if count == 0 { 0.0 } else { (squares / weights).sqrt() }
-        };
-        let (mut open_rows, mut open_columns) = (vec![false; entries.rows()], vec![false; entries.columns()]);
-        peeled.rows.iter().for_each(|&i| open_rows[i] = true);
-        peeled.columns.iter().for_each(|&j| open_columns[j] = true);
-        let open = |i: usize, j: usize| open_rows[i] || open_columns[j];
+        let open = OpenLines::new(entries, &peeled);
         let enough = goal * spread;
         let exempt = matches!(options.loss, Loss::Huber { .. });
-        let met = exempt || mean(&|p, i, j| !left_out(p) && !open(i, j)) <= GIVEN * enough;
-        let everywhere = exempt || mean(&|p, i, j| !left_out(p) && open(i, j)) <= GIVEN_OF_OPEN_LINES * enough;
+        let met = exempt || mean(&|p, i, j| !left_out(p) && !open.meets(i, j)) <= GIVEN * enough;
+        let everywhere = exempt || mean(&|p, i, j| !left_out(p) && open.meets(i, j)) <= GIVEN_OF_OPEN_LINES * enough;
         // How many a test set needs is the choice of who gives it.
         let held_out = split.purpose.contains(&Purpose::Judge);
         let enough_held_out = !held_out || split.verification.len() >= LEAST_HELD_OUT;
-        let relative_claim = relative.filter(|_| met && enough_held_out);
+        let something = determination.undetermined_share < 1.0;
+        let relative_claim = relative.filter(|_| met && enough_held_out && something);
         let status = match (relative_claim, stop) {
             (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
             (Some(r), _) if r <= goal => Status::Verified,
@@ -538,6 +548,26 @@ impl<T: Real> Fit<'_, T> {
         path::refit(&more, fitted, outcome, &scaled, control);
         *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
         fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);
+    }
+}
+
+/// Rows and columns that are not determined.
+struct OpenLines {
+    rows: Vec<bool>,
+    columns: Vec<bool>,
+}
+
+impl OpenLines {
+    fn new<T: Real>(entries: &Entries<T>, peeled: &Peeled) -> Self {
+        let (mut rows, mut columns) = (vec![false; entries.rows()], vec![false; entries.columns()]);
+        peeled.rows.iter().for_each(|&i| rows[i] = true);
+        peeled.columns.iter().for_each(|&j| columns[j] = true);
+        Self { rows, columns }
+    }
+
+    /// Whether an entry lies in one of them.
+    fn meets(&self, i: usize, j: usize) -> bool {
+        self.rows[i] || self.columns[j]
     }
 }
 

@@ -7,6 +7,7 @@ use crate::entries::Orientation;
 use crate::kernel::{Descent, KernelReal};
 use crate::options::Solver;
 use crate::row_solvers::{self, Dense, Work};
+use crate::start::bias_ridge;
 
 /// The penalty of one half step.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,8 @@ pub struct Ridge {
     pub lambda: f64,
     /// Exponent of the number of entries.
     pub exponent: f64,
-    /// Ridge of the bias, if biases are fitted.
-    pub bias: Option<f64>,
+    /// Whether there are biases, with [`bias_ridge`].
+    pub biases: bool,
 }
 
 impl Ridge {
@@ -66,13 +67,14 @@ pub(crate) fn half_step<T: KernelReal>(
     biases: &mut [T],
 ) -> f64 {
     let (k, rows) = (other.columns(), factors.rows());
-    let d = k + usize::from(ridge.bias.is_some());
+    let bias = ridge.biases.then(|| bias_ridge(ridge.lambda, other));
+    let d = k + usize::from(bias.is_some());
     if d == 0 {
         return 0.0;
     }
     // The last feature, if there are biases, is the constant 1.
     let one = T::from_f64(1.0);
-    let widened = ridge.bias.map(|_| Matrix::from_fn(other.rows(), d, |j, c| if c < k { other[(j, c)] } else { one }));
+    let widened = bias.map(|_| Matrix::from_fn(other.rows(), d, |j, c| if c < k { other[(j, c)] } else { one }));
     let features = widened.as_ref().unwrap_or(other);
     let zero = T::default();
     let moved = mean != zero || other_biases.iter().any(|b| *b != zero);
@@ -81,7 +83,7 @@ pub(crate) fn half_step<T: KernelReal>(
         all.map(|(value, &j)| *value - mean - other_biases[j as usize]).collect()
     });
     let targets = shifted.as_deref().unwrap_or(entries.values.values());
-    let dense = Dense { entries, targets, features, ridge };
+    let dense = Dense { entries, targets, features, ridge, bias };
     let mut solution = Matrix::zeros(rows, d);
     let warm = |solution: &mut Matrix<T>| {
         solution.as_mut_slice().chunks_exact_mut(d).enumerate().for_each(|(i, x)| {
@@ -118,7 +120,7 @@ pub(crate) fn half_step<T: KernelReal>(
     for i in 0..rows {
         let row = solution.row(i);
         factors.row_mut(i).copy_from_slice(&row[..k]);
-        if ridge.bias.is_some() {
+        if bias.is_some() {
             biases[i] = row[k];
         }
     }
@@ -126,12 +128,12 @@ pub(crate) fn half_step<T: KernelReal>(
 }
 
 fn exact<T: SmallReal>(dense: &Dense<'_, T>, solution: &mut Matrix<T>) -> f64 {
-    let Dense { entries, targets, features, ridge } = *dense;
+    let Dense { entries, targets, features, ridge, bias } = *dense;
     let (rows, d) = (solution.rows(), features.columns());
     let ridges: Vec<T> = (0..rows).map(|i| T::from_f64(ridge.of(entries.count(i)))).collect();
     let weights = (!entries.weights.is_empty()).then_some(&entries.weights[..]);
     let floor = T::from_f64(if size_of::<T>() == 4 { 1e-6 } else { FLOOR });
-    let penalty = Penalty { ridge: &ridges, last: ridge.bias.map(T::from_f64), floor, draw: None };
+    let penalty = Penalty { ridge: &ridges, last: bias.map(T::from_f64), floor, draw: None };
     let solved = if d <= MAX_UNKNOWNS {
         // Numbers out of range, after divergence, are refused: the rows below then carry them on, to be seen by the path.
         solve_penalised(features, &entries.values, targets, weights, &penalty, solution)
@@ -166,7 +168,7 @@ mod tests {
     fn half_steps_equal_one_row_at_a_time() {
         let (m, n) = (70, 30);
         for (case, (k, bias, weighted)) in
-            [(1, None, false), (4, Some(0.5), true), (9, None, true), (0, Some(0.5), false)].into_iter().enumerate()
+            [(1, false, false), (4, true, true), (9, false, true), (0, true, false)].into_iter().enumerate()
         {
             let s = Streams::new(case as u64);
             let draw = |i: usize| s.uniform(i as u64) - 0.5;
@@ -178,7 +180,8 @@ mod tests {
             let entries = Entries::new(m, n, &seen, weighted.then_some(&weights[..])).unwrap();
             let other = Matrix::from_fn(n, k, |j, c| draw(40_000 + j * 16 + c));
             let offsets: Vec<f64> = (0..n).map(|j| draw(50_000 + j)).collect();
-            let ridge = Ridge { lambda: 0.01, exponent: 0.5, bias };
+            let ridge = Ridge { lambda: 0.01, exponent: 0.5, biases: bias };
+            let bias = bias.then(|| bias_ridge(0.01, &other));
             let (mut factors, mut biases) = (Matrix::zeros(m, k), vec![0.0; m]);
             let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
             half_step(&entries.by_row, &other, &offsets, 0.2, ridge, manner, &mut factors, &mut biases);
@@ -194,7 +197,7 @@ mod tests {
                     .zip(entries.by_row.values.indices())
                     .map(|(v, &j)| v - 0.2 - offsets[j as usize])
                     .collect();
-                let dense = Dense { entries: &entries.by_row, targets: &targets, features: &features, ridge };
+                let dense = Dense { entries: &entries.by_row, targets: &targets, features: &features, ridge, bias };
                 let x = work.solve(&dense, i, FLOOR);
                 let found = factors.row(i).iter().chain(bias.map(|_| &biases[i]));
                 assert!(found.zip(x).all(|(a, b)| (a - b).abs() < 1e-9), "case {case}, row {i}");
@@ -223,8 +226,8 @@ mod tests {
             let entries = single(&entries).unwrap();
             let other = Matrix::from_fn(n, k, |j, c| T::from_f64(draw(40_000_000 + j * 256 + c)));
             let offsets: Vec<T> = (0..n).map(|j| T::from_f64(draw(50_000_000 + j))).collect();
-            for bias in [None, Some(2.5)] {
-                let ridge = Ridge { lambda: 0.4, exponent: 0.5, bias };
+            for bias in [false, true] {
+                let ridge = Ridge { lambda: 0.4, exponent: 0.5, biases: bias };
                 let [(exact, exact_biases), (found, found_biases)] =
                     [Solver::Exact, Solver::ConjugateGradients { steps: 100 }].map(|solver| {
                         let manner = Manner { solver, non_negative: false, roughly: false, seed: 0 };
@@ -234,10 +237,10 @@ mod tests {
                         half_step(&entries.by_row, &other, &offsets, mean, ridge, manner, &mut x, &mut biases);
                         (x, biases)
                     });
-                let all = exact.as_slice().iter().chain(exact_biases.iter().take(m * usize::from(bias.is_some())));
+                let all = exact.as_slice().iter().chain(exact_biases.iter().take(m * usize::from(bias)));
                 for (a, b) in all.zip(found.as_slice().iter().chain(&found_biases)) {
                     let error = (a.to_f64() - b.to_f64()).abs();
-                    assert!(error < tolerance, "case {case}, k = {k}, bias {bias:?}: {a:?} {b:?}");
+                    assert!(error < tolerance, "case {case}, k = {k}, bias {bias}: {a:?} {b:?}");
                 }
                 assert!(found.row(2).iter().all(|x| x.to_f64() == 0.0), "a row without entries");
             }
@@ -259,7 +262,7 @@ mod tests {
         let weights: Vec<f64> = seen.iter().map(|(i, ..)| if *i == 3 { 1e-4 } else { 1.0 }).collect();
         let entries = Entries::new(m, n, &seen, Some(&weights)).unwrap().to_single().unwrap();
         let other = Matrix::from_fn(n, k, |j, c| draw(2_000_000 + j * 32 + c) as f32);
-        let ridge = Ridge { lambda: 0.1, exponent: 0.0, bias: Some(2.5) };
+        let ridge = Ridge { lambda: 0.1, exponent: 0.0, biases: true };
         let manner = Manner { solver: Solver::Auto, non_negative: false, roughly: true, seed: 0 };
         let solved = |manner: Manner| {
             let (mut x, mut biases) = (Matrix::zeros(m, k), vec![0.0; m]);

@@ -21,7 +21,7 @@ pub(crate) struct Schedule {
     /// Pairs of half steps per ridge.
     pub pairs: usize,
     pub exponent: f64,
-    pub bias: Option<f64>,
+    pub biases: bool,
     /// Stay at the last ridge until the factors are at rest.
     pub settle: bool,
     /// Stop when the tuning error has passed its minimum.
@@ -63,7 +63,7 @@ pub(crate) fn anneal<T: KernelReal>(
         // A ridge that was asked for is jumped to from a small share of the first: zero would never be reached.
         let jump = if schedule.settle { 1e-4 * schedule.first } else { 0.0 };
         lambda = if next <= schedule.last.max(jump) { schedule.last } else { next };
-        let ridge = Ridge { lambda, exponent: schedule.exponent, bias: schedule.bias };
+        let ridge = Ridge { lambda, exponent: schedule.exponent, biases: schedule.biases };
         let resting = schedule.settle && lambda <= schedule.last;
         let before = resting.then(|| state.u.clone());
         let mut work = 0.0;

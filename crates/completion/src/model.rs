@@ -153,7 +153,7 @@ impl Model {
             }
         }
         let row: Vec<(usize, f64, f64)> = entries.iter().map(|&(j, v)| (j, v, 1.0)).collect();
-        let bias = self.has_biases().then_some(bias_ridge(Some(lambda)));
+        let bias = self.has_biases().then(|| bias_ridge(lambda, &self.column_factors));
         let offset = |j: usize| self.mean + self.column_biases[j];
         let (factors, bias) = ridge_row(&row, &self.column_factors, &offset, lambda, bias);
         let found = factors.iter().chain([&bias]).copied();
@@ -212,7 +212,7 @@ impl Model {
             return Err(LinalgError::Shape { argument: "block", rows, columns, expected }.into());
         }
         let ridge =
-            Ridge { lambda, exponent: ridge_exponent, bias: self.has_biases().then_some(bias_ridge(Some(lambda))) };
+            Ridge { lambda, exponent: ridge_exponent, biases: self.has_biases() };
         let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
         let (mut factors, mut biases) = (Matrix::zeros(block.rows(), self.rank()), vec![0.0; block.rows()]);
         let (v, c) = (&self.column_factors, &self.column_biases);

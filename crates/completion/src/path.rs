@@ -23,7 +23,7 @@ use crate::half_step::{Manner, Ridge};
 use crate::homotopy::{Best, Schedule, anneal};
 use crate::mend::Mender;
 use crate::options::{Finish, Options};
-use crate::start::{Start, bias_ridge, biases_only, residual_entries, start};
+use crate::start::{Start, biases_only, first_bias_ridge, residual_entries, start};
 use crate::state::State;
 use crate::{growth, reweighting};
 
@@ -85,6 +85,8 @@ pub(crate) struct Outcome {
 /// Ridges, as shares of the first, at which the finish is tried: one that fails costs little, and condition numbers need
 /// not be guessed.
 const CHECKPOINTS: [f64; 3] = [3e-2, 3e-3, 1e-4];
+/// Where a path with biases ends, which no finish follows, if the tuning entries did not end it before.
+const UNSHRUNK: [f64; 1] = [1e-8];
 /// Growths after all other paths, where the rank is given. *Tuned* (500 × 500, ranks 3 and 5, conditions 1 and 10, 1.2 to
 /// 1.5 times the degrees of freedom): twelve found 9 of the 16 matrices that the paths before had not, at least 5 of these
 /// within six.
@@ -122,7 +124,7 @@ pub(crate) fn run(
             paths.extend(vec![PathKind::Growth; growths]);
         }
     }
-    let baseline = biases_only(&problem.entries, options.biases, bias_ridge(options.lambda));
+    let baseline = biases_only(&problem.entries, options.biases, first_bias_ridge(options.lambda));
     let mut random = streams.stream(0);
     let single = if problem.oversampling >= SINGLE_FROM || may_be_ridged(options) { problem.to_single() } else { None };
     let first = match &single {
@@ -221,8 +223,7 @@ impl Setting<'_> {
     ) -> Result<Outcome, LinalgError> {
         let Setting { problem, options, first, .. } = *self;
         let exponent = exponent(options);
-        let bias = options.biases.then_some(bias_ridge(options.lambda));
-        let largest = largest_ridge(problem, options, first);
+                let largest = largest_ridge(problem, options, first);
         let manner = Manner {
             solver: options.solver,
             non_negative: options.non_negative,
@@ -266,7 +267,11 @@ impl Setting<'_> {
                     lambda = if started > 0.0 { started } else { largest * CHECKPOINTS[2] };
                 }
                 let mut best: Option<Best<T>> = None;
-                let share = if finishes(options) { &CHECKPOINTS[..] } else { &CHECKPOINTS[2..] };
+                let share = match options.biases && !problem.tuning.is_empty() {
+                    _ if finishes(options) => &CHECKPOINTS[..],
+                    true => &UNSHRUNK[..],
+                    false => &CHECKPOINTS[2..],
+                };
                 for &share in share {
                     let last = match options.lambda {
                         // Annealing ends at a small share of the start even when less is asked for.
@@ -284,7 +289,7 @@ impl Setting<'_> {
                         last: last.max(if options.lambda == Some(0.0) { 0.0 } else { f64::MIN_POSITIVE }),
                         pairs,
                         exponent,
-                        bias,
+                        biases: options.biases,
                         settle: options.lambda.is_some(),
                         watch: options.tolerance.is_none() && options.lambda.is_none(),
                     };
@@ -395,7 +400,7 @@ impl Setting<'_> {
         control: &mut Control<'_>,
     ) -> Outcome {
         const WINDOW: usize = 25;
-        let ridge = Ridge { lambda: 0.0, exponent: 0.0, bias: None };
+        let ridge = Ridge { lambda: 0.0, exponent: 0.0, biases: false };
         let floor = (entries.len() * state.rank().max(1)) as f64;
         let mut residuals: Vec<f64> = Vec::new();
         loop {
@@ -436,7 +441,7 @@ pub(crate) fn refit(
         return;
     }
     let ridge =
-        Ridge { lambda, exponent: exponent(options), bias: options.biases.then_some(bias_ridge(options.lambda)) };
+        Ridge { lambda, exponent: exponent(options), biases: options.biases };
     let newton = options.finish == Finish::GaussNewton && factors_fit(entries, state.rank());
     if lambda == 0.0 && finishes(options) && newton {
         let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();

@@ -10,7 +10,7 @@ use crate::entries::Entries;
 use crate::half_step::{Manner, Ridge};
 use crate::options::{Loss, Options};
 use crate::path::{self, Outcome, PathKind, Problem};
-use crate::start::{bias_ridge, start};
+use crate::start::{first_bias_ridge, start};
 use crate::state::State;
 use crate::{CompletionError, Model};
 
@@ -44,7 +44,7 @@ pub(crate) fn run(
 ) -> Result<(Outcome, Vec<bool>), CompletionError> {
     let threshold = if let Loss::Huber { threshold } = options.loss { threshold } else { 1.345 };
     let all = problem.entries.clone();
-    let baseline = crate::start::biases_only(&clipped(&all), options.biases, bias_ridge(options.lambda));
+    let baseline = crate::start::biases_only(&clipped(&all), options.biases, first_bias_ridge(options.lambda));
     let scale = deviation(all.iter().map(|(i, j, v, _)| v - baseline.predict(i, j)));
     let residual = clipped(&crate::start::residual_entries(&all, &baseline));
     let first = start(&residual, rank, &mut streams.stream(0))?;
@@ -56,7 +56,6 @@ pub(crate) fn run(
         state
     };
     let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
-    let bias = options.biases.then_some(bias_ridge(options.lambda));
     let manner =
         Manner { solver: options.solver, non_negative: options.non_negative, roughly: false, seed: streams.seed() };
     let floor = (all.len() * rank) as f64;
@@ -82,7 +81,7 @@ pub(crate) fn run(
             .map(|((_, _, _, w), r)| if pair == 0 { w } else { w * huber(*r) })
             .collect();
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
-        let ridge = Ridge { lambda: lambda * mean, exponent, bias };
+        let ridge = Ridge { lambda: lambda * mean, exponent, biases: options.biases };
         let manner = Manner { seed: manner.seed.wrapping_add(2 * pair as u64), ..manner };
         weighted.set_weights(weights, &positions);
         let work = state.pair(&weighted, ridge, manner);

@@ -17,12 +17,14 @@ pub(crate) struct Dense<'a, T: Real> {
     pub targets: &'a [T],
     pub features: &'a Matrix<T>,
     pub ridge: Ridge,
+    /// Ridge of the bias, which is the last feature, if there are biases.
+    pub bias: Option<f64>,
 }
 
 impl<T: Real> Dense<'_, T> {
     /// Ridge of unknown `c` of row `i`.
     fn penalty(&self, i: usize, c: usize) -> f64 {
-        match self.ridge.bias {
+        match self.bias {
             Some(bias) if c + 1 == self.features.columns() => bias,
             _ => self.ridge.of(self.entries.count(i)),
         }
@@ -262,7 +264,7 @@ fn in_registers<T: KernelReal>(
         features: &rotated,
         moments: &moments,
         ridges,
-        bias: dense.ridge.bias.map(|bias| (T::from_f64(bias), &direction[..])),
+        bias: dense.bias.map(|bias| (T::from_f64(bias), &direction[..])),
         steps,
         accuracy: T::from_f64(accuracy),
     };
@@ -363,7 +365,7 @@ pub(crate) fn non_negative<T: SmallReal>(dense: &Dense<'_, T>, solution: &mut Ma
     let d = dense.features.columns();
     each_row(dense, solution, |work, i, x| {
         work.normal_equations();
-        let free = dense.ridge.bias.map(|_| d - 1);
+        let free = dense.bias.map(|_| d - 1);
         let gram = |a: usize, b: usize, g: &[f64]| if a >= b { g[a * d + b] } else { g[b * d + a] };
         for _ in 0..NON_NEGATIVE_SWEEPS {
             for c in 0..d {

@@ -269,3 +269,23 @@ fn verified_models_meet_what_was_given() {
     }
     assert!(verified >= 100, "{verified} verified");
 }
+
+/// Row TRU-1: a table that mean, biases and one product fit exactly is fitted so, whatever small ridge is asked for, and
+/// by the ridge that the tuning entries choose; biases are not drawn to the mean where the factors are not.
+#[test]
+fn biases_are_shrunk_no_more_than_factors() {
+    let value = |i: usize, j: usize| (1.0 + 0.3 * i as f64) * (1.0 + 0.2 * j as f64);
+    let seen: Vec<(usize, usize, f64)> = (0..600)
+        .map(|at| (at / 20, at % 20))
+        .filter(|(i, j)| (7 * i + 11 * j) % 5 < 3)
+        .map(|(i, j)| (i, j, value(i, j)))
+        .collect();
+    let data = Entries::new(30, 20, &seen, None).unwrap();
+    for lambda in [Some(0.0), Some(1e-12), Some(1e-8), Some(1e-4), None] {
+        let options = Options { biases: true, lambda, ..Options::default() };
+        let found = complete(&data, Rank::Fixed(1), &options, &mut Streams::new(0).stream(0)).unwrap();
+        let worst = (0..600).map(|at| (found.model.predict(at / 20, at % 20) - value(at / 20, at % 20)).abs());
+        let worst = worst.fold(0.0, f64::max) / found.report.spread;
+        assert!(worst < 1e-3, "{lambda:?}: {worst:e} {:?}", found.report);
+    }
+}

@@ -58,9 +58,12 @@ pub fn spectrum<I: Bits>(
         Status::Exact { delta } => format!("exact, up to a probability of {delta:.1e}\n"),
         Status::Verified { r2_at_least, detection_limit, delta } => {
             let seen = r.r2.map_or(String::new(), |r2| format!("R2 {r2:.3} on {} fresh points, ", r.verification));
+            let differ = r.differs_at_most.map_or(String::new(), |share| {
+                format!("at most {:.2} % of all points differ up to a probability of {delta}; ", 100.0 * share)
+            });
             format!(
-                "verified: {seen}at least {r2_at_least:.3} on all up to a probability of {delta}; coefficients below \
-                 {detection_limit:.3e} may be missing\n"
+                "verified: {seen}{differ}at least {r2_at_least:.3} on all, unless there are peaks so rare that no sample met \
+                 one, up to a probability of {delta}; coefficients below {detection_limit:.3e} may be missing\n"
             )
         }
         Status::Constant { differs_at_most: 0.0, .. } => "verified: every value is the same\n".to_owned(),
@@ -89,6 +92,7 @@ pub fn spectrum<I: Bits>(
         "verified": {
             "holdout_samples": r.verification, "residual_std": r.residual_std, "r2": r.r2,
             "r2_at_least": r2_at_least, "delta": delta, "differs_at_most": r.differs_at_most,
+            "r2_at_least_assumes": r2_at_least.map(|_| "no peaks so rare that no sample met one"),
         },
     });
     if derived.moebius {
