@@ -353,7 +353,7 @@ fn shards() {
             let s = scores(&a, p, method).expect("finite");
             let (n, d) = (a.rows() as f64, a.columns() as f64);
             let rate = 4_000.0 / if method == Method::Leverage { d } else { n.powf(1.0 - p / 2.0) * d.powf(p / 2.0) };
-            let c = Coreset::with_rate(&s.values, rate, 1);
+            let c = Coreset::with_rate(&s.values, rate, 1).expect("scores");
             digest(&mut c.rows.iter().map(|r| *r as u64), &c.weights)
         });
         for (shards, threads, rows, digest) in &digests {

@@ -86,6 +86,9 @@ const NEARLY_STILL_AT_MODEL: f64 = 1e-7;
 const MOVES: f64 = 1e-4;
 /// The same at the factors of a model.
 const MOVES_AT_MODEL: f64 = 1e-3;
+/// An entry is not determined where what the model misses of the given entries might move it by more than `1/AMPLIFIED` of
+/// the spread of the values.
+const AMPLIFIED: f64 = 100.0;
 /// Changes that are tried. An entry that moves stays still in one of them with a probability of about [`MOVES`].
 const MOTIONS: usize = 2;
 /// Entries of the matrix up to which all are looked at for the share, and the sample beyond.
@@ -102,8 +105,14 @@ pub(crate) enum Question<'a> {
     Components,
     /// The rank at random factors.
     Rank(usize),
-    /// The rank at random factors and at those of a model that meets its entries up to a root mean square.
-    Model(&'a Model, f64),
+    /// The rank at random factors and at those of a model.
+    Model {
+        model: &'a Model,
+        /// Root mean square up to which the model was to meet its entries: components below it are none.
+        error: f64,
+        /// The one up to which it does, over the spread of the values.
+        misses: f64,
+    },
 }
 
 /// What a pattern determines; rows and columns that are known to be open are given. The checks of the rank are made where
@@ -118,13 +127,13 @@ pub(crate) fn determine(
     let (m, n) = (pattern.rows.len(), pattern.columns.len());
     let (row_components, column_components, components) = pattern.components();
     let of_model = match question {
-        Question::Model(model, error) => Some(bases(model, *error, biases)),
+        Question::Model { model, error, .. } => Some(bases(model, *error, biases)),
         _ => None,
     };
     let rank = match (question, &of_model) {
         (Question::Components, _) => 0,
         (Question::Rank(rank), _) => *rank,
-        (Question::Model(..), bases) => bases.as_ref().and_then(Option::as_ref).map_or(0, |b| b.0.columns()),
+        (Question::Model { .. }, bases) => bases.as_ref().and_then(Option::as_ref).map_or(0, |b| b.0.columns()),
     };
     let mut out = Determination {
         components,
@@ -143,8 +152,12 @@ pub(crate) fn determine(
     let width = rank + if biases { 2 } else { 0 };
     if rank > 0 && pattern.len().saturating_mul(width) <= MOST_WORK {
         let streams = Streams::new(seed);
+        let small = match question {
+            Question::Model { misses, .. } => STILL_AT_MODEL.max(AMPLIFIED * MOVES_AT_MODEL * misses),
+            _ => STILL_AT_MODEL,
+        };
         let motions = |bases: Option<&(Matrix, Matrix)>| -> Option<Vec<Motion>> {
-            (0..MOTIONS).map(|c| motion(pattern, rank, biases, bases, streams.child(c as u64))).collect()
+            (0..MOTIONS).map(|c| motion(pattern, rank, biases, bases, small, streams.child(c as u64))).collect()
         };
         if let Some(found) = motions(None) {
             out.check = Check::Rank;
@@ -273,6 +286,7 @@ fn motion(
     rank: usize,
     biases: bool,
     bases: Option<&(Matrix, Matrix)>,
+    small_at_model: f64,
     streams: Streams,
 ) -> Option<Motion> {
     let (m, n) = (pattern.rows.len(), pattern.columns.len());
@@ -288,7 +302,7 @@ fn motion(
         (0..m).for_each(|i| u.row_mut(i)[..rank].copy_from_slice(of_rows.row(i)));
         (0..n).for_each(|j| v.row_mut(j)[..rank].copy_from_slice(of_columns.row(j)));
     }
-    let (small, still) = if bases.is_some() { (STILL_AT_MODEL, MOVES_AT_MODEL) } else { (STILL, MOVES) };
+    let (small, still) = if bases.is_some() { (small_at_model, MOVES_AT_MODEL) } else { (STILL, MOVES) };
     let scale = 1.0 / (2.0 * width as f64).sqrt();
     let mut rng = streams.stream(1);
     let mut change = |rows: usize, side: usize| {
@@ -358,7 +372,7 @@ fn motion(
             p.as_mut_slice().iter_mut().zip(s.as_slice()).for_each(|(p, s)| *p = s + beta * *p);
         }
     }
-    let enough = if bases.is_some() { NEARLY_STILL_AT_MODEL } else { small };
+    let enough = if bases.is_some() { NEARLY_STILL_AT_MODEL.max(small) } else { small };
     let [du, dv] = t;
     (chunk::norm(&r) <= enough * first || gamma == 0.0).then_some(Motion { u, v, du, dv, still })
 }

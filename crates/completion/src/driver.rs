@@ -28,6 +28,8 @@ const GIVEN: f64 = 2.0;
 const GIVEN_OF_OPEN_LINES: f64 = 1e3;
 /// Fewer entries than this, held out by the driver, verify nothing.
 const LEAST_HELD_OUT: usize = 3;
+/// Largest ridge in the units in which the spread of the values is near one: all that is left beside it is zero.
+const LARGEST_RIDGE: f64 = 1e30;
 
 /// What can be said of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,13 +204,18 @@ pub fn complete_observed<T: Real, R: Rng + ?Sized>(
     if let Some((e, moderate)) = entries.moderate() {
         // In units near one, so that no square vanishes or overflows, and back.
         let mut options = options.clone();
-        options.lambda = options.lambda.map(|l| ldexp(l, -e));
+        let asked = options.lambda;
+        options.lambda = asked.map(|l| ldexp(l, -e).min(f64::MAX));
         if let Some(start) = &mut options.start {
             start.multiply_values(-e);
         }
         let test: Option<Vec<Triplet>> = test.map(|t| t.iter().map(|&(i, j, v)| (i, j, ldexp(v, -e))).collect());
-        let found = complete_observed(&moderate, rank, &options, test.as_deref(), rng, observer)?;
-        return Ok(found.multiply_values(e));
+        let mut found =
+            complete_observed(&moderate, rank, &options, test.as_deref(), rng, observer)?.multiply_values(e);
+        if let Some(asked) = asked.filter(|_| !found.report.lambda.is_finite()) {
+            found.report.lambda = asked;
+        }
+        return Ok(found);
     }
     let streams = Streams::from_rng(rng);
     let mut control = Control::new(options, observer);
@@ -308,7 +315,7 @@ impl<T: Real> Fit<'_, T> {
         let oversampling = core.len() as f64 / freedom as f64;
         let mut problem = Problem::new(core, tuning, spread / scale, oversampling);
         // λ in the units of the scaled values.
-        let scaled = Options { lambda: options.lambda.map(|l| l / scale), ..options.clone() };
+        let scaled = Options { lambda: options.lambda.map(|l| (l / scale).min(LARGEST_RIDGE)), ..options.clone() };
         let started =
             options.start.as_ref().map(|m| (State::of_model(m, scale, &rows, &columns), scaled.lambda.unwrap_or(0.0)));
         let from = started.as_ref().map(|(s, l)| (s, *l));
@@ -424,9 +431,10 @@ impl<T: Real> Fit<'_, T> {
         // An entry that alone ties two blocks together counts for little in the mean, and a tuning entry may lie where the fit
         // saw nothing: the model must meet all entries that were given, whatever they were for. Huber's loss leaves outliers
         // among these. Entries of undetermined lines are met by as little as fits them, if at all.
+        // Weights do not count: an entry that ties two blocks together may have next to none.
         let mean = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
-            let (squares, weights, count) = training_squares(entries, &model, counted);
-            if count == 0 { 0.0 } else { (squares / weights).sqrt() }
+            let (squares, _, count) = training_squares(entries, &model, false, counted);
+            if count == 0 { 0.0 } else { (squares / count as f64).sqrt() }
         };
         // Where the entries of the fit leave every line open, as in a small table of which some were held out: what all given
         // entries determine, if the model meets them.
@@ -445,7 +453,8 @@ impl<T: Real> Fit<'_, T> {
         let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
         let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
         let question = if agrees {
-            Question::Model(&model, goal * spread)
+            let misses = mean(&|p, _, _| !left_out(p)).max(test_rmse.unwrap_or(0.0)) / spread;
+            Question::Model { model: &model, error: goal * spread, misses }
         } else if options.tolerance.is_some() || outcome.recovered {
             Question::Rank(model.rank())
         } else {
@@ -462,8 +471,10 @@ impl<T: Real> Fit<'_, T> {
         // How many a test set needs is the choice of who gives it.
         let held_out = split.purpose.contains(&Purpose::Judge);
         let enough_held_out = !held_out || split.verification.len() >= LEAST_HELD_OUT;
+        // Test entries that were given too judge nothing.
+        let own = held_out || !split.verification.iter().any(|&(i, j, _)| entries.has(i, j));
         let something = determination.undetermined_share < 1.0;
-        let relative_claim = relative.filter(|_| met && enough_held_out && something);
+        let relative_claim = relative.filter(|_| met && enough_held_out && own && something);
         let status = match (relative_claim, stop) {
             (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
             (Some(r), _) if r <= goal => Status::Verified,
@@ -491,10 +502,14 @@ impl<T: Real> Fit<'_, T> {
             self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
         }
         let counted = |p: usize, _: usize, _: usize| used.contains(&split.purpose[p]) && !left_out(p);
-        let (squares, weights, fitted_entries) = training_squares(entries, &model, counted);
+        let (squares, weights, fitted_entries) = training_squares(entries, &model, true, counted);
         let report = Report {
             rank: model.rank(),
-            lambda: outcome.lambda * scale,
+            // A larger ridge than can be used is none the larger.
+            lambda: match options.lambda {
+                Some(asked) if outcome.lambda >= LARGEST_RIDGE => asked,
+                _ => outcome.lambda * scale,
+            },
             path: outcome.path,
             iterations: control.used,
             oversampling,
@@ -539,7 +554,8 @@ impl<T: Real> Fit<'_, T> {
         for side in [&mut more.by_row, &mut more.by_column] {
             side.values.values_mut().iter_mut().for_each(|v| *v /= core.scale);
         }
-        let scaled = Options { lambda: self.options.lambda.map(|l| l / core.scale), ..self.options.clone() };
+        let lambda = self.options.lambda.map(|l| (l / core.scale).min(LARGEST_RIDGE));
+        let scaled = Options { lambda, ..self.options.clone() };
         let inside = |i: usize, j: usize| core.rows.new[i] != u32::MAX && core.columns.new[j] != u32::MAX;
         let taught = |(p, (i, j, ..)): &(usize, (usize, usize, f64, f64))| {
             self.split.purpose[*p] == Purpose::Fit && !left_out(*p) && inside(*i, *j)
@@ -571,11 +587,12 @@ impl OpenLines {
     }
 }
 
-/// Weighted squares of the residuals of the entries that count (by position in row order, row and column), their weights and
-/// their number.
+/// Squares of the residuals of the entries that count (by position in row order, row and column), weighted or not, their
+/// weights and their number.
 fn training_squares<T: Real>(
     entries: &Entries<T>,
     model: &Model,
+    weighted: bool,
     counted: impl Fn(usize, usize, usize) -> bool + Sync,
 ) -> (f64, f64, usize) {
     let of_row = |i: usize| {
@@ -585,7 +602,7 @@ fn training_squares<T: Real>(
             if !counted(position, i, columns[p] as usize) {
                 continue;
             }
-            let w = row_weights.map_or(1.0, |w| w[p].to_f64());
+            let w = row_weights.filter(|_| weighted).map_or(1.0, |w| w[p].to_f64());
             squares += w * (values[p].to_f64() - model.predict(i, columns[p] as usize)).powi(2);
             weights += w;
             count += 1;

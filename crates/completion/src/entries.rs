@@ -200,6 +200,11 @@ impl<T: Real> Entries<T> {
         self.by_row.values.nnz()
     }
 
+    /// Whether this entry was given.
+    pub(crate) fn has(&self, row: usize, column: usize) -> bool {
+        self.by_row.values.row(row).0.binary_search(&(column as u32)).is_ok()
+    }
+
     /// Sum of the weights; the number of entries when there are none.
     pub(crate) fn total_weight(&self) -> f64 {
         let weights = &self.by_row.weights;

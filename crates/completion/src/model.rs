@@ -211,12 +211,15 @@ impl Model {
             let (rows, columns) = (block.rows(), block.columns());
             return Err(LinalgError::Shape { argument: "block", rows, columns, expected }.into());
         }
-        let ridge =
-            Ridge { lambda, exponent: ridge_exponent, biases: self.has_biases() };
+        let ridge = Ridge { lambda, exponent: ridge_exponent, biases: self.has_biases() };
         let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
         let (mut factors, mut biases) = (Matrix::zeros(block.rows(), self.rank()), vec![0.0; block.rows()]);
         let (v, c) = (&self.column_factors, &self.column_biases);
         half_step(&block.by_row, v, c, self.mean, ridge, manner, &mut factors, &mut biases);
+        factors.check_finite("factors of the rows")?;
+        if let Some((row, &value)) = biases.iter().enumerate().find(|b| !b.1.is_finite()) {
+            return Err(LinalgError::NotFinite { argument: "biases of the rows", row, column: 0, value }.into());
+        }
         Ok((factors, biases))
     }
 

@@ -223,7 +223,7 @@ impl Setting<'_> {
     ) -> Result<Outcome, LinalgError> {
         let Setting { problem, options, first, .. } = *self;
         let exponent = exponent(options);
-                let largest = largest_ridge(problem, options, first);
+        let largest = largest_ridge(problem, options, first);
         let manner = Manner {
             solver: options.solver,
             non_negative: options.non_negative,
@@ -440,8 +440,7 @@ pub(crate) fn refit(
     if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
         return;
     }
-    let ridge =
-        Ridge { lambda, exponent: exponent(options), biases: options.biases };
+    let ridge = Ridge { lambda, exponent: exponent(options), biases: options.biases };
     let newton = options.finish == Finish::GaussNewton && factors_fit(entries, state.rank());
     if lambda == 0.0 && finishes(options) && newton {
         let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();

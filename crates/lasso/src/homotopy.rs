@@ -539,8 +539,8 @@ impl Homotopy {
         workspace.start(c.iter().copied(), &limit);
         workspace.scratch = c;
         // Correlations of rounding only: the target has nothing in common with any column.
-        let floor = 1e-14 * chunk::norm(y) * self.norms.iter().fold(0.0_f64, |m, n| m.max(*n));
-        if workspace.lambda <= end.max(floor) {
+        let floor = 1e-14 * chunk::norm(y);
+        if workspace.lambda <= end || workspace.c.iter().all(|c| c.abs() <= floor) {
             return Ok(());
         }
         match workspace.walk(self, end, &limit, |_, _| ()) {

@@ -16,6 +16,10 @@ use crate::{Design, LassoError, Options};
 /// A column whose ridge factor is above this takes no part: what it could take from the objective is below rounding.
 const LARGEST_RIDGE: f64 = 1e200;
 
+/// Deviation over the mean up to which a column that was freed of its mean, and of what rounding left of that, is constant.
+const CENTRED_TWICE: f64 = 16.0 * f64::EPSILON * f64::EPSILON;
+/// The same where products are freed of the mean, not the column.
+const CENTRED_ONCE: f64 = 64.0 * f64::EPSILON;
 /// Sparse columns whose mean is more than this many deviations are stored centred.
 const OFFSET: f64 = 100.0;
 
@@ -122,7 +126,7 @@ impl<'a> Problem<'a> {
                     }
                 });
                 let second = out.par_chunks(n).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
-                (Kind::Dense(Cow::Owned(out)), second, (64.0 * f64::EPSILON).powi(2))
+                (Kind::Dense(Cow::Owned(out)), second, CENTRED_TWICE.powi(2))
             }
             Store::Sparse(c) if unchanged => (Kind::Sparse(Cow::Borrowed(c)), design.squares.to_vec(), 0.0),
             Store::Sparse(c) => {
@@ -136,7 +140,7 @@ impl<'a> Problem<'a> {
                     sum + (total - weight).max(0.0) * means[j] * means[j]
                 };
                 let mut second: Vec<f64> = (0..p).map(square).collect();
-                let rounding = (64.0 * f64::EPSILON).powi(2);
+                let rounding = CENTRED_TWICE.powi(2);
                 // A column that hardly varies beside its mean has all its entries stored, and can be stored centred: products
                 // with it as given would lose as many digits as the mean is larger.
                 let nearly_constant = |j: usize| {
@@ -176,7 +180,7 @@ impl<'a> Problem<'a> {
                     chunk::dot(&column, &column)
                 };
                 let second = (0..p).into_par_iter().with_min_len(16).map(square).collect();
-                (Kind::Custom(c.as_ref()), second, (64.0 * f64::EPSILON).powi(2))
+                (Kind::Custom(c.as_ref()), second, CENTRED_ONCE.powi(2))
             }
         };
         Self::build(design, columns, &[], (second, rounding), (root, means, target, target_exponent), o)

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use samplewise_lasso::{
-    Design, Folds, Options, Solution, Solver, Status, cross_validate, cross_validate_observed,
+    Design, Folds, Homotopy, Options, Solution, Solver, Status, Workspace, cross_validate, cross_validate_observed,
     group::{self, GroupOptions},
     largest_lambda, path, solve,
 };
@@ -375,4 +375,33 @@ fn group_fits_beside_a_large_constant_are_judged_as_returned() {
         assert!((fit.primal - objective).abs() <= slack, "offset {offset:e}: {:e} for {objective:e}", fit.primal);
         assert!(!fit.converged() || fit.gap <= 1e-8 * fit.null_objective);
     }
+}
+
+/// Row LAS-5: columns of any sizes beside each other.
+#[test]
+fn paths_of_small_tables_do_not_depend_on_the_size_of_other_columns() {
+    for size in [1.0, 1e7, 1e13, 1e14, 1e20, 1e100] {
+        let small = Homotopy::new(&Matrix::from_vec(2, 2, vec![1.0, 0.0, 0.0, size]).unwrap()).unwrap();
+        let mut workspace = Workspace::new();
+        let point = small.least_l1(&[1.0, 0.0], &mut workspace).unwrap();
+        assert_eq!(point.coefficients, [(0, 1.0)], "{size:e}: {point:?}");
+        assert!(point.residual_norm < 1e-12, "{size:e}: {point:?}");
+        let fit = small.solve(&[1.0, 0.0], 0.05, &mut workspace).unwrap();
+        assert!((fit.coefficients[0].1 - 0.9).abs() < 1e-12 && fit.gap() < 1e-12, "{size:e}: {fit:?}");
+    }
+}
+
+/// Row LAS-1: a column that varies by little beside its mean, or where hardly any weight lies, is no constant.
+#[test]
+fn columns_that_hardly_vary_take_part() {
+    let x = Matrix::from_vec(4, 1, vec![1.0, 1.0 + 1e-9, 1.0, 1.0 + 1e-9]).unwrap();
+    let weights = Some(vec![1e10, 1.0, 1e10, 1.0]);
+    let options = Options { sample_weights: weights, ..Options::default() };
+    let fit = solve(&Design::dense(&x).unwrap(), &[0.0, 1.0, 0.0, 1.0], 1e-30, &options).unwrap();
+    assert!(!fit.converged() || fit.primal < 1e-6 * fit.null_objective, "{fit:?}");
+    let little = 1.0 + 60.0 * f64::EPSILON;
+    let x = Matrix::from_vec(4, 1, vec![1.0, little, 1.0, little]).unwrap();
+    let options = Options { standardize: true, ..Options::default() };
+    let fit = solve(&Design::dense(&x).unwrap(), &[0.0, 1.0, 0.0, 1.0], 0.01, &options).unwrap();
+    assert!(!fit.converged() || fit.primal < 0.1 * fit.null_objective, "{fit:?}");
 }

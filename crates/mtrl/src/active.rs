@@ -1,4 +1,6 @@
 //! The closed loop over an oracle: ask the planner, draw, tell the planner.
+use std::ops::ControlFlow;
+
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{Ending, Matrix};
 
@@ -114,9 +116,10 @@ pub fn learn_from(
             planner.limit(m, n)?;
         }
     }
-    let drawn = draw_all(oracle, &mut planner, options.rounds.saturating_add(1), observer);
+    let mut observer = Remembering { observer, stopped: false };
+    let drawn = draw_all(oracle, &mut planner, options.rounds.saturating_add(1), &mut observer);
     let stopped = matches!(drawn, Ok(true));
-    match drawn.and_then(|_| planner.conclude(observer)) {
+    match drawn.and_then(|_| planner.conclude(&mut observer)) {
         Ok(learned) if stopped => Ok(Learned { ending: Ending::Interrupted, ..learned }),
         Ok(learned) => Ok(learned),
         Err(source) if planner.samples().iter().any(|n| *n > 0) => {
@@ -126,15 +129,31 @@ pub fn learn_from(
     }
 }
 
+/// An observer that has stopped once goes on to stop: a fit that it interrupted is not the end of the work.
+struct Remembering<'o> {
+    observer: &'o mut dyn Observer,
+    stopped: bool,
+}
+
+impl Observer for Remembering<'_> {
+    fn step(&mut self, progress: Progress) -> ControlFlow<()> {
+        self.stopped |= self.observer.step(progress).is_break();
+        if self.stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
 /// Draws what the planner wants until it wants nothing more or the observer stops it; whether it did.
 fn draw_all(
     oracle: &mut dyn TaskOracle,
     planner: &mut Planner,
     rounds: usize,
-    observer: &mut dyn Observer,
+    observer: &mut Remembering<'_>,
 ) -> Result<bool, MtrlError> {
     for step in 1.. {
         let wanted = planner.next_allocation(observer)?;
+        if observer.stopped {
+            return Ok(true);
+        }
         if wanted.is_empty() {
             break;
         }

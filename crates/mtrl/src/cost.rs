@@ -68,20 +68,20 @@ impl CostModel {
     /// Mean price of the next `count` samples after `n`.
     pub fn price(&self, n: usize, count: usize) -> f64 {
         let count = count.max(1);
-        (self.total(n + count) - self.total(n)) / count as f64
+        (self.total(n.saturating_add(count)) - self.total(n)) / count as f64
     }
 
     /// How many samples after the first `n` cost at most `money`, but not more than `most`.
     pub fn affordable(&self, n: usize, money: f64, most: usize) -> usize {
         let base = self.total(n);
-        if self.total(n + most) - base <= money {
+        if self.total(n.saturating_add(most)) - base <= money {
             return most;
         }
         // The cost never falls: bisection.
         let (mut low, mut high) = (0, most);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
-            if self.total(n + middle) - base <= money { low = middle } else { high = middle }
+            if self.total(n.saturating_add(middle)) - base <= money { low = middle } else { high = middle }
         }
         low
     }

@@ -281,11 +281,16 @@ impl Planner {
                 self.shares.clone_from(&round.relevance.shares);
                 self.until = self.spent() + wanted;
                 self.history.push(round);
-                if wanted <= 0.0 {
+                self.plan();
+                if wanted > 0.0 && self.missing().is_empty() {
+                    // The money of a round buys nothing: all that is left, and if that buys nothing, the end.
+                    self.until = self.whole();
+                    self.plan();
+                }
+                if wanted <= 0.0 || self.missing().is_empty() {
                     self.round = usize::MAX;
                     return Ok(Vec::new());
                 }
-                self.plan();
             }
             self.round += 1;
         }
@@ -313,7 +318,13 @@ impl Planner {
                 coefficients
             })
             .collect();
-        let (history, ending) = (std::mem::take(&mut self.history), fit.ending);
+        let (history, mut ending) = (std::mem::take(&mut self.history), fit.ending);
+        if let (Budget::Risk { target, .. }, Some(last), Ending::Finished) = (&self.budget, history.last(), ending) {
+            // What is not known is not reached.
+            if !(last.predicted_risk <= *target) {
+                ending = Ending::Limit;
+            }
+        }
         Ok(Learned { representation: fit, targets, samples, cost, history, ending })
     }
 

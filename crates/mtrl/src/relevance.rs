@@ -314,18 +314,24 @@ pub fn predicted_risk(weights: &Matrix, target: &[f64], samples: &[f64]) -> Resu
     if let Some(&value) = samples.iter().find(|n| !(n.is_finite() && **n >= 0.0)) {
         return Err(LinalgError::OutOfRange { argument: "samples", value, allowed: "finite and at least 0" });
     }
-    let g = gram(&weights.transpose(), Some(samples), None)?;
-    let mut x = target.to_vec();
-    let trace: f64 = (0..x.len()).map(|i| g.matrix[(i, i)]).sum();
-    let factor = Cholesky::new(&g.matrix, 0.0)?;
-    for pivot in 0..x.len() {
+    let g = gram(&weights.transpose(), Some(samples), None)?.matrix;
+    // Each weight in units of its own size, which may be far from that of the others.
+    let k = target.len();
+    if let Some(pivot) = (0..k).find(|&i| g[(i, i)] <= 0.0) {
+        return Err(LinalgError::NotPositiveDefinite { pivot, value: g[(pivot, pivot)] });
+    }
+    let size: Vec<f64> = (0..k).map(|i| g[(i, i)].sqrt()).collect();
+    let factor = Cholesky::new(&Matrix::from_fn(k, k, |i, j| g[(i, j)] / size[i] / size[j]), 0.0)?;
+    for pivot in 0..k {
         let value = factor.lower()[(pivot, pivot)].powi(2);
-        if value <= 1e-13 * trace {
+        if value <= 1e-13 {
             return Err(LinalgError::NotPositiveDefinite { pivot, value });
         }
     }
+    let scaled: Vec<f64> = target.iter().zip(&size).map(|(t, s)| t / s).collect();
+    let mut x = scaled.clone();
     factor.solve_in_place(&mut x);
-    Ok(chunk::dot(&x, target))
+    Ok(chunk::dot(&x, &scaled))
 }
 
 /// Elfving efficiency in `(0, 1]`: the least risk for this cost over the risk of the allocation (row MTL-3). One is optimal.

@@ -190,6 +190,29 @@ impl TaskData {
         Ok((w, loss.max(0.0)))
     }
 
+    /// Whether there are fewer rows than features, which are kept as they are.
+    pub(crate) fn keeps_rows(&self) -> bool {
+        matches!(self.store, Store::Rows { .. })
+    }
+
+    /// Adds `XᵀX`; of rows that are kept every so manieth stands for all.
+    pub(crate) fn add_moments(&self, stride: usize, sum: &mut Matrix) -> Result<(), LinalgError> {
+        let d = self.features;
+        match &self.store {
+            Store::Moments(g) => chunk::axpy(1.0, g.as_slice(), sum.as_mut_slice()),
+            Store::Rows { x, .. } => {
+                let some: Vec<f64> = x.chunks_exact(d.max(1)).step_by(stride).flatten().copied().collect();
+                if !some.is_empty() {
+                    let rows = some.len() / d;
+                    let share = self.samples as f64 / rows as f64;
+                    let g = gram(&Matrix::from_vec(rows, d, some)?, None, None)?.matrix;
+                    chunk::axpy(share, g.as_slice(), sum.as_mut_slice());
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn sum_rows(&mut self) -> Result<(), LinalgError> {
         if let Store::Rows { x, y } = &mut self.store {
             let x = Matrix::from_vec(y.len(), self.features, std::mem::take(x))?;

@@ -2,13 +2,14 @@
 use std::ops::ControlFlow;
 
 use samplewise_linalg::factor::dense_svd;
-use samplewise_linalg::observe::FromFn;
+use samplewise_linalg::lstsq::{Method, least_squares};
+use samplewise_linalg::observe::{FromFn, Progress};
 use samplewise_linalg::random::{StreamRng, Streams, normal, uniform};
 use samplewise_linalg::scale::ldexp;
 use samplewise_linalg::{Ending, Matrix, Summary, envelope};
 use samplewise_mtrl::{
-    Budget, CostModel, FitOptions, MtrlError, Options, Planner, Strategy, TaskData, allocate, fit_representation,
-    fit_representation_from, predicted_risk, relevance,
+    Budget, CostModel, FitOptions, MtrlError, Options, Planner, Strategy, TaskData, TaskOracle, allocate,
+    fit_representation, fit_representation_from, learn, learn_observed, predicted_risk, relevance,
 };
 use samplewise_testkit::hostile;
 
@@ -246,5 +247,77 @@ fn fits_end_at_the_least_loss() {
         }
         println!("noise {sigma}, few rows {few_rows}: {evaluations} evaluations, {limits} limits, above: {above:?}");
         assert!(above.len() as u64 <= allowed && limits <= cases / 10, "{above:?}, {limits} limits");
+    }
+}
+
+/// Row MTL-1: one task and one direction are least squares, also where the features have means far from zero.
+#[test]
+fn features_with_large_means_are_fitted() {
+    for mean in [0.0, 10.0, 300.0, 500.0, 3e3, 1e4] {
+        for seed in 0..60 {
+            let mut rng = Streams::new(seed).stream(3);
+            let x = Matrix::from_fn(12, 3, |_, _| mean + normal(&mut rng));
+            let y: Vec<f64> = (0..12).map(|i| x[(i, 0)] - x[(i, 1)] + normal(&mut rng)).collect();
+            let fit = fit_representation(&[TaskData::new(&x, &y).unwrap()], 1, &mut rng).unwrap();
+            let least = least_squares(&x, &y, Method::Auto).unwrap().residual_norm.powi(2);
+            let allowed = 1e-6 * least + 1e-11 * y.iter().map(|y| y * y).sum::<f64>();
+            let excess = fit.loss - least;
+            assert!(
+                fit.ending != Ending::Finished || excess <= allowed,
+                "mean {mean} seed {seed}: {excess:e} over {least}"
+            );
+        }
+    }
+}
+
+/// Money that is left but buys nothing ends the work, and a stop is not forgotten.
+#[test]
+fn rounds_end_with_the_money_and_with_a_stop() {
+    struct Source;
+    impl TaskOracle for Source {
+        fn tasks(&self) -> usize {
+            2
+        }
+        fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+            let mut rng = Streams::new(task as u64).stream(count as u64);
+            let x = Matrix::from_fn(count, 2, |_, _| normal(&mut rng));
+            let y = (0..count).map(|i| x[(i, 0)]).collect();
+            Ok((x, y))
+        }
+    }
+    let target = || {
+        let x = Matrix::from_fn(4, 2, |i, j| (i + 2 * j) as f64 + 1.0);
+        TaskData::new(&x, &[1.0, 2.0, 3.0, 5.0]).unwrap()
+    };
+    let options = Options { dimension: Some(1), rounds: usize::MAX, ..Options::default() };
+    for money in [2.5, 7.3, 30.5] {
+        let learned = learn(&mut Source, &[target()], Budget::Cost(money), &options).unwrap();
+        assert!(learned.cost <= money && money - learned.cost < 1.0 + 1e-9, "{money}: {}", learned.cost);
+        assert_eq!(learned.ending, Ending::Finished, "{money}");
+    }
+    let mut looks = 0;
+    let mut stop = FromFn(|_: Progress| {
+        looks += 1;
+        if looks >= 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let options = Options { rounds: 100, exploration: 1.0, ..options };
+    let learned = learn_observed(&mut Source, &[target()], Budget::Cost(30.5), &options, &mut stop).unwrap();
+    assert_eq!(learned.ending, Ending::Interrupted);
+    // A risk that is out of reach is a limit.
+    let budget = Budget::Risk { target: 1e-12, most: 60 };
+    let learned =
+        learn(&mut Source, &[target()], budget, &Options { dimension: Some(1), ..Options::default() }).unwrap();
+    assert!(learned.ending == Ending::Limit || learned.last().predicted_risk <= 1e-12, "{:?}", learned.last());
+}
+
+/// Weights of very different sizes span what they span.
+#[test]
+fn risks_do_not_depend_on_the_size_of_other_weights() {
+    for size in [1.0, 1e3, 1e7, 1e12] {
+        let weights = Matrix::from_vec(2, 2, vec![1.0, 0.0, 0.0, size]).unwrap();
+        let risk = predicted_risk(&weights, &[1.0, 0.0], &[10.0, 10.0]).unwrap();
+        assert!((risk - 0.1).abs() < 1e-12, "{size:e}: {risk}");
+        let found = relevance(&weights, &[1.0, 0.0], Strategy::LeastL1, None, None).unwrap();
+        assert!((found.nu[0] - 1.0).abs() < 1e-12 && found.nu[1].abs() < 1e-12, "{size:e}: {found:?}");
     }
 }

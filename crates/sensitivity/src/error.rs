@@ -21,6 +21,12 @@ pub enum SensitivityError {
         /// Rows of the data.
         rows: usize,
     },
+    /// Of the rows, none was drawn.
+    #[error("none of the rows was drawn at an expected size of {size}: ask for more rows, or take another seed")]
+    NothingDrawn {
+        /// Size given.
+        size: usize,
+    },
     /// A number outside its range.
     #[error("{argument} is {value}, allowed is {allowed}")]
     OutOfRange {

@@ -183,7 +183,8 @@ fn newton_step(g: &samplewise_linalg::Matrix, gradient: &[f64]) -> Result<Vec<f6
                 factor.solve_in_place(&mut step);
                 return Ok(step);
             }
-            Err(e) if ridge > 1.0 => return Err(e),
+            // No row has curvature: along the gradient, in coordinates in which the columns are orthonormal.
+            Err(_) if ridge > 1.0 => return Ok(gradient.to_vec()),
             Err(_) => ridge *= MORE_RIDGE,
         }
     }

@@ -471,7 +471,7 @@ fn streams_give_the_same_coreset_for_every_split() {
                 Method::Leverage => 60.0 / 4.0,
                 _ => 60.0 / (n.powf(1.0 - p / 2.0) * 4.0_f64.powf(p / 2.0)),
             };
-            let batch = Coreset::with_rate(&s.values, rate, 5);
+            let batch = Coreset::with_rate(&s.values, rate, 5).unwrap();
             let rows: Vec<usize> = whole.rows.iter().map(|r| *r as usize).collect();
             assert_eq!((rows, &whole.weights), (batch.rows, &batch.weights), "{method:?}");
         }

@@ -2,10 +2,11 @@
 //! minimum. The problems are those of hostile users: quantiles from .0005 to .9995, ties, counts, duplicates, collinear
 //! columns, heavy tails, fewer rows than columns, far outliers.
 use samplewise_linalg::Matrix;
-use samplewise_linalg::random::{Streams, below, normal, uniform};
+use samplewise_linalg::random::{StreamRng, Streams, below, normal, uniform};
 use samplewise_linalg::scale::ldexp;
 use samplewise_sensitivity::{
-    Loss, Preprocessing, Regression, SolverOptions, Status, regress, regress_observed, regress_on_coreset,
+    Loss, Preprocessing, Regression, SolverOptions, Status, certified_sensitivities, regress, regress_observed,
+    regress_on_coreset,
 };
 use samplewise_testkit::designs::Design;
 use samplewise_testkit::hostile;
@@ -301,4 +302,51 @@ fn interrupted_certificates_leave_no_bound() {
         }
     }
     assert!(whole > 5 && stopped > 5, "{whole} {stopped}");
+}
+
+/// Row SEN-6: columns of a single entry beside a far larger residual have no curvature for large powers.
+#[test]
+fn columns_of_one_entry_have_fits_at_large_powers() {
+    let a = Matrix::from_vec(4, 1, vec![1.0, 0.0, 0.0, 0.0]).unwrap();
+    for p in [12.0, 20.0, 30.0, 48.0, 64.0] {
+        let fit = regress(&a, &[1.0, 2.0, -1.0, 0.5], Loss::Lp(p), 1e-9).unwrap();
+        let least = 2.0_f64.powf(p) + 1.0 + 0.5_f64.powf(p);
+        assert!((fit.objective / least - 1.0).abs() < 1e-9, "p {p}: {fit:?}");
+        assert!(fit.lower_bound.is_none_or(|bound| bound <= least * (1.0 + 1e-12)), "p {p}: {fit:?}");
+    }
+}
+
+/// Row SEN-3: near p = 1 no lower bound of a sensitivity is above the upper one, nor above what a direction attains at most.
+#[test]
+fn certified_bounds_near_one_do_not_cross() {
+    for seed in 0..hostile::cases(1_000) / 5 {
+        let mut rng = Streams::new(seed).stream(9);
+        let (n, d) = (3 + below(&mut rng, 8), 2);
+        let heavy = |rng: &mut StreamRng| normal(rng).powi(3);
+        let a = Matrix::from_fn(n, d, |_, _| if seed % 3 == 0 { heavy(&mut rng) } else { normal(&mut rng) });
+        let p = [1.001, 1.01, 1.1][seed as usize % 3];
+        let rows: Vec<usize> = (0..n).collect();
+        let found = certified_sensitivities(&a, p, &rows, [1e-6, 1e-3][seed as usize % 2], &mut ()).unwrap();
+        for i in 0..n {
+            let (lower, upper) = (found.lower[i], found.upper[i]);
+            assert!(lower <= upper, "seed {seed} p {p} row {i}: {lower} {upper}");
+            let share = |angle: f64| {
+                let at = |k: usize| (a[(k, 0)] * angle.cos() + a[(k, 1)] * angle.sin()).abs().powf(p);
+                at(i) / (0..n).map(at).sum::<f64>()
+            };
+            // The best of a fine grid, and of a finer one around it.
+            let best = |from: f64, width: f64| {
+                (0..2_000)
+                    .map(|k| from + width * f64::from(k) / 2_000.0)
+                    .max_by(|x, y| share(*x).total_cmp(&share(*y)))
+                    .unwrap()
+            };
+            let mut at = best(0.0, std::f64::consts::PI);
+            for width in [4e-3, 8e-6, 2e-8] {
+                at = best(at - 0.5 * width, width);
+            }
+            assert!(lower <= share(at) * (1.0 + 1e-6), "seed {seed} p {p} row {i}: {lower} above {}", share(at));
+            assert!(upper >= share(at) * (1.0 - 1e-9), "seed {seed} p {p} row {i}: {upper} below {}", share(at));
+        }
+    }
 }

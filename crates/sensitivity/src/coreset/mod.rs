@@ -98,11 +98,19 @@ impl Coreset {
     /// As [`Coreset::sample`].
     pub fn bernoulli(scores: &[f64], size: usize, seed: u64) -> Result<Self, SensitivityError> {
         check(scores, size)?;
-        Ok(Self::with_rate(scores, probability_scale(scores, size as f64), seed))
+        Self::with_rate(scores, probability_scale(scores, size as f64), seed)
     }
 
     /// [`Coreset::bernoulli`] with the rate `α` given: what a stream can do that does not know the scores beforehand.
-    pub fn with_rate(scores: &[f64], rate: f64, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`SensitivityError::OutOfRange`] for a rate or scores that are negative or not a number.
+    pub fn with_rate(scores: &[f64], rate: f64, seed: u64) -> Result<Self, SensitivityError> {
+        for (argument, value) in [("rate", rate)].into_iter().chain(scores.iter().map(|s| ("score", *s))) {
+            if value.is_nan() || value < 0.0 {
+                return Err(SensitivityError::OutOfRange { argument, value, allowed: "zero or more" });
+            }
+        }
         let streams = Streams::new(seed);
         let (mut rows, mut weights, mut expected) = (Vec::new(), Vec::new(), 0.0);
         for (i, s) in scores.iter().enumerate() {
@@ -113,7 +121,7 @@ impl Coreset {
                 weights.push(1.0 / q);
             }
         }
-        Self { rows, weights, expected_size: expected }
+        Ok(Self { rows, weights, expected_size: expected })
     }
 
     /// Exactly `size` rows (all with a positive score, if there are no more): those with the largest `score/u`, `u` the

@@ -337,7 +337,7 @@ pub fn regress_on_coreset_observed<'a>(
     let p = loss.exponent();
     let Screened { coreset: sample, scored } = screened_coreset(joined, p, size, options, observer)?;
     if sample.rows.is_empty() {
-        return Err(SensitivityError::Size { size, least: d + 1, rows: n });
+        return Err(SensitivityError::NothingDrawn { size });
     }
     let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
     let chosen = a.select_rows(&sample.rows);
