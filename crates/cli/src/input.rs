@@ -1,6 +1,7 @@
 //! Reading tables, arrays and sequences; every complaint names file, line and column.
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use samplewise_linalg::Matrix;
 
@@ -9,12 +10,27 @@ use crate::cells::{Format, Header, column, look_at_names, names_numbers, select,
 use crate::session::usage;
 use crate::session::{Failure, bad};
 
+/// Whether a read of standard input has begun and not come back.
+pub static WAITING: AtomicBool = AtomicBool::new(false);
+
+/// Standard input, which says when it is waited for.
+struct StandardInput;
+
+impl Read for StandardInput {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        WAITING.store(true, Ordering::SeqCst);
+        let read = std::io::stdin().lock().read(buffer);
+        WAITING.store(false, Ordering::SeqCst);
+        read
+    }
+}
+
 /// The bytes of a file (`-`: standard input), decompressed when they are gzip.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let fail = |e: std::io::Error| bad(format!("{}: {e}", path.display()));
     let mut raw = Vec::new();
     if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut raw).map_err(fail)?;
+        StandardInput.read_to_end(&mut raw).map_err(fail)?;
     } else if path.is_dir() {
         return Err(bad(format!("{}: is a folder, a file is wanted", path.display())));
     } else {
@@ -270,7 +286,7 @@ pub fn open(path: &Path) -> Result<(BufReader<Box<dyn Read + Send>>, bool), Fail
         return Err(bad(format!("{name}: is a folder, a file is wanted")));
     }
     let plain: Box<dyn Read + Send> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
+        Box::new(StandardInput)
     } else {
         Box::new(std::fs::File::open(path).map_err(fail)?)
     };

@@ -95,6 +95,9 @@ fn followed(path: &Path) -> std::io::Result<PathBuf> {
 /// Refuses two names of one call that are the same file: what is written last would be all there is.
 pub fn check_apart(first: (&str, Option<&Path>), second: (&str, Option<&Path>)) -> Result<(), Failure> {
     let ((a, Some(one)), (b, Some(other))) = (first, second) else { return Ok(()) };
+    if one == Path::new("-") && other == Path::new("-") && a.starts_with("--") && b.starts_with("--") {
+        return Err(usage(format!("{a} and {b} are both standard output")));
+    }
     if one == Path::new("-") || other == Path::new("-") || !same(one, other) {
         return Ok(());
     }
@@ -119,6 +122,51 @@ fn same(one: &Path, other: &Path) -> bool {
         }
     }
     one == other || place(one).is_some_and(|p| place(other) == Some(p))
+}
+
+/// Refuses a name whose ending is not among those allowed: what would be written is not what it says. Standard output,
+/// devices and pipes have no ending.
+pub fn check_ending(option: &str, path: Option<&Path>, allowed: &[&str]) -> Result<(), Failure> {
+    let Some(path) = path.filter(|p| !is_stream(p)) else { return Ok(()) };
+    let kind = crate::input::kind(path);
+    if allowed.contains(&&*kind) {
+        return Ok(());
+    }
+    let wanted: Vec<String> = allowed.iter().map(|e| format!(".{e}")).collect();
+    let given = if kind.is_empty() { "has no ending".to_owned() } else { format!("ends in .{kind}") };
+    Err(usage(format!("{option} {given}, allowed is {}", wanted.join(" or "))))
+}
+
+/// As [`check_ending`], of endings that are refused: those of other kinds of files.
+pub fn check_not_ending(option: &str, path: Option<&Path>, refused: &[&str], is: &str) -> Result<(), Failure> {
+    let Some(path) = path.filter(|p| !is_stream(p)) else { return Ok(()) };
+    let kind = crate::input::kind(path);
+    if refused.contains(&&*kind) {
+        Err(usage(format!("{option} ends in .{kind}, what is written is {is}")))
+    } else {
+        Ok(())
+    }
+}
+
+/// Endings of files that are no text tables.
+pub const NO_TABLES: &[&str] = &["npy", "npz", "json", "jsonl", "bed", "parquet", "mtx", "fa", "fasta"];
+
+/// Whether a name is standard output, or something that is there and neither a file nor a folder.
+pub fn is_stream(path: &Path) -> bool {
+    path == Path::new("-") || std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
+/// The cells of a line of a table: separated by commas and quoted as CSV has it, or by tabs in a file that ends in `.tsv`,
+/// which has no quotes, so that a cell with a tab or a line break is an error.
+pub fn line<S: AsRef<str>>(path: &Path, cells: &[S]) -> std::io::Result<String> {
+    let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
+    if crate::input::kind(path) != "tsv" {
+        return Ok(cells.iter().map(|c| cell(c)).collect::<Vec<_>>().join(","));
+    }
+    match cells.iter().find(|c| c.contains(['\t', '\n', '\r'])) {
+        Some(c) => Err(std::io::Error::other(format!("{c:?} cannot stand in a .tsv file; .csv has quotes"))),
+        None => Ok(cells.join("\t")),
+    }
 }
 
 /// A text as a cell of CSV.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer, Progress};
@@ -14,6 +14,9 @@ use crate::Common;
 
 /// More threads than any machine has: asking for them is a mistake.
 const MAX_THREADS: usize = 4096;
+
+/// How long a read of standard input may go on after Ctrl-C.
+const WAIT: Duration = Duration::from_millis(200);
 
 /// Why a command ends without a result: exit code and one line.
 #[derive(Debug)]
@@ -58,15 +61,23 @@ pub struct Session {
     stages: Mutex<Map<String, Value>>,
     interrupted: Arc<AtomicBool>,
     bar: Option<indicatif::ProgressBar>,
+    /// Whether a warning said that the answer is of an interrupted run.
+    said: AtomicBool,
 }
 
 impl Session {
     pub fn new(name: &'static str, common: &Common) -> Self {
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&interrupted);
-        // A second Ctrl-C does not wait for the next step of the loop.
+        // A second Ctrl-C does not wait for the next step of the loop, nor does the first while standard input is waited for,
+        // which may never come.
         let handler = move || {
             if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            std::thread::sleep(WAIT);
+            if crate::input::WAITING.load(Ordering::SeqCst) {
+                eprintln!("samplewise {name}: interrupted while waiting for standard input");
                 std::process::exit(130);
             }
         };
@@ -75,7 +86,15 @@ impl Session {
         }
         let bar = (!common.quiet && std::io::stderr().is_terminal()).then(indicatif::ProgressBar::new_spinner);
         let stages = Mutex::new(Map::new());
-        Self { name, common: common.clone(), start: Instant::now(), stages, interrupted, bar }
+        Self {
+            name,
+            common: common.clone(),
+            start: Instant::now(),
+            stages,
+            interrupted,
+            bar,
+            said: AtomicBool::new(false),
+        }
     }
 
     pub fn seed(&self) -> u64 {
@@ -103,6 +122,8 @@ impl Session {
 
     /// One line on standard error.
     pub fn warn(&self, what: impl std::fmt::Display) {
+        let what = what.to_string();
+        self.said.fetch_or(what.contains("interrupted"), Ordering::SeqCst);
         if let Some(bar) = &self.bar {
             bar.suspend(|| eprintln!("samplewise {}: warning: {what}", self.name));
         } else {
@@ -120,7 +141,12 @@ impl Session {
         }
         let mut report = answer.report;
         let ending = if self.interrupted() { Ending::Interrupted } else { Ending::Finished };
-        report.entry("ending").or_insert_with(|| json!(ending.name()));
+        let ending = report.entry("ending").or_insert_with(|| json!(ending.name())).clone();
+        // Ctrl-C after the last step changes nothing of the answer.
+        let interrupted = ending == json!(Ending::Interrupted.name());
+        if interrupted && !self.said.load(Ordering::SeqCst) {
+            self.warn("interrupted: the answer is that of what was done by then");
+        }
         report.insert("seconds".into(), json!(self.start.elapsed().as_secs_f64()));
         report.insert("stages".into(), Value::Object(self.stages.lock().expect("no stage panicked").clone()));
         let text = if self.common.json {
@@ -139,7 +165,7 @@ impl Session {
             std::io::stdout().lock().write_all(text.as_bytes())
         };
         match written {
-            _ if self.interrupted() => 130,
+            _ if interrupted => 130,
             // A closed pipe is the reader's choice.
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => self.fail(&bad(format!("standard output: {e}"))),
             _ => 0,

@@ -241,7 +241,13 @@ impl Setting<'_> {
                 // It interpolates: weights mean nothing to it.
                 let plain = problem.entries.without_weights();
                 let mut search = reweighting::Search::new(&plain, first, self.rank);
-                while let Some(state) = search.next(problem.spread, control)? {
+                loop {
+                    let state = match search.next(problem.spread, control) {
+                        // Beside a large mean its systems may be beyond the digits there are: this path leads nowhere.
+                        Ok(None) | Err(LinalgError::NotFinite { .. }) => break,
+                        Ok(Some(state)) => state,
+                        Err(other) => return Err(other),
+                    };
                     let o = self.finish(&problem.entries, state, search.damping(), path, control);
                     let done = o.recovered || control.stop.is_some();
                     offer(o);

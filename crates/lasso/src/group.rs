@@ -164,11 +164,11 @@ pub fn largest_lambda(
     let e = extreme_exponent_of(y.as_slice());
     if e != 0 && y.as_slice().iter().all(|v| v.is_finite()) {
         let scaled = Matrix::from_fn(y.rows(), y.columns(), |i, t| ldexp(y[(i, t)], -e));
-        return Ok(ldexp(largest_lambda(design, &scaled, groups, options)?, e));
+        return crate::solver::finite(ldexp(largest_lambda(design, &scaled, groups, options)?, e));
     }
     let blocks = Blocks::new(design, y, groups, options)?;
     let norms = blocks.correlation_norms(&blocks.targets);
-    Ok(norms.iter().zip(&blocks.factors).map(|(c, f)| c / f).fold(0.0, f64::max))
+    crate::solver::finite(norms.iter().zip(&blocks.factors).map(|(c, f)| c / f).fold(0.0, f64::max))
 }
 
 struct Blocks<'a> {

@@ -45,7 +45,13 @@ pub fn solve_observed(
 /// As [`solve`].
 pub fn largest_lambda(design: &Design, y: &[f64], options: &Options) -> Result<f64, LassoError> {
     let problem = Problem::new(design, y, options)?;
-    Ok(problem.as_given(largest(&problem)))
+    finite(problem.as_given(largest(&problem)))
+}
+
+/// A largest λ that is a number.
+pub(crate) fn finite(value: f64) -> Result<f64, LassoError> {
+    let allowed = "values whose products with the columns are finite; divide y or the columns";
+    if value.is_finite() { Ok(value) } else { Err(LassoError::Entry { argument: "y", position: 0, value, allowed }) }
 }
 
 fn largest(problem: &Problem<'_>) -> f64 {
@@ -88,9 +94,13 @@ pub fn lambda_grid(
 }
 
 /// The options of [`lambda_grid`].
+/// Values of λ in one call.
+const MOST_LAMBDAS: usize = 100_000;
+
 pub(crate) fn check_grid(count: usize, min_ratio: f64) -> Result<(), LassoError> {
-    if count == 0 {
-        return Err(LassoError::OptionOutOfRange { option: "count", value: 0.0, allowed: "1 or more" });
+    if count == 0 || count > MOST_LAMBDAS {
+        let (option, allowed) = ("count", "1 to 100,000");
+        return Err(LassoError::OptionOutOfRange { option, value: count as f64, allowed });
     }
     if !(min_ratio > 0.0 && min_ratio < 1.0) {
         return Err(LassoError::OptionOutOfRange { option: "min_ratio", value: min_ratio, allowed: "between 0 and 1" });
@@ -103,7 +113,7 @@ pub(crate) fn grid(problem: &Problem<'_>, y: &[f64], count: usize, min_ratio: f6
     let top = largest(problem);
     // A constant target has λ_max = 0: any positive λ gives the null model.
     let scale = ldexp(largest_value(y), -problem.target_exponent);
-    let top = problem.as_given(if top > 1e-14 * scale { top } else { 1.0 });
+    let top = finite(problem.as_given(if top > 1e-14 * scale { top } else { 1.0 }))?;
     let power = |i: usize| if count == 1 { 0.0 } else { i as f64 / (count - 1) as f64 };
     let lambdas: Vec<f64> = (0..count).map(|i| top * min_ratio.powf(power(i))).collect();
     lambdas.iter().try_for_each(|l| check_lambda(*l))?;

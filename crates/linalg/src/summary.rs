@@ -72,6 +72,26 @@ impl GramSummary {
     }
 }
 
+impl GramSummary {
+    /// Adds sums, if all of them stay finite; then there are so many rows.
+    fn add(&mut self, rows: u64, matrix: &Matrix, right: &[f64], squares: f64) -> Result<(), LinalgError> {
+        let sums = |own: &[f64], more: &[f64]| own.iter().zip(more).map(|(a, b)| a + b).find(|s| !s.is_finite());
+        let too_large = sums(self.matrix.as_slice(), matrix.as_slice()).or_else(|| sums(&self.right, right));
+        if let Some(value) = too_large.or_else(|| sums(&[self.squares], &[squares])) {
+            return Err(LinalgError::OutOfRange {
+                argument: "sum of squares",
+                value,
+                allowed: "finite; divide x and y",
+            });
+        }
+        chunk::axpy(1.0, matrix.as_slice(), self.matrix.as_mut_slice());
+        chunk::axpy(1.0, right, &mut self.right);
+        self.squares += squares;
+        self.rows = rows;
+        Ok(())
+    }
+}
+
 impl Summary for GramSummary {
     type Input<'a> = (&'a Matrix, &'a [f64]);
     type Output = GramTotals;
@@ -91,11 +111,7 @@ impl Summary for GramSummary {
         }
         let rows = self.rows.checked_add(x.rows() as u64).ok_or(TOO_MANY)?;
         let g = gram::gram(x, None, Some(y))?;
-        chunk::axpy(1.0, g.matrix.as_slice(), self.matrix.as_mut_slice());
-        chunk::axpy(1.0, &g.right, &mut self.right);
-        self.squares += chunk::dot(y, y);
-        self.rows = rows;
-        Ok(())
+        self.add(rows, &g.matrix, &g.right, chunk::dot(y, y))
     }
 
     fn merge(&mut self, other: Self) -> Result<(), LinalgError> {
@@ -106,11 +122,8 @@ impl Summary for GramSummary {
                 expected: self.right.len(),
             });
         }
-        self.rows = self.rows.checked_add(other.rows).ok_or(TOO_MANY)?;
-        chunk::axpy(1.0, other.matrix.as_slice(), self.matrix.as_mut_slice());
-        chunk::axpy(1.0, &other.right, &mut self.right);
-        self.squares += other.squares;
-        Ok(())
+        let rows = self.rows.checked_add(other.rows).ok_or(TOO_MANY)?;
+        self.add(rows, &other.matrix, &other.right, other.squares)
     }
 
     fn to_bytes(&self) -> Vec<u8> {

@@ -193,12 +193,15 @@ impl<'a> Descent<'a> {
                 if self.evaluations >= options.limit {
                     return Ok((now, Ending::Limit));
                 }
+                if now.loss <= ROUNDING * self.square() {
+                    return Ok((now, Ending::Finished));
+                }
                 if !pairs.is_empty() || !self.is_at_rest(&now)? {
                     pairs.clear();
                     continue;
                 }
                 // No step lowers the loss by more than its rounding. Where much was promised this is no rest.
-                let kept = -slope <= STUCK * now.loss || now.loss <= ROUNDING * self.square();
+                let kept = -slope <= STUCK * now.loss;
                 return Ok((now, if kept { Ending::Finished } else { Ending::Limit }));
             };
             let minus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();

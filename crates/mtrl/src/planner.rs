@@ -321,7 +321,7 @@ impl Planner {
         let (history, mut ending) = (std::mem::take(&mut self.history), fit.ending);
         if let (Budget::Risk { target, .. }, Some(last), Ending::Finished) = (&self.budget, history.last(), ending) {
             // What is not known is not reached.
-            if !(last.predicted_risk <= *target) {
+            if last.predicted_risk.is_nan() || last.predicted_risk > *target {
                 ending = Ending::Limit;
             }
         }

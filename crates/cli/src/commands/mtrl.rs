@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cells::Header;
 use crate::input::{self, Table};
-use crate::output::{self, cell};
+use crate::output::{self, line};
 use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
 
 #[derive(clap::Args)]
@@ -161,9 +161,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         "auto" => None,
         k => Some(k.parse().map_err(|_| usage(format!("--dimension is {k}, allowed is auto or a number")))?),
     };
-    if let Some(kind) = a.out.as_ref().map(|f| input::kind(f)).filter(|k| k != "csv" && k != "npy") {
-        return Err(usage(format!("--out ends in .{kind}, allowed is .csv or .npy")));
-    }
+    output::check_ending("--out", a.out.as_deref(), &["csv", "tsv", "npy"])?;
     let (mut sources, features, target) = session.stage("read", || {
         let fail = |e: std::io::Error| bad(format!("{}: {e}", a.tasks.display()));
         let mut paths: Vec<PathBuf> = std::fs::read_dir(&a.tasks)
@@ -267,9 +265,10 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         None => {}
         Some((file, kind)) if kind == "npy" => output::write_npy(file, got.target())?,
         Some((file, _)) => output::write(file, |to| {
-            writeln!(to, "task,relevance,samples,cost")?;
+            writeln!(to, "{}", line(file, &["task", "relevance", "samples", "cost"])?)?;
             for (m, n) in sources.names.iter().enumerate() {
-                writeln!(to, "{},{},{},{}", cell(n), last.relevance.nu[m], got.samples[m], cost_of(m))?;
+                let (nu, samples, cost) = (last.relevance.nu[m], got.samples[m], cost_of(m));
+                writeln!(to, "{}", line(file, &[n, &nu.to_string(), &samples.to_string(), &cost.to_string()])?)?;
             }
             Ok(())
         })?,
@@ -280,6 +279,9 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Ending::Interrupted => ("interrupted", Ending::Interrupted),
     };
     match ending {
+        Ending::Limit if a.risk.is_some_and(|risk| last.predicted_risk.is_nan() || last.predicted_risk > risk) => {
+            session.warn(format!("the predicted excess risk is {:.3e}, more than --risk", last.predicted_risk));
+        }
         Ending::Limit => session.warn("the representation came to its limit of evaluations: it is the best so far"),
         Ending::Interrupted => session.warn("interrupted: the answer is that of the samples drawn by then"),
         Ending::Finished => {}

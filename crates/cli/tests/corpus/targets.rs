@@ -4,7 +4,7 @@
 use std::io::{BufReader, Cursor};
 
 use samplewise_cli::cells::{Header, column, list, names_numbers, select};
-use samplewise_cli::commands::complete::triplets::{Ids, Repeated, looks_like_header, positions, read_from};
+use samplewise_cli::commands::complete::triplets::{Ids, Repeated, looks_like_header, pairs_of, read_from};
 use samplewise_cli::commands::hamming::decode::{Decode, Tokens};
 use samplewise_cli::commands::lasso::groups::groups_of;
 use samplewise_cli::commands::mtrl::costs_of;
@@ -129,8 +129,9 @@ pub fn triplets(data: &[u8]) {
             if asked.is_none()
                 && let Ok(pairs) = Table::of(data, "file", "csv", Header::Detect, |_| found.named)
             {
-                let at = positions(&pairs, &rows, &columns).expect("triplets begin with pairs");
-                assert!(at.iter().all(Option::is_some));
+                let pairs = pairs_of(&pairs, &found.names).expect("triplets begin with pairs");
+                let known = |[row, column]: &[String; 2]| rows.get(row).is_some() && columns.get(column).is_some();
+                assert!(pairs.iter().all(known));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::triplets::Ids;
 use super::{Arguments, Counted, Data, answer_table, failure};
-use crate::output::{self, Array, cell};
+use crate::output::{self, Array, line};
 use crate::session::{Answer, Failure, Session, usage};
 
 /// The largest of `--rank auto`: with the bias it fills whole registers.
@@ -62,17 +62,17 @@ pub fn run(
         let mut count = Counted::default();
         session.stage("write", || {
             output::write(out, |w| {
-                writeln!(w, "row,column,prediction,deviation")?;
-                for (r, at) in pairs.rows.iter().zip(positions) {
-                    let (row, column) = (cell(&r[0]), cell(&r[1]));
-                    if let Some((i, j)) = at {
+                writeln!(w, "{}", line(out, &["row", "column", "prediction", "deviation"])?)?;
+                for (pair, at) in pairs.iter().zip(positions) {
+                    let (mean, deviation) = if let Some((i, j)) = at {
                         let p = found.predict(*i, *j);
                         count.determined += 1;
-                        writeln!(w, "{row},{column},{},{}", p.mean, p.deviation)?;
+                        (p.mean.to_string(), p.deviation.to_string())
                     } else {
                         count.unknown += 1;
-                        writeln!(w, "{row},{column},,")?;
-                    }
+                        (String::new(), String::new())
+                    };
+                    writeln!(w, "{}", line(out, &[&pair[0], &pair[1], &mean, &deviation])?)?;
                 }
                 Ok(())
             })

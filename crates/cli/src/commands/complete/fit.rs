@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::triplets::Ids;
 use super::{Arguments, Counted, Data, answer_table, failure};
-use crate::output::{self, cell};
+use crate::output::{self, line};
 use crate::session::{Answer, Failure, Session, usage};
 
 /// What the words of the call ask for.
@@ -66,20 +66,20 @@ pub fn run((rank, options): (Rank, Options), a: &Arguments, data: &Data, session
         let mut count = Counted::default();
         session.stage("write", || {
             output::write(out, |w| {
-                writeln!(w, "row,column,prediction")?;
-                for (r, at) in pairs.rows.iter().zip(positions) {
-                    let (row, column) = (cell(&r[0]), cell(&r[1]));
+                writeln!(w, "{}", line(out, &["row", "column", "prediction"])?)?;
+                for (pair, at) in pairs.iter().zip(positions) {
                     // Nothing is predicted where nothing is known.
-                    match at.map(|(i, j)| done.predict(i, j)) {
+                    let value = match at.map(|(i, j)| done.predict(i, j)) {
                         Some(Some(value)) => {
                             count.determined += 1;
-                            writeln!(w, "{row},{column},{value}")?;
+                            value.to_string()
                         }
                         other => {
                             *(if other.is_some() { &mut count.undetermined } else { &mut count.unknown }) += 1;
-                            writeln!(w, "{row},{column},")?;
+                            String::new()
                         }
-                    }
+                    };
+                    writeln!(w, "{}", line(out, &[&pair[0], &pair[1], &value])?)?;
                 }
                 Ok(())
             })

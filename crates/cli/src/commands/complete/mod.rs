@@ -13,9 +13,9 @@ use samplewise_linalg::Ending;
 
 use crate::cells::Header;
 use crate::input::Table;
-use crate::output::check_apart;
+use crate::output::{NO_TABLES, check_apart, check_ending, check_not_ending};
 use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
-use triplets::{Ids, Triplets, positions, read};
+use triplets::{Ids, Triplets, pairs_of, read};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -91,7 +91,7 @@ pub struct Data {
     rows: Ids,
     columns: Ids,
     /// To predict, with their positions; none where an id is not among the triplets.
-    pairs: Option<(Table, Vec<Option<(usize, usize)>>)>,
+    pairs: Option<(Vec<[String; 2]>, Vec<Option<(usize, usize)>>)>,
 }
 
 impl Arguments {
@@ -122,9 +122,8 @@ impl Arguments {
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     check_apart(("--out", a.out.as_deref()), ("--factors", a.factors.as_deref()))?;
-    if a.factors.as_ref().is_some_and(|f| f.extension().is_none_or(|e| e != "npz")) {
-        return Err(usage("--factors takes the name of an .npz file"));
-    }
+    check_ending("--factors", a.factors.as_deref(), &["npz"])?;
+    check_not_ending("--out", a.out.as_deref(), NO_TABLES, "a table")?;
     if a.solver == "gibbs" {
         let asked = draws::sampling(a)?;
         return draws::run(asked, a, &data(a, session)?, session);
@@ -139,22 +138,25 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
 fn data(a: &Arguments, session: &Session) -> Result<Data, Failure> {
     let (mut rows, mut columns) = (Ids::default(), Ids::default());
     session.stage("read", || {
-        let train = read(&a.triplets, a, &mut rows, &mut columns)?;
-        let test = a.test.as_ref().map(|p| read(p, a, &mut rows, &mut columns)).transpose()?;
+        let train = read(&a.triplets, a, None, &mut rows, &mut columns)?;
+        let like = train.named.then_some(&train.names);
+        let test = a.test.as_ref().map(|p| read(p, a, like, &mut rows, &mut columns)).transpose()?;
         let header = Header::of(a.header, a.no_header);
         let pairs = a.predict.as_ref().map(|p| Table::read(p, header, |f| names_pairs(f, &train, &rows, &columns)));
-        let pairs = pairs.transpose()?.map(|p| {
-            let at = positions(&p, &rows, &columns)?;
-            Ok::<_, Failure>((p, at))
+        let pairs = pairs.transpose()?.map(|table| {
+            let pairs = pairs_of(&table, &train.names)?;
+            let at: Vec<_> = pairs.iter().map(|[row, column]| rows.get(row).zip(columns.get(column))).collect();
+            Ok::<_, Failure>((table.name, pairs, at))
         });
         let pairs = pairs.transpose()?;
-        if let Some((pairs, at)) = &pairs {
+        if let Some((name, _, at)) = &pairs {
             let unknown = at.iter().filter(|p| p.is_none()).count();
             if unknown > 0 {
-                let (name, all) = (&pairs.name, at.len());
+                let all = at.len();
                 session.warn(format!("{name}: {unknown} of {all} pairs have an id that is not among the triplets"));
             }
         }
+        let pairs = pairs.map(|(_, pairs, at)| (pairs, at));
         Ok(Data { train, test, rows, columns, pairs })
     })
 }
@@ -184,7 +186,7 @@ fn failure(e: CompletionError) -> Failure {
 fn names_pairs(first: &[String], train: &Triplets, rows: &Ids, columns: &Ids) -> bool {
     let [row, column, ..] = first else { return false };
     let known = rows.get(row).is_some() && columns.get(column).is_some();
-    let named = train.named && [row, column] == [&train.names[0], &train.names[1]];
+    let named = train.named && train.names[..2].iter().all(|name| first.contains(name));
     let words = row.eq_ignore_ascii_case("row") && column.eq_ignore_ascii_case("column");
     !known && (named || words)
 }

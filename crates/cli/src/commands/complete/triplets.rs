@@ -44,8 +44,8 @@ impl Ids {
 }
 
 pub struct Triplets {
-    /// Names of the row and column columns, and whether a header gave them.
-    pub names: [String; 2],
+    /// Names of the columns of rows, columns and values, and whether a header gave them.
+    pub names: [String; 3],
     pub named: bool,
     pub entries: Vec<(usize, usize, f64)>,
     pub weights: Option<Vec<f64>>,
@@ -82,12 +82,36 @@ pub fn looks_like_header(columns: Option<&[String]>) -> impl Fn(&[String]) -> bo
     move |first| value.is_none_or(|v| first.get(v).is_some_and(|c| c.parse::<f64>().is_err()))
 }
 
-pub fn read(path: &std::path::Path, a: &Arguments, rows: &mut Ids, columns: &mut Ids) -> Result<Triplets, Failure> {
+/// Reads triplets; `like` are the names of the columns of other triplets, which are looked for by name.
+pub fn read(
+    path: &std::path::Path,
+    a: &Arguments,
+    like: Option<&[String; 3]>,
+    rows: &mut Ids,
+    columns: &mut Ids,
+) -> Result<Triplets, Failure> {
     let repeats = Repeated::of(&a.duplicates)?;
     let asked = a.columns.as_deref().map(list);
     let header = Header::of(a.header, a.no_header);
     let source = Records::open(path, header, looks_like_header(asked.as_deref()))?;
-    read_from(source, repeats, asked.as_deref(), rows, columns)
+    let named = like.filter(|_| asked.is_none() && source.has_header());
+    let same = named.map(|like| by_name(&source.name, &source.header, like)).transpose()?.flatten();
+    read_from(source, repeats, asked.as_deref().or(same.as_deref()), rows, columns)
+}
+
+/// The names to take columns by, where a header has those of other triplets in other places; an error where it has only some
+/// of them there.
+fn by_name(file: &str, header: &[String], like: &[String; 3]) -> Result<Option<Vec<String>>, Failure> {
+    let at = |name: &String| header.iter().position(|h| h == name);
+    let moved = like.iter().enumerate().find(|(k, name)| at(name).is_some_and(|found| found != *k));
+    let Some((_, moved)) = moved else { return Ok(None) };
+    match like.iter().find(|name| at(name).is_none()) {
+        Some(missing) => Err(bad(format!(
+            "{file}: column {moved:?} is in another place than in the triplets, and there is no column {missing:?}; \
+             --columns says which is which"
+        ))),
+        None => Ok(Some(like.to_vec())),
+    }
 }
 
 /// [`read`] of records that are open, with the columns that were asked for.
@@ -109,7 +133,7 @@ pub fn read_from(
     if picked.len() < 3 {
         return Err(bad(format!("{name}: {} columns, row, column and value are needed", picked.len())));
     }
-    let names = [0, 1].map(|c| header[picked[c]].clone());
+    let names = [0, 1, 2].map(|c| header[picked[c]].clone());
     let mut out = Triplets { names, named, entries: Vec::new(), weights: (picked.len() > 3).then(Vec::new) };
     let mut lines = Vec::new();
     let mut all = || -> Result<(), Failure> {
@@ -192,11 +216,19 @@ fn repeated(entries: &[(usize, usize, f64)]) -> Option<[usize; 2]> {
     twice.min_by_key(|pair| pair[1])
 }
 
-/// The pairs as positions in the matrix, checked before anything is computed; none for an id that is not known.
-pub fn positions(pairs: &Table, rows: &Ids, columns: &Ids) -> Result<Vec<Option<(usize, usize)>>, Failure> {
-    let at = |(r, line): (&Vec<String>, &u64)| match &r[..] {
-        [row, column, ..] => Ok(rows.get(row).zip(columns.get(column))),
-        _ => Err(bad(format!("{}:{line}:2: the cell is missing", pairs.name))),
+/// The pairs of a table, from the columns of these names where it has both, else from the first two.
+pub fn pairs_of(table: &Table, names: &[String; 3]) -> Result<Vec<[String; 2]>, Failure> {
+    let at = |name: &String| table.header.iter().position(|h| h == name);
+    let picked = match (at(&names[0]), at(&names[1])) {
+        (Some(row), Some(column)) if row != column => [row, column],
+        _ => [0, 1],
     };
-    pairs.rows.iter().zip(&pairs.lines).map(at).collect()
+    let pair = |(cells, line): (&Vec<String>, &u64)| {
+        let cell = |c: usize| {
+            let missing = || bad(format!("{}:{line}:{}: the cell is missing", table.name, c + 1));
+            cells.get(c).cloned().ok_or_else(missing)
+        };
+        Ok([cell(picked[0])?, cell(picked[1])?])
+    };
+    table.rows.iter().zip(&table.lines).map(pair).collect()
 }

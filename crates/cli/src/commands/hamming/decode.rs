@@ -38,6 +38,7 @@ impl Decode<u32> for Tokens {
     fn end(&mut self, out: &mut Vec<u32>) -> Result<(), String> {
         if !self.begun.is_empty() {
             let token = String::from_utf8_lossy(&self.begun);
+            let token = if self.number == 0 { token.trim_start_matches('\u{feff}') } else { &token };
             let wanted = "an integer from 0 to 4294967295 is wanted";
             out.push(token.parse().map_err(|_| format!("token {} is {token:?}, {wanted}", self.number))?);
             self.number += 1;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use samplewise_hamming::{Alphabet, Engine, Options, Plan, Search, TextN, WildcardMeaning, reverse_complement};
 
 use crate::input;
-use crate::output::check_apart;
+use crate::output::{check_apart, check_not_ending, is_stream};
 use crate::session::{Answer, Failure, Session, usage};
 use decode::{Bytes, Tokens};
 use pass::Job;
@@ -94,7 +94,15 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     };
     let hits = a.max_distance.is_some() || a.best.is_some();
     if hits && a.out.as_ref().is_some_and(|f| input::kind(f) == "npy") {
-        return Err(usage("--out ends in .npy, hits are written as .tsv, .bed or .json"));
+        return Err(usage("--out ends in .npy, hits are written as .tsv, .csv, .bed or .json"));
+    }
+    if !hits {
+        let tables = ["bed", "json", "jsonl", "csv", "tsv", "txt", "npz", "parquet"];
+        check_not_ending("--out", a.out.as_deref(), &tables, "a vector, .npy")?;
+        let several = a.both_strands;
+        if several && a.out.as_deref().is_some_and(is_stream) {
+            return Err(usage("--out must be a folder: there is a vector for each strand"));
+        }
     }
     // Hits are shown from a second look at the text, after they are written.
     check_apart(("--out", a.out.as_deref()), ("the text", Some(&a.text)))?;

@@ -9,7 +9,7 @@ use samplewise_hamming::Symbol;
 
 use super::pass::Strand;
 use crate::output;
-use crate::session::{Failure, bad};
+use crate::session::{Failure, bad, usage};
 
 /// A distance, exact or not.
 pub(super) enum Number {
@@ -70,6 +70,9 @@ impl<'a> Outputs<'a> {
         let Some(path) = self.path else { return Ok(()) };
         for (number, spool) in std::mem::take(&mut self.open) {
             let mut name = record.replace(|c: char| !c.is_alphanumeric() && !"._-".contains(c), "_");
+            if name.is_empty() || name.starts_with('.') {
+                name = format!("record{name}"); // no hidden file
+            }
             if self.names.len() > 1 {
                 name = format!("{name}.{}", self.names[strands[number].pattern]);
             }
@@ -82,6 +85,9 @@ impl<'a> Outputs<'a> {
                 continue;
             }
             if !self.folder {
+                if output::is_stream(path) {
+                    return Err(usage("--out must be a folder: there are several vectors"));
+                }
                 std::fs::create_dir_all(path).map_err(|e| bad(format!("{}: {e}", path.display())))?;
                 self.folder = true;
             }

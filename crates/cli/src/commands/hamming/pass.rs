@@ -12,6 +12,7 @@ use super::decode::Decode;
 use super::outputs::{Number, Outputs};
 use super::sums::{Found, Sums};
 use crate::input;
+use crate::output::line;
 use crate::sequences::{self, Piece};
 use crate::session::{Answer, Failure, Session, bad, shown, usage};
 use crate::{commands, output};
@@ -274,11 +275,13 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
                         let (record, (name, pattern)) = (&sums.records[f.record].0, &patterns[f.pattern]);
                         let (p, d, strand) = (f.position, f.distance, strand(f));
                         if kind == "json" || kind == "jsonl" {
-                            let line = json!({"record": record, "position": p, "strand": strand, "distance": d,
+                            let object = json!({"record": record, "position": p, "strand": strand, "distance": d,
                                 "pattern": name});
-                            writeln!(w, "{line}")?;
+                            writeln!(w, "{object}")?;
                         } else if kind == "bed" {
                             writeln!(w, "{record}\t{p}\t{}\t{name}\t{d}\t{strand}", p + pattern.len())?;
+                        } else if kind == "csv" {
+                            writeln!(w, "{}", line(out, &[record, &p.to_string(), strand, &d.to_string(), name])?)?;
                         } else {
                             writeln!(w, "{record}\t{p}\t{strand}\t{d}\t{name}")?;
                         }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Arguments, ending, failure, say, status};
 use crate::cells::Header;
 use crate::input::Table;
-use crate::output::{self, cell};
+use crate::output::{self, line};
 use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
 
 /// Options of one target without groups that have no meaning here.
@@ -156,12 +156,14 @@ pub fn run(
     }
     if let Some(file) = &a.out {
         output::write(file, |to| {
-            writeln!(to, "lambda,column,target,coefficient")?;
+            writeln!(to, "{}", line(file, &["lambda", "column", "target", "coefficient"])?)?;
             for fit in &fits {
+                let lambda = fit.lambda.to_string();
                 for (t, title) in titles.iter().enumerate() {
-                    writeln!(to, "{},(intercept),{},{}", fit.lambda, cell(title), fit.intercepts[t])?;
+                    let intercept = fit.intercepts[t].to_string();
+                    writeln!(to, "{}", line(file, &[&lambda, "(intercept)", title, &intercept])?)?;
                     for (j, values) in &fit.coefficients {
-                        writeln!(to, "{},{},{},{}", fit.lambda, cell(&names[*j]), cell(title), values[t])?;
+                        writeln!(to, "{}", line(file, &[&lambda, &names[*j], title, &values[t].to_string()])?)?;
                     }
                 }
             }

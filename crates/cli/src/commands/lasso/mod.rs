@@ -12,7 +12,7 @@ pub mod groups;
 
 use crate::cells::{Header, select};
 use crate::input::{self, Table};
-use crate::output::{self, cell};
+use crate::output::{self, line};
 use crate::session::{Answer, Failure, Session, bad, shown, usage};
 
 #[derive(clap::Args)]
@@ -109,9 +109,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             return Err(usage(format!("--solver is {other}, allowed is {allowed}")));
         }
     };
-    if a.out.as_ref().is_some_and(|f| input::kind(f) != "csv") {
-        return Err(usage("--out must end in .csv"));
-    }
+    output::check_ending("--out", a.out.as_deref(), &["csv", "tsv"])?;
     let (design, mut targets, titles, names, weights) = session.stage("read", || {
         if sparse {
             let file = a.target_file.as_ref().ok_or_else(|| usage(".mtx tables need --target-file"))?;
@@ -223,11 +221,12 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     }
     if let Some(file) = &a.out {
         output::write(file, |to| {
-            writeln!(to, "lambda,column,coefficient")?;
+            writeln!(to, "{}", line(file, &["lambda", "column", "coefficient"])?)?;
             for fit in &fits {
-                writeln!(to, "{},(intercept),{}", fit.lambda, fit.intercept)?;
+                let lambda = fit.lambda.to_string();
+                writeln!(to, "{}", line(file, &[&lambda, "(intercept)", &fit.intercept.to_string()])?)?;
                 for &(j, v) in &fit.coefficients {
-                    writeln!(to, "{},{},{v}", fit.lambda, cell(&names[j]))?;
+                    writeln!(to, "{}", line(file, &[&lambda, &names[j], &v.to_string()])?)?;
                 }
             }
             Ok(())

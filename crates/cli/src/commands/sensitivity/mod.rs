@@ -13,7 +13,7 @@ use samplewise_linalg::Ending;
 
 use crate::cells::Header;
 use crate::input::Table;
-use crate::output::{self, check_apart};
+use crate::output::{self, NO_TABLES, check_apart, check_not_ending};
 use crate::session::{Answer, Failure, Session, bad, shown, usage};
 
 #[derive(clap::Args)]
@@ -102,6 +102,9 @@ fn understand(a: &Arguments) -> Result<Choice, Failure> {
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let choice = understand(a)?;
     check_apart(("--out", a.out.as_deref()), ("--scores", a.scores.as_deref()))?;
+    for (option, path) in [("--out", &a.out), ("--scores", &a.scores)] {
+        check_not_ending(option, path.as_deref(), NO_TABLES, "a table")?;
+    }
     if a.stream {
         return stream::run(a, &choice, session);
     }
@@ -154,8 +157,12 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     session.stage("write", || {
         if let Some(path) = &a.scores {
             output::write(path, |w| {
-                writeln!(w, "row,score,lower,upper")?;
-                (0..x.rows()).try_for_each(|i| writeln!(w, "{i},{},{},{}", s.values[i], s.lower[i], s.upper[i]))
+                writeln!(w, "{}", output::line(path, &["row", "score", "lower", "upper"])?)?;
+                (0..x.rows()).try_for_each(|i| {
+                    let cells =
+                        [i.to_string(), s.values[i].to_string(), s.lower[i].to_string(), s.upper[i].to_string()];
+                    writeln!(w, "{}", output::line(path, &cells)?)
+                })
             })?;
         }
         if let Some(path) = &a.out {
@@ -186,14 +193,14 @@ fn write_coreset<'a, C: Iterator<Item = &'a str>>(
     rows: impl Iterator<Item = (u64, f64, C)>,
 ) -> Result<(), Failure> {
     output::write(path, |w| {
-        let mut csv = csv::Writer::from_writer(w);
-        csv.write_record(["row", "weight"].into_iter().chain(header.iter().map(String::as_str)))?;
+        let names: Vec<&str> = ["row", "weight"].into_iter().chain(header.iter().map(String::as_str)).collect();
+        writeln!(w, "{}", output::line(path, &names)?)?;
         for (i, weight, cells) in rows {
-            csv.write_field(i.to_string())?;
-            csv.write_field(weight.to_string())?;
-            csv.write_record(cells)?;
+            let all: Vec<String> =
+                [i.to_string(), weight.to_string()].into_iter().chain(cells.map(str::to_owned)).collect();
+            writeln!(w, "{}", output::line(path, &all)?)?;
         }
-        csv.flush()
+        Ok(())
     })
 }
 

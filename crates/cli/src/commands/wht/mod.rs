@@ -249,6 +249,8 @@ macro_rules! by_width {
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     match &a.action {
         Action::Transform { values, out } => {
+            let others = ["bed", "json", "jsonl", "csv", "tsv", "txt", "npz", "parquet"];
+            output::check_not_ending("--out", out.as_deref(), &others, "a vector, .npy")?;
             let mut x = session.stage("read", || input::vector(values))?;
             session.stage("compute", || {
                 dense::transform_in_place(&mut x).map_err(|e| bad(format!("{}: {e}", values.display())))?;
