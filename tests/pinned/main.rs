@@ -56,13 +56,19 @@ impl Bits for f64 {
 }
 
 macro_rules! integers {
-    ($($t:ty),*) => { $(impl Bits for $t {
+    ($($t:ty => $write:ident),*) => { $(impl Bits for $t {
         fn add(&self, digest: &mut Digest) {
-            digest.write_u64(*self as u64);
+            digest.$write(*self);
         }
     })* };
 }
-integers!(usize, u64, u32, i64, bool);
+integers!(usize => write_usize, u64 => write_u64, u32 => write_u32, i64 => write_i64);
+
+impl Bits for bool {
+    fn add(&self, digest: &mut Digest) {
+        digest.write_u8(u8::from(*self));
+    }
+}
 
 impl Bits for str {
     fn add(&self, digest: &mut Digest) {

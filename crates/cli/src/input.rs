@@ -91,6 +91,9 @@ impl Table {
         header: Header,
         looks: impl FnOnce(&[String]) -> bool,
     ) -> Result<Self, Failure> {
+        if raw.starts_with(b"%%MatrixMarket") {
+            return Err(bad(format!("{name}: is a MatrixMarket file, which is known by its ending, .mtx")));
+        }
         let mut reader = Format::of(ending, raw).reader(raw);
         let (mut rows, mut lines) = (Vec::new(), Vec::new());
         for record in reader.records() {

@@ -11,6 +11,9 @@
 //! third does the same at the factors of the model, for tables are not like almost all matrices: columns that two blocks share
 //! may be multiples of each other, a block may be of lower rank, and a column that is given only in rows of zeros is free.
 //!
+//! What is determined need not be determined well: where the model misses its entries by a share of their spread that is not
+//! small, as a loose tolerance allows, an entry that hangs on others by small factors may be off by more.
+//!
 //! All of this is at the rank that the model has numerically. A model of lower rank than was asked for leaves every entry
 //! that is not given free at the higher rank, since a single entry is a matrix of rank one.
 use rayon::prelude::*;

@@ -24,6 +24,8 @@ use crate::{CompletionError, Entries, Model, Options, Rank, robust};
 
 /// The root mean square error on all given entries may be this many times that on the held-out ones.
 const GIVEN: f64 = 2.0;
+/// And the error of each so many times.
+const GIVEN_EACH: f64 = 20.0;
 /// The same for the entries of undetermined lines, whose factors are held small.
 const GIVEN_OF_OPEN_LINES: f64 = 1e3;
 /// Fewer entries than this, held out by the driver, verify nothing.
@@ -436,6 +438,10 @@ impl<T: Real> Fit<'_, T> {
             let (squares, _, count) = training_squares(entries, &model, false, counted);
             if count == 0 { 0.0 } else { (squares / count as f64).sqrt() }
         };
+        let largest = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
+            let all = entries.iter().enumerate().filter(|(p, e)| counted(*p, e.0, e.1));
+            all.fold(0.0_f64, |m, (_, (i, j, v, _))| m.max((v - model.predict(i, j)).abs()))
+        };
         // Where the entries of the fit leave every line open, as in a small table of which some were held out: what all given
         // entries determine, if the model meets them.
         let mut peeled = peeled;
@@ -453,7 +459,7 @@ impl<T: Real> Fit<'_, T> {
         let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
         let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
         let question = if agrees {
-            let misses = mean(&|p, _, _| !left_out(p)).max(test_rmse.unwrap_or(0.0)) / spread;
+            let misses = largest(&|p, _, _| !left_out(p)).max(test_rmse.unwrap_or(0.0)) / spread;
             Question::Model { model: &model, error: goal * spread, misses }
         } else if options.tolerance.is_some() || outcome.recovered {
             Question::Rank(model.rank())
@@ -466,7 +472,8 @@ impl<T: Real> Fit<'_, T> {
         let open = OpenLines::new(entries, &peeled);
         let enough = goal * spread;
         let exempt = matches!(options.loss, Loss::Huber { .. });
-        let met = exempt || mean(&|p, i, j| !left_out(p) && !open.meets(i, j)) <= GIVEN * enough;
+        let inside = |p: usize, i: usize, j: usize| !left_out(p) && !open.meets(i, j);
+        let met = exempt || mean(&inside) <= GIVEN * enough && largest(&inside) <= GIVEN_EACH * enough;
         let everywhere = exempt || mean(&|p, i, j| !left_out(p) && open.meets(i, j)) <= GIVEN_OF_OPEN_LINES * enough;
         // How many a test set needs is the choice of who gives it.
         let held_out = split.purpose.contains(&Purpose::Judge);

@@ -448,7 +448,8 @@ impl<'a> Problem<'a> {
 
     /// λ in units of the scaled target.
     pub fn scaled_lambda(&self, lambda: f64) -> f64 {
-        ldexp(lambda, -self.target_exponent)
+        // Beyond either end the answer is that at the end: no coefficient, or hardly a penalty.
+        ldexp(lambda, -self.target_exponent).clamp(f64::MIN_POSITIVE, f64::MAX)
     }
 
     /// A value in units of the scaled target, as given: λ, or a product of a column and a coefficient.

@@ -137,7 +137,9 @@ pub fn path_observed(
     }
     let problem = Problem::new(design, y, options)?;
     let fits = fits(&problem, lambdas, options, None, observer)?;
-    answers(&problem, design, y, options, fits)
+    let mut all = answers(&problem, design, y, options, fits)?;
+    all.iter_mut().zip(lambdas).for_each(|(fit, lambda)| fit.lambda = *lambda);
+    Ok(all)
 }
 
 /// All fits of a problem by the solver that the options name; `moments` are those of all rows, where they are known.

@@ -11,6 +11,8 @@ use crate::session::{Answer, Failure, Session, usage};
 
 /// The largest of `--rank auto`: with the bias it fills whole registers.
 const LARGEST: usize = 23;
+/// Draws kept at most.
+const MOST_DRAWS: usize = 1_000_000;
 
 /// What the words of the call ask for.
 pub fn sampling(a: &Arguments) -> Result<(Rank, Sampling), Failure> {
@@ -30,6 +32,9 @@ pub fn sampling(a: &Arguments) -> Result<(Rank, Sampling), Failure> {
         k => Rank::Fixed(k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?),
     };
     let samples = a.samples.unwrap_or(Sampling::default().samples);
+    if !(1..=MOST_DRAWS).contains(&samples) {
+        return Err(usage(format!("--samples is {samples}, allowed is 1 to {MOST_DRAWS}")));
+    }
     let sampling = Sampling {
         samples,
         burn_in: samples.div_ceil(3),

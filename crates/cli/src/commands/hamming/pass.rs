@@ -50,7 +50,12 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
     ) -> Result<Answer, Failure> {
         let a = self.a;
         let patterns = self.session.stage("read", || self.patterns())?;
-        let wrong = |e: HammingError| bad(format!("{}: {e}", a.pattern.display()));
+        let wrong = |e: HammingError| match e {
+            HammingError::RequiredOutOfRange { start, end, pattern, .. } => {
+                usage(format!("--required is {start}..{end}, allowed is within 0..{pattern}, the pattern"))
+            }
+            e => bad(format!("{}: {e}", a.pattern.display())),
+        };
         let mut sums = Sums::default();
         if let Some(k) = a.max_distance {
             let required = a.required.clone().unwrap_or(0..0);

@@ -206,7 +206,10 @@ fn failure(e: WhtError) -> Failure {
             usage(format!("{flag} is {value}, allowed is {allowed}"))
         }
         WhtError::Variables { .. } => usage(format!("--variables: {e}")),
-        WhtError::Sparsity { .. } => usage(format!("--sparsity: {e}")),
+        WhtError::Sparsity { sparsity, variables } => {
+            usage(format!("--sparsity or --max-sparsity is {sparsity}, allowed is 1 to 2^{variables}"))
+        }
+        WhtError::Budget { samples, needed } => usage(format!("--samples is {samples}, the first stage asks {needed}")),
         WhtError::DecoderNeeds { .. } => usage(format!("--decoder: {e}")),
         e => bad(e),
     }
@@ -279,10 +282,14 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                 f if f.code == 2 => f,
                 f => bad(format!("{}: {}", values.display(), f.message)),
             };
-            let n = x.len().max(1).ilog2() as usize;
+            if x.len() < 2 || !x.len().is_power_of_two() {
+                let (name, len) = (values.display(), x.len());
+                return Err(bad(format!("{name}: the number of values is {len}, allowed is a power of two from 2 on")));
+            }
+            let n = x.len().ilog2() as usize;
             let found = session.stage("compute", || {
                 let (sparsity, observer) = (capped(sparsity, n), &mut &*session);
-                if *fastest || x.len() != 1 << n {
+                if *fastest {
                     recover_in_memory(&x, sparsity, &options, observer).map_err(fail)
                 } else {
                     recover_observed(n, sparsity, |m: u64| x[m as usize], &options, observer).map_err(fail)
