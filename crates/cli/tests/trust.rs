@@ -499,3 +499,70 @@ for line in sys.stdin: print(hash(line) % 1000, flush=True)";
     let rows: Vec<csv::StringRecord> = csv::Reader::from_path(&out).unwrap().records().map(Result::unwrap).collect();
     assert!(rows.iter().any(|r| &r[0] == "New York, NY" && r.len() == 4), "{rows:?}");
 }
+
+/// Test triplets and pairs are taken by the names that the triplets gave their columns.
+#[test]
+fn columns_are_found_by_name() {
+    let folder = Folder::new();
+    let cells = || (0..12).flat_map(|i| (0..9).map(move |j| (i, j))).filter(|(i, j)| (i * 2 + j) % 3 > 0);
+    let value = |i: usize, j: usize| (1 + i) * (2 + j);
+    let write = |order: [usize; 3]| {
+        let line = |cells: [String; 3]| order.map(|k| cells[k].clone()).join(",");
+        let names = line(["user", "item", "rating"].map(str::to_owned));
+        cells().fold(names, |all, (i, j)| all + "\n" + &line([i.to_string(), j.to_string(), value(i, j).to_string()]))
+    };
+    let train = folder.file("train.csv", &write([0, 1, 2]));
+    for (k, order) in [[0, 1, 2], [1, 0, 2], [2, 0, 1]].into_iter().enumerate() {
+        let test = folder.file(&format!("test{k}.csv"), &write(order));
+        let call = ["complete", &train, "--rank", "1", "--biases", "off", "--lambda", "0", "--test", &test];
+        let rmse = json(&call)["result"]["test_rmse"].as_f64().unwrap();
+        assert!(rmse < 1e-6, "{order:?}: {rmse}");
+    }
+    let pairs = folder.file("pairs.csv", "item,user\n3,11\n8,0\n");
+    let out = folder.word("out.csv");
+    let call = ["complete", &train, "--rank", "1", "--biases", "off", "--predict", &pairs, "--out", &out];
+    json(&call);
+    let found = fs::read_to_string(&out).unwrap();
+    assert!(found.starts_with("row,column,prediction\n11,3,"), "{found}");
+    let odd = folder.file("odd.csv", "item,user,score\n3,11,60\n");
+    refused(&["complete", &train, "--rank", "1", "--test", &odd], 1, "--columns says which is which");
+}
+
+/// A name says what is written, and streams are written wherever a file may be.
+#[test]
+fn endings_say_what_is_written() {
+    let folder = Folder::new();
+    let data = folder.file("t.csv", &table(40));
+    let text = folder.file("s.fa", ">s\nGATTACAGATTACA\n");
+    let coefficients = run(&["lasso", &data, "--target", "y", "--out", "-"]);
+    assert!(coefficients.stdout.starts_with(b"lambda,column,coefficient\n"), "{}", said(&coefficients));
+    let tabs = folder.word("c.tsv");
+    json(&["sensitivity", &data, "--size", "9", "--out", &tabs]);
+    assert!(fs::read_to_string(&tabs).unwrap().starts_with("row\tweight\t"));
+    json(&["sensitivity", &tabs, "--size", "3"]);
+    refused(&["sensitivity", &data, "--size", "9", "--out", "-", "--scores", "-"], 2, "both standard output");
+    refused(&["sensitivity", &data, "--size", "9", "--out", &folder.word("c.npy")], 2, "a table");
+    refused(&["hamming", &text, "GATT", "--literal", "--out", &folder.word("o.bed")], 2, "a vector, .npy");
+    refused(&["hamming", &text, "GATT", "--literal", "--both-strands", "--out", "-"], 2, "must be a folder");
+    refused(&["lasso", &data, "--target", "y", "--path", "5000000000"], 2, "1 to 100,000");
+    refused(&["lasso", &data, "--target", "y", "--out", &folder.word("c.npy")], 2, ".csv or .tsv");
+    let hits = folder.word("h.csv");
+    json(&["hamming", &text, "GATT", "--literal", "--max-distance", "0", "--out", &hits]);
+    assert_eq!(fs::read_to_string(&hits).unwrap().lines().next(), Some("s,0,+,0,pattern"));
+}
+
+/// Ctrl-C ends a wait for standard input.
+#[test]
+fn waits_for_standard_input_end() {
+    for words in [["sensitivity", "-", "--size", "3"], ["hamming", "-", "GATT", "--literal"]] {
+        let mut child =
+            command(&words).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(800));
+        let number = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &number]).status().unwrap().success());
+        let begin = std::time::Instant::now();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(130), "{words:?}");
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{words:?}");
+    }
+}
