@@ -38,7 +38,7 @@ pub(crate) fn grow<T: KernelReal>(
         let mut lambda = sigma;
         for _ in 0..PAIRS {
             lambda *= DECAY;
-            let work = state.pair(entries, Ridge { lambda, exponent: 0.0, biases: false }, manner);
+            let work = state.pair(entries, Ridge { lambda, exponent: 0.0, biases: None }, manner);
             if !control.step("growth", work / floor, None) {
                 return Ok(lambda);
             }

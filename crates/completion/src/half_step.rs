@@ -16,8 +16,8 @@ pub struct Ridge {
     pub lambda: f64,
     /// Exponent of the number of entries.
     pub exponent: f64,
-    /// Whether there are biases, with [`bias_ridge`].
-    pub biases: bool,
+    /// Where there are biases, the `λ` that their [`bias_ridge`] goes with.
+    pub biases: Option<f64>,
 }
 
 impl Ridge {
@@ -67,7 +67,7 @@ pub(crate) fn half_step<T: KernelReal>(
     biases: &mut [T],
 ) -> f64 {
     let (k, rows) = (other.columns(), factors.rows());
-    let bias = ridge.biases.then(|| bias_ridge(ridge.lambda, other));
+    let bias = ridge.biases.map(|lambda| bias_ridge(lambda, other));
     let d = k + usize::from(bias.is_some());
     if d == 0 {
         return 0.0;
@@ -180,7 +180,7 @@ mod tests {
             let entries = Entries::new(m, n, &seen, weighted.then_some(&weights[..])).unwrap();
             let other = Matrix::from_fn(n, k, |j, c| draw(40_000 + j * 16 + c));
             let offsets: Vec<f64> = (0..n).map(|j| draw(50_000 + j)).collect();
-            let ridge = Ridge { lambda: 0.01, exponent: 0.5, biases: bias };
+            let ridge = Ridge { lambda: 0.01, exponent: 0.5, biases: bias.then_some(0.01) };
             let bias = bias.then(|| bias_ridge(0.01, &other));
             let (mut factors, mut biases) = (Matrix::zeros(m, k), vec![0.0; m]);
             let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
@@ -227,7 +227,7 @@ mod tests {
             let other = Matrix::from_fn(n, k, |j, c| T::from_f64(draw(40_000_000 + j * 256 + c)));
             let offsets: Vec<T> = (0..n).map(|j| T::from_f64(draw(50_000_000 + j))).collect();
             for bias in [false, true] {
-                let ridge = Ridge { lambda: 0.4, exponent: 0.5, biases: bias };
+                let ridge = Ridge { lambda: 0.4, exponent: 0.5, biases: bias.then_some(0.4) };
                 let [(exact, exact_biases), (found, found_biases)] =
                     [Solver::Exact, Solver::ConjugateGradients { steps: 100 }].map(|solver| {
                         let manner = Manner { solver, non_negative: false, roughly: false, seed: 0 };
@@ -262,7 +262,7 @@ mod tests {
         let weights: Vec<f64> = seen.iter().map(|(i, ..)| if *i == 3 { 1e-4 } else { 1.0 }).collect();
         let entries = Entries::new(m, n, &seen, Some(&weights)).unwrap().to_single().unwrap();
         let other = Matrix::from_fn(n, k, |j, c| draw(2_000_000 + j * 32 + c) as f32);
-        let ridge = Ridge { lambda: 0.1, exponent: 0.0, biases: true };
+        let ridge = Ridge { lambda: 0.1, exponent: 0.0, biases: Some(0.1) };
         let manner = Manner { solver: Solver::Auto, non_negative: false, roughly: true, seed: 0 };
         let solved = |manner: Manner| {
             let (mut x, mut biases) = (Matrix::zeros(m, k), vec![0.0; m]);

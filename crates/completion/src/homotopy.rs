@@ -22,6 +22,8 @@ pub(crate) struct Schedule {
     pub pairs: usize,
     pub exponent: f64,
     pub biases: bool,
+    /// The ridge that was asked for: that of the biases goes with it, and else with the present one.
+    pub asked: Option<f64>,
     /// Stay at the last ridge until the factors are at rest.
     pub settle: bool,
     /// Stop when the tuning error has passed its minimum.
@@ -63,7 +65,11 @@ pub(crate) fn anneal<T: KernelReal>(
         // A ridge that was asked for is jumped to from a small share of the first: zero would never be reached.
         let jump = if schedule.settle { 1e-4 * schedule.first } else { 0.0 };
         lambda = if next <= schedule.last.max(jump) { schedule.last } else { next };
-        let ridge = Ridge { lambda, exponent: schedule.exponent, biases: schedule.biases };
+        let ridge = Ridge {
+            lambda,
+            exponent: schedule.exponent,
+            biases: schedule.biases.then(|| schedule.asked.unwrap_or(lambda)),
+        };
         let resting = schedule.settle && lambda <= schedule.last;
         let before = resting.then(|| state.u.clone());
         let mut work = 0.0;

@@ -211,7 +211,7 @@ impl Model {
             let (rows, columns) = (block.rows(), block.columns());
             return Err(LinalgError::Shape { argument: "block", rows, columns, expected }.into());
         }
-        let ridge = Ridge { lambda, exponent: ridge_exponent, biases: self.has_biases() };
+        let ridge = Ridge { lambda, exponent: ridge_exponent, biases: self.has_biases().then_some(lambda) };
         let manner = Manner { solver: Solver::Exact, non_negative: false, roughly: false, seed: 0 };
         let (mut factors, mut biases) = (Matrix::zeros(block.rows(), self.rank()), vec![0.0; block.rows()]);
         let (v, c) = (&self.column_factors, &self.column_biases);

@@ -296,6 +296,7 @@ impl Setting<'_> {
                         pairs,
                         exponent,
                         biases: options.biases,
+                        asked: options.lambda,
                         settle: options.lambda.is_some(),
                         watch: options.tolerance.is_none() && options.lambda.is_none(),
                     };
@@ -406,7 +407,7 @@ impl Setting<'_> {
         control: &mut Control<'_>,
     ) -> Outcome {
         const WINDOW: usize = 25;
-        let ridge = Ridge { lambda: 0.0, exponent: 0.0, biases: false };
+        let ridge = Ridge { lambda: 0.0, exponent: 0.0, biases: None };
         let floor = (entries.len() * state.rank().max(1)) as f64;
         let mut residuals: Vec<f64> = Vec::new();
         loop {
@@ -446,7 +447,8 @@ pub(crate) fn refit(
     if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
         return;
     }
-    let ridge = Ridge { lambda, exponent: exponent(options), biases: options.biases };
+    let ridge =
+        Ridge { lambda, exponent: exponent(options), biases: options.biases.then(|| options.lambda.unwrap_or(lambda)) };
     let newton = options.finish == Finish::GaussNewton && factors_fit(entries, state.rank());
     if lambda == 0.0 && finishes(options) && newton {
         let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();

@@ -81,7 +81,8 @@ pub(crate) fn run(
             .map(|((_, _, _, w), r)| if pair == 0 { w } else { w * huber(*r) })
             .collect();
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
-        let ridge = Ridge { lambda: lambda * mean, exponent, biases: options.biases };
+        let ridge =
+            Ridge { lambda: lambda * mean, exponent, biases: options.biases.then(|| options.lambda.unwrap_or(lambda)) };
         let manner = Manner { seed: manner.seed.wrapping_add(2 * pair as u64), ..manner };
         weighted.set_weights(weights, &positions);
         let work = state.pair(&weighted, ridge, manner);
