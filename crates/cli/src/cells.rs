@@ -1,7 +1,7 @@
 //! Cells of CSV and TSV text: what separates them, which quotes are quotes, and which line is the header.
 use std::io::{BufRead, Error, ErrorKind, Read, Result};
 
-use crate::session::{Failure, bad};
+use crate::failure::{Failure, bad};
 
 /// What the caller says of the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use samplewise_linalg::Matrix;
 
 use crate::cells::{Format, Header, column, look_at_names, names_numbers, select, unreadable};
 #[cfg(not(feature = "parquet"))]
-use crate::session::usage;
-use crate::session::{Failure, bad};
+use crate::failure::usage;
+use crate::failure::{Failure, bad};
 
 /// Whether a read of standard input has begun and not come back.
 pub static WAITING: AtomicBool = AtomicBool::new(false);
@@ -119,7 +119,7 @@ impl Table {
     #[cfg(feature = "parquet")]
     fn read_parquet(path: &Path, no_header: bool) -> Result<Self, Failure> {
         if no_header {
-            return Err(crate::session::usage("--no-header does not go with Parquet, which has names"));
+            return Err(crate::failure::usage("--no-header does not go with Parquet, which has names"));
         }
         let mut source = crate::parquet::Rows::open(path)?;
         let mut record = csv::StringRecord::new();

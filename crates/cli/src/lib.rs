@@ -5,6 +5,7 @@
 
 pub mod cells;
 pub mod commands;
+pub mod failure;
 pub mod input;
 pub mod output;
 #[cfg(feature = "parquet")]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::session::{Failure, bad, usage};
+use crate::failure::{Failure, bad, usage};
 
 /// True when data went to standard output: the table or the JSON object then goes to standard error.
 pub static STANDARD_OUTPUT_TAKEN: AtomicBool = AtomicBool::new(false);

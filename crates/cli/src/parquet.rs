@@ -7,7 +7,7 @@ use ::parquet::record::Field;
 use ::parquet::record::reader::RowIter;
 use csv::{Position, StringRecord};
 
-use crate::session::{Failure, bad};
+use crate::failure::{Failure, bad};
 
 /// See the module. Memory: one row group.
 pub struct Rows {

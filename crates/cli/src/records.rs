@@ -5,10 +5,10 @@ use std::path::Path;
 use csv::{Position, StringRecord};
 
 use crate::cells::{Format, Header, Trimmed, look_at_names, unreadable};
-use crate::input::{damaged, kind, open};
 #[cfg(feature = "parquet")]
-use crate::session::usage;
-use crate::session::{Failure, bad};
+use crate::failure::usage;
+use crate::failure::{Failure, bad};
+use crate::input::{damaged, kind, open};
 
 /// Bytes of the first line that are looked at for what separates the cells.
 const HEAD: u64 = 1 << 20;
@@ -86,7 +86,7 @@ impl Records {
 
     #[cfg(not(feature = "parquet"))]
     fn open_parquet(_: &Path, _: bool) -> Result<Self, Failure> {
-        Err(crate::session::usage(crate::input::WITHOUT_PARQUET))
+        Err(crate::failure::usage(crate::input::WITHOUT_PARQUET))
     }
 
     /// Goes on to the next record; false at the end.

@@ -2,8 +2,8 @@
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
+use crate::failure::{Failure, bad};
 use crate::input::{damaged, kind, open};
-use crate::session::{Failure, bad};
 
 /// What a text consists of, in order.
 pub enum Piece<'a> {

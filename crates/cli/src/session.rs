@@ -11,29 +11,13 @@ use samplewise_linalg::observe::{Observer, Progress};
 use serde_json::{Map, Value, json};
 
 use crate::Common;
+use crate::failure::{Failure, bad, usage};
 
 /// More threads than any machine has: asking for them is a mistake.
 const MAX_THREADS: usize = 4096;
 
 /// How long a read of standard input may go on after Ctrl-C.
 const WAIT: Duration = Duration::from_millis(200);
-
-/// Why a command ends without a result: exit code and one line.
-#[derive(Debug)]
-pub struct Failure {
-    pub code: i32,
-    pub message: String,
-}
-
-/// The input or the problem.
-pub fn bad(message: impl std::fmt::Display) -> Failure {
-    Failure { code: 1, message: message.to_string() }
-}
-
-/// The words of the call, or what this version cannot do yet.
-pub fn usage(message: impl std::fmt::Display) -> Failure {
-    Failure { code: 2, message: message.to_string() }
-}
 
 /// A path for JSON, which has no bytes: what is no text is replaced.
 pub fn shown(path: &std::path::Path) -> String {

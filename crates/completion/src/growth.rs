@@ -6,7 +6,7 @@ use samplewise_linalg::{LinalgError, Matrix};
 
 use crate::control::Control;
 use crate::entries::Entries;
-use crate::half_step::{Manner, Ridge};
+use crate::ridge::{Manner, Ridge};
 use crate::start::{residual_entries, start};
 use crate::state::State;
 

@@ -6,37 +6,8 @@ use samplewise_linalg::small::{MAX_UNKNOWNS, Penalty, SmallReal, solve_penalised
 use crate::entries::Orientation;
 use crate::kernel::{Descent, KernelReal};
 use crate::options::Solver;
+use crate::ridge::{Manner, Ridge, bias_ridge};
 use crate::row_solvers::{self, Dense, Work};
-use crate::start::bias_ridge;
-
-/// The penalty of one half step.
-#[derive(Clone, Copy, Debug)]
-pub struct Ridge {
-    /// `λ`.
-    pub lambda: f64,
-    /// Exponent of the number of entries.
-    pub exponent: f64,
-    /// Where there are biases, the `λ` that their [`bias_ridge`] goes with.
-    pub biases: Option<f64>,
-}
-
-impl Ridge {
-    /// That of a row with so many entries.
-    pub(crate) fn of(&self, count: usize) -> f64 {
-        if self.exponent == 0.0 { self.lambda } else { self.lambda * (count as f64).powf(self.exponent) }
-    }
-}
-
-/// How a half step treats its rows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
-    pub solver: Solver,
-    pub non_negative: bool,
-    /// Rows may be solved to a tenth of their change where that is cheaper.
-    pub roughly: bool,
-    /// Names the random signs of the sketches.
-    pub seed: u64,
-}
 
 /// Of the mean diagonal, added to every problem: decides what too few entries leave open.
 const FLOOR: f64 = 1e-12;

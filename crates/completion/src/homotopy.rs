@@ -6,7 +6,7 @@ use crate::kernel::KernelReal;
 
 use crate::control::Control;
 use crate::entries::Entries;
-use crate::half_step::{Manner, Ridge};
+use crate::ridge::{Manner, Ridge};
 use crate::state::State;
 
 /// How to anneal.

@@ -67,6 +67,7 @@ mod pattern;
 pub mod peel;
 pub mod posterior;
 mod reweighting;
+mod ridge;
 mod robust;
 mod row_solvers;
 mod split;

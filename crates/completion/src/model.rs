@@ -3,9 +3,10 @@ use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp, scale};
 use samplewise_linalg::{LinalgError, Matrix, chunk};
 
-use crate::half_step::{Manner, Ridge, half_step};
+use crate::half_step::half_step;
 use crate::options::Solver;
-use crate::start::bias_ridge;
+use crate::ridge::bias_ridge;
+use crate::ridge::{Manner, Ridge};
 use crate::{CompletionError, Entries};
 
 /// `M_ij ≈ μ + b_i + c_j + u_iᵀ v_j`.

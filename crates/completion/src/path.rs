@@ -19,11 +19,12 @@ use samplewise_linalg::random::Streams;
 use crate::control::{Control, Stop};
 use crate::entries::Entries;
 use crate::finish::{End, Goal, gauss_newton};
-use crate::half_step::{Manner, Ridge};
 use crate::homotopy::{Best, Schedule, anneal};
 use crate::mend::Mender;
 use crate::options::{Finish, Options};
-use crate::start::{Start, biases_only, first_bias_ridge, residual_entries, start};
+use crate::ridge::first_bias_ridge;
+use crate::ridge::{Manner, Ridge};
+use crate::start::{Start, biases_only, residual_entries, start};
 use crate::state::State;
 use crate::{growth, reweighting};
 

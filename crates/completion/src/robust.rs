@@ -7,10 +7,11 @@ use samplewise_linalg::random::Streams;
 
 use crate::control::Control;
 use crate::entries::Entries;
-use crate::half_step::{Manner, Ridge};
 use crate::options::{Loss, Options};
 use crate::path::{self, Outcome, PathKind, Problem};
-use crate::start::{first_bias_ridge, start};
+use crate::ridge::first_bias_ridge;
+use crate::ridge::{Manner, Ridge};
+use crate::start::start;
 use crate::state::State;
 use crate::{CompletionError, Model};
 

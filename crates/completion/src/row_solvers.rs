@@ -6,8 +6,8 @@ use samplewise_linalg::small::SmallReal;
 use samplewise_linalg::{Matrix, Real, chunk, factor, fwht};
 
 use crate::entries::Orientation;
-use crate::half_step::Ridge;
 use crate::kernel::{Descent, KernelReal, Panel};
+use crate::ridge::Ridge;
 
 /// All rows of a half step.
 #[derive(Clone, Copy)]

@@ -1,10 +1,11 @@
 //! The start: a few subspace iterations on the observed matrix, unobserved entries zero.
 use rand::Rng;
 use rayon::prelude::*;
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, Real, chunk, factor, gram, random, spmm};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk, factor, gram, random, spmm};
 
 use crate::entries::{Entries, Orientation, Renumbering};
 use crate::kernel::KernelReal;
+use crate::ridge::BIAS_RIDGE;
 use crate::split::Triplet;
 use crate::state::State;
 
@@ -73,29 +74,6 @@ pub(crate) fn orthonormal(a: &Matrix) -> Result<Matrix, LinalgError> {
         values.iter().map(|&s| if s > 1e-14 * top && s > 0.0 { 1.0 / s.sqrt() } else { 0.0 }).collect();
     let q = values.len();
     a.multiply(&Matrix::from_fn(q, q, |r, c| vectors[(r, c)] * scales[c]))
-}
-
-/// *Tuned* (ML-100K and GB1): the bias ridge is worth this many entries; 1 to 6 change the error by less than 0.001.
-const BIAS_RIDGE: f64 = 3.0;
-
-/// A ridge `λ` of the factors is worth `λ/v²` entries to a factor whose counterparts on the other side have the mean square
-/// `v²`; that of the biases is at most so many times as much.
-const BESIDE_FACTORS: f64 = 10.0;
-
-/// The ridge of the biases, in entries, beside a ridge `lambda` of the factors that belong to `other`: it vanishes with
-/// `lambda`, so that nothing is drawn to the mean where next to nothing was asked for.
-pub(crate) fn bias_ridge<T: Real>(lambda: f64, other: &Matrix<T>) -> f64 {
-    let all = other.as_slice();
-    if lambda == 0.0 {
-        return 0.0;
-    }
-    let square = all.iter().map(|v| v.to_f64().powi(2)).sum::<f64>() / all.len().max(1) as f64;
-    BIAS_RIDGE.min(BESIDE_FACTORS * lambda / square)
-}
-
-/// The ridge of the biases before there are factors, beside the ridge that was asked for.
-pub(crate) fn first_bias_ridge(lambda: Option<f64>) -> f64 {
-    if lambda == Some(0.0) { 0.0 } else { BIAS_RIDGE }
 }
 
 /// Mean, and biases of rows and columns in turn with a ridge (or zero without biases).

@@ -3,9 +3,10 @@ use crate::kernel::KernelReal;
 use samplewise_linalg::{Matrix, Real};
 
 use crate::entries::{Entries, Renumbering};
-use crate::half_step::{Manner, Ridge, half_step};
+use crate::half_step::half_step;
 use crate::kernel::{Panel, residual};
 use crate::model::Model;
+use crate::ridge::{Manner, Ridge};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State<T: Real = f64> {

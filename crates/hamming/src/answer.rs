@@ -1,6 +1,6 @@
 //! Distances, hits, and the evidence that comes with them.
+use crate::engine::Engine;
 use crate::fft::Certificate;
-use crate::plan::Engine;
 
 /// What one engine was expected to cost, and did.
 #[derive(Clone, Copy, Debug, PartialEq)]

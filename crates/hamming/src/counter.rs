@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use crate::answer::{EngineCost, Report};
 use crate::classes::{Classes, Code};
 use crate::dispatch::{Part, Work};
+use crate::engine::Engine;
 use crate::fft::Certificate;
 use crate::pairs::Lists;
-use crate::plan::Engine;
 use crate::pool::Pool;
 use crate::{bitsliced, definition, fft, ntt, pairs, sumset, vertical};
 

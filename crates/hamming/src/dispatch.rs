@@ -1,6 +1,6 @@
 //! The choice of engine, letter by letter: `M = Σ_c M_c`, so every letter may be counted by the engine that suits it.
 use crate::classes::{Classes, Rule};
-use crate::plan::Engine;
+use crate::engine::Engine;
 use crate::{bitsliced, fft, ntt, vertical};
 
 /// The constants by name: one list for the struct, the command line and whoever else shows them.

@@ -10,8 +10,9 @@ use crate::bounded::{self, Found, Part};
 use crate::classes::{Classes, Code};
 use crate::counter::Counter;
 use crate::dispatch::{Work, shares};
+use crate::engine::Engine;
 use crate::periodic;
-use crate::plan::{Engine, Options, check_len, check_spectra};
+use crate::plan::{Options, check_len, check_spectra};
 use crate::pool::Pool;
 use crate::relation::{Codes, Relation, Symbol, WildcardMeaning, complement_dna};
 

@@ -16,7 +16,7 @@ use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{Ending, LinalgError, Matrix, chunk};
 
 use crate::MtrlError;
-use crate::representation::FitOptions;
+use crate::options::FitOptions;
 use crate::task::TaskData;
 
 /// Pairs of the quasi-Newton method.

@@ -42,6 +42,7 @@ pub mod active;
 pub mod cost;
 mod descent;
 mod guard;
+mod options;
 pub mod planner;
 pub mod relevance;
 pub mod representation;
@@ -49,9 +50,10 @@ pub mod task;
 
 pub use active::{Mapped, TaskOracle, learn, learn_from, learn_observed};
 pub use cost::{Budget, CostModel};
+pub use options::FitOptions;
 pub use planner::{Learned, Options, Planner, Round};
 pub use relevance::{Relevance, Strategy, allocate, efficiency, predicted_risk, relevance, relevance_of_targets};
-pub use representation::{FitOptions, Representation, fit_representation, fit_representation_from};
+pub use representation::{Representation, fit_representation, fit_representation_from};
 pub use task::TaskData;
 
 use samplewise_linalg::LinalgError;

@@ -10,8 +10,9 @@ use samplewise_linalg::{Ending, LinalgError, Matrix, Summary};
 use crate::MtrlError;
 use crate::cost::{Budget, CostModel};
 use crate::guard::{Estimate, guarded};
+use crate::options::FitOptions;
 use crate::relevance::{Relevance, Strategy, efficiency, predicted_risk, relevance_of_targets};
-use crate::representation::{FitOptions, Representation, fit_in_units, in_common_units, square_as_given};
+use crate::representation::{Representation, fit_in_units, in_common_units, square_as_given};
 use crate::task::TaskData;
 
 /// Settings of a [`Planner`].

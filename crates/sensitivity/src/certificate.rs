@@ -9,8 +9,8 @@
 use samplewise_linalg::{LinalgError, chunk, factor, gram};
 
 use crate::design::Design;
+use crate::loss::Loss;
 use crate::power::Power;
-use crate::regress::Loss;
 
 /// A candidate on the full data.
 #[derive(Clone, Copy)]

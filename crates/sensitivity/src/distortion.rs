@@ -6,7 +6,7 @@ use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk, factor, gram};
 
 use crate::power::Power;
-use crate::scores::check_exponent;
+use crate::power::check_exponent;
 use crate::{Coreset, SensitivityError};
 
 /// The worst direction found.

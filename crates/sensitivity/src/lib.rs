@@ -49,6 +49,7 @@ pub mod distortion;
 mod edge;
 pub mod error;
 mod interior_point;
+mod loss;
 mod newton;
 mod power;
 pub mod regress;
@@ -58,9 +59,10 @@ pub mod streaming;
 pub use coreset::{Coreset, Recursion, Sampler, Screened, planned_size, recursive_root_leverage, screened_coreset};
 pub use distortion::{Distortion, DistortionOptions, distortion};
 pub use error::SensitivityError;
+pub use loss::Loss;
 pub use regress::{
-    ActiveFit, ActivePlan, Loss, Options, Path, Preprocessing, Regression, SolverOptions, Status, regress,
-    regress_active, regress_observed, regress_on_coreset, regress_on_coreset_observed,
+    ActiveFit, ActivePlan, Options, Path, Preprocessing, Regression, SolverOptions, Status, regress, regress_active,
+    regress_observed, regress_on_coreset, regress_on_coreset_observed,
 };
 pub use scores::{Certified, Method, ScoreOptions, Scores, certified_sensitivities, scores, scores_with};
 pub use streaming::{Block, StreamOptions, Streamed, StreamingCoreset};

@@ -1,6 +1,8 @@
 //! Powers with a fixed exponent: products and roots where twice the exponent is a small whole number, or where it is a small
 //! multiple of a third or a quarter.
 
+use crate::SensitivityError;
+
 /// `x ↦ x^e` for `x ≥ 0`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Power {
@@ -59,6 +61,11 @@ impl Power {
             _ => x.iter_mut().for_each(|x| *x = self.of(*x)),
         }
     }
+}
+
+/// Whether an exponent is in the range of losses.
+pub(crate) fn check_exponent(p: f64) -> Result<(), SensitivityError> {
+    if (1.0..=64.0).contains(&p) { Ok(()) } else { Err(SensitivityError::Exponent { p }) }
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use samplewise_mtrl::{Budget, CostModel, MtrlError, Options, Strategy, TaskData,
 use serde_json::json;
 
 use crate::cells::Header;
+use crate::failure::{Failure, bad, usage};
 use crate::input::{self, Table};
 use crate::output::{self, line};
-use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
+use crate::session::{Answer, Session, shown, shown_option};
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -2,18 +2,18 @@
 //! shards or threads.
 mod recursive;
 mod screened;
+mod thin;
 mod tree;
 
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
 
 use crate::SensitivityError;
-use crate::power::Power;
-use crate::scores::check_exponent;
+use crate::power::{Power, check_exponent};
 
 pub use recursive::{Recursion, recursive_root_leverage};
-pub(crate) use screened::thin;
 pub use screened::{Screened, screened_coreset};
+pub(crate) use thin::thin;
 
 /// How rows are drawn; all three keep row `i` with probability `q_i` (nearly, for [`Sampler::Priority`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

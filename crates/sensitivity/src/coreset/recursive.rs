@@ -10,7 +10,7 @@ use samplewise_linalg::{Matrix, Rows};
 use super::{Coreset, probability_scale};
 use crate::SensitivityError;
 use crate::power::Power;
-use crate::scores::check_exponent;
+use crate::power::check_exponent;
 
 /// Sizes after each round, and the coreset.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,13 +5,14 @@
 use samplewise_linalg::leverage::{row_norms_squared, whiten};
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::{Streams, normal};
-use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
+use samplewise_linalg::{LinalgError, Matrix, Rows};
 
-use super::{Coreset, probability_scale};
+use super::Coreset;
+use super::thin::thin;
 use crate::SensitivityError;
-use crate::power::Power;
+use crate::power::check_exponent;
 use crate::regress::Options;
-use crate::scores::{Method, ScoreOptions, check_exponent, scores_with};
+use crate::scores::{Method, ScoreOptions, scores_with};
 
 /// Columns of the Gaussian matrix that estimates the norms of whitened rows: for `p = 1` the probability of one row in a
 /// hundred is too small by more than a factor of three, that of six by two.
@@ -125,25 +126,4 @@ fn rough_leverage(a: Rows<'_>, seed: u64) -> Result<Vec<f64>, LinalgError> {
     let mut rng = Streams::new(seed).child(1).stream(0);
     let gaussian = Matrix::from_fn(white.rank, SKETCH, |_, _| normal(&mut rng) / (SKETCH as f64).sqrt());
     Ok(row_norms_squared(a, &white.transform.multiply(&gaussian)?))
-}
-
-/// About `size` rows, half of them in proportion to (estimates of) leverage scores and half to their powers `p/2`.
-pub(crate) fn thin(leverage: &[f64], p: f64, size: usize, seed: u64) -> Coreset {
-    let mut scores = leverage.to_vec();
-    Power::new(p / 2.0).raise(&mut scores);
-    let sum = |v: &[f64]| chunk::sum_by(v.len(), |i| v[i]).max(f64::MIN_POSITIVE);
-    let (rank, total) = (sum(leverage), sum(&scores));
-    scores.iter_mut().zip(leverage).for_each(|(s, t)| *s = *s / total + t / rank);
-    let alpha = probability_scale(&scores, size as f64);
-    let stream = Streams::new(seed).child(0);
-    let mut out = Coreset { rows: Vec::new(), weights: Vec::new(), expected_size: 0.0 };
-    for (i, s) in scores.iter().enumerate() {
-        let q = (alpha * s).min(1.0);
-        out.expected_size += q;
-        if stream.uniform(i as u64) < q {
-            out.rows.push(i);
-            out.weights.push(1.0 / q);
-        }
-    }
-    out
 }

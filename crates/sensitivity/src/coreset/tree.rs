@@ -11,7 +11,7 @@ use samplewise_linalg::random::Streams;
 
 use super::{Coreset, check, probability_scale};
 use crate::SensitivityError;
-use crate::scores::check_exponent;
+use crate::power::check_exponent;
 
 /// Expected rows of the sample below which a node is a leaf.
 const LEAF: f64 = 0.25;

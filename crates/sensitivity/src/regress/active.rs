@@ -2,8 +2,9 @@
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Rows};
 
-use super::{Loss, Options, Status, check_design, fit_rows};
+use super::{Options, Status, check_design, fit_rows};
 use crate::coreset::{Screened, screened_coreset};
+use crate::loss::Loss;
 use crate::{Coreset, SensitivityError};
 
 /// Which labels are wanted, and what is made of them.

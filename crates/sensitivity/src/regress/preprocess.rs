@@ -8,9 +8,10 @@ use samplewise_linalg::leverage::Whitening;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
 
-use super::{Loss, Preprocessing};
+use super::Preprocessing;
 use crate::design::Design;
 use crate::interior_point::{self, Solution, Start};
+use crate::loss::Loss;
 use crate::{Coreset, SensitivityError};
 
 /// Rows, and rows per row of the reduced problem, from which preprocessing is tried

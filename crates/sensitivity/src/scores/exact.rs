@@ -10,10 +10,11 @@ use samplewise_linalg::leverage::{Whitening, whiten};
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk, factor, gram};
 
-use super::{ScoreOptions, Scores, at_most_one, check_exponent, from_leverage, lewis};
+use super::{ScoreOptions, Scores, at_most_one, from_leverage, lewis};
 use crate::certificate::{self, Candidate};
 use crate::design::Design;
 use crate::power::Power;
+use crate::power::check_exponent;
 use crate::{SensitivityError, interior_point};
 
 /// Certified sensitivities of some rows.

@@ -7,7 +7,7 @@ use samplewise_linalg::leverage::{Whitening, whiten};
 use samplewise_linalg::observe::Observer;
 
 use crate::SensitivityError;
-use crate::power::Power;
+use crate::power::{Power, check_exponent};
 
 pub use exact::{Certified, certified_sensitivities};
 
@@ -181,8 +181,4 @@ fn slack(condition: f64, p: f64) -> f64 {
 /// A score cannot be above 1 but by rounding.
 pub(crate) fn at_most_one(t: f64) -> f64 {
     t.clamp(0.0, 1.0)
-}
-
-pub(crate) fn check_exponent(p: f64) -> Result<(), SensitivityError> {
-    if (1.0..=64.0).contains(&p) { Ok(()) } else { Err(SensitivityError::Exponent { p }) }
 }

@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 use samplewise_linalg::{LinalgError, Matrix, Summary};
 
 use crate::SensitivityError;
-use crate::scores::{Method, check_exponent};
+use crate::power::check_exponent;
+use crate::scores::Method;
 use decide::Decide;
 use reduce::Reduce;
 

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::triplets::Ids;
 use super::{Arguments, Counted, Data, answer_table, failure};
+use crate::failure::{Failure, usage};
 use crate::output::{self, Array, line};
-use crate::session::{Answer, Failure, Session, usage};
+use crate::session::{Answer, Session};
 
 /// The largest of `--rank auto`: with the bias it fills whole registers.
 const LARGEST: usize = 23;

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::triplets::Ids;
 use super::{Arguments, Counted, Data, answer_table, failure};
+use crate::failure::{Failure, usage};
 use crate::output::{self, line};
-use crate::session::{Answer, Failure, Session, usage};
+use crate::session::{Answer, Session};
 
 /// What the words of the call ask for.
 pub fn options(a: &Arguments) -> Result<(Rank, Options), Failure> {

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use samplewise_linalg::Ending;
 
 use crate::cells::Header;
+use crate::failure::{Failure, bad, usage};
 use crate::input::Table;
 use crate::output::{NO_TABLES, check_apart, check_ending, check_not_ending};
-use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
+use crate::session::{Answer, Session, shown, shown_option};
 use triplets::{Ids, Triplets, pairs_of, read};
 
 #[derive(clap::Args)]

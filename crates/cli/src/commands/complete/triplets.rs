@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::Arguments;
 use crate::cells::{Header, column, list};
+use crate::failure::{Failure, bad, usage};
 use crate::input::{Table, number};
 use crate::records::Records;
-use crate::session::{Failure, bad, usage};
 
 /// Ids of one side.
 #[derive(Default)]

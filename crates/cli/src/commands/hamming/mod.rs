@@ -2,6 +2,7 @@
 pub mod decode;
 mod outputs;
 mod pass;
+mod strand;
 mod sums;
 mod view;
 
@@ -11,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use samplewise_hamming::{Alphabet, Engine, Options, Plan, Search, TextN, WildcardMeaning, reverse_complement};
 
+use crate::failure::{Failure, usage};
 use crate::input;
 use crate::output::{check_apart, check_not_ending, is_stream};
-use crate::session::{Answer, Failure, Session, usage};
+use crate::session::{Answer, Session};
 use decode::{Bytes, Tokens};
 use pass::Job;
 use view::view;

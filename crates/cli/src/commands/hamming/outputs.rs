@@ -7,9 +7,9 @@ use std::path::Path;
 
 use samplewise_hamming::Symbol;
 
-use super::pass::Strand;
+use super::strand::Strand;
+use crate::failure::{Failure, bad, usage};
 use crate::output;
-use crate::session::{Failure, bad, usage};
 
 /// A distance, exact or not.
 pub(super) enum Number {

@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use super::Arguments;
 use super::decode::Decode;
 use super::outputs::{Number, Outputs};
+use super::strand::Strand;
 use super::sums::{Found, Sums};
+use crate::failure::{Failure, bad, usage};
 use crate::input;
 use crate::output::line;
 use crate::sequences::{self, Piece};
-use crate::session::{Answer, Failure, Session, bad, shown, usage};
+use crate::session::{Answer, Session, shown};
 use crate::{commands, output};
 
 /// Symbols that are handed on together.
@@ -34,13 +36,6 @@ pub(super) struct Job<'a, S: Symbol, D> {
 enum Event<'a, S> {
     Symbols(&'a [S]),
     End,
-}
-
-/// A pattern on one strand.
-pub(super) struct Strand<S: Symbol> {
-    pub(super) pattern: usize,
-    pub(super) reverse: bool,
-    pub(super) plan: Plan<S>,
 }
 
 impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {

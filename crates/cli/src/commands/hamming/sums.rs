@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 use samplewise_hamming::{Block, Symbol, count_distances};
 use serde_json::{Value, json};
 
-use super::pass::Strand;
+use super::strand::Strand;
 
 /// One alignment that is reported. The order of its fields is the order of the best.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

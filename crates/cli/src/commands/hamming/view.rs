@@ -5,8 +5,8 @@ use samplewise_hamming::{Options, Plan, reverse_complement};
 
 use super::Arguments;
 use super::sums::Found;
+use crate::failure::Failure;
 use crate::sequences::{self, Piece};
-use crate::session::Failure;
 
 /// Columns of an alignment that is shown.
 const WIDTH: usize = 60;

@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::{Arguments, ending, failure, say, status};
 use crate::cells::Header;
+use crate::failure::{Failure, bad, usage};
 use crate::input::Table;
 use crate::output::{self, line};
-use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
+use crate::session::{Answer, Session, shown, shown_option};
 
 /// Options of one target without groups that have no meaning here.
 pub fn check(a: &Arguments) -> Result<(), Failure> {

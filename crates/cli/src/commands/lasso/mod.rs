@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 pub mod groups;
 
 use crate::cells::{Header, select};
+use crate::failure::{Failure, bad, usage};
 use crate::input::{self, Table};
 use crate::output::{self, line};
-use crate::session::{Answer, Failure, Session, bad, shown, usage};
+use crate::session::{Answer, Session, shown};
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use samplewise_linalg::Ending;
 
 use crate::cells::Header;
+use crate::failure::{Failure, bad, usage};
 use crate::input::Table;
 use crate::output::{self, NO_TABLES, check_apart, check_not_ending};
-use crate::session::{Answer, Failure, Session, bad, shown, usage};
+use crate::session::{Answer, Session, shown};
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -11,10 +11,11 @@ use super::{Arguments, Choice, write_coreset};
 use samplewise_linalg::Ending;
 
 use crate::cells::{Header, column, names_numbers, select};
+use crate::failure::{Failure, bad, usage};
 use crate::input;
 use crate::output::check_apart;
 use crate::records::Records;
-use crate::session::{Answer, Failure, Session, bad, shown, usage};
+use crate::session::{Answer, Session, shown};
 
 /// Rows handed over at a time.
 const BLOCK: usize = 4096;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::failure;
 use super::show::digits;
-use crate::session::{Failure, Session, bad, usage};
+use crate::failure::{Failure, bad, usage};
+use crate::session::Session;
 
 pub struct Program<'a> {
     command: &'a [String],

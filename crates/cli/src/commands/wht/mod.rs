@@ -7,8 +7,9 @@ use samplewise_wht::{
 };
 use serde_json::json;
 
+use crate::failure::{Failure, bad, usage};
 use crate::output::check_apart;
-use crate::session::{Answer, Failure, Session, bad, shown, shown_option, usage};
+use crate::session::{Answer, Session, shown, shown_option};
 use crate::{input, output};
 
 pub mod exec;

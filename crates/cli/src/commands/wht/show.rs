@@ -4,7 +4,8 @@ use samplewise_wht::{Bits, Spectrum, Status};
 use serde_json::{Value, json};
 
 use super::Derived;
-use crate::session::{Answer, Failure, Session, bad};
+use crate::failure::{Failure, bad};
+use crate::session::{Answer, Session};
 
 /// An index or a query as `n` characters. Text has the most significant variable first: variable 0 of the text is bit
 /// `n − 1`.
