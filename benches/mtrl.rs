@@ -7,7 +7,7 @@ use samplewise::linalg::factor::dense_svd;
 use samplewise::linalg::random::{StreamRng, Streams, normal, uniform};
 use samplewise::linalg::{Matrix, factor, svd};
 use samplewise::mtrl::{
-    Budget, MtrlError, Options, Strategy, TaskData, TaskOracle, allocate, fit_representation, learn, predicted_risk,
+    Budget, FitOptions, Options, Strategy, TaskData, TaskOracle, allocate, fit_representation, learn, predicted_risk,
     relevance,
 };
 use samplewise_testkit::generate::random_matrix;
@@ -42,7 +42,7 @@ impl TaskOracle for Simulated {
     fn tasks(&self) -> usize {
         self.coefficients.columns()
     }
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), samplewise::mtrl::Error> {
         Ok(labelled(&self.coefficients.copy_column(task), count, &mut self.rng))
     }
 }
@@ -95,7 +95,9 @@ fn risk() {
                         TaskData::new(&x, &y).expect("finite")
                     })
                     .collect();
-                let fit = fit_representation(&tasks, k, &mut of_trial.stream(1 << 30)).expect("valid");
+                let fit =
+                    fit_representation(&tasks, Some(k), &FitOptions { seed: of_trial.seed(), ..FitOptions::default() })
+                        .expect("valid");
                 simulated += outside(&fit.basis, &truth) / trials as f64;
             }
             let ratio = simulated / predicted;
@@ -254,7 +256,8 @@ fn representation() {
         let raw: Vec<(Matrix, Vec<f64>)> =
             (0..tasks).map(|m| labelled(&coefficients.copy_column(m), n, &mut rng)).collect();
         let data: Vec<TaskData> = raw.iter().map(|(x, y)| TaskData::new(x, y).expect("finite")).collect();
-        let run = || fit_representation(&data, k, &mut Streams::new(4).stream(0)).expect("valid");
+        let run =
+            || fit_representation(&data, Some(k), &FitOptions { seed: 4, ..FitOptions::default() }).expect("valid");
         let fit = run();
         println!(
             "fit d = {d}, K = {k}, {tasks} tasks of {n}: {:.1} ms, {} evaluations, loss {:.6e}",

@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 use samplewise::linalg::factor::Cholesky;
 use samplewise::linalg::{LinalgError, Matrix};
-use samplewise::mtrl::{Budget, MtrlError, Options, Planner, Strategy, TaskData, TaskOracle, learn};
+use samplewise::mtrl::{Budget, Error, Options, Planner, Strategy, TaskData, TaskOracle, learn};
 use samplewise_testkit::fixtures;
 
 #[path = "common/corruptions.rs"]
@@ -49,14 +49,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let targets: Vec<TaskData> = (0..10).map(|digit| looks[c].target(digit)).collect::<Result<_, _>>()?;
             Ok(learn(&mut Sources::new(&looks, c), &targets, Budget::Samples(budget), &alike)?.targets)
         })
-        .collect::<Result<_, MtrlError>>()?;
+        .collect::<Result<_, Error>>()?;
     let targets: Vec<usize> = (0..160).step_by(sizes.every).collect();
     let scores: Vec<[Score; 6]> = targets
         .par_iter()
         .map(|t| {
             let (c, digit) = (t / 10, t % 10);
             let target = looks[c].target(digit)?;
-            let active = |strategy| -> Result<Score, MtrlError> {
+            let active = |strategy| -> Result<Score, Error> {
                 let mut sources = Sources::new(&looks, c);
                 let options = Options { strategy, ..options };
                 let learned = learn(&mut sources, std::slice::from_ref(&target), Budget::Samples(budget), &options)?;
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 looks[c].score(digit, &told(&looks, c, digit, target.clone(), budget, alike)?),
             ])
         })
-        .collect::<Result<_, MtrlError>>()?;
+        .collect::<Result<_, Error>>()?;
     print(&scores);
     Ok(())
 }
@@ -141,14 +141,14 @@ fn told(
     target: TaskData,
     budget: usize,
     options: Options,
-) -> Result<Vec<f64>, MtrlError> {
+) -> Result<Vec<f64>, Error> {
     let mut sources = Sources::new(looks, c);
     let explored = budget * 3 / 10 / sources.tasks();
     let rest = (budget - explored * sources.tasks()) / (looks.len() - 1);
-    let mut planner = Planner::new(sources.tasks(), vec![target], Budget::Samples(budget), options)?;
+    let mut planner = Planner::new(sources.tasks(), vec![target], Budget::Samples(budget), &options)?;
     for task in 0..sources.tasks() {
         let (x, y) = sources.draw(task, explored + if task % 10 == digit { rest } else { 0 })?;
-        planner.ingest(task, &x, &y)?;
+        planner.tell(task, &x, &y)?;
     }
-    Ok(planner.finish(&mut ())?.target().to_vec())
+    Ok(planner.finish()?.target().to_vec())
 }

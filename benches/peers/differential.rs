@@ -25,7 +25,7 @@ use samplewise::linalg::lstsq::{self, least_squares};
 use samplewise::linalg::random::Streams;
 use samplewise::linalg::tsqr::tsqr;
 use samplewise::linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix};
-use samplewise::mtrl::{self, FitOptions, TaskData, allocate, fit_representation_from, predicted_risk, relevance};
+use samplewise::mtrl::{self, FitOptions, TaskData, allocate, fit_representation, predicted_risk, relevance};
 use samplewise::sensitivity::{self, Loss, Preprocessing, SolverOptions, regress_observed};
 use samplewise::wht::{self, Decoder, Noise, Recovery, Sparsity, Spectrum, recover_in_memory};
 
@@ -324,11 +324,10 @@ fn mtrl(parts: &[Numbers]) -> Found {
             let tables = parts[1].chunks_exact(d * rows).zip(parts[2].chunks_exact(rows)).take(tasks);
             let data: Vec<TaskData> =
                 tables.map(|(x, y)| TaskData::new(&matrix(o[3], o[1], x)?, y)).collect::<Result<_, _>>()?;
-            let options = FitOptions { dimension: Some(o[4] as usize), ..FitOptions::default() };
-            let mut rng = Streams::new(o[5] as u64).stream(0);
-            let found = fit_representation_from(&data, &options, None, &mut rng, &mut ())?;
+            let options = FitOptions { seed: o[5] as u64, ..FitOptions::default() };
+            let found = fit_representation(&data, Some(o[4] as usize), &options)?;
             vec![
-                vec![found.loss, f64::from(u8::from(found.evaluations >= options.limit))],
+                vec![found.loss, f64::from(u8::from(found.evaluations >= options.max_iterations))],
                 found.basis.into_vec(),
                 found.weights.into_vec(),
             ]

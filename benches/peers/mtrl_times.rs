@@ -5,8 +5,7 @@ use std::time::Instant;
 use std::{env, fs};
 
 use samplewise::linalg::Matrix;
-use samplewise::linalg::random::Streams;
-use samplewise::mtrl::{FitOptions, Strategy, TaskData, allocate, fit_representation_from, relevance};
+use samplewise::mtrl::{FitOptions, Strategy, TaskData, allocate, fit_representation, relevance};
 
 const USE: &str = "peer-mtrl RUNS OUT fit FEATURES DIMENSION TASKS SAMPLES X Y
 peer-mtrl PROBLEMS OUT plan DIMENSION TASKS BUDGET W TARGET LAMBDA";
@@ -28,9 +27,8 @@ fn main() {
                     x.iter().zip(y.chunks_exact(n)).map(|(x, y)| TaskData::new(x, y).expect("finite")).collect();
                 let statistics = start.elapsed().as_secs_f64();
                 // As near to the best loss as the peer is asked to come.
-                let options = FitOptions { dimension: Some(k), tolerance: 5e-7, ..FitOptions::default() };
-                let mut rng = Streams::new(seed).stream(0);
-                let found = fit_representation_from(&tasks, &options, None, &mut rng, &mut ()).expect("large enough");
+                let options = FitOptions { tolerance: 5e-7, seed, ..FitOptions::default() };
+                let found = fit_representation(&tasks, Some(k), &options).expect("large enough");
                 (start.elapsed().as_secs_f64(), statistics, found.basis)
             };
             run(0);

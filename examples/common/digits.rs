@@ -1,7 +1,7 @@
 //! Forty related tasks from handwritten digits: "is it this digit?" under four distortions of the image.
 use samplewise::linalg::Matrix;
 use samplewise::linalg::random::{StreamRng, Streams, below, normal, shuffle};
-use samplewise::mtrl::{MtrlError, TaskOracle};
+use samplewise::mtrl::{Error, TaskOracle};
 use samplewise_testkit::fixtures;
 
 /// The source tasks draw from the first 900 images of a shuffled order; labels of the target and test images come from
@@ -44,7 +44,7 @@ impl Digits {
     }
 
     /// Undistorted images at these places of the order, labelled +1 for one digit and −1 for the others.
-    pub fn target(&mut self, digit: usize, places: std::ops::Range<usize>) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    pub fn target(&mut self, digit: usize, places: std::ops::Range<usize>) -> Result<(Matrix, Vec<f64>), Error> {
         let (mut x, mut y) = (Vec::new(), Vec::new());
         for place in places {
             let (row, label) = self.row(digit, self.order[place]);
@@ -60,7 +60,7 @@ impl TaskOracle for Digits {
         40
     }
 
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), Error> {
         let (mut x, mut y) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let place = below(&mut self.rng, 900);

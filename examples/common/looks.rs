@@ -1,7 +1,7 @@
 //! What `active_tasks_mnist.rs` learns from: images under sixteen corruptions, "is it this digit?" for ten digits each.
 use samplewise::linalg::random::{Streams, shuffle};
 use samplewise::linalg::{LinalgError, Matrix};
-use samplewise::mtrl::{MtrlError, TaskData, TaskOracle};
+use samplewise::mtrl::{Error, TaskData, TaskOracle};
 use samplewise_testkit::fixtures;
 
 use super::corruptions::{self, Corruption};
@@ -161,7 +161,7 @@ impl TaskOracle for Sources<'_> {
         Some(self.looks[task / 10].pool.rows() - self.taken[task])
     }
 
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), Error> {
         let (look, digit) = (self.looks[task / 10], task % 10);
         let count = count.min(look.pool.rows() - self.taken[task]);
         // Every digit starts at another image.

@@ -1,8 +1,8 @@
 //! Active multi-task learning.
 use samplewise::linalg::Matrix;
-use samplewise::linalg::random::{Streams, normal};
+use samplewise::linalg::random::normal;
 use samplewise::mtrl::{
-    Budget, Options, Planner, Strategy, TaskData, allocate, fit_representation, predicted_risk, relevance,
+    Budget, FitOptions, Options, Planner, Strategy, TaskData, allocate, fit_representation, predicted_risk, relevance,
 };
 
 use crate::{Pins, gaussian, stream};
@@ -20,7 +20,7 @@ fn task(m: u64, rows: usize) -> TaskData {
 
 pub fn pin(pins: &mut Pins) {
     let tasks: Vec<TaskData> = (0..7).map(|m| task(m, 10 + 3 * m as usize)).collect();
-    let fit = fit_representation(&tasks, 2, &mut Streams::new(2).stream(0)).unwrap();
+    let fit = fit_representation(&tasks, Some(2), &FitOptions { seed: 2, ..FitOptions::default() }).unwrap();
     pins.pin("mtrl representation", &[&fit.basis, &fit.weights, &fit.loss]);
     let (weights, target) = (gaussian(3, 12, 62), gaussian(3, 1, 63));
     for strategy in [Strategy::L1, Strategy::L2, Strategy::LeastL1] {
@@ -38,10 +38,10 @@ pub fn pin(pins: &mut Pins) {
     }
     for strategy in [Strategy::Guarded, Strategy::L1, Strategy::L2, Strategy::Uniform] {
         let options = Options { dimension: Some(2), strategy, ..Options::default() };
-        let mut planner = Planner::new(7, vec![task(9, 12)], Budget::Samples(400), options).unwrap();
+        let mut planner = Planner::new(7, vec![task(9, 12)], Budget::Samples(400), &options).unwrap();
         let mut asked: Vec<(usize, usize)> = Vec::new();
         loop {
-            let wanted = planner.next_allocation(&mut ()).unwrap();
+            let wanted = planner.ask().unwrap();
             if wanted.is_empty() {
                 break;
             }
@@ -49,10 +49,10 @@ pub fn pin(pins: &mut Pins) {
                 asked.push((m, n));
                 let x: Matrix = gaussian(n, 8, 200 + asked.len() as u64);
                 let y: Vec<f64> = (0..n).map(|i| x[(i, m % 8)]).collect();
-                planner.ingest(m, &x, &y).unwrap();
+                planner.tell(m, &x, &y).unwrap();
             }
         }
-        let learned = planner.finish(&mut ()).unwrap();
+        let learned = planner.finish().unwrap();
         pins.pin(format!("mtrl planner {strategy:?}"), &[&asked, &learned.target()]);
     }
 }

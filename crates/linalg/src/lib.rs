@@ -37,6 +37,7 @@
 #![warn(missing_docs)]
 
 pub mod active;
+pub mod argument;
 pub mod chunk;
 pub mod convert;
 pub mod dense;
@@ -69,6 +70,7 @@ pub mod svd;
 mod tall;
 pub mod tsqr;
 
+pub use argument::ArgumentError;
 pub use dense::{Matrix, MatrixView};
 pub use ending::{Ending, NoBound};
 pub use error::LinalgError;

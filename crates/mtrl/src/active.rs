@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{Ending, Matrix};
 
-use crate::MtrlError;
+use crate::Error;
 use crate::cost::{Budget, CostModel};
 use crate::planner::{Learned, Options, Planner};
 use crate::task::TaskData;
@@ -18,7 +18,7 @@ pub trait TaskOracle {
     ///
     /// # Errors
     /// Whatever keeps the samples from coming.
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError>;
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), Error>;
 
     /// What samples of a task cost. Default one each.
     fn cost(&self, task: usize) -> CostModel {
@@ -33,83 +33,68 @@ pub trait TaskOracle {
     }
 }
 
-/// An oracle whose features go through a map first: a network's last layer, products, indicators.
-pub struct Mapped<'a, F> {
-    oracle: &'a mut dyn TaskOracle,
-    map: F,
-}
-
-impl<'a, F: Fn(&Matrix) -> Matrix> Mapped<'a, F> {
-    /// `map` takes `n × d` raw features to `n × d'`; targets must go through the same map.
-    pub fn new(oracle: &'a mut dyn TaskOracle, map: F) -> Self {
-        Self { oracle, map }
-    }
-}
-
-impl<F: Fn(&Matrix) -> Matrix> TaskOracle for Mapped<'_, F> {
-    fn tasks(&self) -> usize {
-        self.oracle.tasks()
-    }
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
-        let (x, y) = self.oracle.draw(task, count)?;
-        Ok(((self.map)(&x), y))
-    }
-    fn cost(&self, task: usize) -> CostModel {
-        self.oracle.cost(task)
-    }
-    fn available(&self, task: usize) -> Option<usize> {
-        self.oracle.available(task)
-    }
-}
-
 /// Learns targets from few labels and a budget of samples of source tasks (row MTL-4).
 ///
 /// # Errors
-/// [`MtrlError::OutOfRange`], [`MtrlError::Dimension`], [`MtrlError::Data`], and the oracle's own.
+/// [`Error::Argument`], [`Error::Data`], and the oracle's own.
 pub fn learn(
     oracle: &mut dyn TaskOracle,
     targets: &[TaskData],
     budget: Budget,
     options: &Options,
-) -> Result<Learned, MtrlError> {
+) -> Result<Learned, Error> {
     learn_observed(oracle, targets, budget, options, &mut ())
 }
 
 /// [`learn`] with progress; when stopped, what was learned from the samples drawn so far.
 ///
 /// # Errors
-/// As [`learn`]. What was drawn is not lost: [`MtrlError::Stopped`] has it.
+/// As [`learn`]. What was drawn is not lost: [`Error::Stopped`] has it.
 pub fn learn_observed(
     oracle: &mut dyn TaskOracle,
     targets: &[TaskData],
     budget: Budget,
     options: &Options,
     observer: &mut dyn Observer,
-) -> Result<Learned, MtrlError> {
-    learn_from(oracle, targets, &[], budget, options, observer)
+) -> Result<Learned, Error> {
+    learn_from_observed(oracle, targets, &[], budget, options, observer)
 }
 
-/// [`learn_observed`] that goes on from data of each task (or none at all), which count towards the budget.
+/// [`learn`] that goes on from data of each task (or none at all), which count towards the budget.
 ///
 /// # Errors
-/// As [`learn_observed`]; [`MtrlError::OutOfRange`] for data of more or fewer tasks than there are.
+/// As [`learn`]; [`Error::Argument`] for data of more or fewer tasks than there are.
 pub fn learn_from(
     oracle: &mut dyn TaskOracle,
     targets: &[TaskData],
     data: &[TaskData],
     budget: Budget,
     options: &Options,
+) -> Result<Learned, Error> {
+    learn_from_observed(oracle, targets, data, budget, options, &mut ())
+}
+
+/// [`learn_from`] with progress; when stopped, what was learned from the samples drawn so far.
+///
+/// # Errors
+/// As [`learn_from`].
+pub fn learn_from_observed(
+    oracle: &mut dyn TaskOracle,
+    targets: &[TaskData],
+    data: &[TaskData],
+    budget: Budget,
+    options: &Options,
     observer: &mut dyn Observer,
-) -> Result<Learned, MtrlError> {
+) -> Result<Learned, Error> {
     let count = oracle.tasks();
     if !data.is_empty() && data.len() != count {
         let (argument, value) = ("tasks with data", data.len() as f64);
-        return Err(MtrlError::OutOfRange { argument, value, allowed: "none, or all that the oracle has" });
+        return Err(Error::argument(argument, value, "none, or all that the oracle has"));
     }
     let costs = (0..count).map(|m| oracle.cost(m)).collect();
-    let mut planner = Planner::new(count, targets.to_vec(), budget, *options)?.with_costs(costs)?;
+    let mut planner = Planner::new(count, targets.to_vec(), budget, options)?.with_costs(costs)?;
     for (m, data) in data.iter().enumerate() {
-        planner.ingest_summary(m, data.clone())?;
+        planner.tell_summary(m, data.clone())?;
     }
     for m in 0..count {
         if let Some(n) = oracle.available(m) {
@@ -123,7 +108,7 @@ pub fn learn_from(
         Ok(learned) if stopped => Ok(Learned { ending: Ending::Interrupted, ..learned }),
         Ok(learned) => Ok(learned),
         Err(source) if planner.samples().iter().any(|n| *n > 0) => {
-            Err(MtrlError::Stopped { source: Box::new(source), data: planner.into_data() })
+            Err(Error::Stopped { source: Box::new(source), data: planner.into_data() })
         }
         Err(source) => Err(source),
     }
@@ -148,9 +133,9 @@ fn draw_all(
     planner: &mut Planner,
     rounds: usize,
     observer: &mut Remembering<'_>,
-) -> Result<bool, MtrlError> {
+) -> Result<bool, Error> {
     for step in 1.. {
-        let wanted = planner.next_allocation(observer)?;
+        let wanted = planner.ask_observed(observer)?;
         if observer.stopped {
             return Ok(true);
         }
@@ -161,9 +146,9 @@ fn draw_all(
             let (x, y) = oracle.draw(task, n)?;
             if y.len() > n {
                 let (argument, value) = ("rows drawn", y.len() as f64);
-                return Err(MtrlError::OutOfRange { argument, value, allowed: "at most as many as asked for" });
+                return Err(Error::argument(argument, value, "at most as many as asked for"));
             }
-            planner.ingest(task, &x, &y)?;
+            planner.tell(task, &x, &y)?;
             if y.len() < n {
                 planner.limit(task, 0)?;
             }

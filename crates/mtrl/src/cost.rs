@@ -2,7 +2,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::MtrlError;
+use crate::Error;
 
 /// Cost of `n` samples of one task, a function that never falls.
 #[derive(Clone)]
@@ -89,13 +89,13 @@ impl CostModel {
     /// Whether prices are finite and positive.
     ///
     /// # Errors
-    /// [`MtrlError::OutOfRange`].
-    pub fn check(&self) -> Result<(), MtrlError> {
+    /// [`Error::Argument`].
+    pub fn check(&self) -> Result<(), Error> {
         let price = |argument, value: f64, least: bool| {
             if value.is_finite() && (value > 0.0 || (least && value == 0.0)) {
                 Ok(())
             } else {
-                Err(MtrlError::OutOfRange { argument, value, allowed: "finite and positive" })
+                Err(Error::argument(argument, value, "finite and positive"))
             }
         };
         match self {
@@ -104,7 +104,7 @@ impl CostModel {
             Self::Tiered(tiers) => {
                 if tiers.is_empty() || tiers.windows(2).any(|w| w[0].0 >= w[1].0) {
                     let (argument, value) = ("tiers", tiers.len() as f64);
-                    return Err(MtrlError::OutOfRange { argument, value, allowed: "one or more, bounds ascending" });
+                    return Err(Error::argument(argument, value, "one or more, bounds ascending"));
                 }
                 tiers.iter().try_for_each(|t| price("unit cost", t.1, false))
             }

@@ -15,7 +15,7 @@ use samplewise_linalg::factor::{Cholesky, DenseSvd, dense_svd};
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::{Ending, LinalgError, Matrix, chunk};
 
-use crate::MtrlError;
+use crate::Error;
 use crate::options::FitOptions;
 use crate::task::TaskData;
 
@@ -68,7 +68,7 @@ impl<'a> Descent<'a> {
 
     /// From a basis, whose vectors are rows, to rest, and on by exchanges while these lower the loss and evaluations are
     /// left. What an exchange cannot finish does not make the rest that was reached before it less than one.
-    pub(crate) fn least_loss(&mut self, basis: Matrix) -> Result<(Evaluation, Ending), MtrlError> {
+    pub(crate) fn least_loss(&mut self, basis: Matrix) -> Result<(Evaluation, Ending), Error> {
         let start = self.evaluate(basis)?;
         let (mut best, mut ending) = self.descend(start)?;
         while ending == Ending::Finished && self.worth_more(&best) {
@@ -88,14 +88,14 @@ impl<'a> Descent<'a> {
         Ok((best, ending))
     }
 
-    fn evaluate(&mut self, basis: Matrix) -> Result<Evaluation, MtrlError> {
+    fn evaluate(&mut self, basis: Matrix) -> Result<Evaluation, Error> {
         self.evaluations += 1;
         Ok(Evaluation::at(self.tasks, basis, self.options.ridge)?)
     }
 
     /// Whether there is a loss that is not rounding, and evaluations to lower it.
     fn worth_more(&self, at: &Evaluation) -> bool {
-        at.loss > ROUNDING * self.square() && self.evaluations < self.options.limit
+        at.loss > ROUNDING * self.square() && self.evaluations < self.options.max_iterations
     }
 
     /// Squares of all labels.
@@ -109,7 +109,7 @@ impl<'a> Descent<'a> {
 
     /// Whether a rest in the metric of uncorrelated features is one in that of their moments too; if not, descents go on in
     /// the latter. Features with large means, or that go together otherwise, come to rest early in the first.
-    fn is_at_rest(&mut self, at: &Evaluation) -> Result<bool, MtrlError> {
+    fn is_at_rest(&mut self, at: &Evaluation) -> Result<bool, Error> {
         if self.moments.as_ref().is_some_and(|m| m.used) || at.loss <= ROUNDING * self.square() {
             return Ok(true);
         }
@@ -124,7 +124,7 @@ impl<'a> Descent<'a> {
     }
 
     /// The first rest with a lower loss that an exchange of one direction leads to, or where it was interrupted.
-    fn exchange(&mut self, from: &Evaluation) -> Result<Option<(Evaluation, Ending)>, MtrlError> {
+    fn exchange(&mut self, from: &Evaluation) -> Result<Option<(Evaluation, Ending)>, Error> {
         self.rested_at = Some(from.loss);
         let directions = directions_by_weight(from)?;
         let Some(wanted) = self.leading_of_what_is_left(from)? else { return Ok(None) };
@@ -139,7 +139,7 @@ impl<'a> Descent<'a> {
             if ending == Ending::Interrupted || end.loss < (1.0 - GAIN) * from.loss {
                 return Ok(Some((end, ending)));
             }
-            if self.evaluations >= self.options.limit {
+            if self.evaluations >= self.options.max_iterations {
                 break;
             }
         }
@@ -147,7 +147,7 @@ impl<'a> Descent<'a> {
     }
 
     /// Leading left singular vector of the moments of what is left of the labels; none where nothing is.
-    fn leading_of_what_is_left(&self, at: &Evaluation) -> Result<Option<Vec<f64>>, MtrlError> {
+    fn leading_of_what_is_left(&self, at: &Evaluation) -> Result<Option<Vec<f64>>, Error> {
         let d = at.basis.columns();
         let moments: Vec<Vec<f64>> = (0..self.tasks.len())
             .into_par_iter()
@@ -168,10 +168,10 @@ impl<'a> Descent<'a> {
     }
 
     /// L-BFGS with a line search from `now`, to rest or to the limit of evaluations.
-    fn descend(&mut self, mut now: Evaluation) -> Result<(Evaluation, Ending), MtrlError> {
+    fn descend(&mut self, mut now: Evaluation) -> Result<(Evaluation, Ending), Error> {
         let options = self.options;
         let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
-        while self.evaluations < options.limit {
+        while self.evaluations < options.max_iterations {
             let direction = now.direction(&pairs, self.metric())?;
             let slope = chunk::dot(&direction, &now.gradient);
             // An exchange on its way back to where it came from.
@@ -190,7 +190,7 @@ impl<'a> Descent<'a> {
                 continue;
             }
             let Some(next) = self.step(&now, &direction, slope)? else {
-                if self.evaluations >= options.limit {
+                if self.evaluations >= options.max_iterations {
                     return Ok((now, Ending::Limit));
                 }
                 if now.loss <= ROUNDING * self.square() {
@@ -215,7 +215,7 @@ impl<'a> Descent<'a> {
             }
             now = next;
             let value = self.rested_at.map_or(now.loss, |rested| rested.min(now.loss));
-            let (step, total) = (self.evaluations, Some(options.limit));
+            let (step, total) = (self.evaluations, Some(options.max_iterations));
             let progress = Progress { stage: "representation", step, total, value: Some(value) };
             if self.observer.step(progress).is_break() {
                 return Ok((now, Ending::Interrupted));
@@ -225,7 +225,7 @@ impl<'a> Descent<'a> {
     }
 
     /// The first point along a direction that lowers the loss by enough of what its slope promises.
-    fn step(&mut self, now: &Evaluation, direction: &[f64], slope: f64) -> Result<Option<Evaluation>, MtrlError> {
+    fn step(&mut self, now: &Evaluation, direction: &[f64], slope: f64) -> Result<Option<Evaluation>, Error> {
         let mut step = 1.0;
         loop {
             let mut moved = now.basis.clone();
@@ -234,7 +234,7 @@ impl<'a> Descent<'a> {
             if tried.loss <= now.loss + 1e-4 * step * slope {
                 return Ok(Some(tried));
             }
-            if step < 1e-4 || self.evaluations >= self.options.limit {
+            if step < 1e-4 || self.evaluations >= self.options.max_iterations {
                 return Ok(None);
             }
             // The minimum of the parabola through both losses and the slope.

@@ -7,7 +7,7 @@ use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{Matrix, chunk};
 
-use crate::MtrlError;
+use crate::Error;
 use crate::relevance::{Relevance, Strategy, predicted_risk, relevance_of_targets};
 
 /// Share of the precision that the size of the weights alone would give.
@@ -42,7 +42,7 @@ pub(crate) struct Estimate<'a> {
 }
 
 /// Shares by the best candidate, the L1 relevance, and the candidate's name.
-pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, &'static str), MtrlError> {
+pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, &'static str), Error> {
     let (k, tasks) = (e.weights.rows(), e.weights.columns());
     // Weights of a task of which little is known are not much larger than those of others; of less than `K` samples nothing
     // is known, and noise would only drown the rest.
@@ -88,7 +88,7 @@ pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, 
     Ok((Relevance { shares, ..sparse }, name))
 }
 
-fn all_shares(e: &Estimate<'_>, weights: &Matrix, targets: &Matrix) -> Result<[Relevance; 3], MtrlError> {
+fn all_shares(e: &Estimate<'_>, weights: &Matrix, targets: &Matrix) -> Result<[Relevance; 3], Error> {
     let of = |strategy| relevance_of_targets(weights, targets, strategy, e.lambda, e.prices);
     Ok([of(Strategy::Uniform)?, of(Strategy::L2)?, of(Strategy::L1)?])
 }

@@ -1,21 +1,26 @@
 //! Settings of a fit.
+use samplewise_linalg::Matrix;
 
-/// Settings of [`crate::fit_representation_from`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Settings of [`crate::fit_representation`].
+#[derive(Clone, Debug, PartialEq)]
 pub struct FitOptions {
-    /// Dimension `K`; `None` takes the largest relative gap between neighbouring singular values of the moments.
-    pub dimension: Option<usize>,
     /// Ridge of every task's coefficients `B w_m`, per sample (one of `w_m` alone would do nothing: `B` would grow instead).
-    /// Default 0; where features outnumber the samples of a task and the model is only roughly true, 0.01 to 0.3.
+    /// Default 0; where features outnumber the samples of a task and the model is only roughly true, 0.01 to 0.3. Finite,
+    /// `≥ 0`.
     pub ridge: f64,
-    /// Stop when the gradient promises less than this share of the loss. Default 1e-10.
+    /// Stop when the gradient promises less than this share of the loss. Default 1e-10. Finite, `≥ 0`.
     pub tolerance: f64,
-    /// Evaluations at most. Default 100.
-    pub limit: usize,
+    /// Evaluations of the loss at most. Default 100.
+    pub max_iterations: usize,
+    /// Basis to start from, `d × K`, such as that of an earlier fit; one of another shape is left aside. Default none: the
+    /// spectral start.
+    pub start: Option<Matrix>,
+    /// Seed of the spectral start. Default 0.
+    pub seed: u64,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { dimension: None, ridge: 0.0, tolerance: 1e-10, limit: 100 }
+        Self { ridge: 0.0, tolerance: 1e-10, max_iterations: 100, start: None, seed: 0 }
     }
 }

@@ -7,7 +7,7 @@ use samplewise_linalg::random::Streams;
 use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::{Ending, LinalgError, Matrix, Summary};
 
-use crate::MtrlError;
+use crate::Error;
 use crate::cost::{Budget, CostModel};
 use crate::guard::{Estimate, guarded};
 use crate::options::FitOptions;
@@ -94,6 +94,11 @@ pub struct Learned {
 }
 
 impl Learned {
+    /// Whether the last fit came to rest, and a risk that was asked for was reached.
+    pub fn converged(&self) -> bool {
+        self.ending == Ending::Finished
+    }
+
     /// Coefficients of the first target.
     pub fn target(&self) -> &[f64] {
         &self.targets[0]
@@ -133,10 +138,10 @@ impl Planner {
     /// For `tasks` source tasks and one or more targets with their labelled data.
     ///
     /// # Errors
-    /// [`MtrlError::OutOfRange`], [`MtrlError::Dimension`], [`MtrlError::Data`].
-    pub fn new(tasks: usize, targets: Vec<TaskData>, budget: Budget, options: Options) -> Result<Self, MtrlError> {
+    /// [`Error::Argument`], [`Error::Data`].
+    pub fn new(tasks: usize, targets: Vec<TaskData>, budget: Budget, options: &Options) -> Result<Self, Error> {
         let range = |argument, value: f64, ok: bool, allowed| {
-            if ok { Ok(()) } else { Err(MtrlError::OutOfRange { argument, value, allowed }) }
+            if ok { Ok(()) } else { Err(Error::argument(argument, value, allowed)) }
         };
         range("tasks", tasks as f64, tasks > 0, "1 or more")?;
         range("targets", targets.len() as f64, !targets.is_empty(), "1 or more")?;
@@ -169,10 +174,10 @@ impl Planner {
         range("K of top-K", 0.0, options.strategy != Strategy::TopK(0), "1 or more")?;
         let limit = features.min(tasks);
         if let Some(dimension) = options.dimension.filter(|k| *k == 0 || *k > limit) {
-            return Err(MtrlError::Dimension { dimension, limit });
+            return Err(Error::dimension(dimension, limit));
         }
         Ok(Self {
-            options,
+            options: *options,
             budget,
             tasks: vec![TaskData::empty(features); tasks],
             targets,
@@ -190,8 +195,8 @@ impl Planner {
     /// Sets the cost models of the tasks; without, a sample costs one.
     ///
     /// # Errors
-    /// [`MtrlError::OutOfRange`], [`MtrlError::Data`].
-    pub fn with_costs(mut self, costs: Vec<CostModel>) -> Result<Self, MtrlError> {
+    /// [`Error::Argument`], [`Error::Data`].
+    pub fn with_costs(mut self, costs: Vec<CostModel>) -> Result<Self, Error> {
         if costs.len() != self.tasks.len() {
             let (given, expected) = (costs.len(), self.tasks.len());
             return Err(LinalgError::Length { argument: "costs", given, expected }.into());
@@ -204,35 +209,35 @@ impl Planner {
     /// Says that a task can give at most so many samples more.
     ///
     /// # Errors
-    /// [`MtrlError::OutOfRange`] for a task that is not there.
-    pub fn limit(&mut self, task: usize, available: usize) -> Result<(), MtrlError> {
+    /// [`Error::Argument`] for a task that is not there.
+    pub fn limit(&mut self, task: usize, available: usize) -> Result<(), Error> {
         let allowed = "a task below their number";
         let mine = self.available.get_mut(task);
-        *mine.ok_or(MtrlError::OutOfRange { argument: "task", value: task as f64, allowed })? = available;
+        *mine.ok_or_else(|| Error::argument("task", task as f64, allowed))? = available;
         Ok(())
     }
 
     /// Takes over samples of a task, asked for or not.
     ///
     /// # Errors
-    /// [`MtrlError::OutOfRange`] for a task that is not there, [`MtrlError::Data`].
-    pub fn ingest(&mut self, task: usize, x: &Matrix, y: &[f64]) -> Result<(), MtrlError> {
+    /// [`Error::Argument`] for a task that is not there, [`Error::Data`].
+    pub fn tell(&mut self, task: usize, x: &Matrix, y: &[f64]) -> Result<(), Error> {
         let allowed = "a task below their number";
         let data = self.tasks.get_mut(task);
-        let data = data.ok_or(MtrlError::OutOfRange { argument: "task", value: task as f64, allowed })?;
+        let data = data.ok_or_else(|| Error::argument("task", task as f64, allowed))?;
         data.update((x, y))?;
         self.available[task] = self.available[task].saturating_sub(y.len());
         Ok(())
     }
 
-    /// As [`Planner::ingest`], of data that were summarised elsewhere.
+    /// As [`Planner::tell`], of data that were summarised elsewhere.
     ///
     /// # Errors
-    /// As [`Planner::ingest`].
-    pub fn ingest_summary(&mut self, task: usize, data: TaskData) -> Result<(), MtrlError> {
+    /// As [`Planner::tell`].
+    pub fn tell_summary(&mut self, task: usize, data: TaskData) -> Result<(), Error> {
         let (samples, allowed) = (data.samples(), "a task below their number");
         let mine = self.tasks.get_mut(task);
-        mine.ok_or(MtrlError::OutOfRange { argument: "task", value: task as f64, allowed })?.merge(data)?;
+        mine.ok_or_else(|| Error::argument("task", task as f64, allowed))?.merge(data)?;
         self.available[task] = self.available[task].saturating_sub(samples);
         Ok(())
     }
@@ -259,7 +264,15 @@ impl Planner {
     ///
     /// # Errors
     /// Those of the fit.
-    pub fn next_allocation(&mut self, observer: &mut dyn Observer) -> Result<Vec<(usize, usize)>, MtrlError> {
+    pub fn ask(&mut self) -> Result<Vec<(usize, usize)>, Error> {
+        self.ask_observed(&mut ())
+    }
+
+    /// [`Planner::ask`] with progress and cancellation of its fit.
+    ///
+    /// # Errors
+    /// As [`Planner::ask`].
+    pub fn ask_observed(&mut self, observer: &mut dyn Observer) -> Result<Vec<(usize, usize)>, Error> {
         loop {
             let missing = self.missing();
             if !missing.is_empty() {
@@ -300,13 +313,21 @@ impl Planner {
     /// The answer from everything ingested.
     ///
     /// # Errors
-    /// [`MtrlError::OutOfRange`] when nothing was; those of the fit.
-    pub fn finish(mut self, observer: &mut dyn Observer) -> Result<Learned, MtrlError> {
+    /// [`Error::Argument`] when nothing was; those of the fit.
+    pub fn finish(self) -> Result<Learned, Error> {
+        self.finish_observed(&mut ())
+    }
+
+    /// [`Planner::finish`] with progress and cancellation; the answer of a stopped fit is the best so far.
+    ///
+    /// # Errors
+    /// As [`Planner::finish`].
+    pub fn finish_observed(mut self, observer: &mut dyn Observer) -> Result<Learned, Error> {
         self.conclude(observer)
     }
 
-    /// [`Planner::finish`] that leaves the data; the history goes with the answer.
-    pub(crate) fn conclude(&mut self, observer: &mut dyn Observer) -> Result<Learned, MtrlError> {
+    /// [`Planner::finish_observed`] that leaves the data; the history goes with the answer.
+    pub(crate) fn conclude(&mut self, observer: &mut dyn Observer) -> Result<Learned, Error> {
         let last = self.decide(observer)?;
         self.history.push(last);
         let (samples, cost) = (self.samples(), self.cost());
@@ -475,7 +496,7 @@ impl Planner {
         Some((0..self.tasks.len()).map(|m| self.costs[m].price(self.tasks[m].samples(), count(m))).collect())
     }
 
-    fn target_weights(&self, fit: &Representation) -> Result<Matrix, MtrlError> {
+    fn target_weights(&self, fit: &Representation) -> Result<Matrix, Error> {
         let ridge = |t: &TaskData| self.options.ridge * t.samples() as f64;
         let w: Vec<Vec<f64>> =
             self.targets.iter().map(|t| t.weights(&fit.basis, ridge(t))).collect::<Result<_, _>>()?;
@@ -483,25 +504,24 @@ impl Planner {
     }
 
     /// Fit, relevance and report of the state as it is.
-    fn decide(&mut self, observer: &mut dyn Observer) -> Result<Round, MtrlError> {
+    fn decide(&mut self, observer: &mut dyn Observer) -> Result<Round, Error> {
         if self.tasks.iter().all(|t| t.samples() == 0) {
             if let Budget::Cost(budget) = self.budget
                 && self.costs.iter().all(|c| c.total(1) > budget)
             {
                 let (argument, allowed) = ("budget", "at least the cost of one sample of some task");
-                return Err(MtrlError::OutOfRange { argument, value: budget, allowed });
+                return Err(Error::argument(argument, budget, allowed));
             }
-            return Err(MtrlError::OutOfRange { argument: "samples", value: 0.0, allowed: "at least one, by ingest" });
+            return Err(Error::argument("samples", 0.0, "at least one, by tell"));
         }
         let o = &self.options;
         let streams = Streams::new(o.seed).child(self.round as u64);
-        let start = self.fit.take();
-        let dimension = o.dimension.or(start.as_ref().map(|f| f.basis.columns()));
-        let options = FitOptions { dimension, ridge: o.source_ridge, ..FitOptions::default() };
-        let basis = start.as_ref().map(|f| &f.basis);
+        let start = self.fit.take().map(|f| f.basis);
+        let dimension = o.dimension.or(start.as_ref().map(Matrix::columns));
+        let options = FitOptions { ridge: o.source_ridge, start, ..FitOptions::default() };
         // In units in which no square of a label vanishes or overflows.
         let (units, tasks) = in_common_units(&self.tasks)?;
-        let fit = fit_in_units(&tasks, &options, basis, &mut streams.stream(1 << 40), observer)?;
+        let fit = fit_in_units(&tasks, dimension, &options, &mut streams.stream(1 << 40), observer)?;
         let mut targets = self.target_weights(&fit)?;
         scale(targets.as_mut_slice(), -units);
         // The Lasso of the relevance has squares of weights beside its λ.

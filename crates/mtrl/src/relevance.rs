@@ -9,7 +9,7 @@ use samplewise_linalg::factor::{Cholesky, dense_svd};
 use samplewise_linalg::gram::gram;
 use samplewise_linalg::{LinalgError, Matrix, chunk};
 
-use crate::MtrlError;
+use crate::Error;
 
 /// How the budget is spread.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -49,14 +49,14 @@ pub struct Relevance {
 /// `W` is and is decided by [`crate::Planner`]; here it is L1.
 ///
 /// # Errors
-/// [`MtrlError::Lasso`], [`MtrlError::Data`], [`MtrlError::OutOfRange`].
+/// [`Error::Lasso`], [`Error::Data`], [`Error::Argument`].
 pub fn relevance(
     weights: &Matrix,
     target: &[f64],
     strategy: Strategy,
     lambda: Option<f64>,
     prices: Option<&[f64]>,
-) -> Result<Relevance, MtrlError> {
+) -> Result<Relevance, Error> {
     let tasks = weights.columns();
     check_target(weights, target)?;
     let scales = root_prices(prices, tasks)?;
@@ -82,7 +82,7 @@ pub fn relevance_of_targets(
     strategy: Strategy,
     lambda: Option<f64>,
     prices: Option<&[f64]>,
-) -> Result<Relevance, MtrlError> {
+) -> Result<Relevance, Error> {
     let tasks = weights.columns();
     if targets.columns() == 1 {
         return relevance(weights, &targets.copy_column(0), strategy, lambda, prices);
@@ -129,13 +129,13 @@ fn check_target(weights: &Matrix, target: &[f64]) -> Result<(), LinalgError> {
     }
 }
 
-fn root_prices(prices: Option<&[f64]>, tasks: usize) -> Result<Vec<f64>, MtrlError> {
+fn root_prices(prices: Option<&[f64]>, tasks: usize) -> Result<Vec<f64>, Error> {
     let Some(prices) = prices else { return Ok(vec![1.0; tasks]) };
     if prices.len() != tasks {
         return Err(LinalgError::Length { argument: "prices", given: prices.len(), expected: tasks }.into());
     }
     if let Some(&value) = prices.iter().find(|p| !(p.is_finite() && **p > 0.0)) {
-        return Err(MtrlError::OutOfRange { argument: "prices", value, allowed: "finite and positive" });
+        return Err(Error::argument("prices", value, "finite and positive"));
     }
     Ok(prices.iter().map(|p| p.sqrt()).collect())
 }
@@ -152,7 +152,7 @@ enum Wanted {
 }
 
 /// The Lasso's or the least-norm `ν` under `Σ s_m|ν_m|`.
-fn sparse(weights: &Matrix, target: &[f64], scales: &[f64], wanted: Wanted) -> Result<(Vec<f64>, f64), MtrlError> {
+fn sparse(weights: &Matrix, target: &[f64], scales: &[f64], wanted: Wanted) -> Result<(Vec<f64>, f64), Error> {
     let table = Homotopy::new(&scaled(weights, scales))?;
     let mut workspace = Workspace::new();
     let lambda = match wanted {
@@ -189,7 +189,7 @@ fn by_working_set(
     target: &[f64],
     scales: &[f64],
     lambda: Option<f64>,
-) -> Result<(Vec<f64>, f64), MtrlError> {
+) -> Result<(Vec<f64>, f64), Error> {
     let design = Design::dense(&scaled(weights, scales))?;
     let options = samplewise_lasso::Options { intercept: false, tolerance: 1e-12, ..Default::default() };
     let top = samplewise_lasso::largest_lambda(&design, target, &options)?;
@@ -230,7 +230,7 @@ fn shares(nu: &[f64], strategy: Strategy, scales: &[f64]) -> Vec<f64> {
 }
 
 /// `Wᵀ(WWᵀ)⁺ target`, the `ν` of least Euclidean norm (a column-scaled solver would minimise another norm).
-fn least_norm(weights: &Matrix, target: &[f64]) -> Result<Vec<f64>, MtrlError> {
+fn least_norm(weights: &Matrix, target: &[f64]) -> Result<Vec<f64>, Error> {
     if target.len() != weights.rows() {
         return Err(LinalgError::Length { argument: "target", given: target.len(), expected: weights.rows() }.into());
     }
@@ -248,9 +248,9 @@ fn least_norm(weights: &Matrix, target: &[f64]) -> Result<Vec<f64>, MtrlError> {
 /// exact while the caps allow it. What does not fit goes to the others in proportion, last to all alike.
 ///
 /// # Errors
-/// [`MtrlError::Data`] for caps of another number than the shares, and for shares that are not finite;
-/// [`MtrlError::OutOfRange`] for negative ones.
-pub fn allocate(shares: &[f64], budget: usize, caps: Option<&[usize]>) -> Result<Vec<usize>, MtrlError> {
+/// [`Error::Data`] for caps of another number than the shares, and for shares that are not finite;
+/// [`Error::Argument`] for negative ones.
+pub fn allocate(shares: &[f64], budget: usize, caps: Option<&[usize]>) -> Result<Vec<usize>, Error> {
     if let Some(caps) = caps.filter(|c| c.len() != shares.len()) {
         return Err(LinalgError::Length { argument: "caps", given: caps.len(), expected: shares.len() }.into());
     }
@@ -258,7 +258,7 @@ pub fn allocate(shares: &[f64], budget: usize, caps: Option<&[usize]>) -> Result
         return Err(LinalgError::NotFinite { argument: "shares", row, column: 0, value }.into());
     }
     if let Some(&value) = shares.iter().find(|s| **s < 0.0) {
-        return Err(MtrlError::OutOfRange { argument: "shares", value, allowed: "zero or more" });
+        return Err(Error::argument("shares", value, "zero or more"));
     }
     let cap = |m: usize| caps.map_or(usize::MAX, |c| c[m]);
     // Only proportions count, and sums of large shares would overflow.
@@ -338,7 +338,7 @@ pub fn predicted_risk(weights: &Matrix, target: &[f64], samples: &[f64]) -> Resu
 ///
 /// # Errors
 /// As [`relevance`] and [`predicted_risk`].
-pub fn efficiency(weights: &Matrix, target: &[f64], samples: &[f64], prices: Option<&[f64]>) -> Result<f64, MtrlError> {
+pub fn efficiency(weights: &Matrix, target: &[f64], samples: &[f64], prices: Option<&[f64]>) -> Result<f64, Error> {
     let best = relevance(weights, target, Strategy::LeastL1, None, prices)?.norm;
     let cost: f64 = samples.iter().enumerate().map(|(m, n)| n * prices.map_or(1.0, |p| p[m])).sum();
     let risk = predicted_risk(weights, target, samples)?;

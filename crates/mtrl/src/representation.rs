@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use rand::Rng;
 use samplewise_linalg::factor::dense_svd;
 use samplewise_linalg::observe::Observer;
+use samplewise_linalg::random::Streams;
 use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
 use samplewise_linalg::{Ending, LinalgError, Matrix};
 
-use crate::MtrlError;
+use crate::Error;
 use crate::descent::{Descent, Evaluation};
 use crate::options::FitOptions;
 use crate::task::TaskData;
@@ -31,6 +32,11 @@ pub struct Representation {
 }
 
 impl Representation {
+    /// Whether the fit came to rest.
+    pub fn converged(&self) -> bool {
+        self.ending == Ending::Finished
+    }
+
     /// That of labels `2^e` times as large.
     pub(crate) fn multiply_labels(mut self, e: i32) -> Self {
         scale(self.weights.as_mut_slice(), e);
@@ -53,14 +59,14 @@ const MOST_APART: i32 = 400;
 /// The power of two in whose units the labels of all tasks are near one, and the tasks in these units.
 ///
 /// # Errors
-/// [`MtrlError::OutOfRange`] for labels that are too far apart in size.
-pub(crate) fn in_common_units(tasks: &[TaskData]) -> Result<(i32, Cow<'_, [TaskData]>), MtrlError> {
+/// [`Error::Argument`] for labels that are too far apart in size.
+pub(crate) fn in_common_units(tasks: &[TaskData]) -> Result<(i32, Cow<'_, [TaskData]>), Error> {
     let units = tasks.iter().filter_map(TaskData::units).max().unwrap_or(0);
     let apart = units.saturating_sub(tasks.iter().filter_map(TaskData::units).min().unwrap_or(units));
     if apart > MOST_APART {
         let allowed = "up to 2^400: scale the labels of each task";
         let (argument, value) = ("size of the labels of a task beside those of another", ldexp(1.0, apart));
-        return Err(MtrlError::OutOfRange { argument, value, allowed });
+        return Err(Error::argument(argument, value, allowed));
     }
     if tasks.iter().all(|t| t.units().is_none_or(|e| e == units)) {
         return Ok((units, Cow::Borrowed(tasks)));
@@ -70,59 +76,59 @@ pub(crate) fn in_common_units(tasks: &[TaskData]) -> Result<(i32, Cow<'_, [TaskD
     Ok((units, Cow::Owned(all)))
 }
 
-/// Fits `B` and `W` with `dimension` columns (row MTL-1).
+/// Fits `B` and `W` (row MTL-1), with `dimension` columns; `None` takes the largest relative gap between neighbouring singular
+/// values of the moments. The same bits for every thread count. Cost per evaluation `2·K·Σ_m d·min(2n_m, d)` flops.
 ///
 /// # Errors
-/// [`MtrlError::Dimension`], [`MtrlError::Data`].
-pub fn fit_representation<R: Rng + ?Sized>(
+/// [`Error::Argument`], [`Error::Data`].
+pub fn fit_representation(
     tasks: &[TaskData],
-    dimension: usize,
-    rng: &mut R,
-) -> Result<Representation, MtrlError> {
-    let options = FitOptions { dimension: Some(dimension), ..FitOptions::default() };
-    fit_representation_from(tasks, &options, None, rng, &mut ())
-}
-
-/// [`fit_representation`] with options, a basis to start from (that of an earlier epoch), progress and cancellation; a
-/// stopped fit is the best so far. The same bits for every thread count. Cost per evaluation `2·K·Σ_m d·min(2n_m, d)` flops.
-///
-/// # Errors
-/// [`MtrlError::Dimension`], [`MtrlError::OutOfRange`], [`MtrlError::Data`].
-pub fn fit_representation_from<R: Rng + ?Sized>(
-    tasks: &[TaskData],
+    dimension: Option<usize>,
     options: &FitOptions,
-    start: Option<&Matrix>,
-    rng: &mut R,
-    observer: &mut dyn Observer,
-) -> Result<Representation, MtrlError> {
-    let (units, tasks) = in_common_units(tasks)?;
-    Ok(fit_in_units(&tasks, options, start, rng, observer)?.multiply_labels(units))
+) -> Result<Representation, Error> {
+    fit_representation_observed(tasks, dimension, options, &mut ())
 }
 
-/// [`fit_representation_from`] of tasks in common units, in these units.
+/// [`fit_representation`] with progress and cancellation; a stopped fit is the best so far.
+///
+/// # Errors
+/// As [`fit_representation`].
+pub fn fit_representation_observed(
+    tasks: &[TaskData],
+    dimension: Option<usize>,
+    options: &FitOptions,
+    observer: &mut dyn Observer,
+) -> Result<Representation, Error> {
+    let (units, tasks) = in_common_units(tasks)?;
+    let mut rng = Streams::new(options.seed).stream(0);
+    Ok(fit_in_units(&tasks, dimension, options, &mut rng, observer)?.multiply_labels(units))
+}
+
+/// [`fit_representation_observed`] of tasks in common units, in these units.
 pub(crate) fn fit_in_units<R: Rng + ?Sized>(
     tasks: &[TaskData],
+    dimension: Option<usize>,
     options: &FitOptions,
-    start: Option<&Matrix>,
     rng: &mut R,
     observer: &mut dyn Observer,
-) -> Result<Representation, MtrlError> {
+) -> Result<Representation, Error> {
     let d = tasks.first().map_or(0, TaskData::features);
     if let Some(t) = tasks.iter().find(|t| t.features() != d) {
         return Err(LinalgError::Length { argument: "tasks", given: t.features(), expected: d }.into());
     }
     for (argument, value) in [("ridge", options.ridge), ("tolerance", options.tolerance)] {
         if !(value.is_finite() && value >= 0.0) {
-            return Err(MtrlError::OutOfRange { argument, value, allowed: "finite and not negative" });
+            return Err(Error::argument(argument, value, "finite and not negative"));
         }
     }
     let limit = d.min(tasks.len());
-    if options.dimension.is_some_and(|k| k == 0 || k > limit) || limit == 0 {
-        return Err(MtrlError::Dimension { dimension: options.dimension.unwrap_or(1), limit });
+    if dimension.is_some_and(|k| k == 0 || k > limit) || limit == 0 {
+        return Err(Error::dimension(dimension.unwrap_or(1), limit));
     }
-    let basis = match start.filter(|b| b.rows() == d && options.dimension.is_none_or(|k| k == b.columns())) {
+    let start = options.start.as_ref();
+    let basis = match start.filter(|b| b.rows() == d && dimension.is_none_or(|k| k == b.columns())) {
         Some(b) => b.clone(),
-        None => spectral_start(tasks, options.dimension, rng)?,
+        None => spectral_start(tasks, dimension, rng)?,
     };
     let mut descent = Descent::new(tasks, options, observer);
     let (now, ending) = descent.least_loss(basis.transpose())?;
@@ -150,11 +156,7 @@ pub(crate) fn fit_in_units<R: Rng + ?Sized>(
 }
 
 /// Left singular vectors of the moments `X_mᵀy_m/√n_m`, which span `B` in expectation.
-fn spectral_start<R: Rng + ?Sized>(
-    tasks: &[TaskData],
-    dimension: Option<usize>,
-    rng: &mut R,
-) -> Result<Matrix, MtrlError> {
+fn spectral_start<R: Rng + ?Sized>(tasks: &[TaskData], dimension: Option<usize>, rng: &mut R) -> Result<Matrix, Error> {
     let d = tasks[0].features();
     let root = |m: usize| (tasks[m].samples().max(1) as f64).sqrt();
     let moments = Matrix::from_fn(d, tasks.len(), |i, m| tasks[m].own_right()[i] / root(m));
@@ -168,7 +170,7 @@ fn spectral_start<R: Rng + ?Sized>(
         (1..svd.s.len()).max_by(|&a, &b| gap(a).total_cmp(&gap(b)).then(b.cmp(&a))).unwrap_or(1)
     });
     if svd.u.columns() < k {
-        return Err(MtrlError::Dimension { dimension: k, limit: svd.u.columns() });
+        return Err(Error::dimension(k, svd.u.columns()));
     }
     Ok(Matrix::from_fn(d, k, |i, j| svd.u[(i, j)]))
 }

@@ -1,6 +1,7 @@
 //! One test per row of paper-refs.md.
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use samplewise_linalg::ArgumentError;
 use samplewise_linalg::factor::dense_svd;
 use samplewise_linalg::random::{StreamRng, Streams, normal, uniform};
 use samplewise_linalg::{Matrix, Summary};
@@ -27,7 +28,7 @@ impl TaskOracle for Simulated {
     fn tasks(&self) -> usize {
         self.coefficients.columns()
     }
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), Error> {
         let n = count.min(self.left[task]);
         self.left[task] -= n;
         Ok(labelled(&self.coefficients.copy_column(task), n, self.noise, &mut self.rng))
@@ -107,7 +108,9 @@ fn simulated_risk_is_the_closed_form() {
                     TaskData::new(&x, &y).unwrap()
                 })
                 .collect();
-            let fit = fit_representation(&tasks, k, &mut streams.stream(1 << 20)).unwrap();
+            let fit =
+                fit_representation(&tasks, Some(k), &FitOptions { seed: streams.seed(), ..FitOptions::default() })
+                    .unwrap();
             // Risk of the subspace alone: the target's coefficients are known, their part outside it is lost.
             let mut inside = vec![0.0; k];
             fit.basis.multiply_transpose_vector_into(&truth, &mut inside);
@@ -324,9 +327,9 @@ impl TaskOracle for Failing {
     fn tasks(&self) -> usize {
         self.0.tasks()
     }
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), Error> {
         if self.1 == 0 {
-            return Err(MtrlError::Oracle { task, reason: "the line is down".to_owned() });
+            return Err(Error::Oracle { task, reason: "the line is down".to_owned() });
         }
         self.1 -= 1;
         self.0.draw(task, count)
@@ -345,22 +348,22 @@ fn what_was_drawn_before_a_failure_is_kept_and_counts() {
     for draws in [0, 1, 4, 8, 11] {
         let mut oracle = Failing(Simulated::new(coefficients.clone(), 0.5, 4), draws);
         let data = match learn(&mut oracle, &target, budget, &options) {
-            Err(MtrlError::Stopped { source, data }) => {
-                assert!(matches!(*source, MtrlError::Oracle { task, .. } if draws >= m || task == draws), "{source}");
+            Err(Error::Stopped { source, data }) => {
+                assert!(matches!(*source, Error::Oracle { task, .. } if draws >= m || task == draws), "{source}");
                 data
             }
-            Err(MtrlError::Oracle { .. }) if draws == 0 => Vec::new(),
+            Err(Error::Oracle { .. }) if draws == 0 => Vec::new(),
             other => panic!("{draws}: {other:?}"),
         };
         oracle.1 = usize::MAX;
-        let got = learn_from(&mut oracle, &target, &data, budget, &options, &mut ()).unwrap();
+        let got = learn_from(&mut oracle, &target, &data, budget, &options).unwrap();
         assert_eq!(got.samples.iter().sum::<usize>(), 900);
         assert!(got.samples.iter().zip(&data).all(|(n, d)| *n >= d.samples().max(10)));
     }
     let more = vec![TaskData::empty(d); m + 1];
     let mut oracle = Simulated::new(coefficients, 0.5, 4);
-    let refused = learn_from(&mut oracle, &target, &more, budget, &options, &mut ());
-    assert!(matches!(refused, Err(MtrlError::OutOfRange { argument: "tasks with data", .. })));
+    let refused = learn_from(&mut oracle, &target, &more, budget, &options);
+    assert!(matches!(refused, Err(Error::Argument(ArgumentError { name: "tasks with data", .. }))));
 }
 
 /// MTL-1: the dimension is found from the gap, the loss is that of the definition, and a fit does not depend on threads.
@@ -376,9 +379,7 @@ fn the_fit_finds_dimension_and_minimum() {
         let tasks: Vec<TaskData> = raw.iter().map(|(x, y)| TaskData::new(x, y).unwrap()).collect();
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let fit = || {
-                fit_representation_from(&tasks, &FitOptions::default(), None, &mut Streams::new(1).stream(0), &mut ())
-            };
+            let fit = || fit_representation(&tasks, None, &FitOptions { seed: 1, ..FitOptions::default() });
             pool.install(fit).unwrap()
         };
         let fit = run(1);
@@ -410,9 +411,9 @@ fn the_fit_finds_dimension_and_minimum() {
     }
 }
 
-fn planner_limit() -> Result<(), MtrlError> {
+fn planner_limit() -> Result<(), Error> {
     let target = vec![TaskData::new(&random_matrix(5, 4, 1), &[1.0; 5]).unwrap()];
-    Planner::new(6, target, Budget::Samples(60), Options::default())?.limit(6, 0)
+    Planner::new(6, target, Budget::Samples(60), &Options::default())?.limit(6, 0)
 }
 
 /// MTL-1: the ridge is of the coefficients: a fit with it is the minimum of loss and penalty, and not that of a larger basis.
@@ -428,8 +429,8 @@ fn the_ridge_shrinks_coefficients() {
         })
         .collect();
     let fit = |ridge| {
-        let o = FitOptions { dimension: Some(k), ridge, ..FitOptions::default() };
-        fit_representation_from(&tasks, &o, None, &mut Streams::new(1).stream(0), &mut ()).unwrap()
+        let o = FitOptions { ridge, seed: 1, ..FitOptions::default() };
+        fit_representation(&tasks, Some(k), &o).unwrap()
     };
     let size = |f: &Representation| f.weights.as_slice().iter().map(|w| w * w).sum::<f64>();
     let fits: Vec<Representation> = [0.0, 0.1, 1.0, 10.0].into_iter().map(fit).collect();
@@ -441,9 +442,9 @@ fn the_ridge_shrinks_coefficients() {
 fn bad_input_names_the_argument() {
     let target = || vec![TaskData::new(&random_matrix(5, 4, 1), &[1.0; 5]).unwrap()];
     let o = Options::default();
-    let plan = |budget, options| Planner::new(6, target(), budget, options).map(|_| ());
-    let named = |got: Result<(), MtrlError>, name: &str| {
-        assert!(matches!(&got, Err(MtrlError::OutOfRange { argument, .. }) if *argument == name), "{got:?}");
+    let plan = |budget, options: Options| Planner::new(6, target(), budget, &options).map(|_| ());
+    let named = |got: Result<(), Error>, name: &str| {
+        assert!(matches!(&got, Err(Error::Argument(refused)) if refused.name == name), "{got:?}");
     };
     named(plan(Budget::Samples(5), o), "budget");
     named(plan(Budget::Cost(f64::NAN), o), "budget");
@@ -452,7 +453,10 @@ fn bad_input_names_the_argument() {
     named(plan(Budget::Samples(60), Options { ridge: -1.0, ..o }), "ridge");
     named(plan(Budget::Samples(60), Options { source_ridge: f64::NAN, ..o }), "source_ridge");
     named(plan(Budget::Samples(60), Options { lambda: Some(0.0), ..o }), "lambda");
-    assert!(matches!(plan(Budget::Samples(60), Options { dimension: Some(9), ..o }), Err(MtrlError::Dimension { .. })));
+    assert!(matches!(
+        plan(Budget::Samples(60), Options { dimension: Some(9), ..o }),
+        Err(Error::Argument(ArgumentError { name: "dimension", .. }))
+    ));
     named(plan(Budget::Samples(60), Options { strategy: Strategy::TopK(0), ..o }), "K of top-K");
     named(plan(Budget::Samples(60), Options { floor: 11, ..o }), "budget");
     named(planner_limit(), "task");
@@ -460,15 +464,15 @@ fn bad_input_names_the_argument() {
     named(flat.check(), "rise of the cost with the samples");
     let one = Matrix::from_vec(2, 1, vec![1.0, 0.0]).unwrap();
     assert!(predicted_risk(&one, &[0.0, 1.0], &[10.0]).is_err());
-    named(Planner::new(6, Vec::new(), Budget::Samples(60), o).map(|_| ()), "targets");
-    named(Planner::new(0, target(), Budget::Samples(60), o).map(|_| ()), "tasks");
-    let planner = || Planner::new(6, target(), Budget::Samples(60), o).unwrap();
+    named(Planner::new(6, Vec::new(), Budget::Samples(60), &o).map(|_| ()), "targets");
+    named(Planner::new(0, target(), Budget::Samples(60), &o).map(|_| ()), "tasks");
+    let planner = || Planner::new(6, target(), Budget::Samples(60), &o).unwrap();
     named(planner().with_costs(vec![CostModel::Linear(-1.0); 6]).map(|_| ()), "unit cost");
     named(planner().with_costs(vec![CostModel::Tiered(vec![(5, 1.0), (5, 2.0)]); 6]).map(|_| ()), "tiers");
-    named(planner().ingest(6, &random_matrix(1, 4, 1), &[1.0]), "task");
-    named(planner().finish(&mut ()).map(|_| ()), "samples");
-    assert!(planner().ingest(0, &random_matrix(2, 3, 1), &[1.0, 1.0]).is_err());
-    assert!(planner().ingest(0, &random_matrix(2, 4, 1), &[1.0, f64::NAN]).is_err());
+    named(planner().tell(6, &random_matrix(1, 4, 1), &[1.0]), "task");
+    named(planner().finish().map(|_| ()), "samples");
+    assert!(planner().tell(0, &random_matrix(2, 3, 1), &[1.0, 1.0]).is_err());
+    assert!(planner().tell(0, &random_matrix(2, 4, 1), &[1.0, f64::NAN]).is_err());
     assert!(relevance(&random_matrix(3, 5, 1), &[1.0; 2], Strategy::L2, None, None).is_err());
     assert!(relevance(&random_matrix(3, 5, 1), &[1.0; 3], Strategy::L1, None, Some(&[1.0; 4])).is_err());
 }

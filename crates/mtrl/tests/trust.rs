@@ -1,6 +1,7 @@
 //! Units, misuse, damaged bytes and stopped runs.
 use std::ops::ControlFlow;
 
+use samplewise_linalg::ArgumentError;
 use samplewise_linalg::factor::dense_svd;
 use samplewise_linalg::lstsq::{Method, least_squares};
 use samplewise_linalg::observe::{FromFn, Progress};
@@ -8,8 +9,8 @@ use samplewise_linalg::random::{StreamRng, Streams, normal, uniform};
 use samplewise_linalg::scale::ldexp;
 use samplewise_linalg::{Ending, Matrix, Summary, envelope};
 use samplewise_mtrl::{
-    Budget, CostModel, FitOptions, MtrlError, Options, Planner, Strategy, TaskData, TaskOracle, allocate,
-    fit_representation, fit_representation_from, learn, learn_observed, predicted_risk, relevance,
+    Budget, CostModel, Error, FitOptions, Options, Planner, Strategy, TaskData, TaskOracle, allocate,
+    fit_representation, fit_representation_observed, learn, learn_observed, predicted_risk, relevance,
 };
 use samplewise_testkit::hostile;
 
@@ -32,9 +33,11 @@ fn tasks(e: i32, noise: f64) -> Vec<TaskData> {
 #[test]
 fn units_of_labels_do_not_matter() {
     for noise in [0.0, 0.1] {
-        let expected = fit_representation(&tasks(0, noise), 1, &mut Streams::new(1).stream(0)).unwrap();
+        let expected =
+            fit_representation(&tasks(0, noise), Some(1), &FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
         for e in hostile::POWERS_OF_TWO {
-            let found = fit_representation(&tasks(e, noise), 1, &mut Streams::new(1).stream(0)).unwrap();
+            let found = fit_representation(&tasks(e, noise), Some(1), &FitOptions { seed: 1, ..FitOptions::default() })
+                .unwrap();
             assert_eq!(found.ending, Ending::Finished, "2^{e}");
             for i in 0..4 {
                 let (a, b) = (found.basis[(i, 0)], expected.basis[(i, 0)]);
@@ -62,10 +65,10 @@ fn plans_do_not_depend_on_units() {
     let plan = |e: i32| {
         let all = tasks(e, 0.1);
         let options = Options { dimension: Some(1), ..Options::default() };
-        let mut planner = Planner::new(5, vec![all[5].clone()], Budget::Samples(200), options).unwrap();
-        (0..5).for_each(|m| planner.ingest_summary(m, all[m].clone()).unwrap());
-        let wanted = planner.next_allocation(&mut ()).unwrap();
-        (wanted, planner.finish(&mut ()).unwrap())
+        let mut planner = Planner::new(5, vec![all[5].clone()], Budget::Samples(200), &options).unwrap();
+        (0..5).for_each(|m| planner.tell_summary(m, all[m].clone()).unwrap());
+        let wanted = planner.ask().unwrap();
+        (wanted, planner.finish().unwrap())
     };
     let (wanted, expected) = plan(0);
     for e in [-1000, -600, -300, 300, 600, 1000] {
@@ -109,18 +112,18 @@ fn misuse_is_named() {
     let target = tasks(0, 0.1).remove(0);
     let costs = vec![CostModel::FeePlusLinear { fee: 100.0, unit: 1.0 }; 3];
     let mut planner =
-        Planner::new(3, vec![target], Budget::Cost(10.0), Options::default()).unwrap().with_costs(costs).unwrap();
-    while let Ok(wanted) = planner.next_allocation(&mut ()) {
+        Planner::new(3, vec![target], Budget::Cost(10.0), &Options::default()).unwrap().with_costs(costs).unwrap();
+    while let Ok(wanted) = planner.ask() {
         if wanted.is_empty() {
             break;
         }
     }
-    let error = planner.finish(&mut ()).unwrap_err();
-    assert!(matches!(error, MtrlError::OutOfRange { argument: "budget", .. }), "{error}");
+    let error = planner.finish().unwrap_err();
+    assert!(matches!(error, Error::Argument(ArgumentError { name: "budget", .. })), "{error}");
     // As many rounds as there are numbers.
     let options = Options { rounds: usize::MAX, ..Options::default() };
-    let planner = Planner::new(2, vec![tasks(0, 0.1).remove(0)], Budget::Samples(100), options);
-    assert!(planner.unwrap().next_allocation(&mut ()).is_ok());
+    let planner = Planner::new(2, vec![tasks(0, 0.1).remove(0)], Budget::Samples(100), &options);
+    assert!(planner.unwrap().ask().is_ok());
 }
 
 /// Row TRU-4: damaged, cut or foreign bytes are errors, at every bit.
@@ -149,17 +152,15 @@ fn stopped_fits_say_so() {
             steps += 1;
             if steps > after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let options = samplewise_mtrl::FitOptions { dimension: Some(2), ..Default::default() };
-        let mut rng = Streams::new(1).stream(0);
-        let found = fit_representation_from(&tasks(0, 1.0), &options, None, &mut rng, &mut observer).unwrap();
+        let options = FitOptions { seed: 1, ..FitOptions::default() };
+        let found = fit_representation_observed(&tasks(0, 1.0), Some(2), &options, &mut observer).unwrap();
         assert_eq!(found.ending == Ending::Interrupted, steps > after, "{after} {found:?}");
         stopped += usize::from(steps > after);
         steps = 0;
     }
     assert!(stopped >= 3, "{stopped}");
-    let options = samplewise_mtrl::FitOptions { dimension: Some(2), limit: 2, ..Default::default() };
-    let mut rng = Streams::new(1).stream(0);
-    let found = fit_representation_from(&tasks(0, 1.0), &options, None, &mut rng, &mut ()).unwrap();
+    let options = FitOptions { max_iterations: 2, seed: 1, ..FitOptions::default() };
+    let found = fit_representation(&tasks(0, 1.0), Some(2), &options).unwrap();
     assert_eq!(found.ending, Ending::Limit);
 }
 
@@ -168,11 +169,14 @@ fn stopped_fits_say_so() {
 fn tasks_that_do_not_go_together_are_refused() {
     let mut mixed = tasks(900, 0.1);
     mixed.extend(tasks(-900, 0.1));
-    let error = fit_representation(&mixed, 1, &mut Streams::new(1).stream(0)).unwrap_err().to_string();
+    let error =
+        fit_representation(&mixed, Some(1), &FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err().to_string();
     assert!(error.contains("scale the labels"), "{error}");
-    let found = fit_representation(&tasks(-1000, 0.1), 1, &mut Streams::new(1).stream(0)).unwrap();
+    let found =
+        fit_representation(&tasks(-1000, 0.1), Some(1), &FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
     assert!(found.loss > 0.0 && found.noise > 0.0, "a loss that vanishes looks like a perfect fit");
-    let found = fit_representation(&tasks(1000, 0.1), 1, &mut Streams::new(1).stream(0)).unwrap();
+    let found =
+        fit_representation(&tasks(1000, 0.1), Some(1), &FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
     assert!(found.loss.is_finite() && found.noise.is_finite());
     // Sealed as they are: the checksum is right, and the numbers are of no table.
     let whole = tasks(0, 0.1).remove(0);
@@ -225,18 +229,18 @@ fn fits_end_at_the_least_loss() {
         for index in 0..cases {
             let (tasks, k, basis) = shared(index, sigma, few_rows);
             let square: f64 = tasks.iter().map(TaskData::square).sum();
-            let options = FitOptions { dimension: Some(k), limit: 400, ..FitOptions::default() };
-            let mut rng = Streams::new(index).stream(0);
-            let fit = |start: Option<&Matrix>, rng: &mut StreamRng| {
-                fit_representation_from(&tasks, &options, start, rng, &mut ()).unwrap()
+            let mut rng = Streams::new(index).stream(1);
+            let fit = |start: Option<Matrix>| {
+                let options = FitOptions { max_iterations: 400, start, seed: index, ..FitOptions::default() };
+                fit_representation(&tasks, Some(k), &options).unwrap()
             };
-            let found = fit(None, &mut rng);
+            let found = fit(None);
             let d = tasks[0].features();
             let random = |rng: &mut StreamRng| dense_svd(&Matrix::from_fn(d, k, |_, _| normal(rng))).unwrap().u;
-            let mut least = fit(Some(&basis), &mut rng).loss;
+            let mut least = fit(Some(basis)).loss;
             for _ in 0..10 {
                 let start = random(&mut rng);
-                least = least.min(fit(Some(&start), &mut rng).loss);
+                least = least.min(fit(Some(start)).loss);
             }
             evaluations += found.evaluations;
             limits += u64::from(found.ending == Ending::Limit);
@@ -258,7 +262,8 @@ fn features_with_large_means_are_fitted() {
             let mut rng = Streams::new(seed).stream(3);
             let x = Matrix::from_fn(12, 3, |_, _| mean + normal(&mut rng));
             let y: Vec<f64> = (0..12).map(|i| x[(i, 0)] - x[(i, 1)] + normal(&mut rng)).collect();
-            let fit = fit_representation(&[TaskData::new(&x, &y).unwrap()], 1, &mut rng).unwrap();
+            let task = TaskData::new(&x, &y).unwrap();
+            let fit = fit_representation(&[task], Some(1), &FitOptions::default()).unwrap();
             let least = least_squares(&x, &y, Method::Auto).unwrap().residual_norm.powi(2);
             let allowed = 1e-6 * least + 1e-11 * y.iter().map(|y| y * y).sum::<f64>();
             let excess = fit.loss - least;
@@ -278,7 +283,7 @@ fn rounds_end_with_the_money_and_with_a_stop() {
         fn tasks(&self) -> usize {
             2
         }
-        fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+        fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), Error> {
             let mut rng = Streams::new(task as u64).stream(count as u64);
             let x = Matrix::from_fn(count, 2, |_, _| normal(&mut rng));
             let y = (0..count).map(|i| x[(i, 0)]).collect();

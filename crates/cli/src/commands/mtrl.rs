@@ -2,8 +2,8 @@
 use std::path::{Path, PathBuf};
 
 use samplewise_linalg::random::{Streams, shuffle};
-use samplewise_linalg::{Ending, Matrix};
-use samplewise_mtrl::{Budget, CostModel, MtrlError, Options, Strategy, TaskData, TaskOracle, learn_observed};
+use samplewise_linalg::{ArgumentError, Ending, Matrix};
+use samplewise_mtrl::{Budget, CostModel, Error, Options, Strategy, TaskData, TaskOracle, learn_observed};
 use serde_json::json;
 
 use crate::cells::Header;
@@ -77,7 +77,7 @@ impl TaskOracle for Files {
     fn tasks(&self) -> usize {
         self.names.len()
     }
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), Error> {
         let (x, y) = &self.data[task];
         let rows: Vec<usize> = (self.next[task]..(self.next[task] + count).min(y.len())).collect();
         self.next[task] += rows.len();
@@ -325,10 +325,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
 }
 
 /// An error of the library, in the words of the command line.
-fn failure(e: MtrlError) -> Failure {
+fn failure(e: Error) -> Failure {
     match e {
-        MtrlError::OutOfRange { argument, value, allowed } => {
-            let flag = match argument {
+        Error::Argument(ArgumentError { name, given, allowed }) => {
+            let flag = match name {
+                "dimension" => "--dimension",
                 "exploration" => "--exploration",
                 "ridge" => "--ridge",
                 "source_ridge" => "--source-ridge",
@@ -336,12 +337,9 @@ fn failure(e: MtrlError) -> Failure {
                 "budget" => "--budget",
                 "risk" => "--risk",
                 "K of top-K" => "--strategy top-K: K",
-                other => return bad(format!("{other} is {value}, allowed is {allowed}")),
+                other => return bad(format!("{other} is {given}, allowed is {allowed}")),
             };
-            usage(format!("{flag} is {value}, allowed is {allowed}"))
-        }
-        MtrlError::Dimension { dimension, limit } => {
-            usage(format!("--dimension is {dimension}, allowed is 1 to {limit}, features and tasks"))
+            usage(format!("{flag} is {given}, allowed is {allowed}"))
         }
         e => bad(e),
     }

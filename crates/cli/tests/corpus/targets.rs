@@ -19,7 +19,7 @@ use samplewise_linalg::envelope::{Kind, seal};
 use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::{CsrMatrix, Matrix, Summary};
-use samplewise_mtrl::{Budget, MtrlError, TaskData, TaskOracle, learn};
+use samplewise_mtrl::{Budget, TaskData, TaskOracle, learn};
 use samplewise_sensitivity::{Block, StreamingCoreset};
 use samplewise_wht::{Bits, Plan, PlanSpec, Wide};
 
@@ -329,7 +329,7 @@ impl TaskOracle for Sources {
     fn tasks(&self) -> usize {
         2
     }
-    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), MtrlError> {
+    fn draw(&mut self, task: usize, count: usize) -> Result<(Matrix, Vec<f64>), samplewise_mtrl::Error> {
         let x = Matrix::from_fn(count.min(3), self.0, |i, j| ((i * 3 + j * 5 + task) % 7) as f64 - 3.0);
         let y = (0..x.rows()).map(|i| x.row(i).iter().sum()).collect();
         Ok((x, y))
