@@ -5,7 +5,7 @@
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::scale::{ldexp, scale};
-use samplewise_linalg::{Ending, LinalgError, Matrix, Summary};
+use samplewise_linalg::{ArgumentError, Ending, LinalgError, Matrix, Summary};
 
 use crate::Error;
 use crate::cost::{Budget, CostModel};
@@ -94,6 +94,24 @@ pub struct Learned {
 }
 
 impl Learned {
+    /// Predictions of a target for new rows (`n × d`, the features in the order of the tasks).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a target beyond their number, [`Error::Data`] for rows of another number of features.
+    pub fn predict(&self, target: usize, rows: &Matrix) -> Result<Vec<f64>, Error> {
+        let refused = || ArgumentError::new("target", target, format!("0 to {}", self.targets.len() - 1));
+        let coefficients = self.targets.get(target).ok_or_else(refused)?;
+        if rows.columns() != coefficients.len() {
+            let expected = format!("{} columns", coefficients.len());
+            return Err(
+                LinalgError::Shape { argument: "rows", rows: rows.rows(), columns: rows.columns(), expected }.into()
+            );
+        }
+        let mut out = vec![0.0; rows.rows()];
+        rows.multiply_vector_into(coefficients, &mut out);
+        Ok(out)
+    }
+
     /// Whether the last fit came to rest, and a risk that was asked for was reached.
     pub fn converged(&self) -> bool {
         self.ending == Ending::Finished
