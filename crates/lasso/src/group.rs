@@ -108,7 +108,7 @@ pub fn path(
     if e != 0 && y.as_slice().iter().all(|v| v.is_finite()) {
         // In units near one, so that no square overflows or vanishes, and back.
         let scaled = Matrix::from_fn(y.rows(), y.columns(), |i, t| ldexp(y[(i, t)], -e));
-        let lambdas: Vec<f64> = lambdas.iter().map(|l| ldexp(*l, -e)).collect();
+        let lambdas: Vec<f64> = lambdas.iter().map(|l| ldexp(*l, -e).clamp(f64::MIN_POSITIVE, f64::MAX)).collect();
         let mut all = path(design, &scaled, groups, &lambdas, options, observer)?;
         all.iter_mut().for_each(|s| s.multiply_target(e));
         return Ok(all);

@@ -463,7 +463,8 @@ impl Homotopy {
         let e = extreme_exponent_of(y);
         if e != 0 {
             self.check(y)?;
-            let mut found = self.solve(&scaled(y, -e), ldexp(lambda, -e), workspace)?;
+            let moderate = ldexp(lambda, -e).clamp(f64::MIN_POSITIVE, f64::MAX);
+            let mut found = self.solve(&scaled(y, -e), moderate, workspace)?;
             found.multiply_target(e, 2 * e);
             return Ok(found);
         }

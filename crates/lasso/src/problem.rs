@@ -179,7 +179,19 @@ impl<'a> Problem<'a> {
                     column.iter_mut().enumerate().for_each(|(i, x)| *x = (*x - means[j]) * q(i));
                     chunk::dot(&column, &column)
                 };
-                let second = (0..p).into_par_iter().with_min_len(16).map(square).collect();
+                let second: Vec<f64> = (0..p).into_par_iter().with_min_len(16).map(square).collect();
+                // Products with such a column would lose all its digits, where it is no constant.
+                let lost = |j: &usize| {
+                    let (variance, mean) = (second[*j] / n as f64, means[*j]);
+                    let small = variance > 0.0 && variance <= (CENTRED_ONCE * mean).powi(2);
+                    small && !is_constant(&design.copy_column(*j), &squares)
+                };
+                if let Some(position) = (0..p).find(lost) {
+                    let allowed =
+                        "columns of a design of one's own that vary by more than 1e-14 of their mean, or not at all";
+                    let (argument, value) = ("deviation of a column", (second[position] / n as f64).sqrt());
+                    return Err(LassoError::Entry { argument, position, value, allowed });
+                }
                 (Kind::Custom(c.as_ref()), second, CENTRED_ONCE.powi(2))
             }
         };
@@ -586,6 +598,13 @@ fn check(design: &Design, y: &[f64], o: &Options) -> Result<(), LassoError> {
         return Err(LassoError::Entry { argument, position: 0, value: y[0], allowed });
     }
     Ok(())
+}
+
+/// Whether all values with a positive weight are the same.
+fn is_constant(column: &[f64], weights: &[f64]) -> bool {
+    let mut counted = column.iter().zip(weights).filter(|e| *e.1 > 0.0).map(|e| *e.0);
+    let first = counted.next();
+    counted.all(|x| Some(x) == first)
 }
 
 /// Checks one λ.

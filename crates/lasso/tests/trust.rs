@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use samplewise_lasso::{
-    Design, Folds, Homotopy, Options, Solution, Solver, Status, Workspace, cross_validate, cross_validate_observed,
+    Columns, Design, Folds, Homotopy, Options, Solution, Solver, Status, Workspace, cross_validate,
+    cross_validate_observed,
     group::{self, GroupOptions},
     largest_lambda, path, solve,
 };
@@ -404,4 +405,38 @@ fn columns_that_hardly_vary_take_part() {
     let options = Options { standardize: true, ..Options::default() };
     let fit = solve(&Design::dense(&x).unwrap(), &[0.0, 1.0, 0.0, 1.0], 0.01, &options).unwrap();
     assert!(!fit.converged() || fit.primal < 0.1 * fit.null_objective, "{fit:?}");
+}
+
+/// Columns of a design of one's own are products: what hardly varies beside its mean is refused, what does not vary is none.
+#[test]
+fn own_columns_that_hardly_vary_are_refused() {
+    struct Own(Vec<Vec<f64>>);
+    impl Columns for Own {
+        fn rows(&self) -> usize {
+            self.0[0].len()
+        }
+
+        fn columns(&self) -> usize {
+            self.0.len()
+        }
+
+        fn dot(&self, j: usize, v: &[f64]) -> f64 {
+            self.0[j].iter().zip(v).map(|(x, v)| x * v).sum()
+        }
+        fn add(&self, j: usize, factor: f64, v: &mut [f64]) {
+            v.iter_mut().zip(&self.0[j]).for_each(|(v, x)| *v += factor * x);
+        }
+    }
+    let y: Vec<f64> = (0..7).map(|i| f64::from(i % 3)).collect();
+    let other: Vec<f64> = (0..7).map(|i| f64::from(i * i % 5)).collect();
+    for value in [0.1, 1.0 / 3.0, 1e9 + 0.3, -7.7] {
+        let constant = Own(vec![vec![value; 7], other.clone()]);
+        let design = Design::custom(std::sync::Arc::new(constant)).unwrap();
+        assert!(solve(&design, &y, 0.01, &Options::default()).unwrap().converged(), "{value}");
+        let mut nearly = vec![value; 7];
+        nearly[3] = value * (1.0 + 8.0 * f64::EPSILON);
+        let design = Design::custom(std::sync::Arc::new(Own(vec![nearly, other.clone()]))).unwrap();
+        let refused = solve(&design, &y, 0.01, &Options::default()).unwrap_err().to_string();
+        assert!(refused.contains("deviation of a column"), "{value}: {refused}");
+    }
 }

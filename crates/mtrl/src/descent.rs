@@ -230,15 +230,22 @@ impl<'a> Descent<'a> {
         loop {
             let mut moved = now.basis.clone();
             chunk::axpy(step, direction, moved.as_mut_slice());
-            let tried = self.evaluate(moved)?;
-            if tried.loss <= now.loss + 1e-4 * step * slope {
+            let tried = match self.evaluate(moved) {
+                Ok(tried) => Some(tried),
+                // Too far for the numbers there are.
+                Err(Error::Data(LinalgError::NotPositiveDefinite { .. })) => None,
+                Err(other) => return Err(other),
+            };
+            let loss = tried.as_ref().map_or(f64::INFINITY, |tried| tried.loss);
+            if let Some(tried) = tried.filter(|_| loss <= now.loss + 1e-4 * step * slope) {
                 return Ok(Some(tried));
             }
             if step < 1e-4 || self.evaluations >= self.options.max_iterations {
                 return Ok(None);
             }
             // The minimum of the parabola through both losses and the slope.
-            step *= (-slope * step / (2.0 * (tried.loss - now.loss - step * slope))).clamp(0.1, 0.5);
+            let share = -slope * step / (2.0 * (loss - now.loss - step * slope));
+            step *= if share.is_nan() { 0.5 } else { share.clamp(0.1, 0.5) };
         }
     }
 }
