@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use samplewise::hamming::differences::{Counting, histogram};
 use samplewise::hamming::sumset::{First, Settings, sumset};
-use samplewise::hamming::{Alphabet, Approximate, Batch, Block, Engine, Options, Plan, Query, Search};
+use samplewise::hamming::{Alphabet, ApproximateOptions, Batch, Block, Engine, Options, Plan, Query, Search};
 use samplewise::linalg::fft::{Complex, FftReal};
 use samplewise::linalg::random::{Streams, below, uniform};
 use samplewise_testkit::fixtures;
@@ -304,8 +304,8 @@ fn words() {
                 ],
             );
         } else {
-            let options = Approximate::default();
-            let within = plan.approximate(text, &options, &mut Streams::new(0).stream(0)).expect("valid options");
+            let options = ApproximateOptions::default();
+            let within = plan.approximate(text, &ApproximateOptions { seed: 0, ..options }).expect("valid options");
             let off = |(x, &d): (&f64, &u32)| (x - f64::from(d)).abs() > options.epsilon * f64::from(d);
             assert!(!within.distances.iter().zip(&exact.distances).any(off));
             race(
@@ -314,7 +314,7 @@ fn words() {
                 vec![
                     (
                         "approximate",
-                        Box::new(|| drop(plan.approximate(text, &options, &mut Streams::new(0).stream(0)))),
+                        Box::new(|| drop(plan.approximate(text, &ApproximateOptions { seed: 0, ..options }))),
                     ),
                     ("exact", Box::new(|| drop(plan.distances(text)))),
                 ],
@@ -442,8 +442,8 @@ fn lemma() {
         let mut set = || -> Vec<u32> { (0..size).map(|_| below(&mut rng, universe) as u32).collect() };
         let (x, y) = (set(), set());
         let run = |first| {
-            let settings = Settings { first, ..Settings::default() };
-            sumset(&x, &y, universe, &settings, &mut Streams::new(1).stream(0)).expect("numbers below the universe")
+            let settings = Settings { first, seed: 1, ..Settings::default() };
+            sumset(&x, &y, universe, &settings).expect("numbers below the universe")
         };
         let fft = || {
             let len = 2 * universe;

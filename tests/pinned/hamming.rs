@@ -1,8 +1,8 @@
 //! Hamming distances.
 use samplewise::hamming::{
-    Alphabet, Approximate, Batch, Engine, Options, Plan, Query, Search, Stream, differences, fredman, sumset,
+    Alphabet, ApproximateOptions, Batch, Engine, Options, Plan, Query, Search, Stream, differences, fredman, sumset,
 };
-use samplewise::linalg::random::{Streams, below};
+use samplewise::linalg::random::below;
 
 use crate::{Pins, stream};
 
@@ -33,7 +33,7 @@ pub fn pin(pins: &mut Pins) {
     let _ = stream.finish(|block| streamed.extend_from_slice(block.distances));
     pins.pin("hamming stream", &[&streamed]);
     pins.pin("hamming overhang", &[&plan.overhanging_distances(&text).unwrap().distances]);
-    let near = plan.approximate(&text, &Approximate::default(), &mut Streams::new(3).stream(0)).unwrap();
+    let near = plan.approximate(&text, &ApproximateOptions { seed: 3, ..ApproximateOptions::default() }).unwrap();
     pins.pin("hamming approximate", &[&near.distances]);
     let queries = [Query::new(&pattern[..20], 8), Query::new(&pattern[30..60], 14)];
     for (name, search) in [
@@ -58,11 +58,11 @@ pub fn pin(pins: &mut Pins) {
         all
     };
     let (x, y) = (numbers(60, 33), numbers(60, 34));
-    let sums = sumset::sumset(&x, &y, 400, &sumset::Settings::default(), &mut Streams::new(4).stream(0)).unwrap();
+    let sums = sumset::sumset(&x, &y, 400, &sumset::Settings { seed: 4, ..sumset::Settings::default() }).unwrap();
     pins.pin("hamming sumset", &[&sums.counts, &sums.moduli]);
     let (short, long) = (numbers(30, 35), numbers(300, 36));
-    let settings = fredman::Settings::default();
-    let estimate = fredman::approximate_matches(&short, &long, &settings, &mut Streams::new(5).stream(0)).unwrap();
+    let settings = fredman::Settings { seed: 5, ..fredman::Settings::default() };
+    let estimate = fredman::approximate_matches(&short, &long, &settings).unwrap();
     pins.pin("hamming fredman", &[&estimate.matches]);
     let spikes = |seed: u64| numbers(80, seed).iter().map(|&v| i64::from(v)).collect::<Vec<i64>>();
     let counts = differences::histogram(&spikes(37), &spikes(38), -50, 5, differences::Counting::Auto);

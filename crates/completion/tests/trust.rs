@@ -369,7 +369,7 @@ fn extreme_arguments_have_answers_or_errors_that_name_them() {
         let mut draw = rng(seed);
         let seen: Vec<(usize, usize, f64)> = (0..36)
             .map(|at| (at / 6, at % 6, 1e7 + (10.0 * uniform(&mut draw)).floor()))
-            .filter(|e| (e.0 * 5 + e.1 * 3 + seed as usize) % 5 > 0)
+            .filter(|e| !(e.0 * 5 + e.1 * 3 + seed as usize).is_multiple_of(5))
             .collect();
         if let Ok(data) = Entries::new(6, 6, &seen, None) {
             let found = complete(&data, Rank::Fixed(3), &Options::default(), &mut rng(seed));

@@ -11,7 +11,6 @@
 //!
 //! The exponent `−0.93` of the paper's `(1 + ε)` algorithm rests on fast rectangular matrix multiplication; its
 //! ingredients are a reference in [`crate::fredman`].
-use rand::Rng;
 use rayon::prelude::*;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::{Streams, below, shuffle};
@@ -36,7 +35,7 @@ pub enum Method {
 
 /// Settings of [`Plan::approximate`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Approximate {
+pub struct ApproximateOptions {
     /// Relative error. Default 0.05; above 0, below 1.
     pub epsilon: f64,
     /// Probability that any alignment misses it. Default 0.001; above 0, below 1.
@@ -45,11 +44,13 @@ pub struct Approximate {
     pub method: Method,
     /// Count exactly where the cost model says that this is no slower. Default true.
     pub exact_when_cheaper: bool,
+    /// Seed of the samples and hashes. Default 0.
+    pub seed: u64,
 }
 
-impl Default for Approximate {
+impl Default for ApproximateOptions {
     fn default() -> Self {
-        Self { epsilon: 0.05, delta: 0.001, method: Method::default(), exact_when_cheaper: true }
+        Self { epsilon: 0.05, delta: 0.001, method: Method::default(), exact_when_cheaper: true, seed: 0 }
     }
 }
 
@@ -83,24 +84,18 @@ impl<S: Symbol> Plan<S> {
     /// # Errors
     /// [`HammingError::PatternLongerThanText`], [`HammingError::OptionOutOfRange`],
     /// [`HammingError::EngineUnsuitable`] for the one-sided method with IUPAC or DNA codes, which are sets.
-    pub fn approximate<R: Rng + ?Sized>(
-        &self,
-        text: &[S],
-        options: &Approximate,
-        rng: &mut R,
-    ) -> Result<Approximation, HammingError> {
-        self.approximate_observed(text, options, rng, &mut ())
+    pub fn approximate(&self, text: &[S], options: &ApproximateOptions) -> Result<Approximation, HammingError> {
+        self.approximate_observed(text, options, &mut ())
     }
 
     /// [`Plan::approximate`] with progress and cancellation.
     ///
     /// # Errors
     /// As [`Plan::approximate`].
-    pub fn approximate_observed<R: Rng + ?Sized>(
+    pub fn approximate_observed(
         &self,
         text: &[S],
-        options: &Approximate,
-        rng: &mut R,
+        options: &ApproximateOptions,
         observer: &mut dyn Observer,
     ) -> Result<Approximation, HammingError> {
         for (option, value) in [("epsilon", options.epsilon), ("delta", options.delta)] {
@@ -109,7 +104,7 @@ impl<S: Symbol> Plan<S> {
             }
         }
         let alignments = self.alignments(text)?;
-        let streams = Streams::from_rng(rng);
+        let streams = Streams::from_rng(&mut Streams::new(options.seed).stream(0));
         let work = self.work(&self.relation.classes, text);
         let exact: f64 = work.choose().iter().map(|p| p.predicted).sum();
         let run = match options.method {
@@ -135,7 +130,7 @@ impl<S: Symbol> Plan<S> {
         &self,
         text: &[S],
         alignments: usize,
-        options: &Approximate,
+        options: &ApproximateOptions,
         streams: Streams,
         exact: f64,
         observer: &mut dyn Observer,
@@ -189,7 +184,7 @@ impl<S: Symbol> Plan<S> {
         &self,
         text: &[S],
         alignments: usize,
-        options: &Approximate,
+        options: &ApproximateOptions,
         streams: Streams,
         order: &[u32],
     ) -> Option<usize> {
@@ -228,7 +223,7 @@ impl<S: Symbol> Plan<S> {
         &self,
         text: &[S],
         alignments: usize,
-        options: &Approximate,
+        options: &ApproximateOptions,
         streams: Streams,
         exact: f64,
         observer: &mut dyn Observer,
@@ -341,14 +336,14 @@ struct Intervals {
 }
 
 impl Intervals {
-    fn new(samples: usize, population: usize, alignments: usize, options: &Approximate) -> Self {
+    fn new(samples: usize, population: usize, alignments: usize, options: &ApproximateOptions) -> Self {
         // A union bound over alignments, both sides and at most 32 sizes of one alignment's sample.
         let bound = (2.0 * 32.0 * alignments as f64 / options.delta).ln();
         Self { samples, population, bound, epsilon: options.epsilon }
     }
 
     /// Samples four times as large each, up to half of everything.
-    fn ladder(first: usize, population: usize, alignments: usize, options: &Approximate) -> Vec<Self> {
+    fn ladder(first: usize, population: usize, alignments: usize, options: &ApproximateOptions) -> Vec<Self> {
         let sizes = std::iter::successors(Some(first), |size| Some(size * 4));
         let sizes = sizes.take_while(|&size| size <= population / 2);
         sizes.map(|size| Self::new(size, population, alignments, options)).collect()

@@ -22,7 +22,6 @@
 //! in the paper's hard case, `m = ε⁻²`.
 use std::collections::HashMap;
 
-use rand::Rng;
 use samplewise_linalg::random::{Streams, below, uniform};
 
 use crate::HammingError;
@@ -36,11 +35,13 @@ pub struct Settings {
     pub witnesses: f64,
     /// `κ`: the standard deviation is at most `√(2m/κ)`. Default 2; at least 1. From `2^levels` on everything is exact.
     pub accuracy: f64,
+    /// Seed of the samples and keys. Default 0.
+    pub seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { levels: 4, witnesses: 12.0, accuracy: 2.0 }
+        Self { levels: 4, witnesses: 12.0, accuracy: 2.0, seed: 0 }
     }
 }
 
@@ -73,12 +74,7 @@ pub struct Operations {
 /// # Errors
 /// [`HammingError::EmptyPattern`], [`HammingError::PatternLongerThanText`], [`HammingError::TextTooLong`] beyond 16,384
 /// symbols, which is what its tables have room for, [`HammingError::OptionOutOfRange`].
-pub fn approximate_matches<R: Rng + ?Sized>(
-    pattern: &[u32],
-    text: &[u32],
-    settings: &Settings,
-    rng: &mut R,
-) -> Result<Estimate, HammingError> {
+pub fn approximate_matches(pattern: &[u32], text: &[u32], settings: &Settings) -> Result<Estimate, HammingError> {
     let (m, n) = (pattern.len(), text.len());
     if m == 0 {
         return Err(HammingError::EmptyPattern);
@@ -98,7 +94,7 @@ pub fn approximate_matches<R: Rng + ?Sized>(
             return Err(HammingError::OptionOutOfRange { option, value, allowed });
         }
     }
-    let streams = Streams::from_rng(rng);
+    let streams = Streams::from_rng(&mut Streams::new(settings.seed).stream(0));
     let mut run = Run::new(pattern, text, streams);
     let mut found: Vec<Option<f64>> = vec![None; n - m + 1];
     run.witnesses(settings, &mut found);
@@ -291,7 +287,7 @@ mod tests {
             let want = exact(&pattern, &text);
             let m = pattern.len() as f64;
             let runs: Vec<Estimate> = (0..200)
-                .map(|seed| approximate_matches(&pattern, &text, &settings, &mut Streams::new(seed).stream(0)).unwrap())
+                .map(|seed| approximate_matches(&pattern, &text, &Settings { seed, ..settings }).unwrap())
                 .collect();
             assert!(name == "random" || runs.iter().all(|run| run.witnessed > 0), "{name}");
             let check = |i: usize, factor: f64| {
@@ -338,11 +334,11 @@ mod tests {
 
     #[test]
     fn bad_settings_are_refused() {
-        let run = |settings| approximate_matches(&[1], &[1, 2], &settings, &mut Streams::new(0).stream(0));
+        let run = |settings| approximate_matches(&[1], &[1, 2], &settings);
         let default = Settings::default();
         assert_eq!(run(default).unwrap().matches.len(), 2);
         assert_eq!(run(Settings { levels: 0, ..default }).unwrap().matches, [1.0, 0.0]);
-        let long = approximate_matches(&[1], &vec![1; 16_385], &default, &mut Streams::new(0).stream(0));
+        let long = approximate_matches(&[1], &vec![1; 16_385], &default);
         assert_eq!(long, Err(HammingError::TextTooLong { text: 16_385, limit: 16_384 }));
         for bad in [
             Settings { levels: 17, ..default },

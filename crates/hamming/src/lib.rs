@@ -65,7 +65,7 @@ mod tables;
 pub mod vertical;
 
 pub use answer::{Answer, Block, EngineCost, Report, count_distances};
-pub use approx::{Approximate, Approximation, Method};
+pub use approx::{ApproximateOptions, Approximation, Method};
 pub use batch::Batch;
 pub use engine::Engine;
 pub use error::HammingError;

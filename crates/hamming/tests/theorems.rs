@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use samplewise_hamming::differences::{Counting, histogram};
 use samplewise_hamming::{
-    Alphabet, Approximate, Engine, HammingError, Hit, Method, Options, PackedDna, Plan, Query, Search, SearchStream,
-    Stream, TextN, WildcardMeaning, reverse_complement,
+    Alphabet, ApproximateOptions, Engine, HammingError, Hit, Method, Options, PackedDna, Plan, Query, Search,
+    SearchStream, Stream, TextN, WildcardMeaning, reverse_complement,
 };
 use samplewise_linalg::random::{Streams, uniform};
 use samplewise_testkit::rate::assert_rate_at_most;
@@ -374,10 +374,11 @@ fn sampled_distances_miss_no_more_often_than_promised() {
     pattern.iter_mut().step_by(3).for_each(|w| *w = 5_000);
     let plan = Plan::of_symbols(&pattern, None, Engine::Auto).unwrap();
     let exact = plan.distances(&words).unwrap();
-    let options = Approximate { epsilon: 0.1, delta: 0.05, exact_when_cheaper: false, ..Approximate::default() };
+    let options =
+        ApproximateOptions { epsilon: 0.1, delta: 0.05, exact_when_cheaper: false, ..ApproximateOptions::default() };
     let (mut missed, mut refined) = (0, 0);
     for seed in 0..200 {
-        let a = plan.approximate(&words, &options, &mut Streams::new(seed).stream(0)).unwrap();
+        let a = plan.approximate(&words, &ApproximateOptions { seed, ..options }).unwrap();
         assert!(a.path == "sampling" && a.complete && a.samples < 5_000 && a.distances.len() == exact.distances.len());
         refined += a.refined;
         let off = |(x, &d): (&f64, &u32)| (x - f64::from(d)).abs() > 0.1 * f64::from(d);
@@ -390,11 +391,11 @@ fn sampled_distances_miss_no_more_often_than_promised() {
     let iupac = Options { alphabet: Alphabet::Iupac, ..Options::default() };
     let plan = Plan::new(&dna[5_000..13_000], &iupac).unwrap();
     let exact = plan.distances(&dna).unwrap();
-    let options = Approximate { epsilon: 0.2, exact_when_cheaper: false, ..Approximate::default() };
-    let a = plan.approximate(&dna, &options, &mut Streams::new(1).stream(0)).unwrap();
+    let options = ApproximateOptions { epsilon: 0.2, exact_when_cheaper: false, ..ApproximateOptions::default() };
+    let a = plan.approximate(&dna, &ApproximateOptions { seed: 1, ..options }).unwrap();
     assert_eq!((a.path, a.distances[5_000]), ("sampling", 0.0));
     assert!(a.distances.iter().zip(&exact.distances).all(|(x, &d)| (x - f64::from(d)).abs() <= 0.2 * f64::from(d)));
-    let repeated = plan.approximate(&dna, &options, &mut Streams::new(1).stream(0)).unwrap();
+    let repeated = plan.approximate(&dna, &ApproximateOptions { seed: 1, ..options }).unwrap();
     assert_eq!((a.distances, a.samples, a.refined), (repeated.distances, repeated.samples, repeated.refined));
 }
 
@@ -406,25 +407,26 @@ fn one_sided_distances_are_bounds_from_below() {
     let pattern = words[1_000..3_000].to_vec();
     let plan = Plan::of_symbols(&pattern, Some((17, WildcardMeaning::Match)), Engine::Auto).unwrap();
     let exact = plan.distances(&words).unwrap();
-    let options = Approximate { epsilon: 0.1, delta: 0.05, method: Method::OneSided, exact_when_cheaper: false };
+    let options =
+        ApproximateOptions { epsilon: 0.1, delta: 0.05, method: Method::OneSided, exact_when_cheaper: false, seed: 0 };
     let mut missed = 0;
     for seed in 0..60 {
-        let a = plan.approximate(&words, &options, &mut Streams::new(seed).stream(0)).unwrap();
+        let a = plan.approximate(&words, &ApproximateOptions { seed, ..options }).unwrap();
         assert!(a.path == "one-sided" && a.repetitions > 1 && a.complete, "{a:?}");
         assert!(a.distances.iter().zip(&exact.distances).all(|(&x, &d)| x <= f64::from(d)), "seed {seed}");
         missed += usize::from(a.distances.iter().zip(&exact.distances).any(|(&x, &d)| x < 0.9 * f64::from(d)));
     }
     assert_rate_at_most(missed, 60, 0.05, 1e-9);
     let sets = Plan::new(b"ACGN".as_slice(), &Options { alphabet: Alphabet::Iupac, ..Options::default() }).unwrap();
-    let refused = sets.approximate(b"ACGTACGT", &options, &mut Streams::new(0).stream(0));
+    let refused = sets.approximate(b"ACGTACGT", &ApproximateOptions { seed: 0, ..options });
     assert!(matches!(refused, Err(HammingError::EngineUnsuitable { engine: "one-sided", .. })));
     // Where exact counting is no slower, it is done, and said.
     let dna = generate::random_text(3_000, b"ACGT", 12);
     let short = Plan::new(&dna[70..100], &Options::default()).unwrap();
-    let same = short.approximate(&dna, &Approximate::default(), &mut rng).unwrap();
+    let same = short.approximate(&dna, &ApproximateOptions::default()).unwrap();
     let distances = short.distances(&dna).unwrap().distances;
     assert!(same.path == "exact" && same.distances.iter().zip(&distances).all(|(&x, &d)| x == f64::from(d)));
-    let bad = plan.approximate(&words, &Approximate { epsilon: 1.0, ..Approximate::default() }, &mut rng);
+    let bad = plan.approximate(&words, &ApproximateOptions { epsilon: 1.0, ..ApproximateOptions::default() });
     assert!(matches!(bad, Err(HammingError::OptionOutOfRange { option: "epsilon", .. })));
 }
 

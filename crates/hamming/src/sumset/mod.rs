@@ -20,7 +20,6 @@
 //! replaces it for every length that fits in memory, and registers pack 32 residues whatever `log U` is: that is
 //! [`crate::ntt`]. The dispatcher never chooses it. It is here, whole, for the count of operations: `O(n√m)` for patterns
 //! of up to 2^21 symbols ([`Operations`] says how they are counted); longer ones are counted pair by pair.
-use rand::Rng;
 use samplewise_linalg::random::{Streams, below};
 
 use crate::HammingError;
@@ -79,11 +78,13 @@ pub struct Settings {
     pub dilate: bool,
     /// Folds that must agree on what is missing of a sum, 2 to 8. Default 3.
     pub folds: usize,
+    /// Seed of the primes and factors. Default 0.
+    pub seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { first: First::Auto, dilate: false, folds: 3 }
+        Self { first: First::Auto, dilate: false, folds: 3, seed: 0 }
     }
 }
 
@@ -119,9 +120,7 @@ const LARGEST: usize = 1 << 22;
 ///
 /// ```
 /// use samplewise_hamming::sumset::{Settings, sumset};
-/// use samplewise_linalg::random::Streams;
-/// let mut rng = Streams::new(1).stream(0);
-/// let sums = sumset(&[0, 1, 2], &[0, 2], 4, &Settings::default(), &mut rng)?;
+/// let sums = sumset(&[0, 1, 2], &[0, 2], 4, &Settings::default())?;
 /// assert_eq!(sums.counts, [1, 1, 2, 1, 1, 0, 0, 0]);
 /// # Ok::<(), samplewise_hamming::HammingError>(())
 /// ```
@@ -129,13 +128,7 @@ const LARGEST: usize = 1 << 22;
 /// # Errors
 /// [`HammingError::OptionOutOfRange`] for a universe beyond 2^22 (2^18 when dilated), numbers outside it, counts that might
 /// reach 998,244,353, and settings outside their range.
-pub fn sumset<R: Rng + ?Sized>(
-    x: &[u32],
-    y: &[u32],
-    universe: usize,
-    settings: &Settings,
-    rng: &mut R,
-) -> Result<Sumset, HammingError> {
+pub fn sumset(x: &[u32], y: &[u32], universe: usize, settings: &Settings) -> Result<Sumset, HammingError> {
     let out_of_range = |option, value: f64, allowed| Err(HammingError::OptionOutOfRange { option, value, allowed });
     if universe == 0 || universe > LARGEST >> if settings.dilate { 4 } else { 0 } {
         return out_of_range("universe", universe as f64, "1 to 4,194,304, or 262,144 when dilated");
@@ -149,7 +142,7 @@ pub fn sumset<R: Rng + ?Sized>(
     if largest_count(x, y, universe) >= wide::P {
         return out_of_range("largest count possible", largest_count(x, y, universe) as f64, "up to 998,244,352");
     }
-    let streams = Streams::from_rng(rng);
+    let streams = Streams::from_rng(&mut Streams::new(settings.seed).stream(0));
     Ok(count(x, y, universe, settings, streams))
 }
 
@@ -425,8 +418,7 @@ mod tests {
                 for dilate in [false, true] {
                     let settings = Settings { first, dilate, ..Settings::default() };
                     for seed in 0..3 {
-                        let mut rng = Streams::new(seed).stream(1);
-                        let got = sumset(x, y, *universe, &settings, &mut rng).unwrap();
+                        let got = sumset(x, y, *universe, &Settings { seed, ..settings }).unwrap();
                         assert!(got.counts == want, "{name} {settings:?} {got:?}");
                         assert!(!got.fell_back, "{name} {settings:?}");
                         repaired += got.repaired;

@@ -1,6 +1,6 @@
 //! One pass over the text.
 use samplewise_hamming::{
-    Approximate, Block, HammingError, Hit, Method, Plan, Query, Search, SearchStream, Stream, Symbol,
+    ApproximateOptions, Block, HammingError, Hit, Method, Plan, Query, Search, SearchStream, Stream, Symbol,
 };
 use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer as _, Progress};
@@ -218,8 +218,8 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         outputs: &mut Outputs<'_>,
     ) -> Result<(), Failure> {
         let method = if self.a.one_sided { Method::OneSided } else { Method::Sampling };
-        let delta = self.a.delta.unwrap_or(Approximate::default().delta);
-        let options = Approximate { epsilon, delta, method, ..Approximate::default() };
+        let delta = self.a.delta.unwrap_or(ApproximateOptions::default().delta);
+        let options = ApproximateOptions { epsilon, delta, method, ..ApproximateOptions::default() };
         let mut text = Vec::new();
         let streams = Streams::new(self.session.seed());
         self.pass(sums, |event, sums| {
@@ -232,8 +232,11 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
                     sums.short += 1;
                     continue;
                 }
-                let mut rng = streams.child(sums.records.len() as u64).stream(number as u64);
-                let got = strand.plan.approximate_observed(&text, &options, &mut rng, &mut &*self.session);
+                // Each strand of each record has a seed of its own.
+                let of_record = streams.child(sums.records.len() as u64);
+                let seed = if number == 0 { of_record.seed() } else { of_record.child(number as u64).seed() };
+                let options = ApproximateOptions { seed, ..options };
+                let got = strand.plan.approximate_observed(&text, &options, &mut &*self.session);
                 let got = got.map_err(|e| match e {
                     HammingError::OptionOutOfRange { .. } | HammingError::EngineUnsuitable { .. } => usage(e),
                     e => bad(format!("{}: {e}", self.a.text.display())),
