@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Instructions of one representative call per core, and of the tour, counted by callgrind on one thread.
 
-    python3 scripts/instructions.py            prints them
+    python3 scripts/instructions.py            prints them, beside those that were kept
     python3 scripts/instructions.py --write    keeps them in benches/results/instructions.json
+    python3 scripts/instructions.py --tour     counts the tour too, which takes a quarter of an hour
 
 A change of the house must not change them by more than two in a hundred. Valgrind has no AVX-512: the AVX2 paths are counted.
 """
@@ -85,18 +86,21 @@ def instructions(call: list[str]) -> int:
 
 
 def main(words: list[str]) -> None:
-    build = ["cargo", "build", "--release", "-p", "samplewise-cli", "-p", "samplewise", "--bins", "--example", "tour"]
+    tour = "--tour" in words
+    build = ["cargo", "build", "--release", "-p", "samplewise-cli", "--bins"]
     subprocess.run(build, cwd=ROOT, check=True)
+    if tour:
+        subprocess.run(["cargo", "build", "--release", "--example", "tour"], cwd=ROOT, check=True)
     before = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     found: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         calls = {name: [str(CLI), *call] for name, call in inputs(Path(folder)).items()}
-        for name, call in (calls | {"tour": [str(TOUR)]}).items():
+        for name, call in (calls | ({"tour": [str(TOUR)]} if tour else {})).items():
             found[name] = instructions(call)
             change = f"{100.0 * (found[name] / before[name] - 1.0):+.2f} %" if name in before else ""
             print(f"{name:12} {found[name] / 1e6:12.1f} million  {change}", flush=True)
-    if words == ["--write"]:
-        RECORD.write_text(json.dumps(found, indent=2) + "\n")
+    if "--write" in words:
+        RECORD.write_text(json.dumps(before | found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
