@@ -72,7 +72,8 @@ pub enum Loss {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Ridge `λ` at which to stop, on `‖U‖² + ‖V‖²`. Default `None`: the one of the path that predicts the tuning set best,
-    /// down to zero. Finite, `≥ 0`. Biases have a ridge of three entries beside it, and none where it is `Some(0.0)`.
+    /// down to zero. Finite, `≥ 0`. Biases have a ridge beside it that goes with it: of three entries at most, and none
+    /// where it is `Some(0.0)`.
     pub lambda: Option<f64>,
     /// Fit a mean and biases of rows and columns. Default false (low-rank recovery); ratings want true.
     pub biases: bool,

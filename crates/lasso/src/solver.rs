@@ -50,8 +50,8 @@ pub fn largest_lambda(design: &Design, y: &[f64], options: &Options) -> Result<f
 
 /// A largest λ that is a number.
 pub(crate) fn finite(value: f64) -> Result<f64, LassoError> {
-    let allowed = "values whose products with the columns are finite; divide y or the columns";
-    if value.is_finite() { Ok(value) } else { Err(LassoError::Entry { argument: "y", position: 0, value, allowed }) }
+    let (option, allowed) = ("largest lambda", "finite: divide y or the columns");
+    if value.is_finite() { Ok(value) } else { Err(LassoError::OptionOutOfRange { option, value, allowed }) }
 }
 
 fn largest(problem: &Problem<'_>) -> f64 {

@@ -12,8 +12,8 @@ pub struct FitOptions {
     pub tolerance: f64,
     /// Evaluations of the loss at most. Default 100.
     pub max_iterations: usize,
-    /// Basis to start from, `d × K`, such as that of an earlier fit; one of another shape is left aside. Default none: the
-    /// spectral start.
+    /// Basis to start from, `d × K`, such as that of an earlier fit; its `K` is that of the fit where none is asked for.
+    /// Default none: the spectral start.
     pub start: Option<Matrix>,
     /// Seed of the spectral start. Default 0.
     pub seed: u64,

@@ -99,7 +99,7 @@ impl Learned {
     /// # Errors
     /// [`Error::Argument`] for a target beyond their number, [`Error::Data`] for rows of another number of features.
     pub fn predict(&self, target: usize, rows: &Matrix) -> Result<Vec<f64>, Error> {
-        let refused = || ArgumentError::new("target", target, format!("0 to {}", self.targets.len() - 1));
+        let refused = || ArgumentError::new("target", target, format!("below {}", self.targets.len()));
         let coefficients = self.targets.get(target).ok_or_else(refused)?;
         if rows.columns() != coefficients.len() {
             let expected = format!("{} columns", coefficients.len());

@@ -125,9 +125,17 @@ pub(crate) fn fit_in_units<R: Rng + ?Sized>(
     if dimension.is_some_and(|k| k == 0 || k > limit) || limit == 0 {
         return Err(Error::dimension(dimension.unwrap_or(1), limit));
     }
-    let start = options.start.as_ref();
-    let basis = match start.filter(|b| b.rows() == d && dimension.is_none_or(|k| k == b.columns())) {
-        Some(b) => b.clone(),
+    let basis = match &options.start {
+        Some(b) => {
+            let (rows, columns) = (b.rows(), b.columns());
+            if rows != d || columns == 0 || columns > limit || dimension.is_some_and(|k| k != columns) {
+                let wanted = dimension.map_or_else(|| format!("1 to {limit}"), |k| k.to_string());
+                let expected = format!("{d} rows and {wanted} columns");
+                return Err(LinalgError::Shape { argument: "start", rows, columns, expected }.into());
+            }
+            b.check_finite("start")?;
+            b.clone()
+        }
         None => spectral_start(tasks, dimension, rng)?,
     };
     let mut descent = Descent::new(tasks, options, observer);

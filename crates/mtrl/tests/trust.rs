@@ -326,3 +326,25 @@ fn risks_do_not_depend_on_the_size_of_other_weights() {
         assert!((found.nu[0] - 1.0).abs() < 1e-12 && found.nu[1].abs() < 1e-12, "{size:e}: {found:?}");
     }
 }
+
+/// A start is taken or refused, never left aside.
+#[test]
+fn starts_of_another_shape_are_refused() {
+    let all = tasks(0, 0.1);
+    let fit = |start: Matrix, dimension| {
+        fit_representation(&all, dimension, &FitOptions { start: Some(start), ..FitOptions::default() })
+    };
+    for (start, dimension) in [
+        (Matrix::zeros(3, 1), None),
+        (Matrix::zeros(4, 2), Some(1)),
+        (Matrix::zeros(4, 0), None),
+        (Matrix::from_fn(4, 1, |_, _| f64::NAN), Some(1)),
+    ] {
+        let refused = fit(start, dimension).unwrap_err().to_string();
+        assert!(refused.contains("start"), "{refused}");
+    }
+    let mut unit = Matrix::zeros(4, 2);
+    unit.row_mut(0)[0] = 1.0;
+    unit.row_mut(1)[1] = 1.0;
+    assert_eq!(fit(unit, None).unwrap().basis.columns(), 2);
+}
