@@ -7,8 +7,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use samplewise::hamming::differences::{Counting, histogram};
-use samplewise::hamming::sumset::{First, Settings, sumset};
-use samplewise::hamming::{Alphabet, ApproximateOptions, Batch, Block, Engine, Options, Plan, Query, Search};
+use samplewise::hamming::paper::sumset::{First, Settings, sumset};
+use samplewise::hamming::{
+    Alphabet, ApproximateOptions, Batch, Block, Engine, Options, Plan, Query, Search, SymbolOptions,
+};
 use samplewise::linalg::fft::{Complex, FftReal};
 use samplewise::linalg::random::{Streams, below, uniform};
 use samplewise_testkit::fixtures;
@@ -147,7 +149,7 @@ fn short_patterns((name, text): &(String, Vec<u8>)) {
         let mut out = vec![0; text.len() - m + 1];
         plan.distances_into(text, &mut out).expect("a longer text");
         assert!(peer(&pattern, text).eq(out.iter().copied()), "triple_accel at {m}");
-        let path = plan.distances(text).expect("a longer text").report.path();
+        let path = plan.distances(text).expect("a longer text").report.engine_names();
         race(
             &format!("all distances, {name}, m = {m} ({path})"),
             11,
@@ -157,7 +159,7 @@ fn short_patterns((name, text): &(String, Vec<u8>)) {
                     Box::new(|| {
                         let mut sum = 0;
                         let add = |b: Block<'_>| sum += b.distances.iter().map(|&d| u64::from(d)).sum::<u64>();
-                        drop(plan.for_each_block(text, &mut (), add));
+                        drop(plan.for_each_block(text, add));
                         black_box(sum);
                     }),
                 ),
@@ -204,7 +206,7 @@ fn long_patterns((name, text): &(String, Vec<u8>)) {
                 runners.push((name, Box::new(move || drop(run(engine)))));
             }
         }
-        race(&format!("{kind}, m = {m} ({})", auto.report.path()), 1, runners);
+        race(&format!("{kind}, m = {m} ({})", auto.report.engine_names()), 1, runners);
     }
 }
 
@@ -225,7 +227,7 @@ fn compare_long(name: &str, text: &[u8], pattern: &[u8], some: usize) {
     assert!(out[..some] == few, "the plain loop at {m}");
     let head = &text[..some + m - 1];
     race(
-        &format!("all distances, {name}, m = {m} ({})", report.path()),
+        &format!("all distances, {name}, m = {m} ({})", report.engine_names()),
         5,
         vec![
             ("distances_into", Box::new(|| drop(plan.distances_into(text, &mut out)))),
@@ -267,7 +269,7 @@ fn words() {
             continue;
         }
         let pattern = &text[20_000..20_000 + m];
-        let plan = Plan::of_symbols(pattern, None, Engine::Auto).expect("a valid pattern");
+        let plan = Plan::of_symbols(pattern, &SymbolOptions::default()).expect("a valid pattern");
         let exact = plan.distances(text).expect("a longer text");
         let by_map = || {
             let mut places: HashMap<u32, Vec<u32>> = HashMap::new();
@@ -282,7 +284,7 @@ fn words() {
             }
             distances
         };
-        let path = exact.report.path();
+        let path = exact.report.engine_names();
         if m < 1_000_000 {
             assert!(by_map() == exact.distances);
             race(
@@ -309,7 +311,7 @@ fn words() {
             let off = |(x, &d): (&f64, &u32)| (x - f64::from(d)).abs() > options.epsilon * f64::from(d);
             assert!(!within.distances.iter().zip(&exact.distances).any(off));
             race(
-                &format!("{kind}, m = {m}, within 5 % ({}, {} samples)", within.path, within.samples),
+                &format!("{kind}, m = {m}, within 5 % ({}, {} samples)", within.report.route.name(), within.samples),
                 1,
                 vec![
                     (
@@ -332,7 +334,11 @@ fn few_mismatches((name, text): &(String, Vec<u8>)) {
         let found = search.find(text);
         assert!(peer().map(|x| (x.start, x.k)).eq(found.hits.iter().map(|h| (h.position, h.distance))));
         race(
-            &format!("at most {k} mismatches, {name}, m = {m} ({}, {} hits)", found.path, found.hits.len()),
+            &format!(
+                "at most {k} mismatches, {name}, m = {m} ({}, {} hits)",
+                found.report.route.name(),
+                found.hits.len()
+            ),
             11,
             vec![
                 ("find", Box::new(|| drop(search.find(text)))),
@@ -392,7 +398,11 @@ fn periodic() {
             runners.push(("early exit", Box::new(|| drop(find(Engine::Bitsliced)))));
         }
         let hits = auto.hits.len();
-        race(&format!("at most {k} mismatches, repeats of 171, m = {m} ({}, {hits} hits)", auto.path), 3, runners);
+        race(
+            &format!("at most {k} mismatches, repeats of 171, m = {m} ({}, {hits} hits)", auto.report.route.name()),
+            3,
+            runners,
+        );
     }
 }
 
@@ -412,14 +422,14 @@ fn batch((name, text): &(String, Vec<u8>)) {
         let together = || {
             let mut sums = vec![0_u64; 32];
             let add = |p: usize, b: Block<'_>| sums[p] += b.distances.iter().map(|&d| u64::from(d)).sum::<u64>();
-            batch.for_each_block(text, &mut (), add).expect("a longer text");
+            batch.for_each_block(text, add).expect("a longer text");
             sums
         };
         let alone = || {
             let sum = |plan: &Plan| {
                 let mut sum = 0;
                 let add = |b: Block<'_>| sum += b.distances.iter().map(|&d| u64::from(d)).sum::<u64>();
-                plan.for_each_block(text, &mut (), add).expect("a longer text");
+                plan.for_each_block(text, add).expect("a longer text");
                 sum
             };
             plans.iter().map(sum).collect::<Vec<u64>>()
@@ -485,7 +495,11 @@ fn event_times() {
         let auto = run(Counting::Auto);
         assert!(run(Counting::Fft).counts == run(Counting::Pairs).counts);
         race(
-            &format!("differences, {events} × {events} events, {width} wide ({}, {} pairs)", auto.path, auto.pairs),
+            &format!(
+                "differences, {events} × {events} events, {width} wide ({}, {} pairs)",
+                auto.route.name(),
+                auto.pairs
+            ),
             3,
             vec![
                 ("auto", Box::new(|| drop(run(Counting::Auto)))),

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = start.elapsed().as_secs_f64();
     let places = 2.0 * host.len() as f64 * guides.len() as f64;
     println!("{} guides against lambda, both strands of {} letters of {name}", guides.len(), host.len());
-    println!("{places:.2e} places looked at in {seconds:.2} s; path {}\n", found.path);
+    println!("{places:.2e} places looked at in {seconds:.2} s; path {}\n", found.report.route.name());
 
     let mut sites = vec![[0_usize; MISMATCHES as usize + 1]; guides.len()];
     found.hits.iter().for_each(|h| sites[h.query][h.distance as usize] += 1);

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (strand, pattern) in [('+', window.to_vec()), ('-', reverse_complement(window))] {
             let answer = Plan::new(&pattern, &options)?.distances(&genome)?;
             alignments += answer.distances.len() as u64;
-            path = answer.report.path();
+            path = answer.report.engine_names();
             if let Some((position, distance)) = answer.minimum()
                 && distance < best.0
             {

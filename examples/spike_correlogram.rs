@@ -38,7 +38,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for counting in [Counting::Auto, Counting::Pairs, Counting::Fft] {
         let start = Instant::now();
         let h = histogram(&a, &b, first, width, counting)?;
-        println!("{counting:?}: {} pairs in {:.1} ms, path {}", h.pairs, 1e3 * start.elapsed().as_secs_f64(), h.path);
+        println!(
+            "{counting:?}: {} pairs in {:.1} ms, path {}",
+            h.pairs,
+            1e3 * start.elapsed().as_secs_f64(),
+            h.route.name()
+        );
         answers.push(h.counts);
     }
     assert!(answers.iter().all(|counts| *counts == answers[0]));

@@ -108,7 +108,7 @@ fn hamming() -> Outcome {
             comparisons += (text.len() - gene.len() + 1) * gene.len();
             let answer = HammingPlan::new(&pattern, &HammingOptions::default())?.distances(&text)?;
             let (position, distance) = answer.minimum().ok_or("no alignment")?;
-            engine = answer.report.path();
+            engine = answer.report.engine_names();
             if best.is_none_or(|b: (u32, usize, char)| distance < b.0) {
                 best = Some((distance, position, strand));
             }

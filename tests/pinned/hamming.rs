@@ -1,6 +1,7 @@
 //! Hamming distances.
+use samplewise::hamming::paper::{fredman, sumset};
 use samplewise::hamming::{
-    Alphabet, ApproximateOptions, Batch, Engine, Options, Plan, Query, Search, Stream, differences, fredman, sumset,
+    Alphabet, ApproximateOptions, Batch, Engine, Options, Plan, Query, Search, Stream, differences,
 };
 use samplewise::linalg::random::below;
 

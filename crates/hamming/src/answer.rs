@@ -1,13 +1,46 @@
 //! Distances, hits, and the evidence that comes with them.
+use samplewise_linalg::Ending;
+
 use crate::engine::Engine;
-use crate::fft::Certificate;
+use crate::engine::fft::Certificate;
+
+/// The way from a text to its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Route {
+    /// Every alignment is counted exactly by the engines of the report.
+    #[default]
+    Counting,
+    /// A search that leaves an alignment as soon as it has too many mismatches.
+    MismatchBudget,
+    /// A search in a periodic text, where early exit never comes.
+    Periodic,
+    /// Counts in a sample of the pattern's positions.
+    Sampling,
+    /// Counts of hashed letters, never above the distance.
+    OneSided,
+}
+
+impl Route {
+    /// The word for tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counting => "counting",
+            Self::MismatchBudget => "bounded",
+            Self::Periodic => "periodic",
+            Self::Sampling => "sampling",
+            Self::OneSided => "one-sided",
+        }
+    }
+}
 
 /// What one engine was expected to cost, and did.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EngineCost {
     /// The engine.
     pub engine: Engine,
-    /// Letters of the pattern that it counts.
+    /// Number of letters of the pattern that it counts.
     pub letters: usize,
     /// Predicted nanoseconds per alignment on one thread.
     pub predicted: f64,
@@ -17,24 +50,30 @@ pub struct EngineCost {
 
 /// Evidence of an answer.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Report {
-    /// The engines that ran, with the letters they counted.
+    /// How the call ended; when the observer stopped it, the answer holds the alignments done until then.
+    pub ending: Ending,
+    /// The way taken.
+    pub route: Route,
+    /// The engines that counted, with the letters they counted; none on the routes that do not count.
     pub engines: Vec<EngineCost>,
     /// Certificates of the FFT engine, if it ran.
     pub certificate: Option<Certificate>,
-    /// False when the observer stopped the call: the answer then holds the alignments done.
-    pub complete: bool,
+    /// Wall time of the work on the text, seconds.
+    pub seconds: f64,
 }
 
 impl Report {
     /// The engines' names, joined by `+`.
-    pub fn path(&self) -> String {
+    pub fn engine_names(&self) -> String {
         self.engines.iter().map(|e| e.engine.name()).collect::<Vec<_>>().join("+")
     }
 }
 
 /// Distances with their evidence.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Answer {
     /// `D[i]` for `i = 0 .. n − m`.
     pub distances: Vec<u32>,
@@ -46,6 +85,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether every alignment was counted: false when the observer stopped the call.
+    pub fn converged(&self) -> bool {
+        self.report.ending == Ending::Finished
+    }
+
     /// The smallest distance and its first position.
     pub fn minimum(&self) -> Option<(usize, u32)> {
         self.distances.iter().copied().enumerate().min_by_key(|&(i, d)| (d, i))

@@ -2,17 +2,20 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer, Progress};
 
-use crate::answer::{Answer, Block};
-use crate::classes::{Classes, Code};
-use crate::counter::Counter;
-use crate::dispatch::{NttCosts, Work, costs, ntt_costs, shares};
+use crate::Error;
+use crate::answer::{Answer, Block, Report, Route};
 use crate::engine::Engine;
-use crate::plan::{Options, check_len, check_spectra};
-use crate::pool::Pool;
-use crate::relation::{Codes, Relation, Symbol, WildcardMeaning};
-use crate::{HammingError, ntt};
+use crate::engine::choose::{NttCosts, Work, costs, ntt_costs, shares};
+use crate::engine::ntt;
+use crate::engine::pool::Pool;
+use crate::engine::running::{Counter, stride_of};
+use crate::letters::classes::{Classes, Code};
+use crate::letters::relation::{Codes, Relation, Symbol};
+use crate::options::{Options, SymbolOptions};
+use crate::plan::{check_len, check_spectra};
 
 /// Distances of all patterns that are held at once, 16 MiB.
 const MOST_DISTANCES: usize = 1 << 22;
@@ -25,7 +28,7 @@ const MOST_DISTANCES: usize = 1 << 22;
 /// let answers = batch.distances(b"ACGAACGTT")?;
 /// assert_eq!(answers[0].distances, [1, 4, 4, 3, 0, 3]);
 /// assert_eq!(answers[1].distances, [2, 2, 0, 1, 2, 2, 1, 2]);
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Batch<S: Symbol = u8> {
@@ -39,8 +42,8 @@ impl Batch<u8> {
     /// Prepares byte patterns. The engine is chosen for each of them; [`Engine::Ntt`] shares all work on the text.
     ///
     /// # Errors
-    /// [`HammingError::NoQueries`], and those of [`crate::Plan::new`] for each pattern.
-    pub fn new<P: AsRef<[u8]>>(patterns: &[P], options: &Options) -> Result<Self, HammingError> {
+    /// [`Error::NoQueries`], and those of [`crate::Plan::new`] for each pattern.
+    pub fn new<P: AsRef<[u8]>>(patterns: &[P], options: &Options) -> Result<Self, Error> {
         let make = |all: &[u8]| {
             Relation::of_alphabet(all, options.alphabet, options.wildcard, options.wildcard_meaning, options.text_n)
         };
@@ -53,32 +56,28 @@ impl<S: Symbol> Batch<S> {
     ///
     /// # Errors
     /// As [`Batch::new`].
-    pub fn of_symbols<P: AsRef<[S]>>(
-        patterns: &[P],
-        wildcard: Option<(S, WildcardMeaning)>,
-        engine: Engine,
-    ) -> Result<Self, HammingError> {
-        let (symbol, meaning) = wildcard.map_or((None, WildcardMeaning::Match), |(s, meaning)| (Some(s), meaning));
-        Self::joined(patterns, engine, |all| Relation::equality(all, symbol, meaning))
+    pub fn of_symbols<P: AsRef<[S]>>(patterns: &[P], options: &SymbolOptions<S>) -> Result<Self, Error> {
+        let make = |all: &[S]| Relation::equality(all, options.wildcard, options.wildcard_meaning);
+        Self::joined(patterns, options.engine, make)
     }
 
     fn joined<P: AsRef<[S]>>(
         patterns: &[P],
         engine: Engine,
-        make: impl Fn(&[S]) -> Result<Relation<S>, HammingError>,
-    ) -> Result<Self, HammingError> {
+        make: impl Fn(&[S]) -> Result<Relation<S>, Error>,
+    ) -> Result<Self, Error> {
         if patterns.is_empty() {
-            return Err(HammingError::NoQueries);
+            return Err(Error::NoQueries);
         }
         if engine == Engine::Periodic {
             let reason = "it finds alignments within few mismatches, and counts no others";
-            return Err(HammingError::EngineUnsuitable { engine: engine.name(), reason });
+            return Err(Error::EngineUnsuitable { engine: engine.name(), reason });
         }
         let (mut all, mut parts) = (Vec::new(), Vec::new());
         for pattern in patterns {
             let pattern = pattern.as_ref();
             if pattern.is_empty() {
-                return Err(HammingError::EmptyPattern);
+                return Err(Error::EmptyPattern);
             }
             check_len(all.len() + pattern.len())?;
             parts.push(all.len()..all.len() + pattern.len());
@@ -86,9 +85,9 @@ impl<S: Symbol> Batch<S> {
         }
         let relation = make(&all).map_err(|e| match e {
             // Positions are told within their own pattern.
-            HammingError::UnknownSymbol { argument, symbol, position, alphabet } => {
+            Error::UnknownSymbol { argument, symbol, position, alphabet } => {
                 let own = parts.iter().find(|part| part.contains(&position)).map_or(0, |part| part.start);
-                HammingError::UnknownSymbol { argument, symbol, position: position - own, alphabet }
+                Error::UnknownSymbol { argument, symbol, position: position - own, alphabet }
             }
             other => other,
         })?;
@@ -110,16 +109,26 @@ impl<S: Symbol> Batch<S> {
     /// The distances of every pattern (row HAM-17), each as of [`crate::Plan::distances`]. The same for every thread count.
     ///
     /// # Errors
-    /// [`HammingError::PatternLongerThanText`] if any pattern is.
-    pub fn distances(&self, text: &[S]) -> Result<Vec<Answer>, HammingError> {
-        let mut all: Vec<(Vec<u32>, Option<Vec<u32>>)> = vec![(Vec::new(), None); self.len()];
-        let reports = self.for_each_block(text, &mut (), |pattern, block| {
+    /// [`Error::PatternLongerThanText`] if any pattern is.
+    pub fn distances(&self, text: &[S]) -> Result<Vec<Answer>, Error> {
+        self.distances_observed(text, &mut ())
+    }
+
+    /// [`Batch::distances`] with progress; when stopped, every answer holds the alignments done so far.
+    ///
+    /// # Errors
+    /// As [`Batch::distances`].
+    pub fn distances_observed(&self, text: &[S], observer: &mut dyn Observer) -> Result<Vec<Answer>, Error> {
+        let alignments = self.parts.iter().map(|part| (text.len() + 1).saturating_sub(part.len()));
+        let mut all: Vec<(Vec<u32>, Option<Vec<u32>>)> = alignments.map(|n| (Vec::with_capacity(n), None)).collect();
+        let sink = |pattern: usize, block: Block<'_>| {
             let (distances, valid) = &mut all[pattern];
             distances.extend_from_slice(block.distances);
             if let Some(more) = block.valid {
                 valid.get_or_insert_default().extend_from_slice(more);
             }
-        })?;
+        };
+        let reports = self.for_each_block_observed(text, sink, observer)?;
         let answers = all.into_iter().zip(reports);
         Ok(answers.map(|((distances, valid), report)| Answer { distances, valid, report }).collect())
     }
@@ -130,14 +139,22 @@ impl<S: Symbol> Batch<S> {
     ///
     /// # Errors
     /// As [`Batch::distances`].
-    pub fn for_each_block(
+    pub fn for_each_block(&self, text: &[S], sink: impl FnMut(usize, Block<'_>)) -> Result<Vec<Report>, Error> {
+        self.for_each_block_observed(text, sink, &mut ())
+    }
+
+    /// [`Batch::for_each_block`] with progress and cancellation.
+    ///
+    /// # Errors
+    /// As [`Batch::distances`].
+    pub fn for_each_block_observed(
         &self,
         text: &[S],
-        observer: &mut dyn Observer,
         mut sink: impl FnMut(usize, Block<'_>),
-    ) -> Result<Vec<crate::Report>, HammingError> {
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Report>, Error> {
         if let Some(part) = self.parts.iter().find(|part| part.len() > text.len()) {
-            return Err(HammingError::PatternLongerThanText { pattern: part.len(), text: text.len() });
+            return Err(Error::PatternLongerThanText { pattern: part.len(), text: text.len() });
         }
         let mut run = self.run(text);
         let shortest = self.parts.iter().map(ExactSizeIterator::len).min().expect("patterns");
@@ -163,11 +180,12 @@ impl<S: Symbol> Batch<S> {
                 }
             }
             done = end;
-            if observer.step(Progress { stage: "batch", step: done, total: Some(most), value: None }).is_break() {
-                break;
+            let progress = Progress { stage: "batch", step: done, total: Some(most), value: None };
+            if observer.step(progress).is_break() && done < most {
+                return Ok(run.reports(Ending::Interrupted));
             }
         }
-        Ok(run.reports(done == most))
+        Ok(run.reports(Ending::Finished))
     }
 
     /// Shared transforms for the patterns for which they cost less, and engines of their own for the others.
@@ -234,6 +252,10 @@ impl<S: Symbol> Batch<S> {
         let stride = counters_of().map(Counter::stride).chain(ntt.iter().map(|n| 2 * threads * n.0.block())).max();
         let least = counters_of().map(Counter::block).chain(ntt.iter().map(|n| n.0.block())).max();
         let stride = stride.unwrap_or(1).min((MOST_DISTANCES / self.len()).max(least.unwrap_or(1)));
+        let nanoseconds =
+            counters_of().map(Counter::predicted).sum::<f64>() + shared.iter().map(|&p| predicted[p]).sum::<f64>();
+        let longest = self.parts.iter().map(ExactSizeIterator::len).max().expect("patterns");
+        let stride = stride.min(stride_of(nanoseconds, longest).max(least.unwrap_or(1)));
         let lens = self.parts.iter().map(ExactSizeIterator::len).collect();
         let bases = self.parts.iter().map(base).collect();
         Run { ntt, predicted, counters, excluded, lens, bases, stride, seconds: 0.0, done: 0, letters: classes.len() }
@@ -261,7 +283,7 @@ impl<S: Symbol> Batch<S> {
         let alone = |p: usize| own[p].1.choose().iter().map(|part| part.predicted).sum::<f64>();
         let gains = all.into_iter().map(|p| (p, alone(p) - together(&own[p].0)));
         let (chosen, gains): (Vec<usize>, Vec<f64>) = gains.filter(|gain| gain.1 > 0.0).unzip();
-        let fits = letters <= ntt::most_letters(longest, crate::dispatch::MAX_SPECTRA / self.len() as u128);
+        let fits = letters <= ntt::most_letters(longest, crate::engine::choose::MAX_SPECTRA / self.len() as u128);
         if fits && gains.iter().sum::<f64>() > transforms {
             let predicted = predicted(&chosen);
             (chosen, predicted)
@@ -326,16 +348,17 @@ impl Run {
         self.done += longest;
     }
 
-    fn reports(&self, complete: bool) -> Vec<crate::Report> {
+    fn reports(&self, ending: Ending) -> Vec<Report> {
         let shared = self.ntt.as_ref().map_or(0, |n| n.2);
         let each = 1e9 * self.seconds * rayon::current_num_threads() as f64 / (self.done.max(1) * shared.max(1)) as f64;
         let of = |(p, counter): (usize, &Option<Counter>)| {
             if let Some(counter) = counter {
-                return counter.report(complete);
+                return counter.report(ending);
             }
             let (predicted, actual) = (self.predicted[p], Some(each));
             let cost = crate::EngineCost { engine: Engine::Ntt, letters: self.letters, predicted, actual };
-            crate::Report { engines: vec![cost], certificate: None, complete }
+            let seconds = self.seconds / shared.max(1) as f64;
+            Report { ending, route: Route::Counting, engines: vec![cost], certificate: None, seconds }
         };
         self.counters.iter().enumerate().map(of).collect()
     }

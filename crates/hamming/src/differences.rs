@@ -10,10 +10,11 @@
 use rayon::prelude::*;
 use samplewise_linalg::fft::{Complex, FftReal};
 
-use crate::HammingError;
+use crate::Error;
 
 /// How a histogram is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Counting {
     /// The cheaper by the cost model.
     #[default]
@@ -24,15 +25,39 @@ pub enum Counting {
     Fft,
 }
 
+/// The way a histogram was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Route {
+    /// Pair by pair.
+    Pairs,
+    /// By FFT, certified.
+    Fft,
+    /// Pair by pair, after the certificate of the FFT refused.
+    PairsAfterFft,
+}
+
+impl Route {
+    /// The words for tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pairs => "pairs",
+            Self::Fft => "fft",
+            Self::PairsAfterFft => "pairs after fft",
+        }
+    }
+}
+
 /// A histogram of differences with its evidence.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Differences {
     /// The smallest difference.
     pub first: i64,
     /// Pairs of every difference from `first` on.
     pub counts: Vec<u64>,
-    /// `"pairs"` or `"fft"`, or `"pairs after fft"` where the certificate refused.
-    pub path: &'static str,
+    /// The way taken.
+    pub route: Route,
     /// Pairs in all, counted on their own: the sum of `counts`.
     pub pairs: u64,
     /// Largest distance of a value of the FFT from an integer, below 0.25.
@@ -54,35 +79,29 @@ const LONGEST_FFT: u64 = 1 << 22;
 /// use samplewise_hamming::differences::{Counting, histogram};
 /// let h = histogram(&[10, 20, 31], &[9, 20], -1, 4, Counting::Auto)?;
 /// assert_eq!(h.counts, [0, 1, 1, 0]); // 20 − 20 and 10 − 9
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`HammingError::EmptyText`] without events, [`HammingError::OptionOutOfRange`] for a width of 0 or above 2^24, or
-/// events that lie so far apart that differences overflow; [`HammingError::EngineUnsuitable`] for the FFT above 2^22.
-pub fn histogram(
-    a: &[i64],
-    b: &[i64],
-    first: i64,
-    width: u64,
-    counting: Counting,
-) -> Result<Differences, HammingError> {
+/// [`Error::EmptyText`] without events, [`Error::Argument`] for a width of 0 or above 2^24, or
+/// events that lie so far apart that differences overflow; [`Error::EngineUnsuitable`] for the FFT above 2^22.
+pub fn histogram(a: &[i64], b: &[i64], first: i64, width: u64, counting: Counting) -> Result<Differences, Error> {
     if a.is_empty() || b.is_empty() {
-        return Err(HammingError::EmptyText);
+        return Err(Error::EmptyText);
     }
     if width == 0 || width > LONGEST {
         let allowed = "1 to 16777216";
-        return Err(HammingError::OptionOutOfRange { option: "width", value: width as f64, allowed });
+        return Err(Error::argument("width", width as f64, allowed));
     }
     if width > LONGEST_FFT && counting == Counting::Fft {
         let reason = "the transforms of a histogram of more than 4194304 differences would take gibibytes";
-        return Err(HammingError::EngineUnsuitable { engine: "fft", reason });
+        return Err(Error::EngineUnsuitable { engine: "fft", reason });
     }
     let safe = -(1 << 60)..1 << 60;
     for (option, events) in [("a", a), ("b", b), ("first", &[first][..])] {
         if let Some(&value) = events.iter().find(|&&x| !safe.contains(&x)) {
             let allowed = "-2^60 to 2^60";
-            return Err(HammingError::OptionOutOfRange { option, value: value as f64, allowed });
+            return Err(Error::argument(option, value as f64, allowed));
         }
     }
     let sorted = |events: &[i64]| {
@@ -101,11 +120,13 @@ pub fn histogram(
         Counting::Fft => true,
     };
     let certified = fft.then(|| blocks.histogram(&a, &b, first, width, pairs)).flatten();
-    let (counts, path, largest_residual) = match certified {
-        Some((counts, residual)) => (counts, "fft", Some(residual)),
-        None => (enumerate(&a, &b, first, width), if fft { "pairs after fft" } else { "pairs" }, None),
+    let (counts, route, largest_residual) = if let Some((counts, residual)) = certified {
+        (counts, Route::Fft, Some(residual))
+    } else {
+        let route = if fft { Route::PairsAfterFft } else { Route::Pairs };
+        (enumerate(&a, &b, first, width), route, None)
     };
-    Ok(Differences { first, counts, path, pairs, largest_residual })
+    Ok(Differences { first, counts, route, pairs, largest_residual })
 }
 
 /// Pairs in the window: two pointers, one step per event.

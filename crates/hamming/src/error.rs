@@ -1,13 +1,17 @@
 //! Why there are no distances.
+use samplewise_linalg::ArgumentError;
 
-/// One variant per cause.
+/// Why there are no distances; one variant per cause.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum HammingError {
+pub enum Error {
+    /// An argument or an option is out of range.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
     /// The pattern has no symbols.
     #[error("the pattern is empty")]
     EmptyPattern,
-    /// A search without patterns.
+    /// A search or a batch without patterns.
     #[error("there are no patterns")]
     NoQueries,
     /// Positions that must match lie outside the pattern.
@@ -33,48 +37,6 @@ pub enum HammingError {
     /// The text has no symbols.
     #[error("the text is empty")]
     EmptyText,
-    /// Memory for distances has another length than there are alignments.
-    #[error("out has room for {given} distances, and the text has {needed} alignments")]
-    BufferLength {
-        /// Length given.
-        given: usize,
-        /// Alignments.
-        needed: usize,
-    },
-    /// An option is outside the range its documentation gives.
-    #[error("{option} is {value}, allowed is {allowed}")]
-    OptionOutOfRange {
-        /// Name of the option.
-        option: &'static str,
-        /// Value given.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-    /// An alignment that the text does not have.
-    #[error("alignment is {alignment}, allowed is 0 to {last}")]
-    Alignment {
-        /// Alignment given.
-        alignment: usize,
-        /// Last alignment.
-        last: usize,
-    },
-    /// The pattern is longer than distances can count.
-    #[error("the pattern has {pattern} symbols, allowed is up to {limit}")]
-    PatternTooLong {
-        /// Pattern length.
-        pattern: usize,
-        /// Largest length.
-        limit: usize,
-    },
-    /// The text is longer than there is room for.
-    #[error("the text has {text} symbols, allowed is up to {limit}")]
-    TextTooLong {
-        /// Text length.
-        text: usize,
-        /// Largest length.
-        limit: usize,
-    },
     /// A symbol that the alphabet does not have.
     #[error("{argument} has symbol {symbol:?} at position {position}, which the alphabet {alphabet} does not have")]
     UnknownSymbol {
@@ -107,4 +69,16 @@ pub enum HammingError {
         /// Why not.
         reason: &'static str,
     },
+}
+
+impl Error {
+    /// A number out of range.
+    pub(crate) fn argument(name: &'static str, given: f64, allowed: impl Into<String>) -> Self {
+        ArgumentError::number(name, given, allowed).into()
+    }
+
+    /// A count out of range.
+    pub(crate) fn count(name: &'static str, given: usize, allowed: impl Into<String>) -> Self {
+        ArgumentError::new(name, given, allowed).into()
+    }
 }

@@ -1,13 +1,16 @@
 //! Alignments where the pattern overhangs the ends of the text.
 use std::ops::Range;
 
+use samplewise_linalg::Ending;
+use samplewise_linalg::observe::Observer;
+
 use crate::answer::Answer;
-use crate::classes::Classes;
-use crate::counter::Counter;
-use crate::dispatch::Work;
+use crate::engine::choose::Work;
+use crate::engine::running::Counter;
+use crate::letters::classes::Classes;
+use crate::letters::relation::{Relation, Symbol, WildcardMeaning};
 use crate::plan::Plan;
-use crate::relation::{Relation, Symbol, WildcardMeaning};
-use crate::{HammingError, Report};
+use crate::{Error, Report};
 
 impl<S: Symbol> Plan<S> {
     /// Distances where the pattern may overhang the ends of the text: alignment `i` of the answer puts the pattern's first
@@ -15,10 +18,18 @@ impl<S: Symbol> Plan<S> {
     /// how many (row HAM-9). The text may be shorter than the pattern.
     ///
     /// # Errors
-    /// [`HammingError::EmptyText`].
-    pub fn overhanging_distances(&self, text: &[S]) -> Result<Answer, HammingError> {
+    /// [`Error::EmptyText`].
+    pub fn overhanging_distances(&self, text: &[S]) -> Result<Answer, Error> {
+        self.overhanging_distances_observed(text, &mut ())
+    }
+
+    /// [`Plan::overhanging_distances`] with progress; when stopped, the alignments done so far are returned.
+    ///
+    /// # Errors
+    /// As [`Plan::overhanging_distances`].
+    pub fn overhanging_distances_observed(&self, text: &[S], observer: &mut dyn Observer) -> Result<Answer, Error> {
         if text.is_empty() {
-            return Err(HammingError::EmptyText);
+            return Err(Error::EmptyText);
         }
         let (m, n) = (self.pattern_len(), text.len());
         let mut sums = Sums { plan: self, matches: Vec::with_capacity(n + m - 1), excluded: Vec::new(), report: None };
@@ -26,8 +37,9 @@ impl<S: Symbol> Plan<S> {
             sums.ends(m - 1, text, m - 1);
         } else {
             sums.ends(m - 1, &text[..m - 1], 0);
-            sums.middle(text);
-            sums.ends(0, &text[n - (m - 1)..], m - 1);
+            if sums.middle(text, observer) == Ending::Finished {
+                sums.ends(0, &text[n - (m - 1)..], m - 1);
+            }
         }
         // Pairs that exist at each alignment: prefix sums over the pattern.
         let counts = |l: &Option<u32>| l.is_some() || self.relation.meaning == WildcardMeaning::Mismatch;
@@ -75,7 +87,7 @@ impl<S: Symbol> Sums<'_, S> {
             to.resize(from + codes.len() - m + 1, 0);
             counter.count(&codes, &mut to[from..]);
             to[from..].iter_mut().for_each(|c| *c = base - *c);
-            self.report.get_or_insert_with(|| counter.report(true));
+            self.report.get_or_insert_with(|| counter.report(Ending::Finished));
         };
         count(&relation.classes, &mut self.matches);
         if let Some(excluded) = relation.excluded(&relation.classes.pattern) {
@@ -83,22 +95,27 @@ impl<S: Symbol> Sums<'_, S> {
         }
     }
 
-    /// The alignments inside the text.
-    fn middle(&mut self, text: &[S]) {
+    /// The alignments inside the text, or those done when the observer stops.
+    fn middle(&mut self, text: &[S], observer: &mut dyn Observer) -> Ending {
         let m = self.plan.pattern_len();
         let mut run = self.plan.run(text);
         let (from, alignments, excludes) = (self.matches.len(), text.len() - m + 1, run.excludes());
+        let mut done = from;
         self.matches.resize(from + alignments, 0);
         self.excluded.resize(if excludes { from + alignments } else { 0 }, 0);
-        run.strides(alignments, &mut (), |run, part| {
+        let ending = run.strides(alignments, observer, |run, part| {
             let at = from + part.start..from + part.end;
+            done = at.end;
             let valid = excludes.then(|| &mut self.excluded[at.clone()]);
-            run.count(&text[part.start..part.end + m - 1], &mut self.matches[at], valid);
+            run.count(&self.plan.relation, self.plan.symbols(text, &part), &mut self.matches[at], valid);
         });
+        self.matches.truncate(done);
+        self.excluded.truncate(done);
         let classes = &self.plan.relation.classes;
         let (base, counted) = (self.plan.relation.base(&classes.pattern), classes.counted() as u32);
         self.matches[from..].iter_mut().for_each(|d| *d = base - *d);
         self.excluded.iter_mut().skip(from).for_each(|v| *v = counted - *v);
-        self.report = Some(run.report(true));
+        self.report = Some(run.report(ending));
+        ending
     }
 }

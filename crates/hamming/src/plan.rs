@@ -1,30 +1,19 @@
 //! One pattern and all its alignments.
 use std::ops::Range;
 
+use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer, Progress};
 
+use crate::Error;
 use crate::answer::{Answer, Block, EngineCost, Report};
-use crate::classes::{Classes, Code};
-use crate::counter::{Counter, cost};
-use crate::dispatch::Work;
 use crate::engine::Engine;
-use crate::relation::{Alphabet, Codes, Relation, Symbol, TextN, WildcardMeaning};
-use crate::{HammingError, fft, ntt};
-
-/// Settings of [`Plan::new`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Options {
-    /// Meaning of the letters. Default [`Alphabet::Bytes`].
-    pub alphabet: Alphabet,
-    /// The wildcard, in pattern and text; in either case where the alphabet ignores case. Default none.
-    pub wildcard: Option<u8>,
-    /// What the wildcard counts. Default [`WildcardMeaning::Match`].
-    pub wildcard_meaning: WildcardMeaning,
-    /// What an `N` of the text matches with [`Alphabet::Iupac`]. Default [`TextN::Mismatch`].
-    pub text_n: TextN,
-    /// Engine. Default [`Engine::Auto`].
-    pub engine: Engine,
-}
+use crate::engine::choose::Work;
+use crate::engine::fft;
+use crate::engine::ntt;
+use crate::engine::running::{Counter, cost};
+use crate::letters::classes::{Classes, Code};
+use crate::letters::relation::{Codes, Relation, Symbol, WildcardMeaning};
+use crate::options::{Options, SymbolOptions};
 
 /// A pattern ready to be compared with any number of texts.
 #[derive(Clone, Debug)]
@@ -37,9 +26,9 @@ impl Plan<u8> {
     /// Prepares a byte pattern.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`], [`HammingError::UnknownSymbol`], [`HammingError::PatternTooLong`],
-    /// [`HammingError::EngineUnsuitable`].
-    pub fn new(pattern: &[u8], options: &Options) -> Result<Self, HammingError> {
+    /// [`Error::EmptyPattern`], [`Error::UnknownSymbol`], [`Error::Argument`] for a pattern of more than 2^28 symbols,
+    /// [`Error::EngineUnsuitable`].
+    pub fn new(pattern: &[u8], options: &Options) -> Result<Self, Error> {
         check_len(pattern.len())?;
         let relation = Relation::of_alphabet(
             pattern,
@@ -53,24 +42,19 @@ impl Plan<u8> {
 }
 
 impl<S: Symbol> Plan<S> {
-    /// Prepares a pattern of any symbols compared for equality; `wildcard` counts, in pattern and text, what it means.
+    /// Prepares a pattern of any symbols compared for equality.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`], [`HammingError::PatternTooLong`], [`HammingError::EngineUnsuitable`].
-    pub fn of_symbols(
-        pattern: &[S],
-        wildcard: Option<(S, WildcardMeaning)>,
-        engine: Engine,
-    ) -> Result<Self, HammingError> {
+    /// [`Error::EmptyPattern`], [`Error::Argument`] for a pattern of more than 2^28 symbols, [`Error::EngineUnsuitable`].
+    pub fn of_symbols(pattern: &[S], options: &SymbolOptions<S>) -> Result<Self, Error> {
         check_len(pattern.len())?;
-        let (symbol, meaning) = wildcard.map_or((None, WildcardMeaning::Match), |(s, meaning)| (Some(s), meaning));
-        Self::checked(Relation::equality(pattern, symbol, meaning)?, engine)
+        Self::checked(Relation::equality(pattern, options.wildcard, options.wildcard_meaning)?, options.engine)
     }
 
-    fn checked(relation: Relation<S>, engine: Engine) -> Result<Self, HammingError> {
+    fn checked(relation: Relation<S>, engine: Engine) -> Result<Self, Error> {
         if engine == Engine::Periodic {
             let reason = "it finds alignments within few mismatches, and counts no others";
-            return Err(HammingError::EngineUnsuitable { engine: engine.name(), reason });
+            return Err(Error::EngineUnsuitable { engine: engine.name(), reason });
         }
         check_spectra(engine, relation.classes.len(), relation.classes.pattern.len(), 1)?;
         Ok(Self { relation, engine })
@@ -84,77 +68,100 @@ impl<S: Symbol> Plan<S> {
     /// All distances (row HAM-6). Cost: see [`Plan::explain`]. The same for every thread count.
     ///
     /// # Errors
-    /// [`HammingError::PatternLongerThanText`].
-    pub fn distances(&self, text: &[S]) -> Result<Answer, HammingError> {
+    /// [`Error::PatternLongerThanText`].
+    pub fn distances(&self, text: &[S]) -> Result<Answer, Error> {
         self.distances_observed(text, &mut ())
     }
 
     /// [`Plan::distances`] with progress; when stopped, the alignments done so far are returned and
-    /// `report.complete` is false.
+    /// `report.ending` says so.
     ///
     /// # Errors
     /// As [`Plan::distances`].
-    pub fn distances_observed(&self, text: &[S], observer: &mut dyn Observer) -> Result<Answer, HammingError> {
+    pub fn distances_observed(&self, text: &[S], observer: &mut dyn Observer) -> Result<Answer, Error> {
         let alignments = self.alignments(text)?;
         let mut run = self.run(text);
         let mut distances = Vec::with_capacity(alignments);
         let mut valid = run.excluded.is_some().then(|| Vec::with_capacity(alignments));
-        let complete = run.strides(alignments, observer, |run, part| {
+        let ending = run.strides(alignments, observer, |run, part| {
             distances.resize(part.end, 0);
             if let Some(valid) = &mut valid {
                 valid.resize(part.end, 0);
             }
             let valid = valid.as_mut().map(|v| &mut v[part.clone()]);
-            run.count(&text[part.start..part.end + self.pattern_len() - 1], &mut distances[part], valid);
+            run.count(&self.relation, self.symbols(text, &part), &mut distances[part], valid);
         });
-        Ok(Answer { distances, valid, report: run.main.report(complete) })
+        Ok(Answer { distances, valid, report: run.report(ending) })
     }
 
     /// All distances into memory of the caller's, as long as there are alignments: `n − m + 1`.
     ///
     /// # Errors
-    /// [`HammingError::PatternLongerThanText`], [`HammingError::BufferLength`].
-    pub fn distances_into(&self, text: &[S], out: &mut [u32]) -> Result<Report, HammingError> {
+    /// [`Error::PatternLongerThanText`], [`Error::Argument`] for memory of another length.
+    pub fn distances_into(&self, text: &[S], out: &mut [u32]) -> Result<Report, Error> {
+        self.distances_into_observed(text, out, &mut ())
+    }
+
+    /// [`Plan::distances_into`] with progress; when stopped, what is beyond the alignments done stays as it was, and
+    /// `report.ending` says so.
+    ///
+    /// # Errors
+    /// As [`Plan::distances_into`].
+    pub fn distances_into_observed(
+        &self,
+        text: &[S],
+        out: &mut [u32],
+        observer: &mut dyn Observer,
+    ) -> Result<Report, Error> {
         let alignments = self.alignments(text)?;
         if out.len() != alignments {
-            return Err(HammingError::BufferLength { given: out.len(), needed: alignments });
+            let allowed = format!("{alignments}, one distance for each alignment");
+            return Err(Error::count("out.len()", out.len(), allowed));
         }
         let mut run = self.run(text);
         run.excluded = None;
-        run.strides(alignments, &mut (), |run, part| {
-            run.count(&text[part.start..part.end + self.pattern_len() - 1], &mut out[part], None);
+        let ending = run.strides(alignments, observer, |run, part| {
+            run.count(&self.relation, self.symbols(text, &part), &mut out[part], None);
         });
-        Ok(run.main.report(true))
+        Ok(run.report(ending))
     }
 
     /// All distances, handed over block by block in ascending order; memory does not grow with the text.
     ///
     /// # Errors
-    /// [`HammingError::PatternLongerThanText`].
-    pub fn for_each_block(
+    /// [`Error::PatternLongerThanText`].
+    pub fn for_each_block(&self, text: &[S], sink: impl FnMut(Block<'_>)) -> Result<Report, Error> {
+        self.for_each_block_observed(text, sink, &mut ())
+    }
+
+    /// [`Plan::for_each_block`] with progress and cancellation.
+    ///
+    /// # Errors
+    /// As [`Plan::for_each_block`].
+    pub fn for_each_block_observed(
         &self,
         text: &[S],
-        observer: &mut dyn Observer,
         mut sink: impl FnMut(Block<'_>),
-    ) -> Result<Report, HammingError> {
+        observer: &mut dyn Observer,
+    ) -> Result<Report, Error> {
         let alignments = self.alignments(text)?;
         let mut run = self.run(text);
         let (mut distances, mut valid) = (Vec::new(), run.excluded.as_ref().map(|_| Vec::new()));
-        let complete = run.strides(alignments, observer, |run, part| {
-            let symbols = &text[part.start..part.end + self.pattern_len() - 1];
-            run.block(symbols, part, &mut distances, &mut valid, &mut sink);
+        let ending = run.strides(alignments, observer, |run, part| {
+            let symbols = self.symbols(text, &part);
+            run.block(&self.relation, symbols, part, &mut distances, &mut valid, &mut sink);
         });
-        Ok(run.main.report(complete))
+        Ok(run.report(ending))
     }
 
     /// Pattern positions that do not match at one alignment, ascending; as many as its distance (row HAM-1).
     ///
     /// # Errors
-    /// [`HammingError::PatternLongerThanText`], [`HammingError::Alignment`].
-    pub fn mismatch_positions(&self, text: &[S], alignment: usize) -> Result<Vec<usize>, HammingError> {
+    /// [`Error::PatternLongerThanText`], [`Error::Argument`] for an alignment that the text does not have.
+    pub fn mismatch_positions(&self, text: &[S], alignment: usize) -> Result<Vec<usize>, Error> {
         let last = self.alignments(text)? - 1;
         if alignment > last {
-            return Err(HammingError::Alignment { alignment, last });
+            return Err(Error::count("alignment", alignment, format!("0 to {last}")));
         }
         let classes = &self.relation.classes;
         let wild = self.relation.meaning == WildcardMeaning::Mismatch;
@@ -166,17 +173,17 @@ impl<S: Symbol> Plan<S> {
 
     /// What would run on this text: engines, letters, predicted nanoseconds per alignment; nothing is computed.
     ///
-    /// *Tuned* constants of [`crate::dispatch::costs`], measured by the bench `hamming`; only their ratios decide.
+    /// *Tuned* constants of [`crate::engine::choose::costs`], measured by the bench `hamming`; only their ratios decide.
     pub fn explain(&self, text: &[S]) -> Vec<EngineCost> {
         let work = self.work(&self.relation.classes, text);
         let parts = if self.engine == Engine::Auto { work.choose() } else { work.all(self.engine) };
         parts.iter().map(|p| cost(p, None)).collect()
     }
 
-    pub(crate) fn alignments(&self, text: &[S]) -> Result<usize, HammingError> {
+    pub(crate) fn alignments(&self, text: &[S]) -> Result<usize, Error> {
         let m = self.pattern_len();
         if m > text.len() {
-            return Err(HammingError::PatternLongerThanText { pattern: m, text: text.len() });
+            return Err(Error::PatternLongerThanText { pattern: m, text: text.len() });
         }
         Ok(text.len() - m + 1)
     }
@@ -186,31 +193,35 @@ impl<S: Symbol> Plan<S> {
         Work::new(classes, samples, text.len())
     }
 
+    /// The symbols that some alignments meet.
+    pub(crate) fn symbols<'t>(&self, text: &'t [S], alignments: &Range<usize>) -> &'t [S] {
+        &text[alignments.start..alignments.end + self.pattern_len() - 1]
+    }
+
     /// Engines for a text like this one.
-    pub(crate) fn run(&self, text: &[S]) -> Run<'_, S> {
+    pub(crate) fn run(&self, text: &[S]) -> Run {
         let classes = &self.relation.classes;
         let counter = |classes: &Classes, base| Counter::new(classes, self.engine, base, &self.work(classes, text));
         let main = counter(classes, self.relation.base(&classes.pattern));
         let excluded = self.relation.excluded(&classes.pattern).map(|e| counter(&e, e.counted() as u32));
-        Run { relation: &self.relation, main, excluded }
+        Run { main, excluded }
     }
 }
 
-/// A plan at work on a text.
-pub(crate) struct Run<'p, S: Symbol> {
-    relation: &'p Relation<S>,
+/// A plan at work on a text; the calls that need the plan's relation are given it, so that a stream can own both.
+pub(crate) struct Run {
     main: Counter,
     excluded: Option<Counter>,
 }
 
-impl<S: Symbol> Run<'_, S> {
+impl Run {
     /// Alignments that are worth counting at a time.
     pub fn stride(&self) -> usize {
         self.excluded.as_ref().map_or(0, Counter::stride).max(self.main.stride())
     }
 
-    pub fn report(&self, complete: bool) -> Report {
-        self.main.report(complete)
+    pub fn report(&self, ending: Ending) -> Report {
+        self.main.report(ending)
     }
 
     /// True when valid pairs are counted too.
@@ -218,13 +229,13 @@ impl<S: Symbol> Run<'_, S> {
         self.excluded.is_some()
     }
 
-    /// Stretch after stretch, until the observer stops; true when it did not.
+    /// Stretch after stretch, until the observer stops.
     pub fn strides(
         &mut self,
         alignments: usize,
         observer: &mut dyn Observer,
         mut each: impl FnMut(&mut Self, Range<usize>),
-    ) -> bool {
+    ) -> Ending {
         let stride = self.stride();
         let mut done = 0;
         while done < alignments {
@@ -232,16 +243,16 @@ impl<S: Symbol> Run<'_, S> {
             each(self, done..end);
             done = end;
             let progress = Progress { stage: self.main.name(), step: done, total: Some(alignments), value: None };
-            if observer.step(progress).is_break() {
-                break;
+            if observer.step(progress).is_break() && done < alignments {
+                return Ending::Interrupted;
             }
         }
-        done == alignments
+        Ending::Finished
     }
 
     /// Counts one stretch.
-    pub fn count(&mut self, text: &[S], out: &mut [u32], valid: Option<&mut [u32]>) {
-        match self.relation.encode(text) {
+    pub fn count<S: Symbol>(&mut self, relation: &Relation<S>, text: &[S], out: &mut [u32], valid: Option<&mut [u32]>) {
+        match relation.encode(text) {
             Codes::Narrow(codes) => self.count_codes(&codes, out, valid),
             Codes::Wide(codes) => self.count_codes(&codes, out, valid),
             Codes::Full(codes) => self.count_codes(&codes, out, valid),
@@ -256,8 +267,9 @@ impl<S: Symbol> Run<'_, S> {
     }
 
     /// Counts one stretch and hands it over.
-    pub fn block(
+    pub fn block<S: Symbol>(
         &mut self,
+        relation: &Relation<S>,
         text: &[S],
         part: Range<usize>,
         distances: &mut Vec<u32>,
@@ -268,31 +280,26 @@ impl<S: Symbol> Run<'_, S> {
         if let Some(valid) = valid {
             valid.resize(part.len(), 0);
         }
-        self.count(text, distances, valid.as_deref_mut());
+        self.count(relation, text, distances, valid.as_deref_mut());
         sink(Block { position: part.start, distances, valid: valid.as_deref() });
     }
 }
 
-pub(crate) fn check_len(pattern: usize) -> Result<(), HammingError> {
+pub(crate) fn check_len(pattern: usize) -> Result<(), Error> {
     let limit = 1 << 28;
-    if pattern > limit { Err(HammingError::PatternTooLong { pattern, limit }) } else { Ok(()) }
+    if pattern > limit { Err(Error::count("pattern.len()", pattern, format!("1 to {limit}"))) } else { Ok(()) }
 }
 
 /// An engine that is forced may need more memory for spectra than is allowed, of so many patterns at once.
-pub(crate) fn check_spectra(
-    engine: Engine,
-    letters: usize,
-    pattern: usize,
-    patterns: usize,
-) -> Result<(), HammingError> {
+pub(crate) fn check_spectra(engine: Engine, letters: usize, pattern: usize, patterns: usize) -> Result<(), Error> {
     let bytes = match engine {
         Engine::Fft => fft::bytes(letters, pattern),
         Engine::Ntt => ntt::bytes(letters, pattern),
         _ => return Ok(()),
     };
-    let (bytes, limit) = (bytes * patterns as u128, crate::dispatch::MAX_SPECTRA);
+    let (bytes, limit) = (bytes * patterns as u128, crate::engine::choose::MAX_SPECTRA);
     if bytes > limit {
-        return Err(HammingError::SpectraTooLarge { engine: engine.name(), letters, bytes, limit });
+        return Err(Error::SpectraTooLarge { engine: engine.name(), letters, bytes, limit });
     }
     Ok(())
 }

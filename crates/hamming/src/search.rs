@@ -1,20 +1,24 @@
 //! Where patterns match with few mismatches.
 use std::collections::HashSet;
 use std::ops::Range;
+use std::time::Instant;
 
 use rayon::prelude::*;
-use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::Ending;
+use samplewise_linalg::observe::{LONGEST_GAP, Observer, Progress};
 
-use crate::HammingError;
-use crate::bounded::{self, Found, Part};
-use crate::classes::{Classes, Code};
-use crate::counter::Counter;
-use crate::dispatch::{Work, shares};
+use crate::Error;
+use crate::answer::{Report, Route};
 use crate::engine::Engine;
-use crate::periodic;
-use crate::plan::{Options, check_len, check_spectra};
-use crate::pool::Pool;
-use crate::relation::{Codes, Relation, Symbol, WildcardMeaning, complement_dna};
+use crate::engine::choose::{Work, shares};
+use crate::engine::mismatch_budget::{self, Found, Part};
+use crate::engine::periodic;
+use crate::engine::pool::Pool;
+use crate::engine::running::Counter;
+use crate::letters::classes::{Classes, Code};
+use crate::letters::relation::{Codes, Relation, Symbol, WildcardMeaning, complement_dna};
+use crate::options::{Options, SymbolOptions};
+use crate::plan::{check_len, check_spectra};
 
 /// One pattern that is searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +46,7 @@ impl<'a, S: Symbol> Query<'a, S> {
 
 /// One alignment within its query's distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Hit {
     /// Text position of the pattern's first symbol; on the reverse strand, of its last.
     pub position: usize,
@@ -54,17 +59,24 @@ pub struct Hit {
 }
 
 /// Hits and how they were found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Hits {
     /// By position, then query, forward strand first.
     pub hits: Vec<Hit>,
-    /// `"bounded"`; `"periodic"` for periodic patterns in periodic texts, where early exit never comes; or `"counting"` where
-    /// it would not pay (very many letters, or very many mismatches).
-    pub path: &'static str,
-    /// Text positions where patterns were tried: all, unless the observer stopped the call.
+    /// Text positions where patterns were tried: all, unless the observer stopped the call; hits up to there are complete.
     pub searched: usize,
-    /// False when the observer stopped the call: hits up to `searched` are then complete.
-    pub complete: bool,
+    /// The evidence. The route is [`Route::MismatchBudget`]; [`Route::Periodic`] for periodic patterns in periodic texts,
+    /// where early exit never comes; or [`Route::Counting`] where it would not pay (very many letters, or very many
+    /// mismatches).
+    pub report: Report,
+}
+
+impl Hits {
+    /// Whether the whole text was searched: false when the observer stopped the call.
+    pub fn converged(&self) -> bool {
+        self.report.ending == Ending::Finished
+    }
 }
 
 /// Many patterns, searched for at once: the text is compared with their letters once for all of them. Mismatches only: where
@@ -76,7 +88,7 @@ pub struct Hits {
 /// let found = Search::new(&guides, &Options::default())?.find(b"TTGATCACATTCCGGT");
 /// let places: Vec<_> = found.hits.iter().map(|h| (h.query, h.position, h.distance)).collect();
 /// assert_eq!(places, [(0, 2, 1), (1, 11, 0)]);
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Search<S: Symbol = u8> {
@@ -110,9 +122,9 @@ impl Search<u8> {
     /// for counting every distance with it.
     ///
     /// # Errors
-    /// [`HammingError::NoQueries`], those of [`crate::Plan::new`] for each pattern,
-    /// [`HammingError::RequiredOutOfRange`].
-    pub fn new(queries: &[Query<'_>], options: &Options) -> Result<Self, HammingError> {
+    /// [`Error::NoQueries`], those of [`crate::Plan::new`] for each pattern,
+    /// [`Error::RequiredOutOfRange`].
+    pub fn new(queries: &[Query<'_>], options: &Options) -> Result<Self, Error> {
         Self::strands(queries, *options, false)
     }
 
@@ -120,11 +132,11 @@ impl Search<u8> {
     ///
     /// # Errors
     /// As [`Search::new`].
-    pub fn both_strands(queries: &[Query<'_>], options: &Options) -> Result<Self, HammingError> {
+    pub fn both_strands(queries: &[Query<'_>], options: &Options) -> Result<Self, Error> {
         Self::strands(queries, *options, true)
     }
 
-    fn strands(queries: &[Query<'_>], options: Options, both: bool) -> Result<Self, HammingError> {
+    fn strands(queries: &[Query<'_>], options: Options, both: bool) -> Result<Self, Error> {
         let joined = Joined::new(queries, both.then_some(complement_dna as fn(u8) -> u8))?;
         let relation = joined.relation(|pattern| {
             Relation::of_alphabet(pattern, options.alphabet, options.wildcard, options.wildcard_meaning, options.text_n)
@@ -138,15 +150,11 @@ impl<S: Symbol> Search<S> {
     ///
     /// # Errors
     /// As [`Search::new`].
-    pub fn of_symbols(
-        queries: &[Query<'_, S>],
-        wildcard: Option<(S, WildcardMeaning)>,
-        engine: Engine,
-    ) -> Result<Self, HammingError> {
-        let (symbol, meaning) = wildcard.map_or((None, WildcardMeaning::Match), |(s, meaning)| (Some(s), meaning));
+    pub fn of_symbols(queries: &[Query<'_, S>], options: &SymbolOptions<S>) -> Result<Self, Error> {
         let joined = Joined::new(queries, None)?;
-        let relation = joined.relation(|pattern| Relation::equality(pattern, symbol, meaning))?;
-        joined.search(relation, engine)
+        let make = |pattern: &[S]| Relation::equality(pattern, options.wildcard, options.wildcard_meaning);
+        let relation = joined.relation(make)?;
+        joined.search(relation, options.engine)
     }
 
     /// Length of the longest pattern.
@@ -163,37 +171,40 @@ impl<S: Symbol> Search<S> {
     pub fn find_observed(&self, text: &[S], observer: &mut dyn Observer) -> Hits {
         let mut scan = self.scan(text);
         let mut hits = Vec::new();
-        let mut done = 0;
-        let stride = scan.stride();
+        let (mut done, mut ending) = (0, Ending::Finished);
+        let longest = self.longest();
         while done < text.len() {
-            let end = (done + stride).min(text.len());
-            let piece = &text[done..(end + self.longest() - 1).min(text.len())];
-            scan.piece(piece, end - done, done, &mut hits);
+            let end = done.saturating_add(scan.stride(longest)).min(text.len());
+            let piece = &text[done..(end + longest - 1).min(text.len())];
+            scan.piece(self, piece, end - done, done, &mut hits);
             done = end;
-            let progress = Progress { stage: scan.path(), step: done, total: Some(text.len()), value: None };
-            if observer.step(progress).is_break() {
+            let progress = Progress { stage: scan.route().name(), step: done, total: Some(text.len()), value: None };
+            if observer.step(progress).is_break() && done < text.len() {
+                ending = Ending::Interrupted;
                 break;
             }
         }
-        Hits { hits, path: scan.path(), searched: done, complete: done == text.len() }
+        Hits { hits, searched: done, report: scan.report(ending) }
     }
 
     /// What suits a text like this one.
-    pub(crate) fn scan(&self, text: &[S]) -> Scan<'_, S> {
+    pub(crate) fn scan(&self, text: &[S]) -> Scan {
         let classes = &self.relation.classes;
         let share = shares(classes, Work::samples(text).map(|part| self.relation.encode_full(part)));
         // Needles that cannot have a hit are left out.
-        let needles: Vec<&Needle> =
-            self.needles.iter().filter(|n| n.absent <= n.max_distance.min(n.place.len() as u32)).collect();
+        let possible =
+            |&n: &usize| self.needles[n].absent <= self.needles[n].max_distance.min(self.needles[n].place.len() as u32);
+        let numbers: Vec<usize> = (0..self.needles.len()).filter(possible).collect();
+        let needles: Vec<&Needle> = numbers.iter().map(|&n| &self.needles[n]).collect();
         let bounded = match self.engine {
             Engine::Auto | Engine::Periodic => match self.periodic(text, &needles, &share) {
                 Some(Choice::Periodic(all)) => {
-                    return Scan { search: self, needles, work: Method::Periodic(all) };
+                    return Scan::new(numbers, Method::Periodic(all));
                 }
                 Some(Choice::Counting) => false,
                 None => self.bounded_pays(&needles, &share, text.len()),
             },
-            engine => engine == Engine::Bitsliced && classes.len() <= bounded::LETTERS,
+            engine => engine == Engine::Bitsliced && classes.len() <= mismatch_budget::LETTERS,
         };
         let work = if bounded {
             let parts: Vec<Part<'_>> = needles
@@ -205,7 +216,7 @@ impl<S: Symbol> Search<S> {
                     required: &n.required,
                 })
                 .collect();
-            Method::Bounded(bounded::Prepared::new(classes, &parts, &share), Pool::default())
+            Method::Bounded(mismatch_budget::Prepared::new(classes, &parts, &share), Pool::default())
         } else {
             let counters = needles.iter().map(|n| {
                 let (own, share) = self.own(n, &share);
@@ -215,7 +226,7 @@ impl<S: Symbol> Search<S> {
             });
             Method::Counting(counters.collect())
         };
-        Scan { search: self, needles, work }
+        Scan::new(numbers, work)
     }
 
     /// The letters of one needle, and the share of the text that each matches.
@@ -230,7 +241,7 @@ impl<S: Symbol> Search<S> {
     /// What to do with a periodic text, where all patterns are periodic too, and this is asked for or early exit would be
     /// slower; in nanoseconds of the cost model.
     fn periodic(&self, text: &[S], needles: &[&Needle], share: &[f64]) -> Option<Choice> {
-        let costs = crate::dispatch::costs();
+        let costs = crate::engine::choose::costs();
         let asked = self.engine == Engine::Periodic;
         let short = |n: &&Needle| n.place.len() < SHORTEST_PERIODIC;
         let other = |n: &&Needle| n.absent > 0 || n.required.contains(&true);
@@ -263,7 +274,7 @@ impl<S: Symbol> Search<S> {
 
     /// Early exit against counting, in nanoseconds of the cost model.
     fn bounded_pays(&self, needles: &[&Needle], share: &[f64], len: usize) -> bool {
-        if self.relation.classes.len() > bounded::LETTERS {
+        if self.relation.classes.len() > mismatch_budget::LETTERS {
             return false;
         }
         // Tables, which all needles share, never cost more than those of counting; so does the scan of short patterns.
@@ -276,7 +287,7 @@ impl<S: Symbol> Search<S> {
             let matching: f64 = own.pattern.iter().flatten().map(|&l| share[l as usize]).sum::<f64>() / m;
             let symbols = m.min((k + 4.0 * k.sqrt() + 16.0) / (1.0 - matching).max(1e-6));
             let counting: f64 = Work::of_shares(&own, &share, len).choose().iter().map(|p| p.predicted).sum();
-            symbols * crate::dispatch::costs().bitsliced < counting
+            symbols * crate::engine::choose::costs().bitsliced < counting
         })
     }
 }
@@ -287,67 +298,104 @@ enum Choice {
     Counting,
 }
 
-/// A search at work on a text.
-pub(crate) struct Scan<'p, S: Symbol> {
-    search: &'p Search<S>,
-    needles: Vec<&'p Needle>,
+/// A search at work on a text; the calls that need the search are given it, so that a stream can own both.
+pub(crate) struct Scan {
+    /// Numbers of the needles that can have a hit.
+    needles: Vec<usize>,
     work: Method,
+    /// Seconds of the last piece, and positions that it searched.
+    last: Option<(f64, usize)>,
+    seconds: f64,
 }
 
 enum Method {
-    Bounded(bounded::Prepared, Pool<bounded::Scratch>),
+    Bounded(mismatch_budget::Prepared, Pool<mismatch_budget::Scratch>),
     Periodic(Vec<periodic::Prepared>),
     Counting(Vec<(Counter, Classes)>),
 }
 
-impl<S: Symbol> Scan<'_, S> {
-    pub fn path(&self) -> &'static str {
+impl Scan {
+    fn new(needles: Vec<usize>, work: Method) -> Self {
+        Self { needles, work, last: None, seconds: 0.0 }
+    }
+
+    pub fn route(&self) -> Route {
         match self.work {
-            Method::Bounded(..) => "bounded",
-            Method::Periodic(_) => "periodic",
-            Method::Counting(_) => "counting",
+            Method::Bounded(..) => Route::MismatchBudget,
+            Method::Periodic(_) => Route::Periodic,
+            Method::Counting(_) => Route::Counting,
         }
     }
 
-    /// Positions that are worth searching at a time.
-    pub fn stride(&self) -> usize {
-        match &self.work {
-            Method::Bounded(..) => (STRIDE * rayon::current_num_threads()).max(self.search.longest()),
+    /// The evidence so far; with the engines of the first pattern where all distances are counted.
+    pub fn report(&self, ending: Ending) -> Report {
+        let (route, seconds) = (self.route(), self.seconds);
+        let counted = match &self.work {
+            Method::Counting(counters) => counters.first().map(|c| c.0.report(ending)),
+            _ => None,
+        };
+        let (engines, certificate) = counted.map(|r| (r.engines, r.certificate)).unwrap_or_default();
+        Report { ending, route, engines, certificate, seconds }
+    }
+
+    /// Positions that are worth searching at a time, for patterns of at most so many symbols: fewer where the last ones took
+    /// long, for the sake of the observer.
+    pub fn stride(&self, longest: usize) -> usize {
+        let threads = rayon::current_num_threads();
+        let (most, least) = match &self.work {
+            Method::Bounded(..) => ((STRIDE * threads).max(longest), mismatch_budget::BLOCK * threads),
             // Each piece looks at a pattern's length more.
-            Method::Periodic(_) => {
-                (STRIDE * rayon::current_num_threads()).max(4 * self.search.longest() * rayon::current_num_threads())
+            Method::Periodic(_) => ((STRIDE * threads).max(4 * longest * threads), 4 * longest * threads),
+            Method::Counting(counters) => {
+                let most = counters.iter().map(|c| c.0.stride()).max().unwrap_or(STRIDE);
+                (most, counters.iter().map(|c| c.0.block()).max().unwrap_or(1))
             }
-            Method::Counting(counters) => counters.iter().map(|c| c.0.stride()).max().unwrap_or(STRIDE),
-        }
+        };
+        let first = most.min((STRIDE / 8 * threads).max(least));
+        self.last.map_or(first, |(seconds, positions)| {
+            let soon = LONGEST_GAP.as_secs_f64() / 5.0 / seconds.max(1e-9) * positions as f64;
+            most.min((soon as usize).max(least))
+        })
     }
 
     /// Hits that begin in the first `span` symbols of a piece, which begins at `offset` of the text.
-    pub fn piece(&mut self, piece: &[S], span: usize, offset: usize, hits: &mut Vec<Hit>) {
-        match self.search.relation.encode(piece) {
-            Codes::Narrow(codes) => self.codes(&codes, span, offset, hits),
-            Codes::Wide(codes) => self.codes(&codes, span, offset, hits),
-            Codes::Full(codes) => self.codes(&codes, span, offset, hits),
+    pub fn piece<S: Symbol>(
+        &mut self,
+        search: &Search<S>,
+        piece: &[S],
+        span: usize,
+        offset: usize,
+        hits: &mut Vec<Hit>,
+    ) {
+        let start = Instant::now();
+        match search.relation.encode(piece) {
+            Codes::Narrow(codes) => self.codes(&search.needles, &codes, span, offset, hits),
+            Codes::Wide(codes) => self.codes(&search.needles, &codes, span, offset, hits),
+            Codes::Full(codes) => self.codes(&search.needles, &codes, span, offset, hits),
         }
+        let seconds = start.elapsed().as_secs_f64();
+        self.last = Some((seconds, span));
+        self.seconds += seconds;
     }
 
-    fn codes<C: Code>(&mut self, codes: &[C], span: usize, offset: usize, hits: &mut Vec<Hit>) {
-        let hit = |needles: &[&Needle], found: Found| {
-            let n = needles[found.needle];
+    fn codes<C: Code>(&mut self, all: &[Needle], codes: &[C], span: usize, offset: usize, hits: &mut Vec<Hit>) {
+        let longest = all.iter().map(|n| n.place.len()).max().expect("a search has queries");
+        let hit = |needles: &[usize], found: Found| {
+            let n = &all[needles[found.needle]];
             let distance = found.distance + n.absent;
             Hit { position: offset + found.position, query: n.query, reverse: n.reverse, distance }
         };
-        let longest = self.search.longest();
         match &mut self.work {
             Method::Bounded(prepared, pool) => {
                 let block = |block: usize| {
-                    let first = block * bounded::BLOCK;
-                    let span = bounded::BLOCK.min(span - first);
+                    let first = block * mismatch_budget::BLOCK;
+                    let span = mismatch_budget::BLOCK.min(span - first);
                     let part = &codes[first..(first + span + longest - 1).min(codes.len())];
                     let mut found = pool.with(|scratch| prepared.find(part, span, scratch));
                     found.iter_mut().for_each(|f| f.position += first);
                     found
                 };
-                let many = span.div_ceil(bounded::BLOCK);
+                let many = span.div_ceil(mismatch_budget::BLOCK);
                 // One thread needs no other, which would have to be woken.
                 let blocks: Vec<Vec<Found>> = if rayon::current_num_threads() == 1 {
                     (0..many).map(block).collect()
@@ -356,15 +404,15 @@ impl<S: Symbol> Scan<'_, S> {
                 };
                 hits.extend(blocks.into_iter().flatten().map(|found| hit(&self.needles, found)));
             }
-            Method::Periodic(all) => {
+            Method::Periodic(prepared) => {
                 let from = hits.len();
                 let block = (2 * longest).max(1 << 16);
                 let tasks: Vec<(usize, usize)> =
-                    (0..span.div_ceil(block)).flat_map(|b| (0..all.len()).map(move |n| (b * block, n))).collect();
+                    (0..span.div_ceil(block)).flat_map(|b| (0..prepared.len()).map(move |n| (b * block, n))).collect();
                 let find = |&(first, needle): &(usize, usize)| {
                     let span = block.min(span - first);
                     let part = &codes[first..(first + span + longest - 1).min(codes.len())];
-                    let (found, _) = all[needle].find(part, span);
+                    let (found, _) = prepared[needle].find(part, span);
                     let place = |(position, distance)| Found { position: first + position, needle, distance };
                     found.into_iter().map(place).collect()
                 };
@@ -375,7 +423,7 @@ impl<S: Symbol> Scan<'_, S> {
             Method::Counting(counters) => {
                 let from = hits.len();
                 for (needle, (counter, own)) in counters.iter_mut().enumerate() {
-                    let n = self.needles[needle];
+                    let n = &all[self.needles[needle]];
                     let m = own.pattern.len();
                     let alignments = (codes.len() + 1).saturating_sub(m).min(span);
                     if alignments == 0 {
@@ -405,20 +453,20 @@ struct Joined<S> {
 }
 
 impl<S: Symbol> Joined<S> {
-    fn new(queries: &[Query<'_, S>], complement: Option<fn(S) -> S>) -> Result<Self, HammingError> {
+    fn new(queries: &[Query<'_, S>], complement: Option<fn(S) -> S>) -> Result<Self, Error> {
         if queries.is_empty() {
-            return Err(HammingError::NoQueries);
+            return Err(Error::NoQueries);
         }
         let (mut symbols, mut needles) = (Vec::new(), Vec::new());
         for (query, q) in queries.iter().enumerate() {
             let m = q.pattern.len();
             if m == 0 {
-                return Err(HammingError::EmptyPattern);
+                return Err(Error::EmptyPattern);
             }
             check_len(symbols.len() + 2 * m)?;
             if q.required.start > q.required.end || q.required.end > m {
                 let (start, end) = (q.required.start, q.required.end);
-                return Err(HammingError::RequiredOutOfRange { query, start, end, pattern: m });
+                return Err(Error::RequiredOutOfRange { query, start, end, pattern: m });
             }
             let required: Vec<bool> = (0..m).map(|j| q.required.contains(&j)).collect();
             let mut add = |reverse, required: Vec<bool>, letters: &mut dyn Iterator<Item = S>| {
@@ -436,19 +484,19 @@ impl<S: Symbol> Joined<S> {
         Ok(Self { symbols, needles })
     }
 
-    fn relation(&self, make: impl Fn(&[S]) -> Result<Relation<S>, HammingError>) -> Result<Relation<S>, HammingError> {
+    fn relation(&self, make: impl Fn(&[S]) -> Result<Relation<S>, Error>) -> Result<Relation<S>, Error> {
         make(&self.symbols).map_err(|e| match e {
             // Positions are told within their own pattern.
-            HammingError::UnknownSymbol { argument, symbol, position, alphabet } => {
+            Error::UnknownSymbol { argument, symbol, position, alphabet } => {
                 let own = self.needles.iter().find(|n| n.place.contains(&position));
                 let position = position - own.map_or(0, |n| n.place.start);
-                HammingError::UnknownSymbol { argument, symbol, position, alphabet }
+                Error::UnknownSymbol { argument, symbol, position, alphabet }
             }
             other => other,
         })
     }
 
-    fn search(mut self, relation: Relation<S>, engine: Engine) -> Result<Search<S>, HammingError> {
+    fn search(mut self, relation: Relation<S>, engine: Engine) -> Result<Search<S>, Error> {
         for n in &mut self.needles {
             let letters = &relation.classes.pattern[n.place.clone()];
             let distinct: HashSet<u32> = letters.iter().flatten().copied().collect();

@@ -1,12 +1,17 @@
 //! Texts that arrive in pieces.
+use std::ops::Deref;
+
+use samplewise_linalg::Ending;
+
 use crate::answer::{Block, Report};
+use crate::letters::relation::Symbol;
 use crate::plan::{Plan, Run};
-use crate::relation::Symbol;
 use crate::search::{Hit, Scan, Search};
 
 /// Distances of a text that is pushed in pieces of any size; the same, block after block, as of the whole text.
 ///
-/// Engines are chosen from the first stretch. Memory: the pattern and one stretch, whatever the text's length.
+/// Engines are chosen from the first stretch. Memory: the pattern and one stretch, whatever the text's length. The plan is
+/// borrowed (`&Plan`) or owned (`Arc<Plan>`, `Box<Plan>`).
 ///
 /// ```
 /// use samplewise_hamming::{Options, Plan, Stream};
@@ -18,11 +23,11 @@ use crate::search::{Hit, Scan, Search};
 /// }
 /// stream.finish(|block| distances.extend_from_slice(block.distances));
 /// assert_eq!(distances, [1, 4, 4, 3, 0, 3]);
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
-pub struct Stream<'p, S: Symbol = u8> {
-    plan: &'p Plan<S>,
-    run: Option<Run<'p, S>>,
+pub struct Stream<P, S: Symbol = u8> {
+    plan: P,
+    run: Option<Run>,
     /// Symbols whose alignments are not counted yet.
     pending: Vec<S>,
     done: usize,
@@ -33,9 +38,9 @@ pub struct Stream<'p, S: Symbol = u8> {
 /// Symbols that are collected before engines are chosen and counting begins.
 const FIRST: usize = 1 << 18;
 
-impl<'p, S: Symbol> Stream<'p, S> {
+impl<P: Deref<Target = Plan<S>>, S: Symbol> Stream<P, S> {
     /// Nothing pushed yet.
-    pub fn new(plan: &'p Plan<S>) -> Self {
+    pub fn new(plan: P) -> Self {
         Self { plan, run: None, pending: Vec::new(), done: 0, distances: Vec::new(), valid: None }
     }
 
@@ -59,7 +64,7 @@ impl<'p, S: Symbol> Stream<'p, S> {
         if self.pending.len() >= self.plan.pattern_len() {
             self.count(&mut sink);
         }
-        self.run.map(|run| run.report(true))
+        self.run.map(|run| run.report(Ending::Finished))
     }
 
     fn wanted(&self) -> usize {
@@ -74,14 +79,15 @@ impl<'p, S: Symbol> Stream<'p, S> {
             self.valid.get_or_insert_default();
         }
         let alignments = self.pending.len() - m + 1;
-        run.block(&self.pending, self.done..self.done + alignments, &mut self.distances, &mut self.valid, sink);
+        let (plan, part) = (&self.plan.relation, self.done..self.done + alignments);
+        run.block(plan, &self.pending, part, &mut self.distances, &mut self.valid, sink);
         self.done += alignments;
         self.pending.drain(..alignments);
     }
 }
 
 /// Hits in a text that is pushed in pieces of any size; the same as in the whole text, in the same order. Memory: the
-/// longest pattern and one stretch.
+/// longest pattern and one stretch. The search is borrowed or owned, as the plan of a [`Stream`].
 ///
 /// ```
 /// use samplewise_hamming::{Options, Query, Search, SearchStream};
@@ -93,19 +99,19 @@ impl<'p, S: Symbol> Stream<'p, S> {
 /// }
 /// stream.finish(|hit| places.push((hit.position, hit.distance)));
 /// assert_eq!(places, [(2, 1)]);
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
-pub struct SearchStream<'p, S: Symbol = u8> {
-    search: &'p Search<S>,
-    scan: Option<Scan<'p, S>>,
+pub struct SearchStream<P, S: Symbol = u8> {
+    search: P,
+    scan: Option<Scan>,
     pending: Vec<S>,
     done: usize,
     hits: Vec<Hit>,
 }
 
-impl<'p, S: Symbol> SearchStream<'p, S> {
+impl<P: Deref<Target = Search<S>>, S: Symbol> SearchStream<P, S> {
     /// Nothing pushed yet.
-    pub fn new(search: &'p Search<S>) -> Self {
+    pub fn new(search: P) -> Self {
         Self { search, scan: None, pending: Vec::new(), done: 0, hits: Vec::new() }
     }
 
@@ -113,7 +119,8 @@ impl<'p, S: Symbol> SearchStream<'p, S> {
     pub fn push(&mut self, piece: &[S], mut sink: impl FnMut(Hit)) {
         let mut piece = piece;
         while !piece.is_empty() {
-            let stride = self.scan.as_ref().map_or(FIRST.max(self.search.longest()), Scan::stride);
+            let stride =
+                self.scan.as_ref().map_or(FIRST.max(self.search.longest()), |scan| scan.stride(self.search.longest()));
             let wanted = stride + self.search.longest() - 1;
             let take = piece.len().min(wanted.saturating_sub(self.pending.len()).max(1));
             self.pending.extend_from_slice(&piece[..take]);
@@ -124,17 +131,17 @@ impl<'p, S: Symbol> SearchStream<'p, S> {
         }
     }
 
-    /// Ends the text: hands over the last hits, and returns the path taken; `None` for an empty text.
-    pub fn finish(mut self, mut sink: impl FnMut(Hit)) -> Option<&'static str> {
+    /// Ends the text: hands over the last hits; `None` for an empty text.
+    pub fn finish(mut self, mut sink: impl FnMut(Hit)) -> Option<Report> {
         if !self.pending.is_empty() {
             self.find(self.pending.len(), &mut sink);
         }
-        self.scan.map(|scan| scan.path())
+        self.scan.map(|scan| scan.report(Ending::Finished))
     }
 
     fn find(&mut self, span: usize, sink: &mut impl FnMut(Hit)) {
         let scan = self.scan.get_or_insert_with(|| self.search.scan(&self.pending));
-        scan.piece(&self.pending, span, self.done, &mut self.hits);
+        scan.piece(&self.search, &self.pending, span, self.done, &mut self.hits);
         self.hits.drain(..).for_each(sink);
         self.done += span;
         self.pending.drain(..span);

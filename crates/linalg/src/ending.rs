@@ -2,6 +2,7 @@
 
 /// How a call ended. What may be claimed of its answer is said beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Ending {
     /// It came to its own end.
     #[default]
@@ -35,6 +36,7 @@ impl Ending {
 
 /// Why there is no lower bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NoBound {
     /// The options did not ask for one.
     NotAsked,

@@ -60,6 +60,8 @@ pub mod products;
 pub mod random;
 pub mod rows;
 pub mod scale;
+#[cfg(feature = "serde")]
+mod serial;
 pub mod sketch;
 pub mod small;
 pub mod sparse;

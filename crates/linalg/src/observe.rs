@@ -1,5 +1,6 @@
 //! Progress and cancellation of long calls.
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 /// Where a long call stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +40,12 @@ impl Observer for () {
     }
 }
 
+impl<O: Observer + ?Sized> Observer for &mut O {
+    fn step(&mut self, progress: Progress) -> ControlFlow<()> {
+        (**self).step(progress)
+    }
+}
+
 /// An observer made of a closure.
 pub struct FromFn<F>(pub F);
 
@@ -75,5 +82,75 @@ impl<'o> Watch<'o> {
 impl Observer for Watch<'_> {
     fn step(&mut self, progress: Progress) -> ControlFlow<()> {
         if self.stops(progress) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// An observer that ends a call when its time is over; until then it asks another observer, by default none.
+///
+/// ```
+/// use samplewise_linalg::observe::{Deadline, Observer, Progress};
+/// use std::time::Duration;
+/// let mut over = Deadline::after(Duration::ZERO);
+/// assert!(over.step(Progress { stage: "demo", step: 1, total: None, value: None }).is_break());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Deadline<O = ()> {
+    end: Option<Instant>,
+    observer: O,
+}
+
+impl Deadline {
+    /// Ends calls so long after now; a time beyond what the clock counts never comes.
+    pub fn after(time: Duration) -> Self {
+        Self { end: Instant::now().checked_add(time), observer: () }
+    }
+}
+
+impl<O: Observer> Deadline<O> {
+    /// The same deadline, with an observer that is asked until then.
+    pub fn with<P: Observer>(self, observer: P) -> Deadline<P> {
+        Deadline { end: self.end, observer }
+    }
+}
+
+impl<O: Observer> Observer for Deadline<O> {
+    fn step(&mut self, progress: Progress) -> ControlFlow<()> {
+        if self.end.is_some_and(|end| Instant::now() >= end) {
+            ControlFlow::Break(())
+        } else {
+            self.observer.step(progress)
+        }
+    }
+}
+
+/// The longest time of one core that long calls work between two looks at their observer.
+pub const LONGEST_GAP: Duration = Duration::from_millis(50);
+
+/// Looks at an observer from inside fine loops: asked at every step, it passes on a question only when a fifth of
+/// [`LONGEST_GAP`] has gone by since the last one, so that a look costs one reading of the clock.
+pub struct Ticker<'o> {
+    observer: &'o mut dyn Observer,
+    last: Instant,
+    stopped: bool,
+}
+
+impl<'o> Ticker<'o> {
+    /// Over an observer that has not asked to stop.
+    pub fn new(observer: &'o mut dyn Observer) -> Self {
+        Self { observer, last: Instant::now(), stopped: false }
+    }
+
+    /// Tells the observer if it is time, unless it has asked to stop; returns whether it has.
+    pub fn stops(&mut self, progress: impl FnOnce() -> Progress) -> bool {
+        if !self.stopped && self.last.elapsed() >= LONGEST_GAP / 5 {
+            self.stopped = self.observer.step(progress()).is_break();
+            self.last = Instant::now();
+        }
+        self.stopped
+    }
+
+    /// Whether the observer has asked to stop.
+    pub fn stopped(&self) -> bool {
+        self.stopped
     }
 }

@@ -6,8 +6,10 @@ pub mod fixtures;
 pub mod generate;
 pub mod hostile;
 pub mod picture;
+pub mod ranges;
 pub mod rate;
 pub mod referee;
+pub mod stopping;
 pub mod strategies;
 pub mod trees;
 

@@ -20,7 +20,7 @@ fn map(value: Value) -> Map<String, Value> {
 
 pub fn info(session: &Session) -> Answer {
     let features: Vec<&str> = cpu_features();
-    let costs = samplewise_hamming::dispatch::costs();
+    let costs = samplewise_hamming::internals::costs();
     // One list for the table and JSON: that of the crate.
     let list: Map<String, Value> = costs.list().into_iter().map(|(name, ns)| (name.to_owned(), json!(ns))).collect();
     let constants = json!({"hamming": list});

@@ -10,7 +10,9 @@ use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use samplewise_hamming::{Alphabet, Engine, Options, Plan, Search, TextN, WildcardMeaning, reverse_complement};
+use samplewise_hamming::{
+    Alphabet, Engine, Options, Plan, Search, SymbolOptions, TextN, WildcardMeaning, reverse_complement,
+};
 
 use crate::failure::{Failure, usage};
 use crate::input;
@@ -125,15 +127,15 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             })?),
             None => None,
         };
-        let with = wildcard.map(|w| (w, wildcard_meaning));
+        let options = SymbolOptions { wildcard, wildcard_meaning, engine };
         let job = Job {
             a,
             session,
             decode: Tokens::default,
             strands: &['+'],
             reverse: |p: &[u32]| p.to_vec(),
-            plan: &|p| Plan::of_symbols(p, with, engine),
-            search: &|q| Search::of_symbols(q, with, engine),
+            plan: &|p| Plan::of_symbols(p, &options),
+            search: &|q| Search::of_symbols(q, &options),
         };
         return job.run(|_, _| String::new());
     }

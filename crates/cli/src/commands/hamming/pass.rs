@@ -1,6 +1,6 @@
 //! One pass over the text.
 use samplewise_hamming::{
-    ApproximateOptions, Block, HammingError, Hit, Method, Plan, Query, Search, SearchStream, Stream, Symbol,
+    ApproximateOptions, Block, Error, Hit, Method, Plan, Query, Route, Search, SearchStream, Stream, Symbol,
 };
 use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer as _, Progress};
@@ -28,8 +28,8 @@ pub(super) struct Job<'a, S: Symbol, D> {
     pub(super) decode: fn() -> D,
     pub(super) strands: &'static [char],
     pub(super) reverse: fn(&[S]) -> Vec<S>,
-    pub(super) plan: &'a dyn Fn(&[S]) -> Result<Plan<S>, HammingError>,
-    pub(super) search: &'a dyn Fn(&[Query<'_, S>]) -> Result<Search<S>, HammingError>,
+    pub(super) plan: &'a dyn Fn(&[S]) -> Result<Plan<S>, Error>,
+    pub(super) search: &'a dyn Fn(&[Query<'_, S>]) -> Result<Search<S>, Error>,
 }
 
 /// What a pass over the text meets, in order.
@@ -45,8 +45,8 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
     ) -> Result<Answer, Failure> {
         let a = self.a;
         let patterns = self.session.stage("read", || self.patterns())?;
-        let wrong = |e: HammingError| match e {
-            HammingError::RequiredOutOfRange { start, end, pattern, .. } => {
+        let wrong = |e: Error| match e {
+            Error::RequiredOutOfRange { start, end, pattern, .. } => {
                 usage(format!("--required is {start}..{end}, allowed is within 0..{pattern}, the pattern"))
             }
             e => bad(format!("{}: {e}", a.pattern.display())),
@@ -159,8 +159,8 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
             match event {
                 Event::Symbols(part) => stream.get_or_insert_with(|| SearchStream::new(search)).push(part, found),
                 Event::End => {
-                    let path = stream.take().and_then(|s: SearchStream<'_, S>| s.finish(found));
-                    sums.path = sums.path.take().or(path.map(str::to_owned));
+                    let report = stream.take().and_then(|s: SearchStream<&Search<S>, S>| s.finish(found));
+                    sums.path = sums.path.take().or(report.map(|r| r.route.name().to_owned()));
                     let n = sums.records[record].1;
                     let whole = patterns.iter().map(|(_, p)| (n + 1).saturating_sub(p.len())).sum::<usize>();
                     sums.alignments += whole * self.strands.len();
@@ -175,7 +175,7 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
 
     /// Every distance.
     fn count(&self, strands: &[Strand<S>], sums: &mut Sums, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        let mut streams: Vec<Option<Stream<'_, S>>> = strands.iter().map(|_| None).collect();
+        let mut streams: Vec<Option<Stream<&Plan<S>, S>>> = strands.iter().map(|_| None).collect();
         let mut histogram = Vec::new();
         self.pass(sums, |event, sums| {
             let end = matches!(event, Event::End);
@@ -193,7 +193,7 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
                         let report = slot.take().and_then(|s| s.finish(take));
                         match report {
                             Some(report) => {
-                                sums.path.get_or_insert_with(|| report.path());
+                                sums.path.get_or_insert_with(|| report.engine_names());
                                 sums.engines(&report.engines);
                             }
                             None => sums.short += 1,
@@ -238,13 +238,15 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
                 let options = ApproximateOptions { seed, ..options };
                 let got = strand.plan.approximate_observed(&text, &options, &mut &*self.session);
                 let got = got.map_err(|e| match e {
-                    HammingError::OptionOutOfRange { .. } | HammingError::EngineUnsuitable { .. } => usage(e),
+                    Error::Argument(_) | Error::EngineUnsuitable { .. } => usage(e),
                     e => bad(format!("{}: {e}", self.a.text.display())),
                 })?;
                 sums.alignments += got.distances.len();
-                sums.path.get_or_insert_with(|| got.path.to_owned());
-                sums.engines(&got.engines);
-                sums.approximations.push(json!({"path": got.path, "samples": got.samples,
+                // Where counting is no slower than an approximation, the distances are exact.
+                let path = if got.report.route == Route::Counting { "exact" } else { got.report.route.name() };
+                sums.path.get_or_insert_with(|| path.to_owned());
+                sums.engines(&got.report.engines);
+                sums.approximations.push(json!({"path": path, "samples": got.samples,
                     "repetitions": got.repetitions, "refined": got.refined}));
                 for (position, &d) in got.distances.iter().enumerate() {
                     if sums.least.is_none_or(|least| d < least) {

@@ -5,9 +5,9 @@
 //! pattern symbol, for every alphabet. Floor: one load per 512 comparisons.
 use pulp::Simd;
 
-use crate::classes::{Classes, Code};
+use crate::engine::match_bits::{Place, Tables};
 use crate::kernel::{Bits, Low, full_add, load, ripple, unpack};
-use crate::tables::{Place, Tables};
+use crate::letters::classes::{Classes, Code};
 
 /// Alignments per block and pattern positions per piece: tables of a DNA text stay in the second-level cache.
 pub(crate) const BLOCK: usize = 1 << 14;
@@ -72,7 +72,7 @@ impl Prepared {
     }
 
     /// Subtracts the matches of one block of alignments from `out`, or from `base` where one is given and `out` holds
-    /// nothing yet (row HAM-3); `codes` as in [`crate::vertical::Prepared::subtract_matches`].
+    /// nothing yet (row HAM-3); `codes` as in [`crate::engine::byte_counters::Prepared::subtract_matches`].
     pub fn subtract_matches<C: Code>(
         &self,
         codes: &[C],

@@ -6,8 +6,8 @@
 //! though not of the length of the whole. Axes other than the last move whole registers; the array is transposed for the
 //! last.
 use super::Operations;
-use crate::modular::{centred, power, twice};
-use crate::ntt::lanes::{Kernel, Lanes, Line, dispatch};
+use crate::engine::modular::{centred, power, twice};
+use crate::engine::ntt::lanes::{Kernel, Lanes, Line, dispatch};
 
 /// A prime with roots of unity of order `2^order`, below `2^15`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 
 use samplewise_linalg::random::{Streams, below, uniform};
 
-use crate::HammingError;
+use crate::Error;
 
 /// Settings of [`approximate_matches`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,18 +72,18 @@ pub struct Operations {
 /// Estimates the matches of all alignments.
 ///
 /// # Errors
-/// [`HammingError::EmptyPattern`], [`HammingError::PatternLongerThanText`], [`HammingError::TextTooLong`] beyond 16,384
-/// symbols, which is what its tables have room for, [`HammingError::OptionOutOfRange`].
-pub fn approximate_matches(pattern: &[u32], text: &[u32], settings: &Settings) -> Result<Estimate, HammingError> {
+/// [`Error::EmptyPattern`], [`Error::PatternLongerThanText`], [`Error::Argument`] for more than
+/// 16,384 symbols, which is what its tables have room for, and for settings out of range.
+pub fn approximate_matches(pattern: &[u32], text: &[u32], settings: &Settings) -> Result<Estimate, Error> {
     let (m, n) = (pattern.len(), text.len());
     if m == 0 {
-        return Err(HammingError::EmptyPattern);
+        return Err(Error::EmptyPattern);
     }
     if m > n {
-        return Err(HammingError::PatternLongerThanText { pattern: m, text: n });
+        return Err(Error::PatternLongerThanText { pattern: m, text: n });
     }
     if n > 1 << 14 {
-        return Err(HammingError::TextTooLong { text: n, limit: 1 << 14 });
+        return Err(Error::count("text.len()", n, format!("up to {}", 1 << 14)));
     }
     for (option, value, least, most, allowed) in [
         ("levels", f64::from(settings.levels), 0.0, 16.0, "0 to 16"),
@@ -91,7 +91,7 @@ pub fn approximate_matches(pattern: &[u32], text: &[u32], settings: &Settings) -
         ("accuracy", settings.accuracy, 1.0, f64::MAX, "at least 1, and finite"),
     ] {
         if !(value >= least && value <= most) {
-            return Err(HammingError::OptionOutOfRange { option, value, allowed });
+            return Err(Error::argument(option, value, allowed));
         }
     }
     let streams = Streams::from_rng(&mut Streams::new(settings.seed).stream(0));
@@ -339,14 +339,14 @@ mod tests {
         assert_eq!(run(default).unwrap().matches.len(), 2);
         assert_eq!(run(Settings { levels: 0, ..default }).unwrap().matches, [1.0, 0.0]);
         let long = approximate_matches(&[1], &vec![1; 16_385], &default);
-        assert_eq!(long, Err(HammingError::TextTooLong { text: 16_385, limit: 16_384 }));
+        assert_eq!(long.unwrap_err().to_string(), "text.len() is 16385, allowed is up to 16384");
         for bad in [
             Settings { levels: 17, ..default },
             Settings { witnesses: 101.0, ..default },
             Settings { witnesses: f64::NAN, ..default },
             Settings { accuracy: 0.5, ..default },
         ] {
-            assert!(matches!(run(bad), Err(HammingError::OptionOutOfRange { .. })), "{bad:?}");
+            assert!(matches!(run(bad), Err(Error::Argument(_))), "{bad:?}");
         }
     }
 }

@@ -5,8 +5,8 @@
 //! 0 to 7 bits, the vector of every pattern position begins at a byte.
 use pulp::Simd;
 
-use crate::classes::{Classes, Code, Rule};
 use crate::kernel::{self, EITHER, EQUAL, SHARE};
+use crate::letters::classes::{Classes, Code, Rule};
 
 /// The bit vectors of some letters; memory is kept from one stretch to the next.
 #[derive(Debug, Default)]

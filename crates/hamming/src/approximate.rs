@@ -10,67 +10,47 @@
 //! most `D`, and at least `(1 − ε)D` at all alignments with probability `1 − δ`.
 //!
 //! The exponent `−0.93` of the paper's `(1 + ε)` algorithm rests on fast rectangular matrix multiplication; its
-//! ingredients are a reference in [`crate::fredman`].
+//! ingredients are a reference in [`crate::paper::fredman`].
+use std::time::Instant;
+
 use rayon::prelude::*;
+use samplewise_linalg::Ending;
+use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::{Streams, below, shuffle};
 
-use crate::HammingError;
-use crate::answer::EngineCost;
-use crate::classes::{Classes, Code, Rule};
-use crate::counter::Counter;
-use crate::dispatch::Work;
+use crate::Error;
+use crate::answer::{EngineCost, Report, Route};
+use crate::engine::choose::Work;
+use crate::engine::running::Counter;
+use crate::letters::classes::{Classes, Code, Rule};
+use crate::letters::relation::{Codes, Symbol};
+use crate::options::{APPROXIMATE, ApproximateOptions, Method};
 use crate::plan::Plan;
-use crate::relation::{Codes, Symbol};
-
-/// How distances are approximated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Method {
-    /// Within `(1 ± ε)·D`, from a sample of the pattern. Fast where most pairs differ.
-    #[default]
-    Sampling,
-    /// Within `(1 − ε)·D` and `D`, from hashed letters. Needs letters compared for equality.
-    OneSided,
-}
-
-/// Settings of [`Plan::approximate`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ApproximateOptions {
-    /// Relative error. Default 0.05; above 0, below 1.
-    pub epsilon: f64,
-    /// Probability that any alignment misses it. Default 0.001; above 0, below 1.
-    pub delta: f64,
-    /// Default [`Method::Sampling`].
-    pub method: Method,
-    /// Count exactly where the cost model says that this is no slower. Default true.
-    pub exact_when_cheaper: bool,
-    /// Seed of the samples and hashes. Default 0.
-    pub seed: u64,
-}
-
-impl Default for ApproximateOptions {
-    fn default() -> Self {
-        Self { epsilon: 0.05, delta: 0.001, method: Method::default(), exact_when_cheaper: true, seed: 0 }
-    }
-}
 
 /// Approximate distances with their evidence.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Approximation {
     /// One for each alignment.
     pub distances: Vec<f64>,
-    /// `"sampling"`, `"one-sided"` or `"exact"`.
-    pub path: &'static str,
-    /// Pattern positions compared at every alignment; all of them where the path is not sampling.
+    /// Number of pattern positions compared at every alignment; all of them where the route is not sampling.
     pub samples: usize,
-    /// Counting runs over the text.
+    /// Number of counting runs over the text.
     pub repetitions: usize,
-    /// The engines of the last counting run, with predicted and actual cost.
-    pub engines: Vec<EngineCost>,
-    /// Alignments that were compared at more positions than the others.
+    /// Number of alignments that were compared at more positions than the others.
     pub refined: usize,
-    /// False when the observer stopped the call: `distances` then holds the alignments done.
-    pub complete: bool,
+    /// The evidence, with the engines of the last counting run. The route is [`Route::Sampling`], [`Route::OneSided`], or
+    /// [`Route::Counting`] where the distances are exact. When the observer stopped the call, sampling has the alignments
+    /// done until then, and the one-sided method lower bounds of all without the promised probability.
+    pub report: Report,
+}
+
+impl Approximation {
+    /// Whether every distance has the promised error: false when the observer stopped the call.
+    pub fn converged(&self) -> bool {
+        self.report.ending == Ending::Finished
+    }
 }
 
 /// Pattern positions and alignments of the pilot that sets the sample size.
@@ -82,9 +62,9 @@ impl<S: Symbol> Plan<S> {
     /// Pays for large alphabets and long patterns; else the exact count is as cheap, and is given.
     ///
     /// # Errors
-    /// [`HammingError::PatternLongerThanText`], [`HammingError::OptionOutOfRange`],
-    /// [`HammingError::EngineUnsuitable`] for the one-sided method with IUPAC or DNA codes, which are sets.
-    pub fn approximate(&self, text: &[S], options: &ApproximateOptions) -> Result<Approximation, HammingError> {
+    /// [`Error::PatternLongerThanText`], [`Error::Argument`],
+    /// [`Error::EngineUnsuitable`] for the one-sided method with IUPAC or DNA codes, which are sets.
+    pub fn approximate(&self, text: &[S], options: &ApproximateOptions) -> Result<Approximation, Error> {
         self.approximate_observed(text, options, &mut ())
     }
 
@@ -97,12 +77,8 @@ impl<S: Symbol> Plan<S> {
         text: &[S],
         options: &ApproximateOptions,
         observer: &mut dyn Observer,
-    ) -> Result<Approximation, HammingError> {
-        for (option, value) in [("epsilon", options.epsilon), ("delta", options.delta)] {
-            if !(value > 0.0 && value < 1.0) {
-                return Err(HammingError::OptionOutOfRange { option, value, allowed: "above 0 and below 1" });
-            }
-        }
+    ) -> Result<Approximation, Error> {
+        check_ranges(options, &APPROXIMATE)?;
         let alignments = self.alignments(text)?;
         let streams = Streams::from_rng(&mut Streams::new(options.seed).stream(0));
         let work = self.work(&self.relation.classes, text);
@@ -117,12 +93,10 @@ impl<S: Symbol> Plan<S> {
         let answer = self.distances_observed(text, observer)?;
         Ok(Approximation {
             distances: answer.distances.into_iter().map(f64::from).collect(),
-            path: "exact",
             samples: self.pattern_len(),
             repetitions: 1,
             refined: 0,
-            complete: answer.report.complete,
-            engines: answer.report.engines,
+            report: answer.report,
         })
     }
 
@@ -155,6 +129,7 @@ impl<S: Symbol> Plan<S> {
         let ladder = Intervals::ladder(size, order.len(), alignments, options);
         let first: Vec<Option<f64>> = (0..=size).map(|count| ladder[0].estimate(count)).collect();
         let mut counter = Counter::new(&sampled, self.engine, size as u32, &work);
+        let start = Instant::now();
         let (m, mut refined) = (self.pattern_len(), 0);
         let mut distances: Vec<f64> = Vec::with_capacity(alignments);
         let mut counts = Vec::new();
@@ -174,9 +149,10 @@ impl<S: Symbol> Plan<S> {
                 break;
             }
         }
-        let complete = distances.len() == alignments;
-        let engines = counter.report(complete).engines;
-        Some(Approximation { distances, path: "sampling", samples: size, repetitions: 1, engines, refined, complete })
+        let ending = if distances.len() == alignments { Ending::Finished } else { Ending::Interrupted };
+        let report =
+            Report { route: Route::Sampling, seconds: start.elapsed().as_secs_f64(), ..counter.report(ending) };
+        Some(Approximation { distances, samples: size, repetitions: 1, refined, report })
     }
 
     /// Positions that settle nine of ten alignments, by a pilot; `None` where more than half of all are needed.
@@ -227,11 +203,11 @@ impl<S: Symbol> Plan<S> {
         streams: Streams,
         exact: f64,
         observer: &mut dyn Observer,
-    ) -> Result<Option<Approximation>, HammingError> {
+    ) -> Result<Option<Approximation>, Error> {
         let classes = &self.relation.classes;
         let Rule::Equal { wildcard } = classes.rule else {
             let reason = "one-sided approximations hash letters, which must be compared for equality";
-            return Err(HammingError::EngineUnsuitable { engine: "one-sided", reason });
+            return Err(Error::EngineUnsuitable { engine: "one-sided", reason });
         };
         let rounds = |buckets: usize| {
             ((alignments as f64 / options.delta).ln() / (buckets as f64 * options.epsilon).ln()).ceil().max(1.0)
@@ -256,6 +232,7 @@ impl<S: Symbol> Plan<S> {
         }
         let rounds = rounds(buckets);
         let (m, base) = (self.pattern_len(), self.relation.base(&classes.pattern));
+        let start = Instant::now();
         let mut largest = vec![0_u32; alignments];
         let (mut counts, mut engines) = (Vec::new(), Vec::new());
         for round in 0..rounds {
@@ -275,20 +252,21 @@ impl<S: Symbol> Plan<S> {
                 }
                 largest[done..end].iter_mut().zip(&counts).for_each(|(l, &c)| *l = c.max(*l));
                 done = end;
+                let progress = Progress { stage: "one-sided", step: round, total: Some(rounds), value: None };
+                if observer.step(progress).is_break() && !(done == alignments && round + 1 == rounds) {
+                    let report =
+                        one_sided_report(Ending::Interrupted, counter.report(Ending::Interrupted).engines, start);
+                    return Ok(Some(one_sided(&largest, m, round, report)));
+                }
             }
-            engines = counter.report(true).engines;
+            engines = counter.report(Ending::Finished).engines;
             let progress = Progress { stage: "one-sided", step: round + 1, total: Some(rounds), value: None };
             if observer.step(progress).is_break() && round + 1 < rounds {
-                // Lower bounds of all distances, without the promised probability.
-                return Ok(Some(Approximation {
-                    repetitions: round + 1,
-                    complete: false,
-                    engines,
-                    ..one_sided(largest, m)
-                }));
+                let report = one_sided_report(Ending::Interrupted, engines, start);
+                return Ok(Some(one_sided(&largest, m, round + 1, report)));
             }
         }
-        Ok(Some(Approximation { repetitions: rounds, engines, ..one_sided(largest, m) }))
+        Ok(Some(one_sided(&largest, m, rounds, one_sided_report(Ending::Finished, engines, start))))
     }
 
     /// Letters and text codes by buckets; symbols outside the pattern match nothing, and wildcards stay what they are.
@@ -310,16 +288,14 @@ impl<S: Symbol> Plan<S> {
     }
 }
 
-fn one_sided(largest: Vec<u32>, m: usize) -> Approximation {
-    Approximation {
-        distances: largest.into_iter().map(f64::from).collect(),
-        path: "one-sided",
-        samples: m,
-        repetitions: 0,
-        engines: Vec::new(),
-        refined: 0,
-        complete: true,
-    }
+fn one_sided_report(ending: Ending, engines: Vec<EngineCost>, start: Instant) -> Report {
+    let seconds = start.elapsed().as_secs_f64();
+    Report { ending, route: Route::OneSided, engines, certificate: None, seconds }
+}
+
+fn one_sided(largest: &[u32], m: usize, repetitions: usize, report: Report) -> Approximation {
+    let distances = largest.iter().map(|&d| f64::from(d)).collect();
+    Approximation { distances, samples: m, repetitions, refined: 0, report }
 }
 
 struct Hashed {

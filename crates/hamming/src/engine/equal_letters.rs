@@ -2,7 +2,7 @@
 //!
 //! Cost per alignment: one look at the text, and one subtraction per pair, `Σ_c a_c f_c` for `a_c` occurrences in the
 //! pattern and frequency `f_c` in the text. Independent of how many letters there are.
-use crate::classes::{Classes, Code, Rule};
+use crate::letters::classes::{Classes, Code, Rule};
 
 /// Alignments per block: their counters stay in the second-level cache.
 pub(crate) const BLOCK: usize = 1 << 16;
@@ -46,7 +46,7 @@ impl Lists {
     }
 
     /// Subtracts the matches of one block from `out` (row HAM-7); `codes` as in
-    /// [`crate::vertical::Prepared::subtract_matches`]. Returns the number of pairs.
+    /// [`crate::engine::byte_counters::Prepared::subtract_matches`]. Returns the number of pairs.
     pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> u64 {
         let mut pairs = 0;
         for (i, code) in codes.iter().enumerate() {

@@ -2,21 +2,30 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
+use samplewise_linalg::Ending;
 
-use crate::answer::{EngineCost, Report};
-use crate::classes::{Classes, Code};
-use crate::dispatch::{Part, Work};
+use crate::answer::{EngineCost, Report, Route};
 use crate::engine::Engine;
-use crate::fft::Certificate;
-use crate::pairs::Lists;
-use crate::pool::Pool;
-use crate::{bitsliced, definition, fft, ntt, pairs, sumset, vertical};
+use crate::engine::bitsliced;
+use crate::engine::byte_counters;
+use crate::engine::choose::{Part, Work};
+use crate::engine::definition;
+use crate::engine::equal_letters;
+use crate::engine::equal_letters::Lists;
+use crate::engine::fft;
+use crate::engine::fft::Certificate;
+use crate::engine::ntt;
+use crate::engine::pool::Pool;
+use crate::letters::classes::{Classes, Code};
+use crate::paper::sumset;
 
 /// Alignments between two looks at the observer on one thread: few enough that what one engine wrote is in the cache for
 /// the next, and for who takes it.
 const STRIDE: usize = 1 << 16;
 /// The same for each of several threads, which are woken for every stride.
 const SHARED_STRIDE: usize = 1 << 19;
+/// Predicted nanoseconds between two looks at the observer: a fifth of [`samplewise_linalg::observe::LONGEST_GAP`].
+const LOOK: f64 = 1e7;
 
 /// The engines for the letters of one pattern, and what they did so far.
 pub(crate) struct Counter {
@@ -43,7 +52,15 @@ impl Counter {
         let m = self.pattern_len;
         let threads = rayon::current_num_threads();
         let stride = if threads == 1 { STRIDE } else { SHARED_STRIDE * threads };
-        self.kernels.iter().map(|k| k.block(m)).max().map_or(stride, |block| stride.max(4 * block)).max(m)
+        let stride = self.kernels.iter().map(|k| k.block(m)).max().map_or(stride, |block| stride.max(4 * block)).max(m);
+        // Less where that is slow, but no less than a block for each thread, and so many that the symbols which two
+        // stretches share, which are encoded twice, cost less than they.
+        stride.min(stride_of(self.predicted(), m).max(self.block() * threads))
+    }
+
+    /// Predicted nanoseconds per alignment on one thread.
+    pub fn predicted(&self) -> f64 {
+        self.parts.iter().map(|p| p.predicted).sum()
     }
 
     /// Alignments that engines work on together.
@@ -70,11 +87,18 @@ impl Counter {
     }
 
     /// The evidence so far.
-    pub fn report(&self, complete: bool) -> Report {
+    pub fn report(&self, ending: Ending) -> Report {
         let per_alignment = 1e9 * rayon::current_num_threads() as f64 / self.done.max(1) as f64;
         let engines = self.parts.iter().zip(&self.seconds).map(|(p, s)| cost(p, Some(s * per_alignment))).collect();
-        Report { engines, certificate: self.certificate, complete }
+        let (certificate, seconds) = (self.certificate, self.seconds.iter().sum());
+        Report { ending, route: Route::Counting, engines, certificate, seconds }
     }
+}
+
+/// Alignments between two looks at the observer, at so many nanoseconds each on one thread; more where the symbols of a
+/// pattern, which neighbouring stretches both encode, would cost more than the counting.
+pub(crate) fn stride_of(nanoseconds: f64, pattern_len: usize) -> usize {
+    ((LOOK * rayon::current_num_threads() as f64).max(pattern_len as f64) / nanoseconds.max(1e-3)) as usize
 }
 
 /// What a part costs.
@@ -86,7 +110,7 @@ pub(crate) fn cost(part: &Part, actual: Option<f64>) -> EngineCost {
 /// An engine with what it prepared for its letters.
 enum Kernel {
     Definition(Classes),
-    Vertical(vertical::Prepared, Pool<vertical::Scratch>),
+    Vertical(byte_counters::Prepared, Pool<byte_counters::Scratch>),
     Bitsliced(bitsliced::Prepared, Pool<bitsliced::Scratch>),
     Fft(Box<fft::Prepared>, Pool<fft::Scratch>),
     Ntt(ntt::Prepared, Pool<ntt::Scratch>),
@@ -98,7 +122,7 @@ impl Kernel {
     fn new(engine: Engine, letters: Classes) -> Self {
         match engine {
             Engine::Definition => Kernel::Definition(letters),
-            Engine::Vertical => Kernel::Vertical(vertical::Prepared::new(letters), Pool::default()),
+            Engine::Vertical => Kernel::Vertical(byte_counters::Prepared::new(letters), Pool::default()),
             Engine::Bitsliced | Engine::Periodic | Engine::Auto => {
                 Kernel::Bitsliced(bitsliced::Prepared::new(letters), Pool::default())
             }
@@ -112,11 +136,11 @@ impl Kernel {
     /// Alignments that are worked on together.
     fn block(&self, m: usize) -> usize {
         match self {
-            Kernel::Definition(_) | Kernel::Vertical(..) => vertical::BLOCK,
+            Kernel::Definition(_) | Kernel::Vertical(..) => byte_counters::BLOCK,
             Kernel::Bitsliced(..) => bitsliced::BLOCK,
             Kernel::Fft(prepared, _) => prepared.shape().block(),
             Kernel::Ntt(prepared, _) => prepared.block(),
-            Kernel::Pairs(_) => pairs::BLOCK.max(m),
+            Kernel::Pairs(_) => equal_letters::BLOCK.max(m),
             Kernel::Sumset(_) => sumset::block(m),
         }
     }

@@ -1,7 +1,7 @@
 //! What makes an FFT's answer exact: every value close to an integer, and their sum the one that the letters have.
 use samplewise_linalg::fft::FftReal;
 
-use crate::classes::{Classes, Code, Rule};
+use crate::letters::classes::{Classes, Code, Rule};
 
 /// Scales and rounds; returns the sum of the matches, the largest distance from an integer, and whether all are possible.
 #[inline(always)]

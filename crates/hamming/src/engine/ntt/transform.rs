@@ -11,7 +11,7 @@
 use std::sync::OnceLock;
 
 use super::lanes::{Lanes, Line};
-use crate::modular::{self, twice};
+use crate::engine::modular::{self, twice};
 
 /// The modulus.
 pub(crate) const P: i32 = 12_289;

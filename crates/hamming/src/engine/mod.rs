@@ -1,26 +1,40 @@
-//! The engines by name.
+//! The engines: each counts, for some letters of a pattern, the matches of every alignment.
+pub(crate) mod bitsliced;
+pub(crate) mod byte_counters;
+pub(crate) mod choose;
+pub(crate) mod definition;
+pub(crate) mod equal_letters;
+pub(crate) mod fft;
+pub(crate) mod match_bits;
+pub(crate) mod mismatch_budget;
+pub(crate) mod modular;
+pub(crate) mod ntt;
+pub(crate) mod periodic;
+pub(crate) mod pool;
+pub(crate) mod running;
 
 /// An engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Engine {
     /// The cheapest by the cost model, for each letter of the pattern.
     #[default]
     Auto,
-    /// [`crate::definition`].
+    /// Symbol by symbol, as the definition says; for tiny inputs.
     Definition,
-    /// [`crate::vertical`].
+    /// Compares bytes, pattern symbol by pattern symbol, and counts in bytes; for short patterns.
     Vertical,
-    /// [`crate::bitsliced`].
+    /// A bit per text position and letter, counted in bit planes by carry-save adders; for longer patterns.
     Bitsliced,
-    /// [`crate::fft`].
+    /// A real FFT per letter, certified exact.
     Fft,
-    /// [`crate::ntt`].
+    /// Transforms in words of 16 bits modulo a prime; for long patterns.
     Ntt,
-    /// [`crate::pairs`].
+    /// Pairs of equal letters, one by one; for rare letters.
     Pairs,
-    /// [`crate::sumset`]; never chosen.
+    /// Sumsets by the lemma of the paper; never chosen.
     Sumset,
-    /// [`crate::periodic`], which only searches, where all patterns have short periods and match by equality without required
+    /// Only searches: by the breaks of periods, where all patterns have short ones and match by equality without required
     /// positions; elsewhere the search is as with [`Engine::Auto`], and says so.
     Periodic,
 }

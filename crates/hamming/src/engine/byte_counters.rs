@@ -4,7 +4,7 @@
 //! store of the counter.
 use std::ops::Range;
 
-use crate::classes::{Classes, Code};
+use crate::letters::classes::{Classes, Code};
 
 /// Alignments per block: its counters and the match bytes of a DNA text stay in the first-level cache.
 pub(crate) const BLOCK: usize = 8192;

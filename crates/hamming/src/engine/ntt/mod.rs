@@ -16,8 +16,8 @@ use std::sync::OnceLock;
 
 use pulp::Simd;
 
-use crate::classes::{Classes, Code};
-use crate::tables::match_words;
+use crate::engine::match_bits::match_words;
+use crate::letters::classes::{Classes, Code};
 
 pub(crate) mod lanes;
 mod transform;
@@ -204,7 +204,7 @@ impl Prepared {
     }
 
     /// Subtracts the matches of one block of alignments from `out` (row HAM-13); `codes` as in
-    /// [`crate::vertical::Prepared::subtract_matches`].
+    /// [`crate::engine::byte_counters::Prepared::subtract_matches`].
     pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) {
         self.subtract_all(codes, &mut [out], scratch);
     }
@@ -516,7 +516,7 @@ impl Kernel for Finish<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classes::Rule;
+    use crate::letters::classes::Rule;
 
     /// HAM-13 at the bounds: patterns and texts of one letter, so that every count is the largest there is, where a
     /// group is full (12,288 symbols), and one more or less; where a pattern is one piece, and no longer; and texts that
@@ -575,7 +575,7 @@ mod tests {
         assert_eq!((out[0], out[m]), (0, m as u32));
         for i in (0..=m).step_by(97) {
             let mut want = [m as u32];
-            crate::definition::subtract_matches(&classes, &text[i..i + m], &mut want);
+            crate::engine::definition::subtract_matches(&classes, &text[i..i + m], &mut want);
             assert_eq!(out[i], want[0], "{i}");
         }
     }
@@ -596,7 +596,7 @@ mod tests {
             let own = Classes { pattern: classes.pattern[part.clone()].to_vec(), ..classes.clone() };
             for i in (0..out.len()).step_by(613).chain([out.len() - 1]) {
                 let mut want = [part.len() as u32];
-                crate::definition::subtract_matches(&own, &text[i..i + part.len()], &mut want);
+                crate::engine::definition::subtract_matches(&own, &text[i..i + part.len()], &mut want);
                 assert_eq!(out[i], want[0], "{part:?} {i}");
             }
         }
@@ -623,7 +623,7 @@ mod tests {
             let mut got = want.clone();
             Prepared::new(classes.clone()).subtract_matches(&text, &mut got, &mut Scratch::default());
             for i in checked {
-                crate::definition::subtract_matches(&classes, &text[i..i + m], &mut want[i..=i]);
+                crate::engine::definition::subtract_matches(&classes, &text[i..i + m], &mut want[i..=i]);
                 assert_eq!(got[i], want[i], "{i}");
             }
         }

@@ -1,7 +1,7 @@
 //! Convolutions modulo 998,244,353 = 119·2²³ + 1, a word to a residue: what the packed ones are compared with, the last
 //! step of the ladder of moduli, and the way out when luck fails.
 use super::Operations;
-use crate::modular::power;
+use crate::engine::modular::power;
 
 /// Larger than any count: patterns have at most 2^28 symbols.
 pub(crate) const P: u64 = 998_244_353;

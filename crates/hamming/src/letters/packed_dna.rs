@@ -3,7 +3,7 @@ use crate::answer::Answer;
 use crate::plan::Plan;
 use crate::search::{Hit, Search};
 use crate::stream::{SearchStream, Stream};
-use crate::{HammingError, Report};
+use crate::{Error, Report};
 
 /// A text of `A`, `C`, `G` and `T`, four to a byte: letter `i` is `ACGT[byte[i/4] >> 2(i mod 4) & 3]`.
 ///
@@ -13,7 +13,7 @@ use crate::{HammingError, Report};
 /// assert_eq!((text.as_bytes().len(), text.get(2)), (3, Some(b'G')));
 /// let plan = Plan::new(b"ACGT", &Options::default())?;
 /// assert_eq!(plan.distances_packed(&text)?.distances, [1, 4, 4, 3, 0, 3]);
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedDna {
@@ -45,13 +45,13 @@ impl PackedDna {
     /// Packs letters, of either case.
     ///
     /// # Errors
-    /// [`HammingError::UnknownSymbol`] for any other letter: two bits have no room for it.
-    pub fn from_letters(letters: &[u8]) -> Result<Self, HammingError> {
+    /// [`Error::UnknownSymbol`] for any other letter: two bits have no room for it.
+    pub fn from_letters(letters: &[u8]) -> Result<Self, Error> {
         let mut bytes = vec![0; letters.len().div_ceil(4)];
         for (position, &letter) in letters.iter().enumerate() {
             let Some(code) = LETTERS.iter().position(|l| l.eq_ignore_ascii_case(&letter)) else {
                 let symbol = letter as char;
-                return Err(HammingError::UnknownSymbol { argument: "text", symbol, position, alphabet: "ACGT" });
+                return Err(Error::UnknownSymbol { argument: "text", symbol, position, alphabet: "ACGT" });
             };
             bytes[position / 4] |= (code as u8) << (2 * (position % 4));
         }
@@ -61,11 +61,11 @@ impl PackedDna {
     /// Takes packed bytes; the first `len` letters in them count, and the rest is dropped.
     ///
     /// # Errors
-    /// [`HammingError::OptionOutOfRange`] when the bytes are too few.
-    pub fn from_bytes(mut bytes: Vec<u8>, len: usize) -> Result<Self, HammingError> {
+    /// [`Error::Argument`] when the bytes are too few.
+    pub fn from_bytes(mut bytes: Vec<u8>, len: usize) -> Result<Self, Error> {
         if len.div_ceil(4) > bytes.len() {
-            let allowed = "up to four times the number of bytes";
-            return Err(HammingError::OptionOutOfRange { option: "len", value: len as f64, allowed });
+            let allowed = format!("0 to {}, four letters of every byte", 4 * bytes.len());
+            return Err(Error::count("len", len, allowed));
         }
         bytes.truncate(len.div_ceil(4));
         if let Some(last) = bytes.last_mut()
@@ -118,7 +118,7 @@ impl Plan<u8> {
     ///
     /// # Errors
     /// As [`Plan::distances`].
-    pub fn distances_packed(&self, text: &PackedDna) -> Result<Answer, HammingError> {
+    pub fn distances_packed(&self, text: &PackedDna) -> Result<Answer, Error> {
         let (mut distances, mut valid) = (Vec::new(), None);
         let report = self.for_each_packed_block(text, |block| {
             distances.extend_from_slice(block.distances);
@@ -137,9 +137,9 @@ impl Plan<u8> {
         &self,
         text: &PackedDna,
         mut sink: impl FnMut(crate::Block<'_>),
-    ) -> Result<Report, HammingError> {
+    ) -> Result<Report, Error> {
         if self.pattern_len() > text.len() {
-            return Err(HammingError::PatternLongerThanText { pattern: self.pattern_len(), text: text.len() });
+            return Err(Error::PatternLongerThanText { pattern: self.pattern_len(), text: text.len() });
         }
         let mut stream = Stream::new(self);
         text.pieces().for_each(|piece| stream.push(&piece, &mut sink));

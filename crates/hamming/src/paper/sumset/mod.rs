@@ -18,12 +18,12 @@
 //!
 //! **Where it wins**: nowhere that we could measure. The logarithm that it removes is smaller than the constants of what
 //! replaces it for every length that fits in memory, and registers pack 32 residues whatever `log U` is: that is
-//! [`crate::ntt`]. The dispatcher never chooses it. It is here, whole, for the count of operations: `O(n√m)` for patterns
+//! [`crate::engine::ntt`]. The dispatcher never chooses it. It is here, whole, for the count of operations: `O(n√m)` for patterns
 //! of up to 2^21 symbols ([`Operations`] says how they are counted); longer ones are counted pair by pair.
 use samplewise_linalg::random::{Streams, below};
 
-use crate::HammingError;
-use crate::modular::{MERSENNE, times};
+use crate::Error;
+use crate::engine::modular::{MERSENNE, times};
 
 mod engine;
 mod packed;
@@ -119,17 +119,17 @@ const LARGEST: usize = 1 << 22;
 /// Counts the sums of two multisets of numbers below `universe` (row HAM-14).
 ///
 /// ```
-/// use samplewise_hamming::sumset::{Settings, sumset};
+/// use samplewise_hamming::paper::sumset::{Settings, sumset};
 /// let sums = sumset(&[0, 1, 2], &[0, 2], 4, &Settings::default())?;
 /// assert_eq!(sums.counts, [1, 1, 2, 1, 1, 0, 0, 0]);
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`HammingError::OptionOutOfRange`] for a universe beyond 2^22 (2^18 when dilated), numbers outside it, counts that might
+/// [`Error::Argument`] for a universe beyond 2^22 (2^18 when dilated), numbers outside it, counts that might
 /// reach 998,244,353, and settings outside their range.
-pub fn sumset(x: &[u32], y: &[u32], universe: usize, settings: &Settings) -> Result<Sumset, HammingError> {
-    let out_of_range = |option, value: f64, allowed| Err(HammingError::OptionOutOfRange { option, value, allowed });
+pub fn sumset(x: &[u32], y: &[u32], universe: usize, settings: &Settings) -> Result<Sumset, Error> {
+    let out_of_range = |option, value: f64, allowed: &str| Err(Error::argument(option, value, allowed));
     if universe == 0 || universe > LARGEST >> if settings.dilate { 4 } else { 0 } {
         return out_of_range("universe", universe as f64, "1 to 4,194,304, or 262,144 when dilated");
     }
@@ -375,7 +375,7 @@ fn verify(counts: &[u32], x: &[u32], y: &[u32], streams: Streams, operations: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classes::{Classes, Rule};
+    use crate::letters::classes::{Classes, Rule};
 
     fn brute(x: &[u32], y: &[u32], universe: usize) -> Vec<u32> {
         let mut counts = vec![0; 2 * universe];

@@ -6,8 +6,8 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 use rayon::prelude::*;
 
-use crate::HammingError;
-use crate::classes::{Classes, Rule};
+use crate::Error;
+use crate::letters::classes::{Classes, Rule};
 
 /// A letter: bytes, integers, `char`. Any other type that is copied, compared and hashed is one by an empty `impl`; types
 /// that are not, such as `String`, become numbers by an [`Interner`].
@@ -45,13 +45,13 @@ numbers!(u16 u32 u64 i32 i64 char);
 /// Numbers for values of any type, the same for equal values, in order of appearance.
 ///
 /// ```
-/// use samplewise_hamming::{Engine, Interner, Plan};
+/// use samplewise_hamming::{Interner, Plan, SymbolOptions};
 /// let mut words = Interner::default();
 /// let pattern = words.numbers("the quick fox".split(' '));
 /// let text = words.numbers("a quick red fox and the quick fox".split(' '));
-/// let plan = Plan::of_symbols(&pattern, None, Engine::Auto)?;
+/// let plan = Plan::of_symbols(&pattern, &SymbolOptions::default())?;
 /// assert_eq!(plan.distances(&text)?.distances, [2, 2, 3, 3, 3, 0]);
-/// # Ok::<(), samplewise_hamming::HammingError>(())
+/// # Ok::<(), samplewise_hamming::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Interner<T>(HashMap<T, u32, RandomState>);
@@ -85,6 +85,7 @@ impl<T: Eq + Hash> Interner<T> {
 
 /// What the letters of a byte text mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Alphabet {
     /// Bytes as they are.
     #[default]
@@ -98,6 +99,7 @@ pub enum Alphabet {
 
 /// What an `N` of the text matches with [`Alphabet::Iupac`]: genomes have runs of millions of them, where nothing is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TextN {
     /// An `N` of the pattern only.
     #[default]
@@ -108,6 +110,7 @@ pub enum TextN {
 
 /// What a pair of symbols counts when one of them is the wildcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum WildcardMeaning {
     /// A match.
     #[default]
@@ -161,10 +164,10 @@ impl<S: Symbol> Relation<S> {
     /// Equality of symbols; `wildcard`, in pattern and text, is no symbol like others.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`].
-    pub fn equality(pattern: &[S], wildcard: Option<S>, meaning: WildcardMeaning) -> Result<Self, HammingError> {
+    /// [`Error::EmptyPattern`].
+    pub fn equality(pattern: &[S], wildcard: Option<S>, meaning: WildcardMeaning) -> Result<Self, Error> {
         if pattern.is_empty() {
-            return Err(HammingError::EmptyPattern);
+            return Err(Error::EmptyPattern);
         }
         let mut numbers: HashMap<S, u32, RandomState> = HashMap::default();
         let mut letters = Vec::with_capacity(pattern.len());
@@ -280,21 +283,21 @@ impl Relation<u8> {
     /// The relation of a byte alphabet.
     ///
     /// # Errors
-    /// [`HammingError::EmptyPattern`], [`HammingError::UnknownSymbol`] for a pattern letter the alphabet lacks.
+    /// [`Error::EmptyPattern`], [`Error::UnknownSymbol`] for a pattern letter the alphabet lacks.
     pub fn of_alphabet(
         pattern: &[u8],
         alphabet: Alphabet,
         wildcard: Option<u8>,
         meaning: WildcardMeaning,
         text_n: TextN,
-    ) -> Result<Self, HammingError> {
+    ) -> Result<Self, Error> {
         let (name, set): (&str, fn(u8) -> u8) = match alphabet {
             Alphabet::Bytes => return Self::equality(pattern, wildcard, meaning),
             Alphabet::Dna => ("dna", |b| if is_acgt(b) { nucleotides(b) } else { 0 }),
             Alphabet::Iupac => ("iupac", nucleotides),
         };
         if pattern.is_empty() {
-            return Err(HammingError::EmptyPattern);
+            return Err(Error::EmptyPattern);
         }
         // Codes are the 16 nucleotide sets (0 for letters outside the alphabet); bit 4 is in the wildcard of the text
         // and, unless wildcards are mismatches, in every letter of the pattern.
@@ -312,12 +315,7 @@ impl Relation<u8> {
                 continue;
             }
             if set(b) == 0 {
-                return Err(HammingError::UnknownSymbol {
-                    argument: "pattern",
-                    symbol: b as char,
-                    position,
-                    alphabet: name,
-                });
+                return Err(Error::UnknownSymbol { argument: "pattern", symbol: b as char, position, alphabet: name });
             }
             let wildcard = if meaning == WildcardMeaning::Mismatch { 0 } else { WILD };
             let code = u32::from(set(b) | wildcard | if unknown(b) { BOTH_N } else { 0 });

@@ -2,7 +2,7 @@
 use samplewise_linalg::random::Streams;
 
 use super::{Operations, Settings, count, pairs_are_cheaper};
-use crate::classes::{Classes, Code, Rule};
+use crate::letters::classes::{Classes, Code, Rule};
 
 /// Alignments counted together: as many as the pattern has symbols.
 pub(crate) fn block(m: usize) -> usize {
@@ -43,7 +43,7 @@ impl Prepared {
     }
 
     /// Subtracts the matches of one block of alignments from `out` (row HAM-14); `codes` as in
-    /// [`crate::vertical::Prepared::subtract_matches`]. Returns the operations.
+    /// [`crate::engine::byte_counters::Prepared::subtract_matches`]. Returns the operations.
     pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Operations {
         let (m, universe) = (self.classes.pattern.len(), codes.len());
         let mut operations = Operations::new(universe);

@@ -7,15 +7,15 @@
 //!
 //! A block is accepted when every value lies within 0.25 of an integer *and* the sum of the rounded matches equals
 //! their exact sum from letter prefix counts. `f32` is tried first where six standard deviations of its expected
-//! rounding error stay below 0.25, then `f64`; a block that neither certifies is counted by [`crate::ntt`], which does
+//! rounding error stay below 0.25, then `f64`; a block that neither certifies is counted by [`crate::engine::ntt`], which does
 //! not round, and the report says so. Two errors of a whole unit that cancel in the sum would pass: among thousands of
 //! values that all lie within 0.25, two would have to err by 0.75.
 use std::sync::OnceLock;
 
 use samplewise_linalg::fft::{Complex, FftReal, RealPlan};
 
-use crate::classes::{Classes, Code};
-use crate::ntt;
+use crate::engine::ntt;
+use crate::letters::classes::{Classes, Code};
 
 mod certificate;
 
@@ -24,6 +24,7 @@ use certificate::{Float, LANES, Sums, certify};
 /// What the certificates said. Blocks are as large as threads make strides, so that their number depends on the threads; the
 /// distances do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Certificate {
     /// Blocks certified in single precision.
     pub f32_blocks: usize,
@@ -437,14 +438,14 @@ fn count<T: FftReal + Float, C: Code>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classes::Rule;
+    use crate::letters::classes::Rule;
 
     fn prepared() -> (Prepared, Vec<u8>, Vec<u32>) {
         let text: Vec<u8> = (0..9_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 30) as u8).collect();
         let pattern = text[100..1_100].iter().map(|&c| Some(u32::from(c))).collect();
         let classes = Classes { pattern, codes: vec![0, 1, 2, 3], rule: Rule::Equal { wildcard: None }, code_count: 4 };
         let mut want = vec![1_000; 3_000];
-        crate::definition::subtract_matches(&classes, &text, &mut want);
+        crate::engine::definition::subtract_matches(&classes, &text, &mut want);
         (Prepared::new(classes), text, want)
     }
 

@@ -5,12 +5,12 @@
 //! `(k + few)/(1 − p)` symbols, whatever the pattern's length. A full adder is self-dual (its complemented inputs give its
 //! complemented outputs), so the match bits that the counting engine adds are, to the complemented planes, mismatches.
 //!
-//! Where early exit never comes (periodic texts), the cost is that of [`crate::bitsliced`] without its output.
+//! Where early exit never comes (periodic texts), the cost is that of [`crate::engine::bitsliced`] without its output.
 use pulp::Simd;
 
-use crate::classes::{Classes, Code};
+use crate::engine::match_bits::{Place, Tables};
 use crate::kernel::{self, Bits, Low, load};
-use crate::tables::{Place, Tables};
+use crate::letters::classes::{Classes, Code};
 
 /// Alignments per block.
 pub(crate) const BLOCK: usize = 1 << 14;

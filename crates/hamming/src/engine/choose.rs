@@ -1,7 +1,10 @@
 //! The choice of engine, letter by letter: `M = Σ_c M_c`, so every letter may be counted by the engine that suits it.
-use crate::classes::{Classes, Rule};
 use crate::engine::Engine;
-use crate::{bitsliced, fft, ntt, vertical};
+use crate::engine::bitsliced;
+use crate::engine::byte_counters;
+use crate::engine::fft;
+use crate::engine::ntt;
+use crate::letters::classes::{Classes, Rule};
 
 /// The constants by name: one list for the struct, the command line and whoever else shows them.
 macro_rules! costs {
@@ -201,7 +204,7 @@ impl Work {
         match engine {
             Engine::Definition => (Box::new(move |a, _| a * costs.definition), 0.0),
             Engine::Vertical => {
-                let letter = costs.vertical_letter * overlap(vertical::BLOCK, m);
+                let letter = costs.vertical_letter * overlap(byte_counters::BLOCK, m);
                 (Box::new(move |a, _| a * costs.vertical + letter), costs.vertical_fixed)
             }
             Engine::Bitsliced | Engine::Periodic | Engine::Auto => {
@@ -235,7 +238,7 @@ impl Work {
             // Nothing that was measured; more than any other.
             Engine::Sumset => (Box::new(|a, _| 10.0 * a), 100.0),
             Engine::Pairs => {
-                let block = n.min(crate::pairs::BLOCK as f64);
+                let block = n.min(crate::engine::equal_letters::BLOCK as f64);
                 let pair = |a: f64| costs.pairs_long + (costs.pairs - costs.pairs_long) / (1.0 + a / 32.0);
                 (Box::new(move |a, f| a * f * pair(a)), costs.pairs_fixed * (block + m) / block)
             }

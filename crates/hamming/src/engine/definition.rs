@@ -1,5 +1,5 @@
 //! The definition, symbol by symbol: test oracle, bench baseline, and the engine of tiny inputs.
-use crate::classes::{Classes, Code};
+use crate::letters::classes::{Classes, Code};
 
 /// Subtracts `M[i]` from `out[i]`, comparing every pair (row HAM-1). Cost `n·m` comparisons.
 pub fn subtract_matches<C: Code>(classes: &Classes, codes: &[C], out: &mut [u32]) {

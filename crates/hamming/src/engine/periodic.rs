@@ -10,15 +10,15 @@
 //!
 //! `R(i) = Σ_c Σ_{u − j = i} a_c(u) b_c(j)`, and `M(i) = R(i) + 2M(i − ℓ) − M(i − 2ℓ)`:
 //!
-//! a sumset of `O(k + ℓ)` signed numbers and two sums in steps of `ℓ`. The sumset is that of [`crate::sumset`], signs
+//! a sumset of `O(k + ℓ)` signed numbers and two sums in steps of `ℓ`. The sumset is that of [`crate::paper::sumset`], signs
 //! apart, or pairs where they are fewer; `O(n + nk/√m)` operations in all for `ℓ = O(k)`. Alignments too few for that are
 //! looked at by kangaroo jumps: from mismatch to mismatch by hashes of the text. What jumps accept is compared symbol by
 //! symbol, and what they refuse has more mismatches for certain; sums by the lemma rest on its fingerprint.
 use samplewise_linalg::random::Streams;
 
-use crate::classes::{Classes, Code, Rule};
-use crate::modular::{MERSENNE, times};
-use crate::sumset::{self, First, Operations, Settings};
+use crate::engine::modular::{MERSENNE, times};
+use crate::letters::classes::{Classes, Code, Rule};
+use crate::paper::sumset::{self, First, Operations, Settings};
 
 /// Longest period that is looked for, where `k` is less.
 const PERIOD: usize = 256;
@@ -29,6 +29,7 @@ const PLACES: usize = 64;
 
 /// What a search took.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), allow(dead_code, reason = "tests compare it with the bound of the paper"))]
 pub struct Work {
     /// In words.
     pub operations: Operations,
@@ -36,7 +37,7 @@ pub struct Work {
     pub jumped: usize,
     /// Alignments looked at by sums.
     pub summed: usize,
-    /// Letters and signs whose sums were left to [`crate::sumset`].
+    /// Letters and signs whose sums were left to [`crate::paper::sumset`].
     pub lemma: usize,
 }
 

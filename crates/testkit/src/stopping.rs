@@ -1,0 +1,104 @@
+//! Observers that stop a call at a chosen look, and that measure how long it works between two looks.
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use samplewise_linalg::observe::{FromFn, Observer, Progress};
+use samplewise_linalg::random::{Streams, below};
+
+/// Looks at which runs are stopped: the first, the second, the fifth, and as many others up to `most`.
+pub fn looks(others: usize, most: usize, seed: u64) -> Vec<usize> {
+    let mut rng = Streams::new(seed).stream(0);
+    [1, 2, 5].into_iter().chain((0..others).map(|_| 1 + below(&mut rng, most))).collect()
+}
+
+/// Runs a call with an observer that stops it at a look (counted from 1) and says so at every later one; returns its answer,
+/// and whether it came to that look.
+pub fn stopped_at<T>(look: usize, call: impl FnOnce(&mut dyn Observer) -> T) -> (T, bool) {
+    let mut seen = 0;
+    let mut observer = FromFn(|_: Progress| {
+        seen += 1;
+        if seen >= look { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let answer = call(&mut observer);
+    (answer, seen >= look)
+}
+
+/// The longest time between two looks.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    /// Processor time of the thread that runs the call where the system tells it, else wall time.
+    pub longest: Duration,
+    /// Stage of the look that ended it, or `"end"`.
+    pub stage: String,
+    /// Number of looks.
+    pub looks: usize,
+}
+
+/// Runs a call on a pool of one thread, and measures the gaps between its looks.
+pub fn gaps<T: Send>(call: impl FnOnce(&mut dyn Observer) -> T + Send) -> (T, Gap) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
+    pool.install(|| {
+        let mut last = Clock::now();
+        let mut gap = Gap { longest: Duration::ZERO, stage: String::new(), looks: 0 };
+        let take = |stage: &str, gap: &mut Gap, last: &mut Clock| {
+            let since = last.elapsed();
+            if since > gap.longest {
+                (gap.longest, gap.stage) = (since, stage.to_owned());
+            }
+            *last = Clock::now();
+        };
+        let mut observer = FromFn(|p: Progress| {
+            gap.looks += 1;
+            take(p.stage, &mut gap, &mut last);
+            ControlFlow::Continue(())
+        });
+        let answer = call(&mut observer);
+        take("end", &mut gap, &mut last);
+        (answer, gap)
+    })
+}
+
+/// Processor time of this thread, or wall time where the system does not tell it.
+enum Clock {
+    Processor(u64),
+    Wall(Instant),
+}
+
+impl Clock {
+    fn now() -> Self {
+        processor_time().map_or_else(|| Self::Wall(Instant::now()), Self::Processor)
+    }
+
+    fn elapsed(&self) -> Duration {
+        match self {
+            Self::Processor(then) => Duration::from_nanos(processor_time().unwrap_or(*then).saturating_sub(*then)),
+            Self::Wall(then) => then.elapsed(),
+        }
+    }
+}
+
+/// Nanoseconds that this thread has run, as Linux tells it.
+fn processor_time() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_of_the_observer_is_a_gap() {
+        let step = |observer: &mut dyn Observer, stage| {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(30) {
+                std::hint::black_box(start);
+            }
+            observer.step(Progress { stage, step: 1, total: None, value: None }).is_break()
+        };
+        let (_, gap) = gaps(|o| step(o, "work"));
+        assert!(gap.longest > Duration::from_millis(3) && gap.stage == "work" && gap.looks == 1, "{gap:?}");
+        let (broke, came) = stopped_at(2, |o| [step(o, "one"), step(o, "two"), step(o, "three")]);
+        assert_eq!((broke, came), ([false, true, true], true));
+    }
+}
