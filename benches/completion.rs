@@ -7,9 +7,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use rayon::prelude::*;
-use samplewise::completion::kernel::Verification;
+use samplewise::completion::internals::Pass;
 use samplewise::completion::{
-    Completion, Entries, Finish, Loss, Options, PathKind, Rank, Sampling, Solver, Status, complete, sample_posterior,
+    Advanced, Completion, Entries, Finish, Loss, Options, PosteriorOptions, Rank, Route, Solver, Status, Verification,
+    complete, sample_posterior,
 };
 use samplewise::linalg::random::{Streams, normal, uniform};
 use samplewise_testkit::generate::{LowRank, conditioned_low_rank, skewed_low_rank};
@@ -29,12 +30,12 @@ fn instance(n: usize, rank: usize, condition: f64, oversampling: f64, seed: u64)
 }
 
 fn exact() -> Options {
-    Options { tolerance: Some(1e-6), ..Options::default() }
+    Options { exact_recovery: Some(1e-6), ..Options::default() }
 }
 
 fn fit(n: usize, seen: &Triplets, rank: usize, options: &Options, seed: u64) -> Completion {
     let data = Entries::new(n, n, seen, None).expect("valid entries");
-    complete(&data, Rank::Fixed(rank), options, &mut Streams::new(seed).stream(0)).expect("valid options")
+    complete(&data, Rank::Fixed(rank), &Options { seed, ..options.clone() }).expect("valid options")
 }
 
 /// Relative error over the rows and columns that the entries determine, on every tenth row.
@@ -74,27 +75,27 @@ fn recovery() {
         (5, 10.0, 2.0, 0.95),
         (5, 100.0, 2.0, 0.95),
     ] {
-        let runs: Vec<(bool, bool, bool, f64, PathKind)> = (0..50)
+        let runs: Vec<(bool, bool, bool, f64, Route)> = (0..50)
             .into_par_iter()
             .map(|seed| {
                 let (truth, seen) = instance(1000, rank, condition, oversampling, seed);
                 let found = fit(1000, &seen, rank, &exact(), seed);
                 let good = error(&truth, &found) <= 1e-4;
                 let lie = found.status == Status::Verified && !good;
-                (good, determined(&found), lie, floors(&found), found.report.path)
+                (good, determined(&found), lie, floors(&found), found.report.route)
             })
             .collect();
         let good: Vec<_> = runs.iter().filter(|r| r.0).collect();
-        let count = |kind: &dyn Fn(PathKind) -> bool| good.iter().filter(|r| kind(r.4)).count();
+        let count = |kind: &dyn Fn(Route) -> bool| good.iter().filter(|r| kind(r.4)).count();
         println!(
             "{rank:4}  {condition:9}  {oversampling:12}  {:6}/50  {goal:4}  {:22}  {:5}  {:13.0}  annealing {}, growth {}, reweighting {}",
             good.len(),
             runs.iter().filter(|r| !r.1).count(),
             runs.iter().filter(|r| r.2).count(),
             median(good.iter().map(|r| r.3).collect()),
-            count(&|p| matches!(p, PathKind::Annealing { .. })),
-            count(&|p| p == PathKind::Growth),
-            count(&|p| p == PathKind::Reweighting),
+            count(&|p| matches!(p, Route::Annealing { .. })),
+            count(&|p| p == Route::Growth),
+            count(&|p| p == Route::Reweighting),
         );
     }
 }
@@ -158,7 +159,7 @@ fn passes() {
         let mut times = Vec::new();
         let mut last = None;
         for _ in 0..5 {
-            let run = || complete(&data, Rank::Fixed(rank), &exact(), &mut Streams::new(0).stream(0));
+            let run = || complete(&data, Rank::Fixed(rank), &exact());
             let (time, found) = seconds(run);
             times.push(time);
             last = Some(found.expect("valid options"));
@@ -166,16 +167,19 @@ fn passes() {
         let found = last.expect("five runs");
         let e = truth.relative_error(100, [&[], &[]], |i, j| found.model.predict(i, j));
         assert!(e <= 1e-6, "rank {rank}: error {e:e}");
-        let verification = Verification::new(&data, &found.model).expect("single precision");
-        let pass = median((0..21).map(|_| seconds(|| verification.pass()).0).collect());
+        let one = Pass::new(&data, &found.model).expect("single precision");
+        let pass = median((0..21).map(|_| seconds(|| one.pass()).0).collect());
         let total = median(times);
         let stages: Vec<String> =
-            found.report.stages.iter().map(|s| format!("{} {:.0}", s.name, s.seconds / pass)).collect();
+            found.report.stages.iter().map(|s| format!("{} {:.0}", s.name, s.seconds.0 / pass)).collect();
         let pass_ms = 1e3 * pass;
         println!("{rank:4}  {e:7.1e}  {total:7.3}  {pass_ms:11.2}  {:6.0}  {}", total / pass, stages.join(", "));
     }
     let (_, seen) = instance(10_000, 50, 1.0, 3.0, 1);
-    let plain = Options { finish: Finish::Alternating, decay: Some(1e-9), ..exact() };
+    let plain = Options {
+        advanced: Advanced { decay: Some(1e-9), finish: Finish::Alternating, ..Advanced::default() },
+        ..exact()
+    };
     let (time, found) = seconds(|| fit(10_000, &seen, 50, &plain, 0));
     let test = found.report.relative_test_error.unwrap_or(f64::NAN);
     println!(
@@ -254,7 +258,10 @@ fn solvers() {
             ("cg", Solver::ConjugateGradients { steps: 3 }),
             ("sketched", Solver::Sketched { accuracy: 0.1, rows_per_unknown: 4 }),
         ] {
-            let options = Options { solver, finish: Finish::Alternating, ..exact() };
+            let options = Options {
+                advanced: Advanced { solver, finish: Finish::Alternating, ..Advanced::default() },
+                ..exact()
+            };
             let (time, found) = seconds(|| fit(2_000, &seen, rank, &options, 1));
             assert_eq!(found.status, Status::Verified, "{name}");
             println!("{rank:4}  {name:8}  {:5}  {:34.0}  {time:7.2}", found.report.iterations, floors(&found));
@@ -268,7 +275,12 @@ fn solvers() {
         seen.iter_mut().for_each(|e| e.2 += 0.5 * normal(&mut rng));
         let runs = [Solver::Exact, Solver::ConjugateGradients { steps: 3 }, Solver::Auto].map(|solver| {
             let (lambda, ridge_exponent) = (Some(0.03), Some(1.0));
-            let options = Options { solver, lambda, ridge_exponent, max_iterations: 20, ..Options::default() };
+            let options = Options {
+                lambda,
+                max_iterations: 20,
+                advanced: Advanced { solver, ridge_exponent, ..Advanced::default() },
+                ..Options::default()
+            };
             let (time, found) = (0..3)
                 .map(|_| seconds(|| fit(3_000, &seen, rank, &options, 1)))
                 .min_by(|a, b| a.0.total_cmp(&b.0))
@@ -296,9 +308,7 @@ fn gb1() {
         let entries: Triplets = seen.iter().flat_map(|&(a, b, v)| [(a, b, v), (b, a, v)]).collect();
         let data = Entries::new(names.len(), names.len(), &entries, None).expect("valid entries");
         let options = Options { biases: true, ..Options::default() };
-        let run = |rank: Rank, options: &Options| {
-            complete(&data, rank, options, &mut Streams::new(0).stream(0)).expect("valid options")
-        };
+        let run = |rank: Rank, options: &Options| complete(&data, rank, options).expect("valid options");
         let (time, found) = seconds(|| run(Rank::Auto { max: 40 }, &options));
         let additive = run(Rank::Fixed(1), &Options { lambda: Some(1e12), ..options.clone() });
         let mean = rest.iter().map(|h| h.2).sum::<f64>() / rest.len() as f64;
@@ -308,11 +318,15 @@ fn gb1() {
             1.0 - rest.iter().map(|&(a, b, v)| (v - both(a, b)).powi(2)).sum::<f64>() / total
         };
         // Each pair stands twice, and was not chosen for what it is.
-        let sampling = Sampling { samples: 30, burn_in: 15, implicit: false, verification: 0.0, ..Sampling::default() };
-        let (drawing, draws) = seconds(|| {
-            let rng = &mut Streams::new(0).stream(0);
-            sample_posterior(&data, Rank::Auto { max: 23 }, &sampling, None, rng, &mut ()).expect("valid options")
-        });
+        let sampling = PosteriorOptions {
+            samples: 30,
+            burn_in: 15,
+            implicit: false,
+            verification: Verification::Share(0.0),
+            ..PosteriorOptions::default()
+        };
+        let (drawing, draws) =
+            seconds(|| sample_posterior(&data, Rank::Auto { max: 23 }, &sampling).expect("valid options"));
         let both = |a, b| f64::midpoint(draws.predict(a, b).mean, draws.predict(b, a).mean);
         println!(
             "{hidden:4} %  {:4}  {:13.4}  {time:7.2}  {:4}  {:14.4}  {drawing:7.2}  {goal:6}  {:8.4}",
@@ -405,21 +419,26 @@ fn ratings() {
             samplewise::linalg::random::shuffle(&mut Streams::new(seed).stream(0), &mut all);
             let (test, train) = all.split_at(all.len() / 10);
             let data = Entries::new(m, n, train, None).expect("valid entries");
-            let rng = || Streams::new(seed).stream(1);
             let rmse = |predict: &dyn Fn(usize, usize) -> f64| {
                 let squares: f64 = test.iter().map(|e| (e.2 - predict(e.0, e.1).clamp(1.0, 5.0)).powi(2)).sum();
                 (squares / test.len() as f64).sqrt()
             };
             let draws = |samples: usize, implicit: bool| {
-                let sampling = Sampling { samples, burn_in: samples.div_ceil(3), implicit, ..Sampling::default() };
-                let run =
-                    || sample_posterior(&data, Rank::Auto { max: 23 }, &sampling, Some(test), &mut rng(), &mut ());
+                let sampling = PosteriorOptions {
+                    samples,
+                    burn_in: samples.div_ceil(3),
+                    implicit,
+                    verification: Verification::Given(test.to_vec()),
+                    seed,
+                    ..PosteriorOptions::default()
+                };
+                let run = || sample_posterior(&data, Rank::Auto { max: 23 }, &sampling);
                 let (time, found) = seconds(run);
                 let found = found.expect("valid options");
                 (rmse(&|i, j| found.predict(i, j).mean), time, found.report.test_coverage.unwrap_or(f64::NAN))
             };
-            let options = Options { biases: true, ..Options::default() };
-            let (time, one) = seconds(|| complete(&data, Rank::Fixed(10), &options, &mut rng()));
+            let options = Options { biases: true, seed, ..Options::default() };
+            let (time, one) = seconds(|| complete(&data, Rank::Fixed(10), &options));
             let one = one.expect("valid options");
             let one = (rmse(&|i, j| one.model.predict(i, j)), time, f64::NAN);
             [draws(60, true), draws(15, true), draws(60, false), one]
@@ -451,7 +470,7 @@ fn memory() {
     // The peak starts anew.
     let fresh = std::fs::write("/proc/self/clear_refs", "5").is_ok();
     let before = status("VmRSS:");
-    let found = complete(&data, Rank::Fixed(10), &exact(), &mut Streams::new(0).stream(0)).expect("valid options");
+    let found = complete(&data, Rank::Fixed(10), &exact()).expect("valid options");
     assert_eq!(found.status, Status::Verified);
     match (fresh, before, status("VmHWM:")) {
         (true, Some(before), Some(peak)) => {

@@ -9,8 +9,8 @@ use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet;
 use ndarray::{Array1, Array2, ShapeBuilder};
 use samplewise::lasso::{
-    Design, Folds, Homotopy, Options, Solution, Solver, Workspace, cross_validate, lambda_grid, largest_lambda,
-    path_observed, solve,
+    CrossValidationOptions, Design, Folds, Grid, Homotopy, Options, Solution, Solver, Workspace, cross_validate,
+    lambda_grid, largest_lambda, path, solve,
 };
 use samplewise::linalg::random::{StreamRng, Streams, below, normal, uniform};
 use samplewise::linalg::{CsrMatrix, Matrix};
@@ -115,7 +115,7 @@ impl Problem {
     /// Gap of coefficients without intercept over the null loss: the dual point is the residual, scaled to feasibility.
     fn gap(&self, w: &[(usize, f64)], lambda: f64) -> f64 {
         let n = self.n as f64;
-        let fitted = self.design.predict(w, 0.0);
+        let fitted = self.design.products(w, 0.0);
         let r: Vec<f64> = self.y.iter().zip(&fitted).map(|(y, f)| y - f).collect();
         let largest = (0..self.p).map(|j| self.dot(j, &r).abs()).fold(0.0, f64::max) / n;
         let squares: f64 = r.iter().map(|r| r * r).sum();
@@ -128,7 +128,7 @@ impl Problem {
     fn dot(&self, j: usize, r: &[f64]) -> f64 {
         let column = match &self.dense {
             Some(x) => &x[j * self.n..(j + 1) * self.n],
-            None => &self.design.predict(&[(j, 1.0)], 0.0),
+            None => &self.design.products(&[(j, 1.0)], 0.0),
         };
         column.iter().zip(r).map(|(x, r)| x * r).sum()
     }
@@ -170,7 +170,7 @@ fn single() {
             let (seconds, fit) = timed(3, || solve(&t.design, &t.y, lambda, &options(1e-6)).expect("valid"));
             let gap = t.gap(&fit.coefficients, lambda);
             assert!(gap <= 1e-6, "{gap:e}");
-            let (count, set, its) = (fit.coefficients.len(), fit.working_set, fit.iterations);
+            let (count, set, its) = (fit.coefficients.len(), fit.report.working_set, fit.report.iterations);
             println!("  {} / {k}: {count:6} {seconds:9.4} {gap:9.1e} {set:8} {its:8}", t.name);
             let Some(x) = t.dense.as_ref().filter(|_| k == 10.0) else { continue };
             let data = Dataset::new(
@@ -225,29 +225,30 @@ fn paths() {
         correlated("C 10,000 x 1,000", 10_000, 1_000, 7),
         sparse("D 20,000 x 100,000 sparse", 20_000, 100_000, 4_000_000, 4),
     ];
+    let hundred = Grid::Geometric { count: 100, min_ratio: 0.01 };
     for t in &tables {
-        let grid = lambda_grid(&t.design, &t.y, 100, 0.01, &options(1e-6)).expect("valid");
+        let grid = lambda_grid(&t.design, &t.y, &hundred, &options(1e-6)).expect("valid");
         for tolerance in [1e-3, 1e-6, 1e-10] {
-            let run = || path_observed(&t.design, &t.y, &grid, &options(tolerance), &mut ()).expect("valid");
+            let run = || path(&t.design, &t.y, &Grid::Values(grid.clone()), &options(tolerance)).expect("valid");
             let (seconds, fits) = timed(1, run);
             // Every tenth gap is computed here; the fits' own values are of all.
             let gap = fits.iter().step_by(11).map(|f| t.gap(&f.coefficients, f.lambda)).fold(0.0, f64::max);
-            let own = fits.iter().map(|f: &Solution| f.gap / f.null_objective).fold(0.0, f64::max);
+            let own = fits.iter().map(|f: &Solution| f.gap() / f.report.null_objective).fold(0.0, f64::max);
             assert!(gap <= tolerance * 1.01, "{gap:e}");
             let last = fits.last().expect("100 fits");
             println!(
                 "  {}: {seconds:8.3} s at {tolerance:.0e}, largest gap {gap:8.1e} (own {own:8.1e}), {} nonzeros, {:?}",
                 t.name,
                 last.coefficients.len(),
-                last.solver
+                last.report.route
             );
         }
     }
     let t = &tables[0];
-    let grid = lambda_grid(&t.design, &t.y, 100, 0.01, &options(1e-6)).expect("valid");
+    let grid = lambda_grid(&t.design, &t.y, &hundred, &options(1e-6)).expect("valid");
     let wanted = Options { solver: Solver::WorkingSet, ..options(1e-6) };
-    let fits = path_observed(&t.design, &t.y, &grid, &wanted, &mut ()).expect("valid");
-    let read: usize = fits.iter().map(|f| f.columns_checked).sum();
+    let fits = path(&t.design, &t.y, &Grid::Values(grid), &wanted).expect("valid");
+    let read: usize = fits.iter().map(|f| f.report.columns_checked).sum();
     println!("  A: certificates read {:.0} % of the columns", 100.0 * read as f64 / (100 * t.p) as f64);
 }
 
@@ -272,7 +273,7 @@ fn small() {
         });
         let null = |y: &[f64]| y.iter().map(|y| y * y).sum::<f64>() / (2.0 * k as f64);
         assert!(fits.iter().zip(&targets).all(|(f, y)| f.gap() <= 1e-12 * null(y)));
-        assert!(norms.iter().all(|f| f.gap() <= 1e-10 * f.primal && f.residual_norm < 1e-9));
+        assert!(norms.iter().all(|f| f.gap() <= 1e-10 * f.objective && f.residual_norm < 1e-9));
         let data = Dataset::new(
             Array2::from_shape_vec((k, m), x.as_slice().to_vec()).expect("shape"),
             Array1::from_vec(targets[0].clone()),
@@ -294,17 +295,18 @@ fn small() {
 /// Row L6: five folds and 100 λ from one Gram matrix, against fits of every fold.
 fn cross_validation() {
     let t = correlated("C", 10_000, 1_000, 7);
-    let folds = Folds { min_ratio: 0.01, seed: 1, ..Folds::default() };
+    let plan = |solver| {
+        let (grid, fit) = (Grid::Geometric { count: 100, min_ratio: 0.01 }, Options { solver, ..options(1e-6) });
+        CrossValidationOptions { folds: Folds::Shuffled(5), grid, seed: 1, fit }
+    };
     let run = |solver| {
-        let folds = folds.clone();
-        let o = Options { solver, ..options(1e-6) };
-        move || cross_validate(&t.design, &t.y, &folds, &o).expect("valid")
+        let plan = plan(solver);
+        move || cross_validate(&t.design, &t.y, &plan).expect("valid")
     };
     let t2 = correlated("C", 10_000, 1_000, 7);
     let (fast, a) = timed(1, run(Solver::Auto));
-    let o = Options { solver: Solver::WorkingSet, ..options(1e-6) };
     let start = Instant::now();
-    let b = cross_validate(&t2.design, &t2.y, &folds, &o).expect("valid");
+    let b = cross_validate(&t2.design, &t2.y, &plan(Solver::WorkingSet)).expect("valid");
     let slow = start.elapsed().as_secs_f64();
     let apart =
         a.mean_squared_error.iter().zip(&b.mean_squared_error).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);

@@ -262,7 +262,7 @@ fn representation() {
         println!(
             "fit d = {d}, K = {k}, {tasks} tasks of {n}: {:.1} ms, {} evaluations, loss {:.6e}",
             1e3 * timed(run),
-            fit.evaluations,
+            fit.report.iterations,
             fit.loss
         );
         if d == 40 {

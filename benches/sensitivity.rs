@@ -10,9 +10,9 @@ use samplewise::linalg::leverage::{leverage_scores, reweigh, row_norms_squared, 
 use samplewise::linalg::random::{Streams, normal};
 use samplewise::linalg::{Matrix, Summary, chunk};
 use samplewise::sensitivity::{
-    Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Preprocessing, Sampler, ScoreOptions,
-    SolverOptions, StreamOptions, StreamingCoreset, certified_sensitivities, distortion, planned_size, regress,
-    regress_observed, regress_on_coreset, scores, scores_with,
+    Block, CertifiedOptions, Coreset, CoresetOptions, DistortionOptions, Loss, Method, Options, Preprocessing, Route,
+    SampleOptions, Sampler, ScoreOptions, StreamOptions, StreamingCoreset, certified_sensitivities, distortion,
+    planned_size, regress, regress_on_coreset, scores,
 };
 use samplewise_testkit::designs::{self, Design};
 use samplewise_testkit::generate::random_matrix;
@@ -118,14 +118,14 @@ fn lewis() {
         let (pair, _) = timed(|| (whiten(&a, None), row_norms_squared(&a, &white)));
         for p in [1.0, 1.5, 3.0, 4.0, 8.0] {
             let run = |tolerance| {
-                let options = ScoreOptions { lewis_tolerance: tolerance, ..ScoreOptions::default() };
-                let (time, s) = timed(|| scores_with(&a, p, &options, &mut ()).expect("finite"));
-                (s.steps + 1, time / pair, s)
+                let options = ScoreOptions { tolerance: tolerance, ..ScoreOptions::default() };
+                let (time, s) = timed(|| scores(&a, p, &options).expect("finite"));
+                (s.report.iterations + 1, time / pair, s)
             };
             let (rough, fine) = (run(0.1), run(0.01));
             println!(
                 "{name:20} {p:3}  {:16}  {:5.1}  {:16}  {:5.1}  {:18.4}",
-                rough.0, rough.1, fine.0, fine.1, fine.2.residual
+                rough.0, rough.1, fine.0, fine.1, fine.2.report.residual
             );
         }
     }
@@ -139,10 +139,11 @@ fn certified() {
         let a = random_matrix(n, d, 5);
         let rows: Vec<usize> = (0..n).collect();
         for p in [1.0, 1.5, 3.0, 4.0] {
-            let (time, c) = seconds(|| certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).expect("finite"));
+            let (time, c) =
+                seconds(|| certified_sensitivities(&a, p, &rows, &CertifiedOptions { gap: 1e-3 }).expect("finite"));
             let gap = c.upper.iter().zip(&c.lower).map(|(u, l)| u / l - 1.0).fold(0.0, f64::max);
             let (low, high): (f64, f64) = (c.lower.iter().sum(), c.upper.iter().sum());
-            println!("{n:5} {d:3}  {p:3}  {time:8.2}  {:6}  {gap:12.1e}  {low:8.3} {high:8.3}", c.steps);
+            println!("{n:5} {d:3}  {p:3}  {time:8.2}  {:6}  {gap:12.1e}  {low:8.3} {high:8.3}", c.report.iterations);
         }
     }
 }
@@ -159,7 +160,7 @@ fn coreset() {
     let Some(d) = designs::flights_mid() else {
         return println!("coreset: flights are not there");
     };
-    let (all, best) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), 1e-9).expect("finite"));
+    let (all, best) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), &Options::default()).expect("finite"));
     let (n, columns) = (d.a.rows(), d.a.columns());
     println!(
         "coreset: {n} flights x {columns}, sum of absolute errors; all rows certified in {:.0} ms, gap {:.0e}",
@@ -180,13 +181,13 @@ fn coreset() {
             if sampler == Sampler::Tree && size != 5_300 {
                 continue;
             }
-            let options = |seed| Options { method, sampler, seed, certify: false, ..Options::default() };
+            let options = |seed| CoresetOptions { method, sampler, seed, certify: false, ..CoresetOptions::default() };
             let run =
                 |seed| seconds(|| regress_on_coreset(&d.a, &d.b, Loss::Lp(1.0), size, &options(seed)).expect("finite"));
             let runs: Vec<(f64, f64)> =
                 (0..seeds).map(run).map(|(t, f)| (t, excess(&d, &f.coefficients, best.objective))).collect();
             let (time, f) = seconds(|| {
-                regress_on_coreset(&d.a, &d.b, Loss::Lp(1.0), size, &Options { certify: true, ..options(0) })
+                regress_on_coreset(&d.a, &d.b, Loss::Lp(1.0), size, &CoresetOptions { certify: true, ..options(0) })
                     .expect("finite")
             });
             println!(
@@ -214,9 +215,9 @@ fn exact() {
     tables.push(designs::student_noise(100_000, 100, 1));
     tables.push(designs::student_noise(1_000_000, 10, 1));
     for d in tables {
-        let (time, f) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), 1e-9).expect("finite"));
-        let path = match f.path {
-            Path::Preprocessed { rows, repaired } => format!("{rows}, {repaired}"),
+        let (time, f) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), &Options::default()).expect("finite"));
+        let path = match f.report.route {
+            Route::Preprocessed { rows, repaired } => format!("{rows}, {repaired}"),
             _ => "all".to_owned(),
         };
         println!(
@@ -226,7 +227,7 @@ fn exact() {
             d.a.columns(),
             1e3 * time,
             f.gap().expect("a bound") / f.objective,
-            f.iterations
+            f.report.iterations
         );
     }
 }
@@ -247,12 +248,12 @@ fn crossover() {
             let rows: Vec<usize> = (0..n).map(|i| i * d.a.rows() / n).collect();
             let (a, b) = (d.a.select_rows(&rows), rows.iter().map(|&i| d.b[i]).collect::<Vec<_>>());
             let run = |preprocessing| {
-                let options = SolverOptions { preprocessing, ..SolverOptions::default() };
-                timed(|| regress_observed(&a, &b, Loss::Lp(1.0), &options, &mut ()).expect("finite"))
+                let options = Options { preprocessing, ..Options::default() };
+                timed(|| regress(&a, &b, Loss::Lp(1.0), &options).expect("finite"))
             };
             let ((without, plain), (with, reduced)) = (run(Preprocessing::Never), run(Preprocessing::Always));
             assert!((plain.objective / reduced.objective - 1.0).abs() < 1e-7);
-            let Path::Preprocessed { rows, .. } = reduced.path else { continue };
+            let Route::Preprocessed { rows, .. } = reduced.report.route else { continue };
             let (name, d) = (&d.name, a.columns());
             println!(
                 "{name:20} {n:8} {d:3}  {:9.1} {:9.1}  {:14.2}   {rows:10}",
@@ -270,12 +271,12 @@ fn samplers() {
     println!("table            p   Bernoulli   priority       tree   tree over Bernoulli");
     for (name, a) in designs::for_coresets() {
         for p in [1.0, 1.5, 2.0, 4.0] {
-            let s = scores(&a, p, Method::Lewis).expect("finite");
+            let s = scores(&a, p, &Method::Lewis.into()).expect("finite");
             let size = 32 * a.columns();
             let mean = |sampler| {
                 let one = |seed: u64| {
-                    let c = Coreset::sample(&a, &s.values, p, size, sampler, seed).expect("valid");
-                    distortion(&a, &c, p, &DistortionOptions::default(), &mut ()).expect("finite").at_least
+                    let c = Coreset::sample(&a, &s.values, p, size, &SampleOptions { sampler, seed }).expect("valid");
+                    distortion(&a, &c, p, &DistortionOptions::default()).expect("finite").at_least
                 };
                 (0..5).into_par_iter().map(one).sum::<f64>() / 5.0
             };
@@ -291,14 +292,14 @@ fn embedding() {
     println!("table            p   epsilon    rows   within   largest");
     for (name, a) in designs::for_coresets() {
         for p in [1.0, 1.5, 2.0, 3.0, 4.0] {
-            let s = scores(&a, p, Method::Lewis).expect("finite");
+            let s = scores(&a, p, &Method::Lewis.into()).expect("finite");
             let epsilon = if p <= 2.0 { 0.3 } else { 0.5 };
             let size = planned_size(epsilon, p, s.rank).expect("valid").min(a.rows());
             let found: Vec<f64> = (0..40_u64)
                 .into_par_iter()
                 .map(|seed| {
                     let c = Coreset::bernoulli(&s.values, size, seed).expect("valid");
-                    distortion(&a, &c, p, &DistortionOptions::default(), &mut ()).expect("finite").at_least
+                    distortion(&a, &c, p, &DistortionOptions::default()).expect("finite").at_least
                 })
                 .collect();
             let within = found.iter().filter(|f| **f <= epsilon).count();
@@ -331,7 +332,7 @@ fn shards() {
                 let out = pool.install(|| {
                     let mut parts: Vec<StreamingCoreset> = (0..shards)
                         .map(|k| {
-                            let mut part = StreamingCoreset::new(a.columns(), options).expect("valid");
+                            let mut part = StreamingCoreset::new(a.columns(), &options).expect("valid");
                             let (from, to) = (k * a.rows() / shards, (k + 1) * a.rows() / shards);
                             for first in (from..to).step_by(10_007) {
                                 let rows: Vec<usize> = (first..(first + 10_007).min(to)).collect();
@@ -350,7 +351,7 @@ fn shards() {
             }
         }
         let batch = (method != Method::Lewis).then(|| {
-            let s = scores(&a, p, method).expect("finite");
+            let s = scores(&a, p, &method.into()).expect("finite");
             let (n, d) = (a.rows() as f64, a.columns() as f64);
             let rate = 4_000.0 / if method == Method::Leverage { d } else { n.powf(1.0 - p / 2.0) * d.powf(p / 2.0) };
             let c = Coreset::with_rate(&s.values, rate, 1).expect("scores");
@@ -375,8 +376,8 @@ fn sparse() {
     let (a, dense) = (f.sparse(), f.dense("").a);
     let share = a.nnz() as f64 / (a.rows() * a.columns()) as f64;
     println!("sparse: leverage scores of {} flights x {}, {:.1} % dense", a.rows(), a.columns(), 100.0 * share);
-    let (sparse_time, s) = timed(|| scores(&a, 2.0, Method::Leverage).expect("finite").values);
-    let (dense_time, t) = timed(|| scores(&dense, 2.0, Method::Leverage).expect("finite").values);
+    let (sparse_time, s) = timed(|| scores(&a, 2.0, &Method::Leverage.into()).expect("finite").values);
+    let (dense_time, t) = timed(|| scores(&dense, 2.0, &Method::Leverage.into()).expect("finite").values);
     let apart = s.iter().zip(&t).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     println!(
         "sparse {:.1} ms, dense {:.1} ms: {:.1} times as fast; apart by {apart:.0e}",

@@ -244,7 +244,7 @@ fn rateless() {
                 let mut rng = Streams::new(seed).stream(77);
                 let x = |m| dense::evaluate(&truth, m) + std * normal(&mut rng);
                 let options = Options { seed, noise, ..Options::default() };
-                let found = recover(20, Sparsity::Unknown { max: 2_000 }, x, &options).expect("valid");
+                let found = recover(x, 20, Sparsity::Unknown { max: 2_000 }, &options).expect("valid");
                 right += usize::from(exact(&found, &truth));
                 total += found.report.samples;
                 most = most.max(found.report.samples);
@@ -347,7 +347,9 @@ fn landscapes() {
         let (time, fit) = milliseconds(|| {
             let design = lasso::Design::dense(&matrix(train)).expect("finite");
             let options = lasso::Options::default();
-            let fits = lasso::path(&design, &values(train), 30, 1e-3, &options).expect("a path");
+            let fits =
+                lasso::path(&design, &values(train), &lasso::Grid::Geometric { count: 30, min_ratio: 1e-3 }, &options)
+                    .expect("a path");
             let (held, truth) = (matrix(tune), values(tune));
             let error = |f: &lasso::Solution| {
                 let squares = truth.iter().enumerate().map(|(i, y)| {
@@ -396,13 +398,13 @@ fn crossover() {
         let noise = if noisy { Noise::Std((k as f64 / 10.0).sqrt()) } else { Noise::None };
         let run = |decoder| {
             let options = Options { noise, decoder, ..Options::default() };
-            let once = |_| milliseconds(|| recover_in_memory(&values, k, &options, &mut ()).expect("valid")).0;
+            let once = |_| milliseconds(|| recover_in_memory(&values, k, &options).expect("valid")).0;
             median((0..7).map(once).collect())
         };
         let wanted = if noisy { Decoder::JointList } else { Decoder::SignBits };
         let (all, few) = (run(Decoder::Dense), run(wanted));
         let options = Options { noise, ..Options::default() };
-        let found = recover_in_memory(&values, k, &options, &mut ()).expect("valid");
+        let found = recover_in_memory(&values, k, &options).expect("valid");
         let choice = found.report.choice.expect("a choice");
         let (chosen, taken) =
             if choice.dense_seconds <= choice.sparse_seconds { ("dense", all) } else { ("sparse", few) };

@@ -4,7 +4,7 @@
 //! A feature is present with its value or absent, masked to its mean; the model is only ever asked for scores, as any
 //! black box would be. Because the trees are at hand, the truth is too, and the answer is compared with it at the end.
 //! The format of the model is that of `scripts/make_tree_models.py`; without arguments it is a tumour classifier.
-use samplewise::wht::{Options, Plan, Sparsity, Spectrum, Support, WhtError};
+use samplewise::wht::{Error, Options, Plan, Sparsity, Spectrum, Support};
 use samplewise_testkit::fixtures;
 use samplewise_testkit::trees::{Game, TreeModel};
 
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn explain(game: &Game<'_>, n: usize, budget: usize) -> Result<Spectrum, WhtError> {
+fn explain(game: &Game<'_>, n: usize, budget: usize) -> Result<Spectrum, Error> {
     // 64 of the evaluations are kept to judge by.
     let options = Options {
         seed: 1,

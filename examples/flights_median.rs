@@ -4,7 +4,7 @@
 //! after `python3 scripts/fetch_data.py fetch flights` on all 327,346 complete ones.
 //! With `-- FILE.svg` it draws the loss above the optimum against the number of rows.
 use samplewise::linalg::{Matrix, Rows};
-use samplewise::sensitivity::{Coreset, Loss, Method, Sampler, regress, scores};
+use samplewise::sensitivity::{Coreset, Loss, Method, Options, SampleOptions, Sampler, regress, scores};
 use samplewise_testkit::{fixtures, picture};
 
 const NUMERIC: [&str; 5] = ["dep_delay", "distance", "air_time", "hour", "month"];
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     println!("{} flights, {} columns", a.rows(), a.columns());
-    let best = regress(&a, &b, Loss::Lp(1.0), 1e-9)?;
+    let best = regress(&a, &b, Loss::Lp(1.0), &Options::default())?;
     println!(
         "least sum of absolute errors {:.2}, certified: nothing is below {:.2}\n",
         best.objective,
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let d = a.columns();
     let mut scored = Vec::new();
     for (_, method, sampler) in methods {
-        scored.push((scores(joined, 1.0, method)?.values, sampler));
+        scored.push((scores(joined, 1.0, &method.into())?.values, sampler));
     }
     let mut lines = methods.map(|m| (m.0, Vec::new()));
     println!("loss above the optimum on all flights, in percent: median (worst) of 9 samples");
@@ -64,9 +64,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut excess = Vec::new();
             for seed in 0..9 {
                 // `regress_on_coreset` does this in one call, and certifies each answer on all rows.
-                let sample = Coreset::sample(joined, scores, 1.0, size, *sampler, seed)?.scaled_rows(joined, 1.0);
+                let sample = Coreset::sample(joined, scores, 1.0, size, &SampleOptions { sampler: *sampler, seed })?
+                    .scaled_rows(joined, 1.0);
                 let rows = Matrix::from_fn(sample.rows(), d, |i, j| sample[(i, j)]);
-                let fit = regress(&rows, &sample.copy_column(d), Loss::Lp(1.0), 1e-9)?;
+                let fit = regress(&rows, &sample.copy_column(d), Loss::Lp(1.0), &Options::default())?;
                 let mut residual = vec![0.0; b.len()];
                 a.multiply_vector_into(&fit.coefficients, &mut residual);
                 residual.iter_mut().zip(&b).for_each(|(r, b)| *r = b - *r);

@@ -4,7 +4,7 @@
 //! after `python3 scripts/fetch_data.py fetch gb1` on all 530,737 pairs of 1,045 single mutants. A word after `--` is the
 //! name of a picture of observed against predicted fitness (SVG).
 use rayon::prelude::*;
-use samplewise::completion::{Entries, Options, Rank, Sampling, complete, sample_posterior};
+use samplewise::completion::{Entries, Options, PosteriorOptions, Rank, Verification, complete, sample_posterior};
 use samplewise::linalg::random::{Streams, shuffle};
 use samplewise_testkit::{fixtures, picture};
 
@@ -34,9 +34,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let data = Entries::new(rows.len(), columns.len(), &entries, None)?;
         let options = Options { biases: true, ..Options::default() };
-        let found = complete(&data, Rank::Auto { max: 12 }, &options, &mut Streams::new(0).stream(0))?;
+        let found = complete(&data, Rank::Auto { max: 12 }, &options)?;
         let additive = Options { lambda: Some(1e12), ..options };
-        let additive = complete(&data, Rank::Fixed(1), &additive, &mut Streams::new(0).stream(0))?;
+        let additive = complete(&data, Rank::Fixed(1), &additive)?;
         let predict = |model: &samplewise::completion::Model, a: usize, b: usize| {
             if symmetric { f64::midpoint(model.predict(a, b), model.predict(b, a)) } else { model.predict(a, b) }
         };
@@ -44,9 +44,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let total: f64 = hidden.iter().map(|h| (h.2 - mean).powi(2)).sum();
         let r2 = |model| 1.0 - hidden.iter().map(|&(a, b, v)| (v - predict(model, a, b)).powi(2)).sum::<f64>() / total;
         // The mean of draws from the posterior: closer, and with a deviation for every pair.
-        let sampling = Sampling { samples: 30, implicit: false, verification: 0.0, ..Sampling::default() };
-        let rng = &mut Streams::new(0).stream(0);
-        let draws = sample_posterior(&data, Rank::Auto { max: 23 }, &sampling, None, rng, &mut ())?;
+        let sampling = PosteriorOptions {
+            samples: 30,
+            implicit: false,
+            verification: Verification::Share(0.0),
+            ..PosteriorOptions::default()
+        };
+        let draws = sample_posterior(&data, Rank::Auto { max: 23 }, &sampling)?;
         let drawn: Vec<(f64, f64)> = hidden
             .par_iter()
             .map(|&(a, b, _)| {

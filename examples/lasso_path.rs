@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use samplewise::lasso::{Design, Folds, Options, Solution, cross_validate, path};
+use samplewise::lasso::{CrossValidationOptions, Design, Grid, Options, Solution, cross_validate, path};
 use samplewise::linalg::Matrix;
 use samplewise_testkit::{fixtures, picture};
 
@@ -12,17 +12,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let y: Vec<f64> = labels.iter().map(|&l| if l == 8 { 1.0 } else { -1.0 }).collect();
     let design = Design::dense(&pixels)?;
     let options = Options { standardize: true, ..Options::default() };
-    let fits = path(&design, &y, 60, 1e-3, &options)?;
-    let worst = fits.iter().map(|f| f.gap / f.null_objective).fold(0.0, f64::max);
+    let fits = path(&design, &y, &Grid::Geometric { count: 60, min_ratio: 1e-3 }, &options)?;
+    let worst = fits.iter().map(|f| f.gap() / f.report.null_objective).fold(0.0, f64::max);
     println!("{} images, {} pixels: is it an eight?", pixels.rows(), pixels.columns());
-    println!("60 values of lambda, largest duality gap {worst:.1e} of the null loss ({:?})\n", fits[0].solver);
+    println!("60 values of lambda, largest duality gap {worst:.1e} of the null loss ({:?})\n", fits[0].report.route);
     println!("   lambda  pixels  loss / null");
     for fit in fits.iter().step_by(12).chain(fits.last()) {
-        let loss = mean_squared_error(&pixels, &y, &fit.coefficients, fit.intercept) / (2.0 * fit.null_objective);
+        let loss =
+            mean_squared_error(&pixels, &y, &fit.coefficients, fit.intercept) / (2.0 * fit.report.null_objective);
         println!("{:9.5} {:7} {loss:12.4}", fit.lambda, fit.coefficients.len());
     }
-    let cv = cross_validate(&design, &y, &Folds { count: 60, ..Folds::default() }, &options)?;
-    let best = &cv.path[cv.best];
+    let grid = Grid::Geometric { count: 60, min_ratio: 1e-3 };
+    let cv = cross_validate(
+        &design,
+        &y,
+        &CrossValidationOptions { grid, fit: options, ..CrossValidationOptions::default() },
+    )?;
+    let best = cv.best_fit();
     println!(
         "\ncross-validation picks lambda {:.5}: {} pixels, error {:.4} +- {:.4} on held-out folds",
         best.lambda,
@@ -32,9 +38,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     // The dual point is the scaled residual: its value can be checked by hand.
     let n = y.len() as f64;
-    let r: Vec<f64> = y.iter().zip(design.predict(&best.coefficients, best.intercept)).map(|(y, f)| y - f).collect();
-    let dual: f64 = r.iter().zip(&y).map(|(r, y)| best.dual_scale * r * y - (best.dual_scale * r).powi(2) / 2.0).sum();
-    println!("no coefficients have an objective below {:.9}, these have {:.9}", dual / n, best.primal);
+    let r: Vec<f64> = y.iter().zip(design.predict(best)?).map(|(y, f)| y - f).collect();
+    let dual: f64 = r
+        .iter()
+        .zip(&y)
+        .map(|(r, y)| best.report.dual_scale * r * y - (best.report.dual_scale * r).powi(2) / 2.0)
+        .sum();
+    println!("no coefficients have an objective below {:.9}, these have {:.9}", dual / n, best.objective);
     if let Some(file) = std::env::args_os().nth(1).map(PathBuf::from) {
         let (x, n) = (&pixels, y.len() as f64);
         let deviation = |j: usize| {

@@ -4,7 +4,9 @@ use samplewise::hamming::{Options as HammingOptions, Plan as HammingPlan, revers
 use samplewise::linalg::Matrix;
 use samplewise::linalg::random::{Streams, shuffle};
 use samplewise::mtrl::{Budget, Options as MtrlOptions, Strategy, TaskData, learn};
-use samplewise::sensitivity::{Loss, Method, Options as SensitivityOptions, regress, regress_on_coreset};
+use samplewise::sensitivity::{
+    CoresetOptions as SensitivityOptions, Loss, Method, Options as RegressOptions, regress, regress_on_coreset,
+};
 use samplewise::wht::{Noise, Options as WhtOptions, recover};
 use samplewise_testkit::fixtures;
 
@@ -29,13 +31,8 @@ fn completion() -> Outcome {
     let (seen, hidden) = all.split_at(all.len() / 5);
     let data = Entries::new(rows.len(), columns.len(), seen, None)?;
     let options = CompletionOptions { biases: true, ..CompletionOptions::default() };
-    let found = complete(&data, Rank::Auto { max: 12 }, &options, &mut Streams::new(0).stream(0))?;
-    let additive = complete(
-        &data,
-        Rank::Fixed(1),
-        &CompletionOptions { lambda: Some(1e12), ..options },
-        &mut Streams::new(0).stream(0),
-    )?;
+    let found = complete(&data, Rank::Auto { max: 12 }, &options)?;
+    let additive = complete(&data, Rank::Fixed(1), &CompletionOptions { lambda: Some(1e12), ..options })?;
     let mean = hidden.iter().map(|e| e.2).sum::<f64>() / hidden.len() as f64;
     let spread = (hidden.iter().map(|e| (e.2 - mean).powi(2)).sum::<f64>() / hidden.len() as f64).sqrt();
     let r2 = |rmse: Option<f64>| 1.0 - (rmse.unwrap_or(f64::NAN) / spread).powi(2);
@@ -66,12 +63,12 @@ fn wht() -> Outcome {
     let mut asked = vec![false; 1 << 15];
     let options = WhtOptions { seed: 1, noise: Noise::Unknown, samples: Some(4096), ..WhtOptions::default() };
     let found = recover(
-        15,
-        200,
-        |m| {
+        |m: u64| {
             asked[m as usize] = true;
             landscape[m as usize]
         },
+        15,
+        200,
         &options,
     )?;
     let unseen: Vec<(u64, f64)> = measured.iter().copied().filter(|e| !asked[e.0 as usize]).collect();
@@ -146,7 +143,7 @@ fn sensitivity() -> Outcome {
         }
     });
     let b = table.numbers("arr_delay");
-    let best = regress(&a, &b, Loss::Lp(1.0), 1e-9)?;
+    let best = regress(&a, &b, Loss::Lp(1.0), &RegressOptions::default())?;
     let size = 600;
     let excess = |method| -> Result<(f64, f64), Box<dyn std::error::Error>> {
         let mut all = Vec::new();

@@ -17,16 +17,15 @@ use samplewise::completion::{self, Entries, Rank, complete};
 use samplewise::hamming::{
     self, Alphabet, Batch, Engine, PackedDna, Plan, Query, Search, Stream, TextN, WildcardMeaning,
 };
-use samplewise::lasso::{self, Design, path_observed};
+use samplewise::lasso::{self, Design, Ending, path};
 use samplewise::linalg::factor::{Cholesky, dense_svd, symmetric_eigen};
 use samplewise::linalg::gram::gram;
 use samplewise::linalg::leverage::leverage_scores;
 use samplewise::linalg::lstsq::{self, least_squares};
-use samplewise::linalg::random::Streams;
 use samplewise::linalg::tsqr::tsqr;
 use samplewise::linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix};
 use samplewise::mtrl::{self, FitOptions, TaskData, allocate, fit_representation, predicted_risk, relevance};
-use samplewise::sensitivity::{self, Loss, Preprocessing, SolverOptions, regress_observed};
+use samplewise::sensitivity::{self, Loss, Options, Preprocessing, regress};
 use samplewise::wht::{self, Decoder, Noise, Recovery, Sparsity, Spectrum, recover_in_memory};
 
 /// For one problem, and the exit code when it has not been enough.
@@ -104,14 +103,21 @@ fn lasso(parts: &[Numbers]) -> Found {
     let x = matrix(o[0], o[1], x)?;
     let design = if o[8] == 0.0 { Design::dense(&x)? } else { Design::sparse(&sparse(&x)?)? };
     let mut out = Vec::new();
-    for s in path_observed(&design, y, lambdas, &options, &mut ())? {
-        let status = match s.status {
-            lasso::Status::Converged => 0.0,
-            lasso::Status::Limit => 1.0,
-            lasso::Status::Interrupted => 2.0,
-            lasso::Status::CertificateFailed => 3.0,
+    for s in path(&design, y, &lambdas.as_slice().into(), &options)? {
+        let status = match (s.status, s.report.ending) {
+            (lasso::Status::Converged, _) => 0.0,
+            (lasso::Status::NotConverged, Ending::Interrupted) => 2.0,
+            (lasso::Status::NotConverged, _) => 1.0,
+            (lasso::Status::CertificateFailed, _) => 3.0,
         };
-        out.push(vec![status, s.primal, s.dual, s.gap, s.null_objective, s.intercept]);
+        out.push(vec![
+            status,
+            s.objective,
+            s.lower_bound.unwrap_or(f64::NAN),
+            s.gap(),
+            s.report.null_objective,
+            s.intercept,
+        ]);
         out.push(s.coefficients.iter().map(|c| c.0 as f64).collect());
         out.push(s.coefficients.iter().map(|c| c.1).collect());
     }
@@ -123,20 +129,16 @@ fn sensitivity(parts: &[Numbers]) -> Found {
     let [o, a, b] = parts else { return Err("three parts".into()) };
     let loss = if o[2] == 0.0 { Loss::Quantile(o[3]) } else { Loss::Lp(o[3]) };
     let preprocessing = [Preprocessing::Auto, Preprocessing::Always, Preprocessing::Never][o[4] as usize];
-    let options = SolverOptions { tolerance: o[5], preprocessing };
+    let options = Options { tolerance: o[5], preprocessing, ..Options::default() };
     let a = matrix(o[0], o[1], a)?;
-    let found = if o[6] == 0.0 {
-        regress_observed(&a, b, loss, &options, &mut ())?
-    } else {
-        regress_observed(&sparse(&a)?, b, loss, &options, &mut ())?
-    };
-    let status = match found.status {
-        sensitivity::Status::Converged => 0.0,
-        sensitivity::Status::Limit => 1.0,
-        sensitivity::Status::Interrupted => 2.0,
+    let found = if o[6] == 0.0 { regress(&a, b, loss, &options)? } else { regress(&sparse(&a)?, b, loss, &options)? };
+    let status = match (found.status, found.report.ending) {
+        (sensitivity::Status::Converged, _) => 0.0,
+        (sensitivity::Status::NotConverged, Ending::Interrupted) => 2.0,
+        (sensitivity::Status::NotConverged, _) => 1.0,
     };
     let lower = found.lower_bound.unwrap_or(f64::NAN);
-    Ok(vec![vec![status, found.objective, lower, found.rank as f64], found.coefficients])
+    Ok(vec![vec![status, found.objective, lower, found.report.rank as f64], found.coefficients])
 }
 
 /// `[way (0 sparse, 1 in memory), variables, sparsity known, sparsity, noise (0 none, 1 known, 2 unknown), its size,
@@ -154,7 +156,7 @@ fn wht(parts: &[Numbers]) -> Found {
     };
     let (variables, most) = (o[1] as usize, o[9] as usize);
     if o[0] != 0.0 {
-        return Ok(spectrum(&recover_in_memory(values, sparsity, &options, &mut ())?, 0));
+        return Ok(spectrum(&recover_in_memory(values, sparsity, &options)?, 0));
     }
     if o[2] != 0.0 {
         let plan = wht::Plan::new(variables, sparsity, &options)?;
@@ -165,8 +167,8 @@ fn wht(parts: &[Numbers]) -> Found {
         return Ok(spectrum(&plan.decode(&queries.iter().map(|&m| sample(m)).collect::<Numbers>())?, 0));
     }
     let mut recovery = Recovery::new(variables, sparsity, &options)?;
-    while !recovery.queries().is_empty() {
-        let asked = recovery.samples() + recovery.queries().len();
+    while !recovery.ask().is_empty() {
+        let asked = recovery.samples() + recovery.ask().len();
         if asked > most {
             return Ok(recovery.spectrum().map_or(vec![vec![6.0, 0.0, 0.0, asked as f64], vec![], vec![]], |s| {
                 let mut out = spectrum(s, asked);
@@ -174,8 +176,8 @@ fn wht(parts: &[Numbers]) -> Found {
                 out
             }));
         }
-        let answers: Numbers = recovery.queries().iter().map(|&m| sample(m)).collect();
-        recovery.tell(&answers, &mut ())?;
+        let answers: Numbers = recovery.ask().iter().map(|&m| sample(m)).collect();
+        recovery.tell(&answers)?;
     }
     Ok(spectrum(recovery.spectrum().ok_or("no answer")?, 0))
 }
@@ -265,18 +267,18 @@ fn completion(parts: &[Numbers]) -> Found {
     let data = Entries::new(m, n, &entries, None)?;
     let rank = if o[2] == 0.0 { Rank::Auto { max: 4 } } else { Rank::Fixed(at(o[2])) };
     let options = completion::Options {
-        tolerance: (o[3] > 0.0).then_some(o[3]),
+        exact_recovery: (o[3] > 0.0).then_some(o[3]),
         biases: o[4] != 0.0,
         lambda: (o[5] >= 0.0).then_some(o[5]),
+        seed: o[6] as u64,
         ..completion::Options::default()
     };
-    let found = complete(&data, rank, &options, &mut Streams::new(o[6] as u64).stream(0))?;
+    let found = complete(&data, rank, &options)?;
     let status = match found.status {
         completion::Status::Verified | completion::Status::VerifiedInParts => 0.0,
         completion::Status::Fitted => 1.0,
         completion::Status::NotRecovered => 2.0,
-        completion::Status::Limit => 3.0,
-        completion::Status::Interrupted => 4.0,
+        completion::Status::NotConverged => 3.0,
     };
     let report = &found.report;
     let lines = |v: &[usize]| v.iter().map(|&i| i as f64).collect::<Numbers>();
@@ -327,7 +329,7 @@ fn mtrl(parts: &[Numbers]) -> Found {
             let options = FitOptions { seed: o[5] as u64, ..FitOptions::default() };
             let found = fit_representation(&data, Some(o[4] as usize), &options)?;
             vec![
-                vec![found.loss, f64::from(u8::from(found.evaluations >= options.max_iterations))],
+                vec![found.loss, f64::from(u8::from(found.report.iterations >= options.max_iterations))],
                 found.basis.into_vec(),
                 found.weights.into_vec(),
             ]

@@ -8,8 +8,9 @@ use linfa::Dataset;
 use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet;
 use ndarray::{Array1, Array2, ShapeBuilder};
-use samplewise::lasso::homotopy::{Homotopy, Workspace};
-use samplewise::lasso::{Design, Folds, Options, cross_validate, path_observed, solve};
+use samplewise::lasso::{
+    CrossValidationOptions, Design, Folds, Grid, Homotopy, Options, Workspace, cross_validate, path, solve,
+};
 use samplewise::linalg::random::{Streams, shuffle};
 use samplewise::linalg::{CsrMatrix, Matrix};
 
@@ -66,8 +67,9 @@ fn main() {
         ("ours", ["cross-validation", n, p, x, y, folds, lambdas]) => {
             let design = Design::dense_columns(doubles(x), count(n), count(p)).expect("finite");
             let (y, folds) = (doubles(y), count(folds));
-            let plan = Folds { folds, count: count(lambdas), min_ratio: SMALLEST, seed: SEED };
-            let found = timed(runs, || cross_validate(&design, &y, &plan, &options).expect("finite"));
+            let grid = Grid::Geometric { count: count(lambdas), min_ratio: SMALLEST };
+            let plan = CrossValidationOptions { folds: Folds::Shuffled(folds), grid, seed: SEED, fit: options };
+            let found = timed(runs, || cross_validate(&design, &y, &plan).expect("finite"));
             write(out, [fold_of_rows(y.len(), folds), found.lambdas, found.mean_squared_error].concat());
         }
         ("linfa", ["dense", n, p, x, y, lambdas]) => {
@@ -91,7 +93,7 @@ fn main() {
 fn table(runs: usize, design: &Design, y: &[f64], lambdas: &[f64], options: &Options) -> Vec<Nonzeros> {
     let found = timed(runs, || match *lambdas {
         [lambda] => vec![solve(design, y, lambda, options).expect("finite")],
-        _ => path_observed(design, y, lambdas, options, &mut ()).expect("finite"),
+        _ => path(design, y, &lambdas.into(), options).expect("finite"),
     });
     found.into_iter().map(|solution| solution.coefficients).collect()
 }

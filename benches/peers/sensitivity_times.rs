@@ -7,7 +7,8 @@ use std::{env, fs};
 use samplewise::linalg::Matrix;
 use samplewise::linalg::leverage::leverage_scores;
 use samplewise::sensitivity::{
-    Loss, Method, Options, Regression, certified_sensitivities, regress, regress_on_coreset,
+    CertifiedOptions, CoresetOptions, Loss, Method, Options, Regression, certified_sensitivities, regress,
+    regress_on_coreset,
 };
 
 const USE: &str = "peer-sensitivity RUNS OUT leverage ROWS COLUMNS A
@@ -32,7 +33,7 @@ fn main() {
         ["certified", p, n, d, a] => {
             let (a, p) = (matrix(n, d, a), p.parse().expect("an exponent"));
             let rows: Vec<usize> = (0..a.rows()).collect();
-            let run = || certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).expect("finite");
+            let run = || certified_sensitivities(&a, p, &rows, &CertifiedOptions { gap: 1e-3 }).expect("finite");
             let found = run();
             write(out, &[found.lower, found.upper].concat());
             for _ in 0..runs {
@@ -42,7 +43,7 @@ fn main() {
         }
         ["l1", n, d, a, b] => {
             let (a, b) = (matrix(n, d, a), read(b));
-            let run = || regress(&a, &b, Loss::Lp(1.0), 1e-9).expect("finite");
+            let run = || regress(&a, &b, Loss::Lp(1.0), &Options::default()).expect("finite");
             write(out, &run().coefficients);
             (0..runs).for_each(|_| say(&timed(run)));
         }
@@ -50,7 +51,7 @@ fn main() {
             let (a, b, size) = (matrix(n, d, a), read(b), count(size));
             let method = if *method == "lewis" { Method::Lewis } else { Method::Uniform };
             let run = |seed| {
-                let options = Options { method, seed, ..Options::default() };
+                let options = CoresetOptions { method, seed, ..CoresetOptions::default() };
                 regress_on_coreset(&a, &b, Loss::Lp(1.0), size, &options).expect("finite")
             };
             run(0);
@@ -73,10 +74,10 @@ fn timed<A>(run: impl FnOnce() -> A) -> (f64, A) {
 }
 
 fn say((seconds, answer): &(f64, Regression)) {
-    let Regression { objective, lower_bound, rows_used, rank, .. } = answer;
+    let Regression { objective, lower_bound, report, .. } = answer;
     print!("{{\"seconds\": {seconds}, \"objective\": {objective}, ");
     let lower_bound = lower_bound.expect("a bound was asked for");
-    println!("\"lower_bound\": {lower_bound}, \"rows_used\": {rows_used}, \"rank\": {rank}}}");
+    println!("\"lower_bound\": {lower_bound}, \"rows_used\": {}, \"rank\": {}}}", report.rows_used, report.rank);
 }
 
 fn count(word: &str) -> usize {

@@ -1,11 +1,17 @@
 //! The Lasso and its relatives.
 use samplewise::lasso::group::{self, GroupOptions};
-use samplewise::lasso::{Design, Folds, Homotopy, Options, Solution, Solver, Workspace, cross_validate, path, solve};
+use samplewise::lasso::{
+    CrossValidationOptions, Design, Folds, Grid, Homotopy, Options, Solution, Solver, Workspace, cross_validate, path,
+    solve,
+};
 
 use crate::{Pins, gaussian, linalg::sparse};
 
 fn pin_fit(pins: &mut Pins, name: &str, fit: &Solution) {
-    pins.pin(format!("lasso {name}"), &[&fit.coefficients, &fit.intercept, &fit.primal, &fit.dual, &fit.iterations]);
+    pins.pin(
+        format!("lasso {name}"),
+        &[&fit.coefficients, &fit.intercept, &fit.objective, &fit.lower_bound.unwrap(), &fit.report.iterations],
+    );
 }
 
 pub fn pin(pins: &mut Pins) {
@@ -38,14 +44,19 @@ pub fn pin(pins: &mut Pins) {
     for (name, options) in [("sparse", Options::default()), ("sparse without intercept", plain.clone())] {
         pin_fit(pins, name, &solve(&of_sparse, z.as_slice(), 0.02, &options).unwrap());
     }
-    for (k, fit) in path(&dense, &y, 8, 0.05, &Options::default()).unwrap().iter().enumerate() {
+    for (k, fit) in path(&dense, &y, &Grid::Geometric { count: 8, min_ratio: 0.05 }, &Options::default())
+        .unwrap()
+        .iter()
+        .enumerate()
+    {
         pin_fit(pins, &format!("path {k}"), fit);
     }
     let wide = gaussian(400, 9, 54);
     let t: Vec<f64> = (0..400).map(|i| wide[(i, 0)] - wide[(i, 4)]).collect();
-    let folds = Folds { folds: 4, count: 20, ..Folds::default() };
+    let grid = Grid::Geometric { count: 20, min_ratio: 1e-3 };
+    let folds = CrossValidationOptions { folds: Folds::Shuffled(4), grid, ..CrossValidationOptions::default() };
     for (name, x, y) in [("dense", &wide, &t), ("wide", &x, &y)] {
-        let found = cross_validate(&Design::dense(x).unwrap(), y, &folds, &Options::default()).unwrap();
+        let found = cross_validate(&Design::dense(x).unwrap(), y, &folds).unwrap();
         pins.pin(format!("lasso cross-validation {name}"), &[&found.mean_squared_error, &found.lambdas, &found.best]);
     }
     let groups: Vec<Vec<usize>> = (0..40).map(|g| (3 * g..3 * g + 3).collect()).collect();
@@ -55,7 +66,7 @@ pub fn pin(pins: &mut Pins) {
     let small = Homotopy::new(&gaussian(5, 30, 56)).unwrap();
     let (y, mut workspace) = (gaussian(5, 1, 57), Workspace::new());
     let fit = small.solve(y.as_slice(), 0.05, &mut workspace).unwrap();
-    pins.pin("lasso small", &[&fit.coefficients, &fit.primal, &fit.dual]);
+    pins.pin("lasso small", &[&fit.coefficients, &fit.objective, &fit.lower_bound]);
     let fit = small.least_l1(y.as_slice(), &mut workspace).unwrap();
-    pins.pin("lasso least l1", &[&fit.coefficients, &fit.primal]);
+    pins.pin("lasso least l1", &[&fit.coefficients, &fit.objective]);
 }

@@ -17,9 +17,9 @@ pub fn pin(pins: &mut Pins) {
     let terms: Vec<(u64, f64)> = (0..9).map(|_| (below(&mut rng, 1 << n) as u64, normal(&mut rng))).collect();
     let low: Vec<(u64, f64)> = terms.iter().map(|t| (1 << (t.0 % 12) | 1 << (t.0 / 12 % 12), t.1)).collect();
     let clean = |m: u64| dense::evaluate(&terms, m);
-    let exact = recover(n, 9, clean, &Options { seed: 3, ..Options::default() }).unwrap();
+    let exact = recover(clean, n, 9, &Options { seed: 3, ..Options::default() }).unwrap();
     pin_spectrum(pins, "no noise", &exact);
-    let unknown = recover(n, Sparsity::Unknown { max: 40 }, clean, &Options { seed: 3, ..Options::default() }).unwrap();
+    let unknown = recover(clean, n, Sparsity::Unknown { max: 40 }, &Options { seed: 3, ..Options::default() }).unwrap();
     pin_spectrum(pins, "unknown sparsity", &unknown);
     let decoders = [
         Decoder::Auto,
@@ -49,12 +49,12 @@ pub fn pin(pins: &mut Pins) {
         }
     }
     let values: Vec<f64> = (0..1 << n).map(clean).collect();
-    pin_spectrum(pins, "in memory", &recover_in_memory(&values, 9, &Options::default(), &mut ()).unwrap());
+    pin_spectrum(pins, "in memory", &recover_in_memory(&values, 9, &Options::default()).unwrap());
     pins.pin("wht dense", &[&dense::spectrum(&values).unwrap()]);
     let mut ask = Recovery::new(30, 5, &Options { seed: 9, ..Options::default() }).unwrap();
-    while !ask.queries().is_empty() {
-        let answers: Vec<f64> = ask.queries().iter().map(|&m| dense::evaluate(&terms, m)).collect();
-        ask.tell(&answers, &mut ()).unwrap();
+    while !ask.ask().is_empty() {
+        let answers: Vec<f64> = ask.ask().iter().map(|&m| dense::evaluate(&terms, m)).collect();
+        ask.tell(&answers).unwrap();
     }
     pin_spectrum(pins, "ask and tell", ask.spectrum().unwrap());
 }

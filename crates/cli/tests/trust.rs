@@ -544,7 +544,7 @@ fn endings_say_what_is_written() {
     refused(&["sensitivity", &data, "--size", "9", "--out", &folder.word("c.npy")], 2, "a table");
     refused(&["hamming", &text, "GATT", "--literal", "--out", &folder.word("o.bed")], 2, "a vector, .npy");
     refused(&["hamming", &text, "GATT", "--literal", "--both-strands", "--out", "-"], 2, "must be a folder");
-    refused(&["lasso", &data, "--target", "y", "--path", "5000000000"], 2, "1 to 100,000");
+    refused(&["lasso", &data, "--target", "y", "--path", "5000000000"], 2, "1 to 100000");
     refused(&["lasso", &data, "--target", "y", "--out", &folder.word("c.npy")], 2, ".csv or .tsv");
     let hits = folder.word("h.csv");
     json(&["hamming", &text, "GATT", "--literal", "--max-distance", "0", "--out", &hits]);

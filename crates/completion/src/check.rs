@@ -1,15 +1,16 @@
 //! What is refused before anything is computed.
+use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::{LinalgError, Real, scale};
 
-use crate::options::{Loss, Solver};
-use crate::split::Triplet;
-use crate::{CompletionError, Entries, Options, Rank};
+use crate::data::split::Triplet;
+use crate::options::{Loss, RANGES, Solver};
+use crate::{Entries, Error, Options, Rank};
 
 /// Predictions are sums of products, which must have room above the values.
 const LARGEST_VALUE: f64 = 1e304;
 
 /// Entries to judge by: inside the matrix and finite.
-pub(crate) fn check_test<T: Real>(entries: &Entries<T>, test: &[Triplet]) -> Result<(), CompletionError> {
+pub(crate) fn check_test<T: Real>(entries: &Entries<T>, test: &[Triplet]) -> Result<(), Error> {
     for &(row, column, value) in test {
         let outside = |argument, index, bound| LinalgError::IndexOutOfRange { argument, index, bound };
         if row >= entries.rows() {
@@ -26,46 +27,32 @@ pub(crate) fn check_test<T: Real>(entries: &Entries<T>, test: &[Triplet]) -> Res
 }
 
 /// Rank, number of entries and options; returns the largest rank.
-pub(crate) fn check<T: Real>(entries: &Entries<T>, rank: Rank, options: &Options) -> Result<usize, CompletionError> {
+pub(crate) fn check<T: Real>(entries: &Entries<T>, rank: Rank, options: &Options) -> Result<usize, Error> {
     let limit = entries.rows().min(entries.columns());
     let (k, largest) = match rank {
         Rank::Fixed(k) => (k, k),
         Rank::Auto { max } => (1, max.min(limit)),
     };
     check_entries(entries, k.min(largest), limit)?;
-    let range = |option, value: f64, ok: bool, allowed| {
-        if ok { Ok(()) } else { Err(CompletionError::OptionOutOfRange { option, value, allowed }) }
+    let range = |name, value: f64, ok: bool, allowed: &str| {
+        if ok { Ok(()) } else { Err(Error::argument(name, value, allowed)) }
     };
     let o = options;
-    if let Some(l) = o.lambda {
-        range("lambda", l, l.is_finite() && l >= 0.0, "finite and not negative")?;
-    }
-    if let Some(t) = o.tolerance {
-        range("tolerance", t, t.is_finite() && t > 0.0, "finite and positive")?;
-    }
-    if let Some(e) = o.ridge_exponent {
-        range("ridge_exponent", e, (0.0..=2.0).contains(&e), "0 to 2")?;
-    }
-    if let Some(d) = o.decay {
-        range("decay", d, d > 0.0 && d < 1.0, "between 0 and 1")?;
-    }
-    match o.solver {
+    check_ranges(o, &RANGES)?;
+    match o.advanced.solver {
         Solver::ConjugateGradients { steps } => {
             range("solver.steps", steps as f64, (1..=100).contains(&steps), "1 to 100")?;
         }
         Solver::Sketched { accuracy, rows_per_unknown } => {
-            range("solver.accuracy", accuracy, accuracy > 0.0 && accuracy < 1.0, "between 0 and 1")?;
+            range("solver.accuracy", accuracy, accuracy > 0.0 && accuracy < 1.0, "above 0 and below 1")?;
             let rows = rows_per_unknown;
             range("solver.rows_per_unknown", rows as f64, (2..=64).contains(&rows), "2 to 64")?;
         }
         Solver::Auto | Solver::Exact => {}
     }
     if let Loss::Huber { threshold } = o.loss {
-        range("loss.threshold", threshold, threshold.is_finite() && threshold > 0.0, "finite and positive")?;
+        range("loss.threshold", threshold, threshold.is_finite() && threshold > 0.0, "finite and above 0")?;
     }
-    range("max_iterations", o.max_iterations as f64, o.max_iterations > 0, "1 or more")?;
-    range("tuning", o.tuning, (0.0..=0.5).contains(&o.tuning), "0 to 0.5")?;
-    range("verification", o.verification, (0.0..=0.5).contains(&o.verification), "0 to 0.5")?;
     if let Rank::Auto { .. } = rank {
         range("tuning", o.tuning, o.tuning > 0.0, "above 0 with an automatic rank")?;
     }
@@ -74,7 +61,7 @@ pub(crate) fn check<T: Real>(entries: &Entries<T>, rank: Rank, options: &Options
         let fits = given == (entries.rows(), entries.columns(), k);
         if !fits || matches!(rank, Rank::Auto { .. }) {
             let expected = (entries.rows(), entries.columns(), k);
-            return Err(CompletionError::Start { given, expected });
+            return Err(Error::Start { given, expected });
         }
         model.check()?;
         let largest = |m: &samplewise_linalg::Matrix| scale::largest(m.as_slice());
@@ -87,9 +74,9 @@ pub(crate) fn check<T: Real>(entries: &Entries<T>, rank: Rank, options: &Options
 }
 
 /// Rank within its limit, entries enough and not too many.
-pub(crate) fn check_entries<T: Real>(entries: &Entries<T>, rank: usize, limit: usize) -> Result<(), CompletionError> {
+pub(crate) fn check_entries<T: Real>(entries: &Entries<T>, rank: usize, limit: usize) -> Result<(), Error> {
     if rank == 0 || rank > limit {
-        return Err(CompletionError::Rank { rank, limit });
+        return Err(Error::Rank { rank, limit });
     }
     if u32::try_from(entries.len()).is_err() {
         let bytes = 24 * entries.len() as u128;
@@ -97,12 +84,12 @@ pub(crate) fn check_entries<T: Real>(entries: &Entries<T>, rank: usize, limit: u
     }
     let values = scale::largest_of(entries.by_row.values.values().iter().map(|v| v.to_f64()));
     if values > LARGEST_VALUE {
-        let (option, allowed) = ("largest value of the entries", "at most 1e304: give them in other units");
-        return Err(CompletionError::OptionOutOfRange { option, value: values, allowed });
+        let allowed = "at most 1e304: give them in other units";
+        return Err(Error::argument("largest value of the entries", values, allowed));
     }
     let needed = 2 * rank + 2;
     if entries.len() < needed {
-        return Err(CompletionError::TooFewEntries { given: entries.len(), rank, needed });
+        return Err(Error::TooFewEntries { given: entries.len(), rank, needed });
     }
     Ok(())
 }

@@ -1,21 +1,23 @@
 //! What long stages share: the observer, the limits, and what each stage has cost.
 use std::time::Instant;
 
+use samplewise_linalg::Seconds;
 use samplewise_linalg::observe::{Observer, Progress};
 
 use crate::Options;
 
 /// What one stage has cost.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Stage {
     /// Name of the stage.
     pub name: &'static str,
-    /// Steps.
+    /// Number of steps.
     pub steps: usize,
     /// Multiplications over those of one look at every fitted entry, `|Ω|k`.
     pub floors: f64,
-    /// Wall-clock seconds.
-    pub seconds: f64,
+    /// Wall time.
+    pub seconds: Seconds,
 }
 
 /// Why a fit ended early.
@@ -27,7 +29,6 @@ pub(crate) enum Stop {
 
 pub(crate) struct Control<'a> {
     observer: &'a mut dyn Observer,
-    deadline: Option<Instant>,
     budget: usize,
     pub used: usize,
     pub stop: Option<Stop>,
@@ -38,8 +39,7 @@ pub(crate) struct Control<'a> {
 impl<'a> Control<'a> {
     pub fn new(options: &Options, observer: &'a mut dyn Observer) -> Self {
         let now = Instant::now();
-        let deadline = options.time_limit.and_then(|limit| now.checked_add(limit));
-        Self { observer, deadline, budget: options.max_iterations, used: 0, stop: None, stages: Vec::new(), last: now }
+        Self { observer, budget: options.max_iterations, used: 0, stop: None, stages: Vec::new(), last: now }
     }
 
     /// Books one step of a stage and asks whether to go on.
@@ -51,7 +51,7 @@ impl<'a> Control<'a> {
         let step = stage.steps;
         if self.observer.step(Progress { stage: name, step, total: None, value }).is_break() {
             self.stop = Some(Stop::Interrupted);
-        } else if self.used >= self.budget || self.deadline.is_some_and(|d| Instant::now() >= d) {
+        } else if self.used >= self.budget {
             self.stop = Some(Stop::Limit);
         }
         self.stop.is_none()
@@ -63,10 +63,10 @@ impl<'a> Control<'a> {
         let seconds = (now - self.last).as_secs_f64();
         self.last = now;
         if self.stages.last().is_none_or(|s| s.name != name) {
-            self.stages.push(Stage { name, steps: 0, floors: 0.0, seconds: 0.0 });
+            self.stages.push(Stage { name, steps: 0, floors: 0.0, seconds: Seconds::default() });
         }
         let stage = self.stages.last_mut().expect("pushed above");
         stage.floors += floors;
-        stage.seconds += seconds;
+        stage.seconds.0 += seconds;
     }
 }

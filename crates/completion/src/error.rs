@@ -1,10 +1,16 @@
 //! Why there is no model.
-use samplewise_linalg::LinalgError;
+use samplewise_linalg::{ArgumentError, LinalgError};
 
-/// One variant per cause.
+/// Why there is no model; one variant per cause.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum CompletionError {
+pub enum Error {
+    /// An argument or an option is out of range.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// The data are bad: entries outside the shape, twice or not finite, bytes that are no stored model.
+    #[error(transparent)]
+    Data(#[from] LinalgError),
     /// No entries.
     #[error("there are no entries")]
     Empty,
@@ -39,16 +45,6 @@ pub enum CompletionError {
         /// Value given.
         value: f64,
     },
-    /// An option is outside its range.
-    #[error("option {option} is {value}, allowed is {allowed}")]
-    OptionOutOfRange {
-        /// Name of the option.
-        option: &'static str,
-        /// Value given.
-        value: f64,
-        /// Allowed range in words.
-        allowed: &'static str,
-    },
     /// The model to start from has another shape or rank, or the rank is automatic.
     #[error("the start is {given:?} (rows, columns, rank), the fit {expected:?} with a fixed rank")]
     Start {
@@ -57,13 +53,11 @@ pub enum CompletionError {
         /// Those of the fit.
         expected: (usize, usize, usize),
     },
-    /// Bytes that are no stored model.
-    #[error("the bytes are no model: {reason}")]
-    Bytes {
-        /// What is wrong with them.
-        reason: &'static str,
-    },
-    /// The entries themselves are bad: outside the shape, twice, not finite.
-    #[error(transparent)]
-    Entries(#[from] LinalgError),
+}
+
+impl Error {
+    /// A number out of range.
+    pub(crate) fn argument(name: &'static str, given: f64, allowed: impl Into<String>) -> Self {
+        ArgumentError::number(name, given, allowed).into()
+    }
 }

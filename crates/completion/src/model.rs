@@ -1,16 +1,20 @@
 //! The fitted matrix: predictions, new rows, storage.
+use rayon::prelude::*;
 use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp, scale};
-use samplewise_linalg::{LinalgError, Matrix, chunk};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
 
-use crate::half_step::half_step;
+use crate::data::ridge::bias_ridge;
+use crate::data::ridge::{Manner, Ridge};
 use crate::options::Solver;
-use crate::ridge::bias_ridge;
-use crate::ridge::{Manner, Ridge};
-use crate::{CompletionError, Entries};
+use crate::polish::half_step::half_step;
+use crate::{Entries, Error};
 
 /// `M_ij ≈ μ + b_i + c_j + u_iᵀ v_j`.
+///
+/// Row COM-10 of `paper-refs.md`.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Model {
     /// `μ`.
     pub mean: f64,
@@ -26,10 +30,11 @@ pub struct Model {
 
 /// A row that was not in the fit.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FoldedRow {
-    /// `b`.
+    /// Its bias `b`; zero without biases.
     pub bias: f64,
-    /// `u`.
+    /// Its factors `u`.
     pub factors: Vec<f64>,
 }
 
@@ -68,27 +73,43 @@ impl Model {
             + chunk::dot(self.row_factors.row(row), self.column_factors.row(column))
     }
 
-    /// The predictions of many entries, in their order.
+    /// The predictions of many entries, in their order; in parallel.
     ///
     /// # Errors
-    /// [`CompletionError::Entries`] for the first position outside the matrix.
-    pub fn predict_many(&self, positions: &[(usize, usize)]) -> Result<Vec<f64>, CompletionError> {
-        positions
-            .iter()
-            .map(|&(i, j)| {
-                within("row", i, self.rows())?;
-                within("column", j, self.columns())?;
-                Ok(self.predict(i, j))
-            })
-            .collect()
+    /// [`Error::Data`] for the first position outside the matrix.
+    pub fn predict_many(&self, positions: &[(usize, usize)]) -> Result<Vec<f64>, Error> {
+        for &(i, j) in positions {
+            within("row", i, self.rows())?;
+            within("column", j, self.columns())?;
+        }
+        Ok(positions.par_iter().with_min_len(1 << 12).map(|&(i, j)| self.predict(i, j)).collect())
+    }
+
+    /// The predictions of many entries whose rows and columns are listed apart, into memory of the caller's.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for lists of different lengths and for the first position outside the matrix.
+    pub fn predict_into(&self, rows: &[usize], columns: &[usize], out: &mut [f64]) -> Result<(), Error> {
+        for (argument, given) in [("columns", columns.len()), ("out", out.len())] {
+            if given != rows.len() {
+                return Err(LinalgError::Length { argument, given, expected: rows.len() }.into());
+            }
+        }
+        for (&i, &j) in rows.iter().zip(columns) {
+            within("row", i, self.rows())?;
+            within("column", j, self.columns())?;
+        }
+        let positions = rows.par_iter().zip(columns).with_min_len(1 << 12);
+        out.par_iter_mut().zip(positions).for_each(|(out, (&i, &j))| *out = self.predict(i, j));
+        Ok(())
     }
 
     /// The `count` columns of a row with the largest predictions, best first, without those in `exclude`; equal ones by
     /// number. Cost `n·k` and a partial sort.
     ///
     /// # Errors
-    /// [`CompletionError::Entries`] for a row or an excluded column outside the matrix.
-    pub fn top(&self, row: usize, count: usize, exclude: &[usize]) -> Result<Vec<(usize, f64)>, CompletionError> {
+    /// [`Error::Data`] for a row or an excluded column outside the matrix.
+    pub fn top(&self, row: usize, count: usize, exclude: &[usize]) -> Result<Vec<(usize, f64)>, Error> {
         within("row", row, self.rows())?;
         let folded = FoldedRow { bias: self.row_biases[row], factors: self.row_factors.row(row).to_vec() };
         self.top_of(&folded, count, exclude)
@@ -97,13 +118,8 @@ impl Model {
     /// [`Model::top`] for a row that was not in the fit.
     ///
     /// # Errors
-    /// As [`Model::top`]; [`CompletionError::Entries`] for factors of another rank.
-    pub fn top_of(
-        &self,
-        row: &FoldedRow,
-        count: usize,
-        exclude: &[usize],
-    ) -> Result<Vec<(usize, f64)>, CompletionError> {
+    /// As [`Model::top`]; [`Error::Data`] for factors of another rank.
+    pub fn top_of(&self, row: &FoldedRow, count: usize, exclude: &[usize]) -> Result<Vec<(usize, f64)>, Error> {
         self.check_rank(row)?;
         let mut out = vec![false; self.columns()];
         for &j in exclude {
@@ -126,21 +142,20 @@ impl Model {
     ///
     /// ```
     /// # use samplewise_completion::{Entries, Options, Rank, complete};
-    /// # use samplewise_linalg::random::Streams;
     /// # let seen = (0..40).flat_map(|i| (0..30).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 6);
     /// # let entries: Vec<_> = seen.map(|(i, j)| (i, j, (1.0 + i as f64) * (2.0 - j as f64 / 10.0))).collect();
     /// # let data = Entries::new(40, 30, &entries, None)?;
-    /// # let found = complete(&data, Rank::Fixed(1), &Options::default(), &mut Streams::new(0).stream(0))?;
+    /// # let found = complete(&data, Rank::Fixed(1), &Options::default())?;
     /// // The table of the crate's example: row x is (1 + x)(2 − j/10).
     /// let row = found.model.fold_in(&[(0, 20.0), (10, 10.0)], 0.0)?;
     /// assert!((found.model.predict_folded(&row, 5) - 15.0).abs() < 1e-4);
-    /// # Ok::<(), samplewise_completion::CompletionError>(())
+    /// # Ok::<(), samplewise_completion::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`CompletionError::Entries`] for columns outside the matrix, columns given twice and values that are not finite;
-    /// [`CompletionError::OptionOutOfRange`] for `λ`.
-    pub fn fold_in(&self, entries: &[(usize, f64)], lambda: f64) -> Result<FoldedRow, CompletionError> {
+    /// [`Error::Data`] for columns outside the matrix, columns given twice and values that are not finite;
+    /// [`Error::Argument`] for `λ`.
+    pub fn fold_in(&self, entries: &[(usize, f64)], lambda: f64) -> Result<FoldedRow, Error> {
         check_lambda(lambda)?;
         let mut columns: Vec<usize> = entries.iter().map(|e| e.0).collect();
         columns.sort_unstable();
@@ -164,6 +179,29 @@ impl Model {
         Ok(FoldedRow { bias, factors })
     }
 
+    /// [`Model::fold_in`] for every row of a sparse matrix, whose stored entries are the observed ones: the factors, a row
+    /// each, and the biases; in parallel.
+    ///
+    /// # Errors
+    /// As [`Model::fold_in`]; [`Error::Data`] for a matrix of another number of columns.
+    pub fn fold_in_many(&self, rows: &CsrMatrix, lambda: f64) -> Result<(Matrix, Vec<f64>), Error> {
+        check_lambda(lambda)?;
+        if rows.columns() != self.columns() {
+            let expected = format!("{} columns", self.columns());
+            let (rows, columns) = (rows.rows(), rows.columns());
+            return Err(LinalgError::Shape { argument: "rows", rows, columns, expected }.into());
+        }
+        let fold = |i: usize| {
+            let (columns, values) = rows.row(i);
+            let entries: Vec<(usize, f64)> = columns.iter().zip(values).map(|(&j, &v)| (j as usize, v)).collect();
+            self.fold_in(&entries, lambda)
+        };
+        let all: Vec<FoldedRow> =
+            (0..rows.rows()).into_par_iter().with_min_len(16).map(fold).collect::<Result<_, _>>()?;
+        let factors = all.iter().flat_map(|row| row.factors.iter().copied()).collect();
+        Ok((Matrix::from_vec(rows.rows(), self.rank(), factors)?, all.iter().map(|row| row.bias).collect()))
+    }
+
     /// The prediction of one entry of a row that was not in the fit.
     ///
     /// # Panics
@@ -175,8 +213,8 @@ impl Model {
     /// `value − prediction` of entries, in their order.
     ///
     /// # Errors
-    /// [`CompletionError::Entries`] for a position outside the matrix.
-    pub fn residuals(&self, entries: &[(usize, usize, f64)]) -> Result<Vec<f64>, CompletionError> {
+    /// [`Error::Data`] for a position outside the matrix.
+    pub fn residuals(&self, entries: &[(usize, usize, f64)]) -> Result<Vec<f64>, Error> {
         let positions: Vec<(usize, usize)> = entries.iter().map(|e| (e.0, e.1)).collect();
         Ok(self.predict_many(&positions)?.iter().zip(entries).map(|(p, e)| e.2 - p).collect())
     }
@@ -195,17 +233,11 @@ impl Model {
     /// data that is split by rows over machines, each of which holds `V`. `λ` and its exponent as in [`crate::Options`].
     ///
     /// # Errors
-    /// [`CompletionError::Entries`] when the block has another number of columns; [`CompletionError::OptionOutOfRange`].
-    pub fn update_rows(
-        &self,
-        block: &Entries,
-        lambda: f64,
-        ridge_exponent: f64,
-    ) -> Result<(Matrix, Vec<f64>), CompletionError> {
+    /// [`Error::Data`] when the block has another number of columns; [`Error::Argument`].
+    pub fn update_rows(&self, block: &Entries, lambda: f64, ridge_exponent: f64) -> Result<(Matrix, Vec<f64>), Error> {
         check_lambda(lambda)?;
         if !(0.0..=2.0).contains(&ridge_exponent) {
-            let option = "ridge_exponent";
-            return Err(CompletionError::OptionOutOfRange { option, value: ridge_exponent, allowed: "0 to 2" });
+            return Err(Error::argument("ridge_exponent", ridge_exponent, "0 to 2"));
         }
         if block.columns() != self.columns() {
             let expected = format!("{} columns", self.columns());
@@ -271,14 +303,11 @@ impl Model {
     /// Reads what [`Model::to_bytes`] wrote.
     ///
     /// # Errors
-    /// [`CompletionError::Bytes`] for anything else: another kind or format, a wrong checksum, sizes that do not fit the
+    /// [`Error::Data`] for anything else: another kind or format, a wrong checksum, sizes that do not fit the
     /// length, numbers that are not finite.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CompletionError> {
-        let bad = |reason| CompletionError::Bytes { reason };
-        let (counted, body) = envelope::open(Kind::Completion, FORMAT, bytes).map_err(|error| match error {
-            LinalgError::Bytes { reason, .. } => bad(reason),
-            other => other.into(),
-        })?;
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let bad = |reason| Error::Data(LinalgError::Bytes { kind: Kind::Completion.name(), reason });
+        let (counted, body) = envelope::open(Kind::Completion, FORMAT, bytes)?;
         let (sizes, rest) = body.split_at_checked(24).ok_or(bad("they end within the sizes"))?;
         let size = |i: usize| {
             let chunk = sizes.as_chunks::<8>().0[i];
@@ -306,7 +335,7 @@ impl Model {
     }
 
     /// As many biases as rows and columns, and every number finite.
-    pub(crate) fn check(&self) -> Result<(), CompletionError> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         for (argument, biases, expected) in
             [("row_biases", &self.row_biases, self.rows()), ("column_biases", &self.column_biases, self.columns())]
         {
@@ -329,7 +358,7 @@ impl Model {
         self.mean != 0.0 || self.row_biases.iter().chain(&self.column_biases).any(|b| *b != 0.0)
     }
 
-    fn check_rank(&self, row: &FoldedRow) -> Result<(), CompletionError> {
+    fn check_rank(&self, row: &FoldedRow) -> Result<(), Error> {
         let (given, expected) = (row.factors.len(), self.rank());
         if given == expected {
             return Ok(());
@@ -376,13 +405,13 @@ pub(crate) fn ridge_row(
     (solution, bias)
 }
 
-fn check_lambda(lambda: f64) -> Result<(), CompletionError> {
+fn check_lambda(lambda: f64) -> Result<(), Error> {
     if lambda.is_finite() && lambda >= 0.0 {
         return Ok(());
     }
-    Err(CompletionError::OptionOutOfRange { option: "lambda", value: lambda, allowed: "finite and not negative" })
+    Err(Error::argument("lambda", lambda, "finite and at least 0"))
 }
 
-fn within(argument: &'static str, index: usize, bound: usize) -> Result<(), CompletionError> {
+pub(crate) fn within(argument: &'static str, index: usize, bound: usize) -> Result<(), Error> {
     if index < bound { Ok(()) } else { Err(LinalgError::IndexOutOfRange { argument, index, bound }.into()) }
 }

@@ -5,15 +5,16 @@
 use samplewise_linalg::Real;
 use samplewise_linalg::random::Streams;
 
+use crate::answer::Route;
 use crate::control::Control;
-use crate::entries::Entries;
+use crate::data::biases::start;
+use crate::data::entries::Entries;
+use crate::data::ridge::first_bias_ridge;
+use crate::data::ridge::{Manner, Ridge};
+use crate::data::state::State;
 use crate::options::{Loss, Options};
-use crate::path::{self, Outcome, PathKind, Problem};
-use crate::ridge::first_bias_ridge;
-use crate::ridge::{Manner, Ridge};
-use crate::start::start;
-use crate::state::State;
-use crate::{CompletionError, Model};
+use crate::paths::order::{self, Outcome, Problem};
+use crate::{Error, Model};
 
 /// Standard deviations per median absolute deviation of normal numbers.
 const NORMAL: f64 = 1.4826;
@@ -35,6 +36,8 @@ const ROUNDS: u64 = 5;
 
 /// Fits `problem` robustly; the second part says which positions (in the row order of all entries of the problem) were
 /// left out. After a trim, `problem` is without them.
+///
+/// Row COM-9 of `paper-refs.md`.
 pub(crate) fn run(
     problem: &mut Problem,
     rank: usize,
@@ -42,12 +45,12 @@ pub(crate) fn run(
     from: Option<(&State, f64)>,
     streams: Streams,
     control: &mut Control<'_>,
-) -> Result<(Outcome, Vec<bool>), CompletionError> {
+) -> Result<(Outcome, Vec<bool>), Error> {
     let threshold = if let Loss::Huber { threshold } = options.loss { threshold } else { 1.345 };
     let all = problem.entries.clone();
-    let baseline = crate::start::biases_only(&clipped(&all), options.biases, first_bias_ridge(options.lambda));
+    let baseline = crate::data::biases::biases_only(&clipped(&all), options.biases, first_bias_ridge(options.lambda));
     let scale = deviation(all.iter().map(|(i, j, v, _)| v - baseline.predict(i, j)));
-    let residual = clipped(&crate::start::residual_entries(&all, &baseline));
+    let residual = clipped(&crate::data::biases::residual_entries(&all, &baseline));
     let first = start(&residual, rank, &mut streams.stream(0))?;
     let mut state = if let Some((state, _)) = from {
         state.clone()
@@ -56,9 +59,13 @@ pub(crate) fn run(
         (state.u, state.v) = (first.u.clone(), first.v.clone());
         state
     };
-    let exponent = options.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
-    let manner =
-        Manner { solver: options.solver, non_negative: options.non_negative, roughly: false, seed: streams.seed() };
+    let exponent = options.advanced.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
+    let manner = Manner {
+        solver: options.advanced.solver,
+        non_negative: options.non_negative,
+        roughly: false,
+        seed: streams.seed(),
+    };
     let floor = (all.len() * rank) as f64;
     let typical = (all.len() as f64 / all.rows().min(all.columns()) as f64).max(1.0).powf(exponent);
     let largest = (first.values.first().copied().unwrap_or(0.0) / typical).max(f64::MIN_POSITIVE);
@@ -100,7 +107,7 @@ pub(crate) fn run(
         tuning_error: median_error(&state, &problem.tuning) / problem.spread,
         training_error: state.training_rmse(&problem.entries) / problem.spread,
         recovered: false,
-        path: PathKind::Annealing { decay: DECAY, pairs: 1 },
+        route: Route::Annealing { decay: DECAY, pairs: 1 },
         ridged: false,
         state,
         lambda,
@@ -119,13 +126,13 @@ pub(crate) fn run(
         if far == out {
             break;
         }
-        let everyone = |n: usize| crate::entries::Renumbering::without(n, &[]);
+        let everyone = |n: usize| crate::data::entries::Renumbering::without(n, &[]);
         let Some(kept) = all.select(|p| !far[p], &everyone(all.rows()), &everyone(all.columns())) else { break };
         let near: Vec<(usize, usize, f64)> =
             problem.tuning.iter().copied().filter(|&(i, j, v)| (v - fit.predict(i, j)).abs() <= limit).collect();
         let inner = Problem::new(kept, near, problem.spread, problem.oversampling);
         let plain = Options { loss: Loss::Squared, ..options.clone() };
-        let next = path::run(&inner, rank, &plain, None, 0, streams.child(round), control)?;
+        let next = order::run(&inner, rank, &plain, None, 0, streams.child(round), control)?;
         out = far;
         outcome = Some(next);
         if control.stop.is_some() {

@@ -1,7 +1,7 @@
 //! Rows COM-7 to COM-10: the finish, the row solvers, robust losses, and what a model can do.
 use samplewise_completion::{
-    Certificate, Completion, CompletionError, Ensemble, Entries, Finish, Loss, Model, Options, PathKind, Rank,
-    Sampling, Solver, Status, complete, sample_posterior,
+    Advanced, Certificate, Completion, Ensemble, Entries, Error, Finish, Loss, Model, Options, PosteriorOptions, Rank,
+    Route, Solver, Status, complete, sample_posterior,
 };
 use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{Streams, normal, uniform};
@@ -23,7 +23,7 @@ fn instance(
 
 fn fit(n: usize, seen: &[(usize, usize, f64)], rank: usize, options: &Options, seed: u64) -> Completion {
     let data = Entries::new(n, n, seen, None).unwrap();
-    complete(&data, Rank::Fixed(rank), options, &mut Streams::new(seed).stream(0)).unwrap()
+    complete(&data, Rank::Fixed(rank), &Options { seed, ..options.clone() }).unwrap()
 }
 
 fn error(truth: &LowRank, found: &Completion) -> f64 {
@@ -32,7 +32,7 @@ fn error(truth: &LowRank, found: &Completion) -> f64 {
 }
 
 fn exact() -> Options {
-    Options { tolerance: Some(1e-6), ..Options::default() }
+    Options { exact_recovery: Some(1e-6), ..Options::default() }
 }
 
 /// COM-7: the finish converges in a few damped Gauss–Newton steps where plain alternation takes many pairs, to the same
@@ -42,7 +42,13 @@ fn the_finish_agrees_with_alternation_in_fewer_steps() {
     for seed in 0..3 {
         let (truth, seen) = instance(200, 4, 1.0, 3.0, seed);
         let newton = fit(200, &seen, 4, &exact(), seed);
-        let plain = fit(200, &seen, 4, &Options { finish: Finish::Alternating, ..exact() }, seed);
+        let plain = fit(
+            200,
+            &seen,
+            4,
+            &Options { advanced: Advanced { finish: Finish::Alternating, ..Advanced::default() }, ..exact() },
+            seed,
+        );
         assert_eq!((newton.status, plain.status), (Status::Verified, Status::Verified), "seed {seed}");
         let steps = |found: &Completion, name: &str| -> usize {
             found.report.stages.iter().filter(|s| s.name == name).map(|s| s.steps).sum()
@@ -63,12 +69,18 @@ fn harder_paths_recover_what_the_first_does_not() {
         let found = fit(250, &seen, 4, &exact(), seed);
         with += usize::from(error(&truth, &found) < 1e-4);
         assert!(found.status != Status::Verified || error(&truth, &found) < 1e-3, "seed {seed}");
-        paths.push(found.report.path);
-        let first = fit(250, &seen, 4, &Options { escalate: false, ..exact() }, seed);
+        paths.push(found.report.route);
+        let first = fit(
+            250,
+            &seen,
+            4,
+            &Options { advanced: Advanced { escalate: false, ..Advanced::default() }, ..exact() },
+            seed,
+        );
         without += usize::from(error(&truth, &first) < 1e-4);
     }
     assert!(with >= 5 && without < with, "{with} with, {without} without");
-    assert!(paths.contains(&PathKind::Growth), "{paths:?}");
+    assert!(paths.contains(&Route::Growth), "{paths:?}");
 }
 
 /// COM-3: where every path comes to rest wrong, growth in other random directions may not.
@@ -79,7 +91,7 @@ fn growth_in_other_directions_recovers_what_all_paths_do_not() {
     assert_eq!(found.status, Status::Verified);
     assert!(error(&truth, &found) < 1e-5);
     assert!(found.report.stages.iter().any(|s| s.name == "reweighting"), "an earlier path was enough: tests nothing");
-    assert_eq!(found.report.path, PathKind::Growth);
+    assert_eq!(found.report.route, Route::Growth);
 }
 
 /// COM-8: a row that is solved to a tenth of its *change* costs the outer iteration nothing: warm conjugate gradients and
@@ -88,7 +100,8 @@ fn growth_in_other_directions_recovers_what_all_paths_do_not() {
 fn rows_solved_to_one_digit_converge_like_exact_ones() {
     let (truth, seen) = instance(300, 4, 1.0, 4.0, 5);
     let pairs = |solver: Solver| {
-        let options = Options { solver, finish: Finish::Alternating, ..exact() };
+        let options =
+            Options { advanced: Advanced { solver, finish: Finish::Alternating, ..Advanced::default() }, ..exact() };
         let found = fit(300, &seen, 4, &options, 1);
         assert!(found.status == Status::Verified && error(&truth, &found) < 1e-5, "{solver:?}");
         found.report.iterations
@@ -114,7 +127,12 @@ fn rough_rows_fit_like_exact_ones() {
     seen.iter_mut().for_each(|e| e.2 += 0.3 * normal(&mut rng));
     let run = |solver: Solver, threads: usize| {
         let (lambda, ridge_exponent) = (Some(0.05), Some(1.0));
-        let options = Options { solver, lambda, ridge_exponent, max_iterations: 40, ..Options::default() };
+        let options = Options {
+            lambda,
+            max_iterations: 40,
+            advanced: Advanced { solver, ridge_exponent, ..Advanced::default() },
+            ..Options::default()
+        };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| fit(300, &seen, 32, &options, 1))
     };
@@ -188,7 +206,7 @@ fn models_travel_as_bytes() {
     let bytes = model.to_bytes();
     assert_eq!(Model::from_bytes(&bytes).unwrap(), model);
     for cut in [0, 7, 20, bytes.len() - 1] {
-        assert!(matches!(Model::from_bytes(&bytes[..cut]), Err(CompletionError::Bytes { .. })), "{cut}");
+        assert!(matches!(Model::from_bytes(&bytes[..cut]), Err(Error::Data(_))), "{cut}");
     }
     for at in [7, 8, 15, 24] {
         let mut damaged = bytes.clone();
@@ -233,12 +251,12 @@ fn new_rows_and_split_rows_equal_their_definitions() {
     assert!(Ensemble::new(Vec::new()).is_err());
     let data = Entries::new(80, 80, &seen, None).unwrap();
     let other = Options { start: Some(model.clone()), ..exact() };
-    let wrong = complete(&data, Rank::Fixed(2), &other, &mut Streams::new(0).stream(0));
-    assert!(matches!(wrong, Err(CompletionError::Start { .. })));
+    let wrong = complete(&data, Rank::Fixed(2), &other);
+    assert!(matches!(wrong, Err(Error::Start { .. })));
     let mut broken = model.clone();
     broken.column_factors.row_mut(3)[1] = f64::NAN;
     let other = Options { start: Some(broken), ..exact() };
-    let wrong = complete(&data, Rank::Fixed(3), &other, &mut Streams::new(0).stream(0));
+    let wrong = complete(&data, Rank::Fixed(3), &other);
     assert!(wrong.unwrap_err().to_string().contains("column_factors"));
 }
 
@@ -252,8 +270,8 @@ fn factors_may_be_kept_from_being_negative() {
         (0..60).flat_map(|i| (0..50).map(move |j| (i, j))).filter(|(i, j)| (i * 3 + j * 5) % 4 < 2).collect();
     let seen: Vec<_> = seen.into_iter().map(|(i, j)| (i, j, value(i, j))).collect();
     let data = Entries::new(60, 50, &seen, None).unwrap();
-    let options = Options { non_negative: true, ..Options::default() };
-    let found = complete(&data, Rank::Fixed(2), &options, &mut Streams::new(1).stream(0)).unwrap();
+    let options = Options { seed: 1, non_negative: true, ..Options::default() };
+    let found = complete(&data, Rank::Fixed(2), &options).unwrap();
     let (u, v) = found.model.factors();
     assert!(u.as_slice().iter().chain(v.as_slice()).all(|x| *x >= 0.0));
     assert!(found.report.relative_test_error.unwrap() < 0.05, "{:?}", found.report.relative_test_error);
@@ -277,7 +295,7 @@ fn entries_come_from_dense_and_sparse_matrices() {
     );
     let infinite = Matrix::from_fn(2, 2, |_, _| f64::INFINITY);
     assert!(Entries::from_dense(&infinite).is_err());
-    assert!(matches!(Entries::from_dense(&Matrix::from_fn(2, 2, |_, _| f64::NAN)), Err(CompletionError::Empty)));
+    assert!(matches!(Entries::from_dense(&Matrix::from_fn(2, 2, |_, _| f64::NAN)), Err(Error::Empty)));
 }
 
 /// COM-10: numbers in single precision are the same numbers: same model, same report, weighted or not, also of draws.
@@ -295,18 +313,18 @@ fn entries_in_single_precision_are_fitted_as_they_are() {
     for weights in [None, Some(&weights[..])] {
         let single = Entries::new(60, 40, &narrow, weights).unwrap();
         let double = Entries::new(60, 40, &wide, weights).unwrap();
-        let (rank, options, rng) = (Rank::Fixed(1), Options::default(), || Streams::new(3).stream(0));
-        let a = complete(&single, rank, &options, &mut rng()).unwrap();
-        let b = complete(&double, rank, &options, &mut rng()).unwrap();
+        let (rank, options) = (Rank::Fixed(1), Options { seed: 3, ..Options::default() });
+        let a = complete(&single, rank, &options).unwrap();
+        let b = complete(&double, rank, &options).unwrap();
         assert_eq!((&a.model, a.status, a.report.test_rmse), (&b.model, b.status, b.report.test_rmse));
-        let sampling = Sampling { samples: 4, burn_in: 2, ..Sampling::default() };
-        let p = sample_posterior(&single, rank, &sampling, None, &mut rng(), &mut ()).unwrap().predict(3, 5);
-        let q = sample_posterior(&double, rank, &sampling, None, &mut rng(), &mut ()).unwrap().predict(3, 5);
+        let sampling = PosteriorOptions { seed: 3, samples: 4, burn_in: 2, ..PosteriorOptions::default() };
+        let p = sample_posterior(&single, rank, &sampling).unwrap().predict(3, 5);
+        let q = sample_posterior(&double, rank, &sampling).unwrap().predict(3, 5);
         assert_eq!(p, q);
     }
     // A weight that single precision does not hold, by its place among those given.
     let tiny = Entries::new(1, 2, &[(0, 1, 1.0_f32), (0, 0, 2.0)], Some(&[1e-40, 1.0]));
-    assert!(matches!(tiny, Err(CompletionError::Weight { position: 0, .. })));
+    assert!(matches!(tiny, Err(Error::Weight { position: 0, .. })));
     assert!(Entries::new(1, 2, &[(0, 1, 1.0_f64), (0, 0, 2.0)], Some(&[1e-40, 1.0])).is_ok());
 }
 
@@ -319,8 +337,13 @@ fn ensembles_are_closer_than_their_best_fit() {
         seen.iter_mut().for_each(|e| e.2 += 0.5 * normal(&mut rng));
         let data = Entries::new(150, 150, &seen, None).unwrap();
         let fit = |count: usize| {
-            let options = Options { refit: false, tuning: 0.3, ..Options::default() };
-            Ensemble::fit(&data, Rank::Fixed(3), &options, count, &mut Streams::new(seed).stream(1), &mut ())
+            let options = Options {
+                tuning: 0.3,
+                seed,
+                advanced: Advanced { refit: false, ..Advanced::default() },
+                ..Options::default()
+            };
+            Ensemble::fit(&data, Rank::Fixed(3), count, &options)
         };
         let found = fit(8).unwrap();
         assert_eq!(found, fit(8).unwrap());
@@ -331,6 +354,6 @@ fn ensembles_are_closer_than_their_best_fit() {
             .fold(f64::INFINITY, f64::min);
         let mean = truth.relative_error(1, [&[], &[]], |i, j| found.predict(i, j));
         assert!(mean < 0.97 * best, "seed {seed}: {mean} and {best}");
-        assert_eq!(fit(0).unwrap_err(), CompletionError::Empty);
+        assert_eq!(fit(0).unwrap_err(), Error::Empty);
     }
 }

@@ -3,9 +3,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use samplewise_completion::{
-    CompletionError, Entries, Options, Posterior, Rank, Sampling, Status, complete_observed, sample_posterior,
+    Ending, Entries, Error, Options, Posterior, PosteriorOptions, Rank, Verification, complete, sample_posterior,
+    sample_posterior_observed,
 };
-use samplewise_linalg::observe::{FromFn, Progress};
+use samplewise_linalg::observe::{Deadline, FromFn, Progress};
 use samplewise_linalg::random::{Streams, normal};
 
 type Triplet = (usize, usize, f64);
@@ -31,9 +32,21 @@ fn ratings(m: usize, n: usize, rank: usize, noise: f64, chosen: bool, seed: u64)
     (seen, rest)
 }
 
-fn sample(m: usize, n: usize, seen: &[Triplet], rank: usize, sampling: &Sampling, test: &[Triplet]) -> Posterior {
+fn sample(
+    m: usize,
+    n: usize,
+    seen: &[Triplet],
+    rank: usize,
+    sampling: &PosteriorOptions,
+    test: &[Triplet],
+) -> Posterior {
     let data = Entries::new(m, n, seen, None).unwrap();
-    sample_posterior(&data, Rank::Fixed(rank), sampling, Some(test), &mut Streams::new(5).stream(0), &mut ()).unwrap()
+    sample_posterior(
+        &data,
+        Rank::Fixed(rank),
+        &PosteriorOptions { seed: 5, verification: Verification::Given(test.to_vec()), ..sampling.clone() },
+    )
+    .unwrap()
 }
 
 /// COM-11: on data of the model's own kind nine tenths of unseen entries are within the interval of nine tenths, and the
@@ -43,7 +56,8 @@ fn intervals_hold_what_they_say() {
     let (mut inside, mut judged) = (0.0, 0.0);
     for seed in 0..6 {
         let (seen, test) = ratings(120, 90, 3, 0.7, false, seed);
-        let found = sample(120, 90, &seen, 3, &Sampling { implicit: false, ..Sampling::default() }, &test);
+        let found =
+            sample(120, 90, &seen, 3, &PosteriorOptions { implicit: false, ..PosteriorOptions::default() }, &test);
         assert!((found.report.noise / 0.7 - 1.0).abs() < 0.1, "seed {seed}: noise {}", found.report.noise);
         assert!(found.report.test_rmse.unwrap() < 0.7 * found.report.baseline_test_rmse.unwrap());
         inside += found.report.test_coverage.unwrap() * test.len() as f64;
@@ -61,11 +75,16 @@ fn the_mean_of_draws_beats_one_fit() {
     let mut wins = 0;
     for seed in 0..6 {
         let (seen, test) = ratings(120, 60, 3, 0.7, false, 30 + seed);
-        let found = sample(120, 60, &seen, 10, &Sampling { implicit: false, ..Sampling::default() }, &test);
+        let found =
+            sample(120, 60, &seen, 10, &PosteriorOptions { implicit: false, ..PosteriorOptions::default() }, &test);
         let data = Entries::new(120, 60, &seen, None).unwrap();
         let options = Options { biases: true, ..Options::default() };
-        let rng = &mut Streams::new(seed).stream(0);
-        let one = complete_observed(&data, Rank::Fixed(10), &options, Some(&test), rng, &mut ()).unwrap();
+        let one = complete(
+            &data,
+            Rank::Fixed(10),
+            &Options { seed, verification: Verification::Given(test.to_vec()), ..options.clone() },
+        )
+        .unwrap();
         wins += usize::from(found.report.test_rmse.unwrap() < 0.99 * one.model.rmse(&test).unwrap());
     }
     assert_eq!(wins, 6);
@@ -78,7 +97,7 @@ fn chosen_entries_speak() {
     for seed in 0..5 {
         let (seen, test) = ratings(150, 100, 2, 1.0, true, 20 + seed);
         let error = |implicit| {
-            let sampling = Sampling { implicit, ..Sampling::default() };
+            let sampling = PosteriorOptions { implicit, ..PosteriorOptions::default() };
             sample(150, 100, &seen, 2, &sampling, &test).report.test_rmse.unwrap()
         };
         let (deaf, listening) = (error(false), error(true));
@@ -95,9 +114,10 @@ fn draws_do_not_depend_on_threads() {
     let data = Entries::new(300, 60, &seen, None).unwrap();
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let sampling = Sampling { burn_in: 4, samples: 3, ..Sampling::default() };
-        let rng = &mut Streams::new(1).stream(0);
-        pool.install(|| sample_posterior(&data, Rank::Fixed(2), &sampling, None, rng, &mut ()).unwrap())
+        let sampling = PosteriorOptions { burn_in: 4, samples: 3, ..PosteriorOptions::default() };
+        pool.install(|| {
+            sample_posterior(&data, Rank::Fixed(2), &PosteriorOptions { seed: 1, ..sampling.clone() }).unwrap()
+        })
     };
     let one = run(1);
     assert_eq!(one, run(3));
@@ -106,10 +126,8 @@ fn draws_do_not_depend_on_threads() {
     // Two chains of the burn-in and the draws, the second with a shorter one.
     assert_eq!((one.models.models().len(), one.report.trace.len()), (3, 4 + 3 + 1 + 3));
 
-    let sampling = Sampling { verification: 0.0, ..Sampling::default() };
-    let found = |data: &Entries| {
-        sample_posterior(data, Rank::Fixed(2), &sampling, None, &mut Streams::new(1).stream(0), &mut ()).unwrap()
-    };
+    let sampling = PosteriorOptions { seed: 1, verification: Verification::Share(0.0), ..PosteriorOptions::default() };
+    let found = |data: &Entries| sample_posterior(data, Rank::Fixed(2), &sampling).unwrap();
     let wrong: Vec<Triplet> = seen.iter().map(|&(i, j, v)| (i, j, if (i + j) % 2 == 0 { v } else { -9.0 })).collect();
     let weights: Vec<f64> = seen.iter().map(|e| if (e.0 + e.1) % 2 == 0 { 1.0 } else { 1e-6 }).collect();
     let heard = found(&Entries::new(300, 60, &wrong, Some(&weights)).unwrap());
@@ -126,10 +144,15 @@ fn a_stopped_run_gives_its_draws() {
     for (after, draws) in [(1, 1), (20, 1), (21, 1), (25, 5)] {
         let mut observer =
             FromFn(|p: Progress| if p.step < after { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
-        let rng = &mut Streams::new(1).stream(0);
-        let sampling = Sampling::default();
-        let found = sample_posterior(&data, Rank::Fixed(1), &sampling, Some(&test), rng, &mut observer).unwrap();
-        assert_eq!((found.report.status, found.models.models().len()), (Status::Interrupted, draws), "after {after}");
+        let sampling = PosteriorOptions::default();
+        let found = sample_posterior_observed(
+            &data,
+            Rank::Fixed(1),
+            &PosteriorOptions { seed: 1, verification: Verification::Given(test.to_vec()), ..sampling.clone() },
+            &mut observer,
+        )
+        .unwrap();
+        assert_eq!((found.report.ending, found.models.models().len()), (Ending::Interrupted, draws), "after {after}");
         assert!(found.report.test_rmse.unwrap().is_finite());
     }
     // Stopped after the entries held out have judged: the draws that were judged stay.
@@ -138,29 +161,34 @@ fn a_stopped_run_gives_its_draws() {
         seen_sweeps += 1;
         if seen_sweeps < 95 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    let rng = &mut Streams::new(1).stream(0);
-    let found = sample_posterior(&data, Rank::Fixed(1), &Sampling::default(), None, rng, &mut observer).unwrap();
-    assert_eq!((found.report.status, found.models.models().len()), (Status::Interrupted, 60));
+    let found = sample_posterior_observed(
+        &data,
+        Rank::Fixed(1),
+        &PosteriorOptions { seed: 1, ..PosteriorOptions::default() },
+        &mut observer,
+    )
+    .unwrap();
+    assert_eq!((found.report.ending, found.models.models().len()), (Ending::Interrupted, 60));
     assert_eq!(found.report.fitted_entries + found.report.verification_entries, data.len());
 
-    let sampling = Sampling { time_limit: Some(Duration::ZERO), ..Sampling::default() };
-    let found =
-        sample_posterior(&data, Rank::Fixed(1), &sampling, None, &mut Streams::new(1).stream(0), &mut ()).unwrap();
-    assert_eq!((found.report.status, found.models.models().len()), (Status::Limit, 1));
+    let mut over = Deadline::after(Duration::ZERO);
+    let options = PosteriorOptions::default();
+    let found = sample_posterior_observed(&data, Rank::Fixed(1), &options, &mut over).unwrap();
+    assert_eq!((found.report.ending, found.models.models().len()), (Ending::Interrupted, 1));
 }
 
 /// COM-11: odd data are answered: equal values, values of any size, empty rows; bad arguments are refused by name.
 #[test]
 fn odd_data_are_answered_and_bad_arguments_refused() {
     let (seen, test) = ratings(40, 30, 1, 0.5, false, 60);
-    let rng = || Streams::new(1).stream(0);
-    let sampling = Sampling::default();
+    let sampling = PosteriorOptions::default();
     for scale in [0.0, 1e-200, 1e200] {
         let moved: Vec<Triplet> = seen.iter().filter(|e| e.0 != 7).map(|e| (e.0, e.1, e.2 * scale)).collect();
         for biases in [true, false] {
             let data = Entries::new(40, 30, &moved, None).unwrap();
-            let sampling = Sampling { biases, ..sampling.clone() };
-            let found = sample_posterior(&data, Rank::Fixed(2), &sampling, None, &mut rng(), &mut ()).unwrap();
+            let sampling = PosteriorOptions { biases, ..sampling.clone() };
+            let found =
+                sample_posterior(&data, Rank::Fixed(2), &PosteriorOptions { seed: 1, ..sampling.clone() }).unwrap();
             for i in 0..40 {
                 let p = found.predict(i, 3);
                 assert!(p.mean.is_finite() && p.deviation.is_finite(), "scale {scale}, row {i}: {p:?}");
@@ -169,30 +197,34 @@ fn odd_data_are_answered_and_bad_arguments_refused() {
         }
     }
     let data = Entries::new(40, 30, &seen, None).unwrap();
-    let refused = |rank, sampling: &Sampling, test: Option<&[Triplet]>| {
-        sample_posterior(&data, Rank::Fixed(rank), sampling, test, &mut rng(), &mut ()).unwrap_err()
+    let refused = |rank, sampling: &PosteriorOptions, test: Option<&[Triplet]>| {
+        let mut sampling = sampling.clone();
+        if let Some(test) = test {
+            sampling.verification = Verification::Given(test.to_vec());
+        }
+        sample_posterior(&data, Rank::Fixed(rank), &sampling).unwrap_err()
     };
-    assert_eq!(refused(0, &sampling, None), CompletionError::Rank { rank: 0, limit: 30 });
-    assert_eq!(refused(31, &sampling, None), CompletionError::Rank { rank: 31, limit: 30 });
+    assert_eq!(refused(0, &sampling, None), Error::Rank { rank: 0, limit: 30 });
+    assert_eq!(refused(31, &sampling, None), Error::Rank { rank: 31, limit: 30 });
     for bad in [
-        Sampling { samples: 0, ..sampling.clone() },
-        Sampling { verification: f64::NAN, ..sampling.clone() },
-        Sampling { verification: 0.6, ..sampling.clone() },
-        Sampling { burn_in: usize::MAX, ..sampling.clone() },
+        PosteriorOptions { samples: 0, ..sampling.clone() },
+        PosteriorOptions { verification: Verification::Share(f64::NAN), ..sampling.clone() },
+        PosteriorOptions { verification: Verification::Share(0.6), ..sampling.clone() },
+        PosteriorOptions { burn_in: usize::MAX, ..sampling.clone() },
     ] {
-        assert!(matches!(refused(1, &bad, None), CompletionError::OptionOutOfRange { .. }));
+        assert!(matches!(refused(1, &bad, None), Error::Argument(_)));
     }
     // 360 entries of 70 rows and columns: one factor each five; never more than is allowed.
     for (max, rank) in [(9, 1), (0, 0)] {
-        let found = sample_posterior(&data, Rank::Auto { max }, &sampling, None, &mut rng(), &mut ());
+        let found = sample_posterior(&data, Rank::Auto { max }, &PosteriorOptions { seed: 1, ..sampling.clone() });
         match found {
             Ok(found) => assert_eq!(found.models.models()[0].rank(), rank),
-            Err(error) => assert_eq!(error, CompletionError::Rank { rank, limit: 30 }),
+            Err(error) => assert_eq!(error, Error::Rank { rank, limit: 30 }),
         }
     }
-    let huge = Sampling { samples: usize::MAX / 1_000, ..sampling.clone() };
-    assert!(matches!(refused(1, &huge, None), CompletionError::Entries(_)));
+    let huge = PosteriorOptions { samples: usize::MAX / 1_000, ..sampling.clone() };
+    assert!(matches!(refused(1, &huge, None), Error::Data(_)));
     for bad in [(40, 0, 1.0), (0, 30, 1.0), (0, 0, f64::NAN)] {
-        assert!(matches!(refused(1, &sampling, Some(&[test[0], bad])), CompletionError::Entries(_)));
+        assert!(matches!(refused(1, &sampling, Some(&[test[0], bad])), Error::Data(_)));
     }
 }

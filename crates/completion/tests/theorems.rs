@@ -1,7 +1,10 @@
 //! One test per row of paper-refs.md.
 use proptest::prelude::*;
-use samplewise_completion::peel::{Line, peel};
-use samplewise_completion::{Completion, CompletionError, Entries, Options, Rank, Status, complete};
+use samplewise_completion::internals::{Line, peel};
+use samplewise_completion::{
+    Advanced, Completion, Ending, Entries, Error, Finish, Options, Rank, Status, Verification, complete,
+    complete_observed,
+};
 use samplewise_linalg::Matrix;
 use samplewise_linalg::observe::FromFn;
 use samplewise_linalg::random::{Streams, normal};
@@ -23,7 +26,7 @@ fn relative_error(found: &Completion, truth: &Matrix) -> f64 {
 }
 
 fn exact() -> Options {
-    Options { tolerance: Some(1e-6), ..Options::default() }
+    Options { exact_recovery: Some(1e-6), ..Options::default() }
 }
 
 /// COM-12: counts of entries that fall like i^-0.8. On these seeds one row or a few of about seven entries come to rest wrong
@@ -34,7 +37,7 @@ fn a_few_wrong_rows_are_mended() {
         let (truth, cells) = generate::skewed_low_rank(1000, 5, 0.0, 0.8, 24_937, seed);
         let seen: Vec<_> = cells.into_iter().map(|(i, j)| (i, j, truth.at(i, j))).collect();
         let entries = Entries::new(1000, 1000, &seen, None).unwrap();
-        let found = complete(&entries, Rank::Fixed(5), &exact(), &mut Streams::new(seed).stream(0)).unwrap();
+        let found = complete(&entries, Rank::Fixed(5), &Options { seed, ..exact() }).unwrap();
         assert_eq!(found.status, Status::Verified, "seed {seed}");
         assert!(found.report.stages.iter().any(|s| s.name == "mend"), "seed {seed} tests nothing");
         let except = [&found.report.undetermined_rows[..], &found.report.undetermined_columns[..]];
@@ -56,7 +59,7 @@ fn low_rank_matrices_are_recovered_from_few_entries() {
         .filter(|&seed| {
             let (truth, cells) = generate::random_low_rank(150, 120, 3, count(150, 120, 3, 4.0), seed);
             let data = observed(&truth, &cells);
-            let found = complete(&data, Rank::Fixed(3), &exact(), &mut Streams::new(seed).stream(0)).unwrap();
+            let found = complete(&data, Rank::Fixed(3), &Options { seed, ..exact() }).unwrap();
             // Undetermined rows are reported, not recovered.
             let determined = found.report.undetermined_rows.is_empty() && found.report.undetermined_columns.is_empty();
             let wrong = relative_error(&found, &truth) > 1e-4;
@@ -76,11 +79,14 @@ fn the_homotopy_succeeds_where_plain_alternation_fails() {
         let (truth, cells) = generate::random_low_rank(300, 300, 5, count(300, 300, 5, 2.2), 100 + seed);
         let data = observed(&truth, &cells);
         let run = |options: &Options| {
-            let found = complete(&data, Rank::Fixed(5), options, &mut Streams::new(seed).stream(0)).unwrap();
+            let found = complete(&data, Rank::Fixed(5), &Options { seed, ..options.clone() }).unwrap();
             usize::from(found.report.relative_test_error.unwrap() < 1e-4)
         };
-        annealed += run(&Options { decay: Some(0.8), ..exact() });
-        plain += run(&Options { decay: Some(1e-9), finish: samplewise_completion::Finish::Alternating, ..exact() });
+        annealed += run(&Options { advanced: Advanced { decay: Some(0.8), ..Advanced::default() }, ..exact() });
+        plain += run(&Options {
+            advanced: Advanced { decay: Some(1e-9), finish: Finish::Alternating, ..Advanced::default() },
+            ..exact()
+        });
     }
     assert!(annealed >= 8 && plain <= annealed - 4, "annealed {annealed}, plain {plain} of 10");
 }
@@ -91,11 +97,10 @@ fn nothing_is_claimed_for_noise_and_the_rank_is_found() {
     let noise = generate::random_matrix(80, 80, 1);
     let cells: Vec<(usize, usize)> =
         (0..80).flat_map(|i| (0..80).map(move |j| (i, j))).filter(|(i, j)| (i * 31 + j * 17) % 5 < 2).collect();
-    let found = complete(&observed(&noise, &cells), Rank::Fixed(4), &exact(), &mut Streams::new(0).stream(0)).unwrap();
+    let found = complete(&observed(&noise, &cells), Rank::Fixed(4), &exact()).unwrap();
     assert_eq!(found.status, Status::NotRecovered);
     let (truth, cells) = generate::random_low_rank(120, 100, 3, 5_000, 3);
-    let found =
-        complete(&observed(&truth, &cells), Rank::Auto { max: 8 }, &exact(), &mut Streams::new(0).stream(0)).unwrap();
+    let found = complete(&observed(&truth, &cells), Rank::Auto { max: 8 }, &exact()).unwrap();
     assert_eq!((found.report.rank, found.status), (3, Status::Verified), "{:?}", found.report.ranks_tried);
 }
 
@@ -109,7 +114,7 @@ fn noisy_fits_reach_the_oracle_rate() {
         let mut rng = Streams::new(seed).stream(9);
         let triplets: Vec<_> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)] + 0.1 * normal(&mut rng))).collect();
         let data = Entries::new(m, n, &triplets, None).unwrap();
-        let found = complete(&data, Rank::Fixed(k), &Options::default(), &mut Streams::new(seed).stream(0)).unwrap();
+        let found = complete(&data, Rank::Fixed(k), &Options { seed, ..Options::default() }).unwrap();
         let rmse = relative_error(&found, &truth) * truth.norm() / ((m * n) as f64).sqrt();
         let oracle = 0.1 * ((k * (m + n)) as f64 / cells.len() as f64).sqrt() * (rho / (rho - 1.0)).sqrt();
         assert!(rmse < 1.3 * oracle, "seed {seed}: {rmse} against {oracle}");
@@ -162,8 +167,8 @@ proptest! {
         let (truth, cells) = generate::random_low_rank(40, 30, 2, 600, seed);
         let scale = f64::from(exponent).exp2();
         let scaled = Matrix::from_fn(40, 30, |i, j| truth[(i, j)] * scale * scale);
-        let options = Options { max_iterations: 12, ..Options::default() };
-        let run = |t: &Matrix| complete(&observed(t, &cells), Rank::Fixed(2), &options, &mut Streams::new(seed).stream(0)).unwrap();
+        let options = Options { seed, max_iterations: 12, ..Options::default() };
+        let run = |t: &Matrix| complete(&observed(t, &cells), Rank::Fixed(2), &options).unwrap();
         let (a, b) = (run(&truth), run(&scaled));
         for i in 0..40 {
             let (p, q) = (a.model.predict(i, i % 30) * scale * scale, b.model.predict(i, i % 30));
@@ -179,7 +184,7 @@ fn results_do_not_depend_on_threads_or_orientation() {
     let data = observed(&truth, &cells);
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| complete(&data, Rank::Fixed(3), &exact(), &mut Streams::new(1).stream(0)).unwrap())
+        pool.install(|| complete(&data, Rank::Fixed(3), &Options { seed: 1, ..exact() }).unwrap())
     };
     let one = run(1);
     for other in [run(2), run(3)] {
@@ -188,7 +193,7 @@ fn results_do_not_depend_on_threads_or_orientation() {
     }
     let turned: Vec<_> = cells.iter().map(|&(i, j)| (j, i, truth[(i, j)])).collect();
     let data = Entries::new(70, 90, &turned, None).unwrap();
-    let other = complete(&data, Rank::Fixed(3), &exact(), &mut Streams::new(1).stream(0)).unwrap();
+    let other = complete(&data, Rank::Fixed(3), &Options { seed: 1, ..exact() }).unwrap();
     assert_eq!((one.status, other.status), (Status::Verified, Status::Verified));
     assert!((other.model.predict(3, 5) - one.model.predict(5, 3)).abs() < 1e-4);
 }
@@ -201,7 +206,7 @@ fn an_equal_weight_on_all_entries_changes_nothing() {
     let triplets: Vec<_> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)] + 0.1 * normal(&mut rng))).collect();
     let run = |weights: Option<&[f64]>| {
         let data = Entries::new(60, 50, &triplets, weights).unwrap();
-        complete(&data, Rank::Fixed(2), &Options::default(), &mut Streams::new(1).stream(0)).unwrap()
+        complete(&data, Rank::Fixed(2), &Options { seed: 1, ..Options::default() }).unwrap()
     };
     let plain = run(None);
     for weight in [1e-6, 1.0, 1e6] {
@@ -215,10 +220,7 @@ fn an_equal_weight_on_all_entries_changes_nothing() {
     let weights: Vec<f64> = (0..triplets.len()).map(|p| if p % 10 == 0 { 1e-3 } else { 1.0 }).collect();
     let run = |weights: Option<&[f64]>| {
         let data = Entries::new(60, 50, &spoiled, weights).unwrap();
-        relative_error(
-            &complete(&data, Rank::Fixed(2), &Options::default(), &mut Streams::new(1).stream(0)).unwrap(),
-            &truth,
-        )
+        relative_error(&complete(&data, Rank::Fixed(2), &Options { seed: 1, ..Options::default() }).unwrap(), &truth)
     };
     assert!(run(Some(&weights)) < 0.3 * run(None));
 }
@@ -230,16 +232,20 @@ fn the_automatic_rank_is_chosen_on_held_out_entries() {
     let mut rng = Streams::new(6).stream(0);
     let triplets: Vec<_> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)] + 0.1 * normal(&mut rng))).collect();
     let data = Entries::new(300, 200, &triplets, None).unwrap();
-    let found = complete(&data, Rank::Auto { max: 30 }, &Options::default(), &mut Streams::new(1).stream(0)).unwrap();
+    let found = complete(&data, Rank::Auto { max: 30 }, &Options { seed: 1, ..Options::default() }).unwrap();
     assert!(found.report.rank == 2 && found.report.tuning_entries > 300, "{:?}", found.report);
     let diagonal: Vec<_> = (0..40).map(|i| (i, i, 1.0)).collect();
     let sparse = Entries::new(40, 40, &diagonal, None).unwrap();
-    let auto = complete(&sparse, Rank::Auto { max: 3 }, &Options::default(), &mut Streams::new(1).stream(0));
-    assert_eq!(auto.unwrap_err(), CompletionError::NothingToTune);
+    let auto = complete(&sparse, Rank::Auto { max: 3 }, &Options { seed: 1, ..Options::default() });
+    assert_eq!(auto.unwrap_err(), Error::NothingToTune);
     // The limit ends the search and is reported.
-    let short = Options { max_iterations: 30, ..Options::default() };
-    let cut = complete(&data, Rank::Auto { max: 30 }, &short, &mut Streams::new(1).stream(0)).unwrap();
-    assert!(cut.status == Status::Limit && cut.report.iterations <= 30, "{:?}", cut.report);
+    let short = Options { seed: 1, max_iterations: 30, ..Options::default() };
+    let cut = complete(&data, Rank::Auto { max: 30 }, &short).unwrap();
+    assert!(
+        cut.report.ending == Ending::Limit && cut.status == Status::NotConverged && cut.report.iterations <= 30,
+        "{:?}",
+        cut.report
+    );
 }
 
 /// COM-6: entries of the caller's choice judge the model, and without any nothing is called recovered or not.
@@ -251,16 +257,19 @@ fn test_entries_judge_and_no_entries_claim_nothing() {
     };
     let test: Vec<_> = pick(true).into_iter().map(|(i, j)| (i, j, truth[(i, j)])).collect();
     let data = observed(&truth, &pick(false));
-    let options = Options { tolerance: Some(1e-6), ..exact() };
+    let options = Options { exact_recovery: Some(1e-6), ..exact() };
     let judge = |test: Option<&[(usize, usize, f64)]>, options: &Options| {
-        let mut rng = Streams::new(0).stream(0);
-        samplewise_completion::complete_observed(&data, Rank::Fixed(2), options, test, &mut rng, &mut ()).unwrap()
+        let mut options = options.clone();
+        if let Some(test) = test {
+            options.verification = Verification::Given(test.to_vec());
+        }
+        complete(&data, Rank::Fixed(2), &options).unwrap()
     };
     let found = judge(Some(&test), &options);
     assert_eq!((found.status, found.report.verification_entries), (Status::Verified, test.len()), "{:?}", found.report);
     let wrong: Vec<_> = test.iter().map(|t| (t.0, t.1, t.2 + 1.0)).collect();
     assert_eq!(judge(Some(&wrong), &options).status, Status::NotRecovered);
-    assert_eq!(judge(None, &Options { verification: 0.0, ..options }).status, Status::Fitted);
+    assert_eq!(judge(None, &Options { verification: Verification::Share(0.0), ..options }).status, Status::Fitted);
     // A ridge of zero is reached.
     let zero = judge(None, &Options { lambda: Some(0.0), ..Options::default() });
     assert!(zero.report.lambda == 0.0 && zero.report.iterations < 200, "{:?}", zero.report);
@@ -272,40 +281,35 @@ fn pinned_ends() {
     let table = Matrix::from_fn(30, 20, |i, j| 2.0 + i as f64 / 3.0 - j as f64);
     let cells: Vec<(usize, usize)> = (0..30).flat_map(|i| (0..20).map(move |j| (i, j))).collect();
     let data = observed(&table, &cells);
-    let found = complete(&data, Rank::Fixed(2), &exact(), &mut Streams::new(0).stream(0)).unwrap();
+    let found = complete(&data, Rank::Fixed(2), &exact()).unwrap();
     assert!(relative_error(&found, &table) < 1e-6 && found.status == Status::Verified);
     let biased = Options { biases: true, ..Options::default() };
-    let found = complete(&data, Rank::Fixed(1), &biased, &mut Streams::new(0).stream(0)).unwrap();
+    let found = complete(&data, Rank::Fixed(1), &biased).unwrap();
     assert!(found.report.test_rmse.unwrap() < 0.5, "{:?}", found.report);
 }
 
 #[test]
 fn bad_input_is_an_error_and_a_stopped_fit_returns_its_model() {
-    assert_eq!(Entries::<f64>::new(3, 3, &[], None).unwrap_err(), CompletionError::Empty);
-    assert!(matches!(Entries::new(3, 3, &[(3, 0, 1.0)], None), Err(CompletionError::Entries(_))));
-    assert!(matches!(Entries::new(3, 3, &[(0, 0, f64::NAN)], None), Err(CompletionError::Entries(_))));
-    assert!(matches!(Entries::new(3, 3, &[(0, 0, 1.0), (0, 0, 2.0)], None), Err(CompletionError::Entries(_))));
-    assert!(matches!(Entries::new(3, 3, &[(0, 0, 1.0)], Some(&[0.0])), Err(CompletionError::Weight { .. })));
+    assert_eq!(Entries::<f64>::new(3, 3, &[], None).unwrap_err(), Error::Empty);
+    assert!(matches!(Entries::new(3, 3, &[(3, 0, 1.0)], None), Err(Error::Data(_))));
+    assert!(matches!(Entries::new(3, 3, &[(0, 0, f64::NAN)], None), Err(Error::Data(_))));
+    assert!(matches!(Entries::new(3, 3, &[(0, 0, 1.0), (0, 0, 2.0)], None), Err(Error::Data(_))));
+    assert!(matches!(Entries::new(3, 3, &[(0, 0, 1.0)], Some(&[0.0])), Err(Error::Weight { .. })));
     let (truth, cells) = generate::random_low_rank(20, 20, 2, 200, 1);
     let data = observed(&truth, &cells);
-    let mut rng = Streams::new(0).stream(0);
-    assert!(matches!(
-        complete(&data, Rank::Fixed(0), &exact(), &mut rng),
-        Err(CompletionError::Rank { rank: 0, limit: 20 })
-    ));
-    assert!(matches!(complete(&data, Rank::Fixed(21), &exact(), &mut rng), Err(CompletionError::Rank { .. })));
-    let bad = Options { decay: Some(1.0), ..exact() };
-    assert!(matches!(complete(&data, Rank::Fixed(2), &bad, &mut rng), Err(CompletionError::OptionOutOfRange { .. })));
+    assert!(matches!(complete(&data, Rank::Fixed(0), &exact()), Err(Error::Rank { rank: 0, limit: 20 })));
+    assert!(matches!(complete(&data, Rank::Fixed(21), &exact()), Err(Error::Rank { .. })));
+    let bad = Options { advanced: Advanced { decay: Some(1.0), ..Advanced::default() }, ..exact() };
+    assert!(matches!(complete(&data, Rank::Fixed(2), &bad), Err(Error::Argument(_))));
     let mut stop = FromFn(|_| std::ops::ControlFlow::Break(()));
-    let part =
-        samplewise_completion::complete_observed(&data, Rank::Fixed(2), &exact(), None, &mut rng, &mut stop).unwrap();
-    assert_eq!(part.status, Status::Interrupted);
+    let part = complete_observed(&data, Rank::Fixed(2), &exact(), &mut stop).unwrap();
+    assert_eq!((part.status, part.report.ending), (Status::NotConverged, Ending::Interrupted));
     assert!(part.model.predict(0, 0).is_finite());
     // Zero and constant matrices have answers.
     for value in [0.0, 3.0] {
         let flat: Vec<_> = cells.iter().map(|&(i, j)| (i, j, value)).collect();
         let data = Entries::new(20, 20, &flat, None).unwrap();
-        let found = complete(&data, Rank::Fixed(2), &exact(), &mut rng).unwrap();
+        let found = complete(&data, Rank::Fixed(2), &exact()).unwrap();
         assert!((found.model.predict(1, 1) - value).abs() < 1e-4, "{:?}", found.report);
     }
 }

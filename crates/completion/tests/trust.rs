@@ -2,7 +2,8 @@
 use std::ops::ControlFlow;
 
 use samplewise_completion::{
-    CompletionError, Entries, Options, Rank, Sampling, Solver, Status, complete, complete_observed, sample_posterior,
+    Advanced, Entries, Error, Options, PosteriorOptions, Rank, Solver, Status, Verification, complete,
+    complete_observed, sample_posterior,
 };
 use samplewise_linalg::observe::FromFn;
 use samplewise_linalg::random::{Streams, normal, uniform};
@@ -33,8 +34,8 @@ fn blocks_are_verified_in_parts_only() {
         let pattern = hostile::disjoint_blocks(18, rank, 0.8, kind, seed);
         let (m, n) = (pattern.truth.rows(), pattern.truth.columns());
         let entries = Entries::new(m, n, &pattern.observed, None).unwrap();
-        let options = Options { tolerance: Some(1e-6), ..Options::default() };
-        let found = complete(&entries, Rank::Fixed(rank), &options, &mut rng(seed)).unwrap();
+        let options = Options { seed, exact_recovery: Some(1e-6), ..Options::default() };
+        let found = complete(&entries, Rank::Fixed(rank), &options).unwrap();
         let cells: Vec<(usize, usize)> = pattern.observed.iter().map(|e| (e.0, e.1)).collect();
         let exact = determined(m, n, rank, &cells, seed);
         let name = format!("seed {seed} rank {rank} {kind:?}");
@@ -80,8 +81,8 @@ fn units_do_not_matter() {
     for e in [0, -1000, -700, -550, -540, -300, -100, 100, 300, 500, 520, 700, 990] {
         let table: Vec<(usize, usize, f64)> = cells.iter().map(|&(i, j)| (i, j, ldexp(truth[(i, j)], e))).collect();
         let entries = Entries::new(30, 30, &table, None).unwrap();
-        for options in [Options::default(), Options { tolerance: Some(1e-6), ..Options::default() }] {
-            let found = complete(&entries, Rank::Fixed(1), &options, &mut rng(1)).unwrap();
+        for options in [Options::default(), Options { exact_recovery: Some(1e-6), ..Options::default() }] {
+            let found = complete(&entries, Rank::Fixed(1), &Options { seed: 1, ..options.clone() }).unwrap();
             assert_eq!(found.status, Status::Verified, "2^{e}");
             for i in 0..30 {
                 for j in 0..30 {
@@ -91,20 +92,20 @@ fn units_do_not_matter() {
             }
         }
         let entries = Entries::new(30, 30, &noise(e), None).unwrap();
-        let found = complete(&entries, Rank::Fixed(2), &Options::default(), &mut rng(1)).unwrap();
+        let found = complete(&entries, Rank::Fixed(2), &Options { seed: 1, ..Options::default() }).unwrap();
         assert_eq!(found.status, Status::Fitted, "noise times 2^{e}");
         let relative = found.report.relative_test_error.unwrap();
         assert!(relative > 0.5, "noise times 2^{e}: {relative}");
         let first = *first.get_or_insert(relative);
         assert!((relative - first).abs() < 1e-6 * first, "noise times 2^{e}: {relative} for {first}");
-        let sampling = Sampling { burn_in: 5, samples: 5, ..Sampling::default() };
-        let draws = sample_posterior(&entries, Rank::Fixed(1), &sampling, None, &mut rng(1), &mut ()).unwrap();
+        let sampling = PosteriorOptions { seed: 1, burn_in: 5, samples: 5, ..PosteriorOptions::default() };
+        let draws = sample_posterior(&entries, Rank::Fixed(1), &sampling).unwrap();
         let found = draws.predict(3, 4);
         assert!(found.deviation > 0.0 && found.mean.is_finite() && found.deviation.is_finite(), "2^{e}: {found:?}");
     }
     let huge = Entries::new(3, 3, &[(0, 0, f64::MAX), (1, 1, 1.0), (2, 2, 1.0), (0, 1, 2.0)], None).unwrap();
-    let refused = complete(&huge, Rank::Fixed(1), &Options::default(), &mut rng(1));
-    assert!(matches!(refused, Err(CompletionError::OptionOutOfRange { .. })), "{refused:?}");
+    let refused = complete(&huge, Rank::Fixed(1), &Options { seed: 1, ..Options::default() });
+    assert!(matches!(refused, Err(Error::Argument(_))), "{refused:?}");
 }
 
 /// A table that mean and biases fit exactly, four entries in a row.
@@ -120,13 +121,13 @@ fn additive() -> (Matrix, Vec<(usize, usize, f64)>) {
 fn no_ridge_shrinks_nothing() {
     let (truth, cells) = additive();
     let entries = Entries::new(60, 40, &cells, None).unwrap();
-    let options = Options { biases: true, lambda: Some(0.0), ..Options::default() };
-    let found = complete(&entries, Rank::Fixed(1), &options, &mut rng(2)).unwrap();
+    let options = Options { seed: 2, biases: true, lambda: Some(0.0), ..Options::default() };
+    let found = complete(&entries, Rank::Fixed(1), &options).unwrap();
     assert!(found.report.test_rmse.unwrap() < 1e-3, "{:?}", found.report);
     assert!(found.report.baseline_test_rmse.unwrap() < 1e-6, "{:?}", found.report);
     assert!((found.model.predict(0, 39) - truth[(0, 39)]).abs() < 1e-2);
-    let default = Options { biases: true, ..Options::default() };
-    let found = complete(&entries, Rank::Fixed(1), &default, &mut rng(2)).unwrap();
+    let default = Options { seed: 2, biases: true, ..Options::default() };
+    let found = complete(&entries, Rank::Fixed(1), &default).unwrap();
     assert!(found.report.baseline_test_rmse.unwrap() < 1e-6, "{:?}", found.report);
 }
 
@@ -144,8 +145,8 @@ fn interrupted_fits_say_so() {
             stopped |= steps > after;
             if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let options = Options { tolerance: Some(1e-6), ..Options::default() };
-        let found = complete_observed(&entries, Rank::Fixed(2), &options, None, &mut rng(1), &mut observer).unwrap();
+        let options = Options { seed: 1, exact_recovery: Some(1e-6), ..Options::default() };
+        let found = complete_observed(&entries, Rank::Fixed(2), &options, &mut observer).unwrap();
         assert_eq!(found.report.ending == Ending::Interrupted, stopped, "{after}");
         verified += usize::from(stopped && found.status.is_verified());
     }
@@ -158,13 +159,13 @@ fn starts_and_new_rows_near_the_ends_of_the_range() {
     let (truth, cells) = random_low_rank(20, 20, 1, 200, 3);
     let table: Vec<(usize, usize, f64)> = cells.iter().map(|&(i, j)| (i, j, truth[(i, j)])).collect();
     let entries = Entries::new(20, 20, &table, None).unwrap();
-    let found = complete(&entries, Rank::Fixed(1), &Options::default(), &mut rng(1)).unwrap();
+    let found = complete(&entries, Rank::Fixed(1), &Options { seed: 1, ..Options::default() }).unwrap();
     for size in [1e-200, 1e10, 1e50, 1e200] {
         let mut start = found.model.clone();
         start.row_factors.as_mut_slice().fill(size);
         start.column_factors.as_mut_slice().fill(size);
-        let options = Options { start: Some(start), ..Options::default() };
-        match complete(&entries, Rank::Fixed(1), &options, &mut rng(1)) {
+        let options = Options { seed: 1, start: Some(start), ..Options::default() };
+        match complete(&entries, Rank::Fixed(1), &options) {
             Ok(found) => {
                 assert!(found.model.predict(0, 0).is_finite() && found.report.train_rmse.is_finite(), "{size:e}");
             }
@@ -192,9 +193,9 @@ fn what_is_determined_is_right_on_degenerate_tables() {
         let (shape, n) = (shapes[seed as usize % 4], 12 + 4 * (seed as usize / 4 % 5));
         let table = hostile::degenerate_table(n, shape, seed);
         let entries = Entries::new(n, n, &table.observed, None).unwrap();
-        let options = Options { tolerance: Some(1e-6), ..Options::default() };
+        let options = Options { seed, exact_recovery: Some(1e-6), ..Options::default() };
         let rank = if seed % 3 == 2 { Rank::Auto { max: 3 } } else { Rank::Fixed(shape.rank()) };
-        let found = complete(&entries, rank, &options, &mut rng(seed)).unwrap();
+        let found = complete(&entries, rank, &options).unwrap();
         if !found.status.is_verified() {
             continue;
         }
@@ -224,8 +225,8 @@ fn small_differences_of_large_values_are_not_verified_by_their_size() {
     let cells = (0..m).flat_map(|i| (0..n).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 7);
     let observed: Vec<_> = cells.map(|(i, j)| (i, j, value(i, j))).collect();
     let entries = Entries::new(m, n, &observed, None).unwrap();
-    let options = Options { tolerance: Some(1e-6), ..Options::default() };
-    let found = complete(&entries, Rank::Fixed(1), &options, &mut rng(0)).unwrap();
+    let options = Options { exact_recovery: Some(1e-6), ..Options::default() };
+    let found = complete(&entries, Rank::Fixed(1), &options).unwrap();
     assert!(found.report.spread < 100.0, "{}", found.report.spread);
     assert!(!found.status.is_verified(), "{:?} {:?}", found.status, found.report.test_rmse);
 }
@@ -253,8 +254,8 @@ fn verified_models_meet_what_was_given() {
             .map(|(i, j)| (i, j, truth[(i, j)]))
             .collect();
         let Ok(entries) = Entries::new(n, n, &observed, None) else { continue };
-        let options = Options { tolerance: Some(1e-6), ..Options::default() };
-        let Ok(found) = complete(&entries, Rank::Fixed(rank), &options, &mut rng(seed)) else { continue };
+        let options = Options { seed, exact_recovery: Some(1e-6), ..Options::default() };
+        let Ok(found) = complete(&entries, Rank::Fixed(rank), &options) else { continue };
         if found.status != Status::Verified && found.status != Status::VerifiedInParts {
             continue;
         }
@@ -283,7 +284,7 @@ fn biases_are_shrunk_no_more_than_factors() {
     let data = Entries::new(30, 20, &seen, None).unwrap();
     for lambda in [Some(0.0), Some(1e-12), Some(1e-8), Some(1e-4), None] {
         let options = Options { biases: true, lambda, ..Options::default() };
-        let found = complete(&data, Rank::Fixed(1), &options, &mut Streams::new(0).stream(0)).unwrap();
+        let found = complete(&data, Rank::Fixed(1), &options).unwrap();
         let worst = (0..600).map(|at| (found.model.predict(at / 20, at % 20) - value(at / 20, at % 20)).abs());
         let worst = worst.fold(0.0, f64::max) / found.report.spread;
         assert!(worst < 1e-3, "{lambda:?}: {worst:e} {:?}", found.report);
@@ -310,7 +311,7 @@ fn entries_of_small_weight_are_met_or_nothing_hangs_on_them() {
                 }
             }
             let data = Entries::new(20, 20, &seen, Some(&weights)).unwrap();
-            let found = complete(&data, Rank::Fixed(1), &Options::default(), &mut rng(seed)).unwrap();
+            let found = complete(&data, Rank::Fixed(1), &Options { seed, ..Options::default() }).unwrap();
             if found.status.is_verified() {
                 for i in 0..20 {
                     for (j, v) in v.iter().enumerate() {
@@ -337,8 +338,8 @@ fn determined_entries_are_right_at_loose_tolerances() {
         let seen: Vec<(usize, usize, f64)> =
             cells.filter(|_| uniform(&mut draw) < 0.45).map(|(i, j)| (i, j, value(i, j))).collect();
         let data = Entries::new(16, 30, &seen, None).unwrap();
-        let options = Options { tolerance: Some(1e-3), ..Options::default() };
-        let Ok(found) = complete(&data, Rank::Fixed(3), &options, &mut rng(seed)) else { continue };
+        let options = Options { seed, exact_recovery: Some(1e-3), ..Options::default() };
+        let Ok(found) = complete(&data, Rank::Fixed(3), &options) else { continue };
         if !found.status.is_verified() {
             continue;
         }
@@ -360,8 +361,13 @@ fn extreme_arguments_have_answers_or_errors_that_name_them() {
     let data = Entries::new(12, 12, &seen, None).unwrap();
     for solver in [Solver::Auto, Solver::Exact, Solver::Sketched { accuracy: 0.3, rows_per_unknown: 4 }] {
         for biases in [false, true] {
-            let options = Options { lambda: Some(1e290), solver, biases, ..Options::default() };
-            let found = complete(&data, Rank::Fixed(1), &options, &mut rng(0)).unwrap();
+            let options = Options {
+                lambda: Some(1e290),
+                biases,
+                advanced: Advanced { solver, ..Advanced::default() },
+                ..Options::default()
+            };
+            let found = complete(&data, Rank::Fixed(1), &options).unwrap();
             assert!(found.report.lambda.is_finite() && found.report.train_rmse.is_finite(), "{solver:?} {biases}");
         }
     }
@@ -372,7 +378,7 @@ fn extreme_arguments_have_answers_or_errors_that_name_them() {
             .filter(|e| !(e.0 * 5 + e.1 * 3 + seed as usize).is_multiple_of(5))
             .collect();
         if let Ok(data) = Entries::new(6, 6, &seen, None) {
-            let found = complete(&data, Rank::Fixed(3), &Options::default(), &mut rng(seed));
+            let found = complete(&data, Rank::Fixed(3), &Options { seed, ..Options::default() });
             assert!(found.is_ok(), "seed {seed}: {found:?}");
         }
     }
@@ -381,6 +387,11 @@ fn extreme_arguments_have_answers_or_errors_that_name_them() {
     let seen: Vec<(usize, usize, f64)> = (0..64).map(|at| (at / 8, at % 8, normal(&mut draw))).collect();
     let data = Entries::new(8, 8, &seen, None).unwrap();
     let options = Options::default();
-    let found = complete_observed(&data, Rank::Fixed(8), &options, Some(&seen), &mut rng(1), &mut ()).unwrap();
+    let found = complete(
+        &data,
+        Rank::Fixed(8),
+        &Options { seed: 1, verification: Verification::Given(seen.to_vec()), ..options.clone() },
+    )
+    .unwrap();
     assert!(!found.status.is_verified(), "{:?}", found.status);
 }

@@ -1,5 +1,5 @@
 //! Distances, hits, and the evidence that comes with them.
-use samplewise_linalg::Ending;
+use samplewise_linalg::{Ending, Seconds};
 
 use crate::engine::Engine;
 use crate::engine::fft::Certificate;
@@ -60,8 +60,8 @@ pub struct Report {
     pub engines: Vec<EngineCost>,
     /// Certificates of the FFT engine, if it ran.
     pub certificate: Option<Certificate>,
-    /// Wall time of the work on the text, seconds.
-    pub seconds: f64,
+    /// Wall time of the work on the text.
+    pub seconds: Seconds,
 }
 
 impl Report {

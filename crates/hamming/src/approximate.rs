@@ -14,10 +14,10 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
-use samplewise_linalg::Ending;
 use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::{Streams, below, shuffle};
+use samplewise_linalg::{Ending, Seconds};
 
 use crate::Error;
 use crate::answer::{EngineCost, Report, Route};
@@ -150,8 +150,7 @@ impl<S: Symbol> Plan<S> {
             }
         }
         let ending = if distances.len() == alignments { Ending::Finished } else { Ending::Interrupted };
-        let report =
-            Report { route: Route::Sampling, seconds: start.elapsed().as_secs_f64(), ..counter.report(ending) };
+        let report = Report { route: Route::Sampling, seconds: Seconds::since(start), ..counter.report(ending) };
         Some(Approximation { distances, samples: size, repetitions: 1, refined, report })
     }
 
@@ -289,7 +288,7 @@ impl<S: Symbol> Plan<S> {
 }
 
 fn one_sided_report(ending: Ending, engines: Vec<EngineCost>, start: Instant) -> Report {
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = Seconds::since(start);
     Report { ending, route: Route::OneSided, engines, certificate: None, seconds }
 }
 

@@ -2,8 +2,8 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::{Ending, Seconds};
 
 use crate::Error;
 use crate::answer::{Answer, Block, Report, Route};
@@ -21,6 +21,8 @@ use crate::plan::{check_len, check_spectra};
 const MOST_DISTANCES: usize = 1 << 22;
 
 /// Patterns of any lengths that are compared with the same texts.
+///
+/// Row HAM-17 of `paper-refs.md`.
 ///
 /// ```
 /// use samplewise_hamming::{Batch, Options};
@@ -357,7 +359,7 @@ impl Run {
             }
             let (predicted, actual) = (self.predicted[p], Some(each));
             let cost = crate::EngineCost { engine: Engine::Ntt, letters: self.letters, predicted, actual };
-            let seconds = self.seconds / shared.max(1) as f64;
+            let seconds = Seconds(self.seconds / shared.max(1) as f64);
             Report { ending, route: Route::Counting, engines: vec![cost], certificate: None, seconds }
         };
         self.counters.iter().enumerate().map(of).collect()

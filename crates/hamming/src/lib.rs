@@ -29,7 +29,7 @@ pub use letters::relation::{Alphabet, Interner, Symbol, TextN, WildcardMeaning, 
 pub use options::{ApproximateOptions, Method, Options, SymbolOptions};
 pub use plan::Plan;
 pub use samplewise_linalg::observe::{Observer, Progress};
-pub use samplewise_linalg::{ArgumentError, Ending};
+pub use samplewise_linalg::{ArgumentError, Ending, Seconds};
 pub use search::{Hit, Hits, Query, Search};
 pub use stream::{SearchStream, Stream};
 

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Instant;
 
 use rayon::prelude::*;
-use samplewise_linalg::Ending;
 use samplewise_linalg::observe::{LONGEST_GAP, Observer, Progress};
+use samplewise_linalg::{Ending, Seconds};
 
 use crate::Error;
 use crate::answer::{Report, Route};
@@ -81,6 +81,8 @@ impl Hits {
 
 /// Many patterns, searched for at once: the text is compared with their letters once for all of them. Mismatches only: where
 /// there are insertions and deletions, as in Nanopore reads, a search by edit distance finds more.
+///
+/// Row HAM-8 of `paper-refs.md`.
 ///
 /// ```
 /// use samplewise_hamming::{Options, Query, Search};
@@ -329,7 +331,7 @@ impl Scan {
 
     /// The evidence so far; with the engines of the first pattern where all distances are counted.
     pub fn report(&self, ending: Ending) -> Report {
-        let (route, seconds) = (self.route(), self.seconds);
+        let (route, seconds) = (self.route(), Seconds(self.seconds));
         let counted = match &self.work {
             Method::Counting(counters) => counters.first().map(|c| c.0.report(ending)),
             _ => None,

@@ -6,6 +6,8 @@
 use crate::problem::Problem;
 
 /// Objective and dual value at one point.
+///
+/// Row LAS-1 of `paper-refs.md`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Certificate {
     pub primal: f64,

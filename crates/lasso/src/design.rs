@@ -6,7 +6,7 @@ use samplewise_linalg::scale::{self, extreme_exponent, extreme_exponent_of, ldex
 use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
 
-use crate::LassoError;
+use crate::{Error, Solution};
 
 /// A table that is known by what its columns do: one-hot codes, Kronecker products, genotypes in two bits.
 ///
@@ -23,6 +23,8 @@ pub trait Columns: Send + Sync {
 }
 
 /// A table `X` ready for access by columns. Clones share the data.
+///
+/// Row TRU-1 of `paper-refs.md`.
 #[derive(Clone)]
 pub struct Design {
     pub(crate) rows: usize,
@@ -60,22 +62,22 @@ impl Design {
     /// Copies a dense matrix column by column. Memory `8·n·p` bytes.
     ///
     /// # Errors
-    /// [`LassoError::Table`] for entries that are not finite; [`LassoError::Empty`].
-    pub fn dense(x: &Matrix) -> Result<Self, LassoError> {
+    /// [`Error::Data`] for entries that are not finite; [`Error::Empty`].
+    pub fn dense(x: &Matrix) -> Result<Self, Error> {
         Self::dense_columns(x.transpose().into_vec(), x.rows(), x.columns())
     }
 
     /// Takes a dense table stored column after column; nothing is copied.
     ///
     /// # Errors
-    /// As [`Design::dense`], and [`LassoError::Length`].
-    pub fn dense_columns(mut values: Vec<f64>, rows: usize, columns: usize) -> Result<Self, LassoError> {
+    /// As [`Design::dense`], and [`Error::Length`].
+    pub fn dense_columns(mut values: Vec<f64>, rows: usize, columns: usize) -> Result<Self, Error> {
         if rows == 0 || columns == 0 {
-            return Err(LassoError::Empty { rows, columns });
+            return Err(Error::Empty { rows, columns });
         }
         let expected = rows.saturating_mul(columns);
         if values.len() != expected {
-            return Err(LassoError::Length { argument: "values", given: values.len(), expected });
+            return Err(Error::Length { argument: "values", given: values.len(), expected });
         }
         let squares: Vec<f64> = values.par_chunks(rows).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
         if squares.iter().any(|s| !s.is_finite())
@@ -112,19 +114,19 @@ impl Design {
     /// Transposes a sparse matrix.
     ///
     /// # Errors
-    /// [`LassoError::Empty`].
-    pub fn sparse(x: &CsrMatrix) -> Result<Self, LassoError> {
+    /// [`Error::Empty`].
+    pub fn sparse(x: &CsrMatrix) -> Result<Self, Error> {
         Self::sparse_transposed(x.transpose())
     }
 
     /// Takes a sparse table by its transpose, whose row `j` is column `j`; nothing is copied.
     ///
     /// # Errors
-    /// [`LassoError::Empty`].
-    pub fn sparse_transposed(mut x: CsrMatrix) -> Result<Self, LassoError> {
+    /// [`Error::Empty`].
+    pub fn sparse_transposed(mut x: CsrMatrix) -> Result<Self, Error> {
         let (rows, columns) = (x.columns(), x.rows());
         if rows == 0 || columns == 0 {
-            return Err(LassoError::Empty { rows, columns });
+            return Err(Error::Empty { rows, columns });
         }
         let squares = |x: &CsrMatrix| (0..columns).map(|j| chunk::dot(x.row(j).1, x.row(j).1)).collect::<Vec<f64>>();
         let (mut found, exponents) = moderate(squares(&x), |j| extreme_exponent_of(x.row(j).1));
@@ -140,11 +142,11 @@ impl Design {
     /// [`Columns::dot`].
     ///
     /// # Errors
-    /// [`LassoError::Empty`]; [`LassoError::Entry`] for a column whose sum of squares is not finite.
-    pub fn custom(x: Arc<dyn Columns>) -> Result<Self, LassoError> {
+    /// [`Error::Empty`]; [`Error::Entry`] for a column whose sum of squares is not finite.
+    pub fn custom(x: Arc<dyn Columns>) -> Result<Self, Error> {
         let (rows, columns) = (x.rows(), x.columns());
         if rows == 0 || columns == 0 {
-            return Err(LassoError::Empty { rows, columns });
+            return Err(Error::Empty { rows, columns });
         }
         let square = |buffer: &mut Vec<f64>, j: usize| {
             buffer.clear();
@@ -157,7 +159,7 @@ impl Design {
         // The columns stay with their owner, so that they cannot be scaled here.
         if let Some(position) = found.iter().position(|f| f.1 != 0) {
             let (argument, allowed) = ("sum of squares of a column", "finite, of values between 2^-200 and 2^200");
-            return Err(LassoError::Entry { argument, position, value: found[position].0, allowed });
+            return Err(Error::Entry { argument, position, value: found[position].0, allowed });
         }
         let squares = found.into_iter().map(|f| f.0).collect();
         Ok(Self::new(rows, columns, Store::Custom(x), squares, Vec::new()))
@@ -173,16 +175,26 @@ impl Design {
         self.columns
     }
 
-    /// Predictions `X w + b` of the given nonzero coefficients.
-    ///
-    /// # Panics
-    /// When a column number is not below [`Design::columns`].
-    pub fn predict(&self, coefficients: &[(usize, f64)], intercept: f64) -> Vec<f64> {
+    /// `X w + b` of the given nonzero coefficients, whose columns exist.
+    #[doc(hidden)]
+    pub fn products(&self, coefficients: &[(usize, f64)], intercept: f64) -> Vec<f64> {
         let mut out = vec![intercept; self.rows];
         for &(j, w) in coefficients {
             self.add_column(j, ldexp(w, self.exponent(j)), &mut out);
         }
         out
+    }
+
+    /// Predictions `X w + b` of a fit for the rows of this table, which may be another one with the same columns.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for a fit of another number of columns.
+    pub fn predict(&self, fit: &Solution) -> Result<Vec<f64>, Error> {
+        if fit.columns != self.columns {
+            let (given, expected) = (self.columns, fit.columns);
+            return Err(Error::Length { argument: "columns of the table", given, expected });
+        }
+        Ok(self.products(&fit.coefficients, fit.intercept))
     }
 
     /// The rows listed, in that order; the user's own columns are written out densely.

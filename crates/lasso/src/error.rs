@@ -1,10 +1,19 @@
 //! Why there is no solution.
-use samplewise_linalg::LinalgError;
+use samplewise_linalg::{ArgumentError, LinalgError};
 
-/// One variant per cause.
+/// Why there is no solution; one variant per cause.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum LassoError {
+pub enum Error {
+    /// An argument or an option is out of range.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// The table itself is bad.
+    #[error(transparent)]
+    Data(#[from] LinalgError),
+    /// The observer ended the call before there was anything to return.
+    #[error("interrupted before there was a fit")]
+    Interrupted,
     /// No rows or no columns.
     #[error("the table has {rows} rows and {columns} columns; at least one of each is needed")]
     Empty {
@@ -35,16 +44,6 @@ pub enum LassoError {
         /// Allowed values in words.
         allowed: &'static str,
     },
-    /// An option is outside its range.
-    #[error("option {option} is {value}, allowed is {allowed}")]
-    OptionOutOfRange {
-        /// Name of the option.
-        option: &'static str,
-        /// Value given.
-        value: f64,
-        /// Allowed range in words.
-        allowed: &'static str,
-    },
     /// An option does not go with this problem.
     #[error("option {option}: {allowed}")]
     Unsupported {
@@ -67,7 +66,16 @@ pub enum LassoError {
         /// Events until then.
         steps: usize,
     },
-    /// The table itself is bad.
-    #[error(transparent)]
-    Table(#[from] LinalgError),
+}
+
+impl Error {
+    /// A number out of range.
+    pub(crate) fn argument(name: &'static str, given: f64, allowed: impl Into<String>) -> Self {
+        ArgumentError::number(name, given, allowed).into()
+    }
+
+    /// A count out of range.
+    pub(crate) fn count(name: &'static str, given: usize, allowed: impl Into<String>) -> Self {
+        ArgumentError::new(name, given, allowed).into()
+    }
 }

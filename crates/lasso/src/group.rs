@@ -4,25 +4,31 @@
 //! in turn by their proximal step with the largest eigenvalue of their own Gram matrix, on a working set that grows by the
 //! blocks nearest to their constraint, with Anderson extrapolation; the answer carries its gap (row LAS-6).
 use std::borrow::Cow;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use samplewise_linalg::factor::symmetric_eigen;
-use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp};
-use samplewise_linalg::{Matrix, chunk};
+use samplewise_linalg::{Ending, LinalgError, Matrix, NoBound, Rows, Seconds, chunk};
 
-use crate::anderson::{self, MEMORY};
-use crate::problem::{Problem, check_lambda};
+use crate::answer::{Outcome, Report, Route, Status, bound};
+use crate::calls::check_grid;
+use crate::options::{Grid, Options};
+use crate::problem::Problem;
+use crate::problem::check::check_lambda;
 use crate::verdict::{SHARE, check_coefficient, exact_residual};
-use crate::{Design, LassoError, Options, Status};
+use crate::working_set::anderson::{self, MEMORY};
+use crate::{Design, Error};
 
 /// Sweeps between two looks at the gap of the working set.
 const CHECK: usize = 10;
 
 /// Settings of [`solve`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GroupOptions {
-    /// Stop when `gap ≤ tolerance · null_objective`. Default 1e-8; finite, positive.
+    /// Stop when `gap ≤ tolerance · null_objective`. Default 1e-8; finite and above 0.
     pub tolerance: f64,
     /// Fit an intercept per target. Default true.
     pub intercept: bool,
@@ -30,7 +36,7 @@ pub struct GroupOptions {
     pub sample_weights: Option<Vec<f64>>,
     /// Factors `ω_g > 0`. Default the root of the group's size.
     pub penalty_factors: Option<Vec<f64>>,
-    /// Sweeps per λ. Default 100,000; at the limit the status says so.
+    /// Sweeps per λ at most. Default 100,000; finite and at least 1. At the limit the status says so.
     pub max_iterations: usize,
 }
 
@@ -42,29 +48,28 @@ impl Default for GroupOptions {
 
 /// One fit with its certificate.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GroupSolution {
     /// λ.
     pub lambda: f64,
-    /// Per target.
+    /// Intercept of each target.
     pub intercepts: Vec<f64>,
     /// Rows of `B` of the groups that are not zero: column, and a coefficient per target; columns ascending.
     pub coefficients: Vec<(usize, Vec<f64>)>,
     /// Groups that are not zero, ascending.
     pub groups: Vec<usize>,
-    /// Objective.
-    pub primal: f64,
+    /// Number of columns of the table.
+    pub columns: usize,
+    /// Objective of intercepts and coefficients as they are given here.
+    pub objective: f64,
     /// Dual value: the minimum of the objective is not below it.
-    pub dual: f64,
-    /// The dual point is `dual_scale · s_i (y_i − Bᵀx_i − b) / n`.
-    pub dual_scale: f64,
-    /// `primal − dual ≥ 0`; infinite where the dual value contradicts the objective.
-    pub gap: f64,
-    /// Objective of `B = 0`: the scale of the tolerance.
-    pub null_objective: f64,
-    /// Sweeps.
-    pub iterations: usize,
-    /// How it ended.
+    pub lower_bound: Option<f64>,
+    /// Why there is no lower bound.
+    pub no_bound: Option<NoBound>,
+    /// What may be claimed of it.
     pub status: Status,
+    /// The evidence. The dual point is `dual_scale · s_i (y_i − Bᵀx_i − b) / n`.
+    pub report: Report,
 }
 
 impl GroupSolution {
@@ -73,12 +78,39 @@ impl GroupSolution {
         self.status == Status::Converged
     }
 
+    /// `objective − lower_bound ≥ 0`: how far the objective can be from its minimum; infinite without a bound.
+    pub fn gap(&self) -> f64 {
+        self.lower_bound.map_or(f64::INFINITY, |bound| (self.objective - bound).max(0.0))
+    }
+
+    /// Predictions of every target for rows, which may be new ones, in the columns of the table: a row each.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for rows of another number of columns.
+    pub fn predict<'a>(&self, rows: impl Into<Rows<'a>>) -> Result<Matrix, Error> {
+        let rows = rows.into();
+        if rows.columns() != self.columns {
+            let (given, expected) = (rows.columns(), self.columns);
+            return Err(LinalgError::Length { argument: "columns of the rows", given, expected }.into());
+        }
+        let mut dense = Matrix::zeros(self.columns, self.intercepts.len());
+        for (j, values) in &self.coefficients {
+            dense.row_mut(*j).copy_from_slice(values);
+        }
+        let mut out = rows.multiply(&dense)?;
+        for i in 0..out.rows() {
+            chunk::axpy(1.0, &self.intercepts, out.row_mut(i));
+        }
+        Ok(out)
+    }
+
     /// The solution for a target that is `2^e` times as large.
     fn multiply_target(&mut self, e: i32) {
         self.lambda = ldexp(self.lambda, e);
         self.intercepts.iter_mut().for_each(|v| *v = ldexp(*v, e));
         self.coefficients.iter_mut().flat_map(|c| &mut c.1).for_each(|v| *v = ldexp(*v, e));
-        for value in [&mut self.primal, &mut self.dual, &mut self.gap, &mut self.null_objective] {
+        let values = [Some(&mut self.objective), self.lower_bound.as_mut(), Some(&mut self.report.null_objective)];
+        for value in values.into_iter().flatten() {
             *value = ldexp(*value, 2 * e);
         }
     }
@@ -89,43 +121,88 @@ pub fn single_columns(design: &Design) -> Vec<Vec<usize>> {
     (0..design.columns()).map(|j| vec![j]).collect()
 }
 
-/// Solves for the values of λ in their order, each from the one before; targets are the columns of `y` (`n × T`), groups
-/// list columns, each column in at most one (those in none stay at zero). When the observer stops it, the fits done are
-/// returned, the last one with [`Status::Interrupted`]. Cost per sweep `O(nT)` per column of the working set.
+/// Solves for the values of λ of a grid in their order, each from the one before; targets are the columns of `y` (`n × T`),
+/// groups list columns, each column in at most one (those in none stay at zero). Cost per sweep `O(nT)` per column of the
+/// working set.
+///
+/// Row LAS-6 of `paper-refs.md`.
 ///
 /// # Errors
-/// As [`crate::solve()`]; [`LassoError::Group`] for groups that are empty, overlap or name columns that are not there.
+/// As [`crate::solve()`]; [`Error::Group`] for groups that are empty, overlap or name columns that are not there.
 pub fn path(
+    design: &Design,
+    y: &Matrix,
+    groups: &[Vec<usize>],
+    grid: &Grid,
+    options: &GroupOptions,
+) -> Result<Vec<GroupSolution>, Error> {
+    path_observed(design, y, groups, grid, options, &mut ())
+}
+
+/// [`path`] with progress and cancellation; when stopped, the fits done are returned, and the ending of the last one says so.
+///
+/// # Errors
+/// As [`path`].
+pub fn path_observed(
+    design: &Design,
+    y: &Matrix,
+    groups: &[Vec<usize>],
+    grid: &Grid,
+    options: &GroupOptions,
+    observer: &mut dyn Observer,
+) -> Result<Vec<GroupSolution>, Error> {
+    let start = Instant::now();
+    check_grid(grid)?;
+    let lambdas: Vec<f64> = match grid {
+        Grid::Values(values) => values.clone(),
+        Grid::Geometric { count, min_ratio } => {
+            let top = match largest_lambda(design, y, groups, options)? {
+                // All groups are zero at every λ.
+                0.0 => 1.0,
+                top => top,
+            };
+            let last = (count - 1).max(1) as f64;
+            (0..*count).map(|k| top * min_ratio.powf(k as f64 / last)).collect()
+        }
+    };
+    lambdas.iter().try_for_each(|l| check_lambda(*l))?;
+    let mut all = run(design, y, groups, &lambdas, options, observer)?;
+    all.iter_mut().for_each(|fit| fit.report.seconds = Seconds::since(start));
+    Ok(all)
+}
+
+fn run(
     design: &Design,
     y: &Matrix,
     groups: &[Vec<usize>],
     lambdas: &[f64],
     options: &GroupOptions,
     observer: &mut dyn Observer,
-) -> Result<Vec<GroupSolution>, LassoError> {
-    lambdas.iter().try_for_each(|l| check_lambda(*l))?;
+) -> Result<Vec<GroupSolution>, Error> {
     let e = extreme_exponent_of(y.as_slice());
     if e != 0 && y.as_slice().iter().all(|v| v.is_finite()) {
         // In units near one, so that no square overflows or vanishes, and back.
         let scaled = Matrix::from_fn(y.rows(), y.columns(), |i, t| ldexp(y[(i, t)], -e));
         let lambdas: Vec<f64> = lambdas.iter().map(|l| ldexp(*l, -e).clamp(f64::MIN_POSITIVE, f64::MAX)).collect();
-        let mut all = path(design, &scaled, groups, &lambdas, options, observer)?;
+        let mut all = run(design, &scaled, groups, &lambdas, options, observer)?;
         all.iter_mut().for_each(|s| s.multiply_target(e));
         return Ok(all);
     }
     let blocks = Blocks::new(design, y, groups, options)?;
     let mut state = State::new(&blocks);
     let mut out = Vec::with_capacity(lambdas.len());
+    let watch = &mut Watch::new(observer);
     for (k, &lambda) in lambdas.iter().enumerate() {
-        let solution = blocks.minimise(lambda, options, &mut state, observer);
-        let progress = Progress { stage: "path", step: k + 1, total: Some(lambdas.len()), value: Some(solution.gap) };
-        let stopped = solution.status == Status::Interrupted;
-        out.push(blocks.as_given(design, y, options, solution, &state)?);
+        let fit = blocks.minimise(lambda, options, &mut state, watch);
+        let progress = Progress { stage: "path", step: k + 1, total: Some(lambdas.len()), value: Some(fit.gap()) };
+        let stopped = fit.outcome == Outcome::Interrupted || (watch.stops(progress) && k + 1 < lambdas.len());
+        let mut solution = blocks.as_given(design, y, options, fit, &state)?;
         if stopped {
-            break;
+            // The fit itself may be done; what was asked for is not.
+            solution.report.ending = Ending::Interrupted;
         }
-        if observer.step(progress).is_break() {
-            out.last_mut().expect("just pushed").status = Status::Interrupted;
+        out.push(solution);
+        if stopped {
             break;
         }
     }
@@ -142,13 +219,29 @@ pub fn solve(
     groups: &[Vec<usize>],
     lambda: f64,
     options: &GroupOptions,
-) -> Result<GroupSolution, LassoError> {
+) -> Result<GroupSolution, Error> {
+    solve_observed(design, y, groups, lambda, options, &mut ())
+}
+
+/// [`solve`] with progress and cancellation.
+///
+/// # Errors
+/// As [`solve`]; [`Error::Interrupted`] where the observer ends the call on the way to λ.
+pub fn solve_observed(
+    design: &Design,
+    y: &Matrix,
+    groups: &[Vec<usize>],
+    lambda: f64,
+    options: &GroupOptions,
+    observer: &mut dyn Observer,
+) -> Result<GroupSolution, Error> {
     let top = largest_lambda(design, y, groups, options)?;
     check_lambda(lambda)?;
     let mut lambdas: Vec<f64> = (1..60).map(|k| top * 0.5_f64.powi(k)).take_while(|l| *l > 1.5 * lambda).collect();
     lambdas.push(lambda);
-    let mut all = path(design, y, groups, &lambdas, options, &mut ())?;
-    Ok(all.pop().expect("one λ, one answer"))
+    let count = lambdas.len();
+    let mut all = path_observed(design, y, groups, &Grid::Values(lambdas), options, observer)?;
+    if all.len() < count { Err(Error::Interrupted) } else { all.pop().ok_or(Error::Interrupted) }
 }
 
 /// The smallest λ at which all groups are zero.
@@ -160,15 +253,15 @@ pub fn largest_lambda(
     y: &Matrix,
     groups: &[Vec<usize>],
     options: &GroupOptions,
-) -> Result<f64, LassoError> {
+) -> Result<f64, Error> {
     let e = extreme_exponent_of(y.as_slice());
     if e != 0 && y.as_slice().iter().all(|v| v.is_finite()) {
         let scaled = Matrix::from_fn(y.rows(), y.columns(), |i, t| ldexp(y[(i, t)], -e));
-        return crate::solver::finite(ldexp(largest_lambda(design, &scaled, groups, options)?, e));
+        return crate::calls::finite(ldexp(largest_lambda(design, &scaled, groups, options)?, e));
     }
     let blocks = Blocks::new(design, y, groups, options)?;
     let norms = blocks.correlation_norms(&blocks.targets);
-    crate::solver::finite(norms.iter().zip(&blocks.factors).map(|(c, f)| c / f).fold(0.0, f64::max))
+    crate::calls::finite(norms.iter().zip(&blocks.factors).map(|(c, f)| c / f).fold(0.0, f64::max))
 }
 
 struct Blocks<'a> {
@@ -179,6 +272,24 @@ struct Blocks<'a> {
     factors: Vec<f64>,
     /// Largest eigenvalue of each group's Gram matrix over `n`.
     curvature: Vec<f64>,
+}
+
+/// A fit of the scaled problem, whose coefficients are in the state.
+struct GroupFit {
+    lambda: f64,
+    primal: f64,
+    dual: f64,
+    /// Scale of the dual point.
+    scale: f64,
+    null: f64,
+    iterations: usize,
+    outcome: Outcome,
+}
+
+impl GroupFit {
+    fn gap(&self) -> f64 {
+        crate::certificate::gap(self.primal, self.dual, 1e-12 * self.null)
+    }
 }
 
 struct State {
@@ -195,10 +306,10 @@ impl State {
 }
 
 impl<'a> Blocks<'a> {
-    fn new(design: &'a Design, y: &Matrix, groups: &'a [Vec<usize>], o: &GroupOptions) -> Result<Self, LassoError> {
+    fn new(design: &'a Design, y: &Matrix, groups: &'a [Vec<usize>], o: &GroupOptions) -> Result<Self, Error> {
         let (n, tasks) = (design.rows(), y.columns());
         if y.rows() != n || tasks == 0 {
-            return Err(LassoError::Length { argument: "y", given: y.rows() * tasks.min(1), expected: n });
+            return Err(Error::Length { argument: "y", given: y.rows() * tasks.min(1), expected: n });
         }
         let mut taken = vec![false; design.columns()];
         for (group, columns) in groups.iter().enumerate() {
@@ -209,11 +320,11 @@ impl<'a> Blocks<'a> {
                 None => None,
             };
             if let Some(reason) = reason {
-                return Err(LassoError::Group { group, reason });
+                return Err(Error::Group { group, reason });
             }
             for &j in columns {
                 if taken[j] {
-                    return Err(LassoError::Group { group, reason: format!("column {j} is listed twice") });
+                    return Err(Error::Group { group, reason: format!("column {j} is listed twice") });
                 }
                 taken[j] = true;
             }
@@ -222,12 +333,12 @@ impl<'a> Blocks<'a> {
             None => groups.iter().map(|g| (g.len() as f64).sqrt()).collect(),
             Some(f) if f.len() != groups.len() => {
                 let (argument, given, expected) = ("penalty_factors", f.len(), groups.len());
-                return Err(LassoError::Length { argument, given, expected });
+                return Err(Error::Length { argument, given, expected });
             }
             Some(f) => match f.iter().position(|f| !(f.is_finite() && *f > 0.0)) {
                 Some(position) => {
                     let (argument, value, allowed) = ("penalty_factors", f[position], "finite and positive");
-                    return Err(LassoError::Entry { argument, position, value, allowed });
+                    return Err(Error::Entry { argument, position, value, allowed });
                 }
                 None => f.clone(),
             },
@@ -243,9 +354,9 @@ impl<'a> Blocks<'a> {
             let position = (0..design.columns()).find(|&j| design.exponent(j) != 0).unwrap_or(0);
             let (argument, allowed) = ("largest value of a column", "2^-200 to 2^200 where columns are grouped");
             let value = ldexp(1.0, design.exponent(position));
-            return Err(LassoError::Entry { argument, position, value, allowed });
+            return Err(Error::Entry { argument, position, value, allowed });
         }
-        let mut problem = Problem::new(design, &y.copy_column(0), &plain)?;
+        let mut problem = Problem::new(design, &y.copy_column(0), &plain, &mut Watch::new(&mut ()))?;
         problem.unscale();
         let targets: Vec<Vec<f64>> =
             (0..tasks).map(|t| problem.prepare_target(&y.copy_column(t))).collect::<Result<_, _>>()?;
@@ -287,7 +398,7 @@ impl<'a> Blocks<'a> {
         (0.5 * squares + lambda * penalty, scale * along - 0.5 * scale * scale * squares, scale)
     }
 
-    fn minimise(&self, lambda: f64, o: &GroupOptions, state: &mut State, observer: &mut dyn Observer) -> GroupSolution {
+    fn minimise(&self, lambda: f64, o: &GroupOptions, state: &mut State, watch: &mut Watch<'_>) -> GroupFit {
         let null = self.null_objective();
         let (mut iterations, mut size) = (0, 0);
         let mut stuck = false;
@@ -297,27 +408,15 @@ impl<'a> Blocks<'a> {
             let (primal, dual, scale) = self.certificate(lambda, state, norms.iter().copied().enumerate());
             let gap = crate::certificate::gap(primal, dual, 1e-12 * null);
             let progress = Progress { stage: "block descent", step: iterations, total: None, value: Some(gap) };
-            let status = match gap <= o.tolerance * null {
-                true => Some(Status::Converged),
-                false if observer.step(progress).is_break() => Some(Status::Interrupted),
+            let outcome = match gap <= o.tolerance * null {
+                true => Some(Outcome::Converged),
+                false if watch.stops(progress) => Some(Outcome::Interrupted),
                 // Nothing moves any more with all groups in the set: rounding.
-                false if iterations >= o.max_iterations || stuck => Some(Status::Limit),
+                false if iterations >= o.max_iterations || stuck => Some(Outcome::Limit),
                 false => None,
             };
-            if let Some(status) = status {
-                return GroupSolution {
-                    lambda,
-                    intercepts: Vec::new(),
-                    coefficients: Vec::new(),
-                    groups: Vec::new(),
-                    primal,
-                    dual,
-                    dual_scale: scale,
-                    gap,
-                    null_objective: null,
-                    iterations,
-                    status,
-                };
+            if let Some(outcome) = outcome {
+                return GroupFit { lambda, primal, dual, scale, null, iterations, outcome };
             }
             let support = state.b.iter().filter(|b| b.iter().any(|v| *v != 0.0)).count();
             size = (2 * support).max(16).max(size + size / 2).min(self.groups.len());
@@ -426,28 +525,28 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// The fit in terms of the columns as given, judged on the numbers that are returned.
     fn as_given(
         &self,
         design: &Design,
         y: &Matrix,
         o: &GroupOptions,
-        mut solution: GroupSolution,
+        mut fit: GroupFit,
         state: &State,
-    ) -> Result<GroupSolution, LassoError> {
+    ) -> Result<GroupSolution, Error> {
         let tasks = self.targets.len();
+        let (mut groups, mut coefficients) = (Vec::new(), Vec::new());
         for (g, b) in state.b.iter().enumerate().filter(|b| b.1.iter().any(|v| *v != 0.0)) {
-            solution.groups.push(g);
-            let rows = self.groups[g].iter().zip(b.chunks_exact(tasks)).map(|(&j, row)| (j, row.to_vec()));
-            solution.coefficients.extend(rows);
+            groups.push(g);
+            coefficients.extend(self.groups[g].iter().zip(b.chunks_exact(tasks)).map(|(&j, row)| (j, row.to_vec())));
         }
-        solution.coefficients.sort_unstable_by_key(|c| c.0);
-        solution.coefficients.iter().try_for_each(|(j, row)| row.iter().try_for_each(|w| check_coefficient(*j, *w)))?;
+        coefficients.sort_unstable_by_key(|c| c.0);
+        coefficients.iter().try_for_each(|(j, row)| row.iter().try_for_each(|w| check_coefficient(*j, *w)))?;
         let weight = |i: usize| o.sample_weights.as_ref().map_or(1.0, |w| w[i]);
         let total = chunk::sum_by(y.rows(), weight);
-        let terms =
-            |t: usize| -> Vec<(usize, f64)> { solution.coefficients.iter().map(|(j, row)| (*j, row[t])).collect() };
+        let terms = |t: usize| -> Vec<(usize, f64)> { coefficients.iter().map(|(j, row)| (*j, row[t])).collect() };
         let intercepts = (0..tasks).map(|t| {
-            let fitted = design.predict(&terms(t), 0.0);
+            let fitted = design.products(&terms(t), 0.0);
             let sum = chunk::sum_by(y.rows(), |i| weight(i) * (y[(i, t)] - fitted[i]));
             if o.intercept { sum / total } else { 0.0 }
         });
@@ -459,7 +558,7 @@ impl<'a> Blocks<'a> {
         let moved =
             (0..tasks).map(|t| intercepts[t].abs() + terms(t).iter().map(|(j, w)| w.abs() * size(*j)).sum::<f64>());
         let moved = 2.0 * f64::EPSILON * moved.sum::<f64>();
-        let allowed = o.tolerance * solution.null_objective;
+        let allowed = o.tolerance * fit.null;
         if squares.sqrt() * moved + moved * moved > SHARE * allowed || !moved.is_finite() {
             let (q, mut exact) = (self.problem.roots(), 0.0);
             for (t, intercept) in intercepts.iter_mut().enumerate() {
@@ -467,17 +566,39 @@ impl<'a> Blocks<'a> {
                 *intercept = found;
                 exact += chunk::dot(&residual, &residual) / n;
             }
-            solution.primal += 0.5 * (exact - squares);
-            solution.gap = crate::certificate::gap(solution.primal, solution.dual, 1e-12 * solution.null_objective);
-            if solution.status == Status::Converged && solution.gap > allowed {
-                solution.status = Status::Limit;
+            fit.primal += 0.5 * (exact - squares);
+            if fit.outcome == Outcome::Converged && fit.gap() > allowed {
+                fit.outcome = Outcome::Limit;
             }
         }
-        solution.intercepts = intercepts;
-        if solution.gap == f64::INFINITY && solution.status != Status::Interrupted {
-            solution.status = Status::CertificateFailed;
+        if fit.gap() == f64::INFINITY && fit.outcome != Outcome::Interrupted {
+            fit.outcome = Outcome::CertificateFailed;
         }
-        Ok(solution)
+        let (status, ending) = fit.outcome.parts();
+        let (lower_bound, no_bound) = bound(fit.primal, fit.dual, fit.gap(), ending);
+        let report = Report {
+            ending,
+            route: Route::BlockDescent,
+            iterations: fit.iterations,
+            seconds: Seconds::default(),
+            null_objective: fit.null,
+            dual_scale: fit.scale,
+            working_set: groups.len(),
+            columns_checked: design.columns(),
+        };
+        let (columns, objective, lambda) = (design.columns(), fit.primal, fit.lambda);
+        Ok(GroupSolution {
+            lambda,
+            intercepts,
+            coefficients,
+            groups,
+            columns,
+            objective,
+            lower_bound,
+            no_bound,
+            status,
+            report,
+        })
     }
 }
 
@@ -486,7 +607,7 @@ fn flat(set: &[usize], b: &[Vec<f64>]) -> Vec<f64> {
 }
 
 /// Largest eigenvalue of `Z_gᵀZ_g / n`, a hair above for rounding.
-fn curvature(problem: &Problem<'_>, columns: &[usize]) -> Result<f64, LassoError> {
+fn curvature(problem: &Problem<'_>, columns: &[usize]) -> Result<f64, Error> {
     let z: Vec<Vec<f64>> = columns.iter().map(|&j| problem.copy_column(j)).collect();
     let gram = Matrix::from_fn(z.len(), z.len(), |i, j| chunk::dot(&z[i], &z[j]) / problem.n as f64);
     if z.len() == 1 {

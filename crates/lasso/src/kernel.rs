@@ -2,6 +2,7 @@
 use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 use samplewise_linalg::CsrMatrix;
+use samplewise_linalg::observe::{Progress, Watch};
 use samplewise_linalg::small::lanes::Lanes;
 
 use crate::problem::{Kind, Problem};
@@ -14,32 +15,43 @@ const ROWS: usize = 16;
 const TASK: usize = 256;
 
 /// `c_jk = (1/n) z_jᵀ r_k` for the columns listed; the residuals are orthogonal to the intercept.
-pub(crate) fn correlate(problem: &Problem<'_>, columns: &[usize], residuals: &[Vec<f64>]) -> Vec<[f64; BATCH]> {
+/// The observer is asked on the way; what it says is for the caller to act on.
+pub(crate) fn correlate(
+    problem: &Problem<'_>,
+    columns: &[usize],
+    residuals: &[Vec<f64>],
+    watch: &mut Watch<'_>,
+) -> Vec<[f64; BATCH]> {
     assert!(residuals.len() <= BATCH, "{} residuals", residuals.len());
     let mut out = vec![[0.0; BATCH]; columns.len()];
     let n = problem.n;
     let seen: Vec<_> = residuals.iter().map(|r| problem.seen(r)).collect();
-    if seen.len() == 1 || matches!(problem.columns, Kind::Custom(_)) {
-        out.par_chunks_mut(TASK).zip(columns.par_chunks(TASK)).for_each(|(out, columns)| {
+    let one_by_one = seen.len() == 1 || matches!(problem.columns, Kind::Custom(_));
+    let interleaved = if one_by_one { Vec::new() } else { interleave(n, seen.iter().map(AsRef::as_ref)) };
+    let task = |(out, columns): (&mut [[f64; BATCH]], &[usize])| {
+        if one_by_one {
             for (out, &j) in out.iter_mut().zip(columns) {
                 seen.iter().zip(out).for_each(|(r, out)| *out = problem.correlation(j, r));
             }
-        });
-        return out;
-    }
-    let residuals = interleave(n, seen.iter().map(AsRef::as_ref));
-    out.par_chunks_mut(TASK).zip(columns.par_chunks(TASK)).for_each(|(out, columns)| {
-        let (arch, residuals) = (pulp::Arch::new(), &residuals[..]);
+            return;
+        }
+        let (arch, residuals) = (pulp::Arch::new(), &interleaved[..]);
         match &problem.columns {
             Kind::Dense(table) => arch.dispatch(Dense { table, n, columns, residuals, out }),
             Kind::Sparse(table) => arch.dispatch(Sparse { table, columns, residuals, out }),
-            Kind::Custom(_) => unreachable!("handled above"),
+            Kind::Custom(_) => unreachable!("its columns go one by one"),
         }
         for (out, &j) in out.iter_mut().zip(columns) {
             let factor = problem.inverse[j] / n as f64;
             out.iter_mut().for_each(|c| *c *= factor);
         }
-    });
+    };
+    let together = problem.columns_between_looks(residuals.len()).next_multiple_of(TASK);
+    for (part, (out, columns)) in out.chunks_mut(together).zip(columns.chunks(together)).enumerate() {
+        out.par_chunks_mut(TASK).zip(columns.par_chunks(TASK)).for_each(task);
+        let (step, total) = (part * together + columns.len(), Some(problem.p));
+        watch.ticks(|| Progress { stage: "columns", step, total, value: None });
+    }
     out
 }
 

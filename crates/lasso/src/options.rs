@@ -1,12 +1,16 @@
-//! Settings, answers and how they ended.
+//! Settings of the calls.
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use samplewise_linalg::argument::OptionRange;
 
 /// Settings of [`solve`](crate::solve()) and [`path`](crate::path()).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Options {
     /// Stop when `gap ≤ tolerance · null_objective`, where `null_objective` is the loss of `w = 0` (with intercept).
-    /// Default 1e-8; finite, positive. Below about 1e-14 rounding decides.
+    /// Default 1e-8; finite and above 0. Below about 1e-14 rounding decides.
     pub tolerance: f64,
-    /// Share `α` of the ℓ1 term; 1 is the Lasso. Default 1, range `(0, 1]`.
+    /// Share `α` of the ℓ1 term; 1 is the Lasso. Default 1; 1e-9 to 1.
     pub mix: f64,
     /// Fit an intercept. Default true.
     pub intercept: bool,
@@ -26,8 +30,8 @@ pub struct Options {
     pub penalty_factors: Option<Vec<f64>>,
     /// Which solver. Default [`Solver::Auto`].
     pub solver: Solver,
-    /// Newton steps or sweeps of one minimisation over a working set. Default 10,000; where the gap is too wide then, the
-    /// status says so. The homotopy has a limit of its own.
+    /// Newton steps or sweeps of one minimisation over a working set at most. Default 10,000; finite and at least 1. Where
+    /// the gap is too wide then, the status says so. The homotopy has a limit of its own.
     pub max_iterations: usize,
 }
 
@@ -51,6 +55,7 @@ impl Default for Options {
 
 /// Which solver runs; all end at the same certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Solver {
     /// By shape: [`Solver::Homotopy`] for paths over many rows and few columns, else [`Solver::WorkingSet`], which turns
     /// to coordinate descent where the set grows too large for its Gram matrix. Sparse columns begin with coordinate
@@ -66,74 +71,86 @@ pub enum Solver {
     CoordinateDescent,
 }
 
-/// How a fit ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// The gap is within the tolerance.
-    Converged,
-    /// `max_iterations` was reached, or rounding keeps the gap above the tolerance. The coefficients are the best of where
-    /// the fit ended, where it began and the null model.
-    Limit,
-    /// The observer stopped it; the best coefficients so far.
-    Interrupted,
-    /// The dual value came out above the objective by more than rounding explains: one of them is wrong, nothing is proven,
-    /// and the gap is infinite.
-    CertificateFailed,
-}
-
-impl Status {
-    /// The word for tables and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Converged => "converged",
-            Self::Limit => "limit",
-            Self::Interrupted => "interrupted",
-            Self::CertificateFailed => "certificate failed",
-        }
-    }
-}
-
-/// One fit with its certificate.
+/// The values of λ of a path.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Solution {
-    /// λ.
-    pub lambda: f64,
-    /// Intercept, for the columns as given.
-    pub intercept: f64,
-    /// Nonzero coefficients `(column, value)`, column ascending, for the columns as given.
-    pub coefficients: Vec<(usize, f64)>,
-    /// Objective of the intercept and the coefficients as they are given here.
-    pub primal: f64,
-    /// Dual value less what rounding may have added to it: the minimum of the objective is not below it.
-    pub dual: f64,
-    /// The dual point is `dual_scale · s_i (y_i − x_iᵀw − b) / n`, from which anyone can compute `dual` again,
-    /// up to rounding.
-    pub dual_scale: f64,
-    /// `primal − dual ≥ 0`; infinite where the dual value contradicts the objective.
-    pub gap: f64,
-    /// Objective of `w = 0`: the scale of the tolerance.
-    pub null_objective: f64,
-    /// Newton steps and sweeps.
-    pub iterations: usize,
-    /// Columns of the working set.
-    pub working_set: usize,
-    /// Columns whose correlation was computed for the certificate; all others were known to be feasible from an earlier
-    /// residual.
-    pub columns_checked: usize,
-    /// The solver that ran.
-    pub solver: Solver,
-    /// How it ended.
-    pub status: Status,
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Grid {
+    /// So many values, geometric from the largest λ down to a share of it; from 1 where the target is constant.
+    Geometric {
+        /// Number of values, 1 to 100,000.
+        count: usize,
+        /// The last value over the first, above 0 and below 1.
+        min_ratio: f64,
+    },
+    /// These values in their order, each finite and above 0; a path is fastest when they fall.
+    Values(Vec<f64>),
 }
 
-impl Solution {
-    /// Whether the gap is within the tolerance.
-    pub fn converged(&self) -> bool {
-        self.status == Status::Converged
-    }
-
-    /// Coefficient of a column.
-    pub fn coefficient(&self, column: usize) -> f64 {
-        self.coefficients.binary_search_by_key(&column, |c| c.0).map_or(0.0, |at| self.coefficients[at].1)
+impl Default for Grid {
+    fn default() -> Self {
+        Self::Geometric { count: 100, min_ratio: 1e-3 }
     }
 }
+
+impl From<&[f64]> for Grid {
+    fn from(values: &[f64]) -> Self {
+        Self::Values(values.to_vec())
+    }
+}
+
+impl From<Vec<f64>> for Grid {
+    fn from(values: Vec<f64>) -> Self {
+        Self::Values(values)
+    }
+}
+
+/// The rows that are held out, fold by fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Folds {
+    /// So many folds of shuffled rows, as equal as can be; from 2 to the number of rows.
+    Shuffled(usize),
+    /// So many folds of neighbouring rows, the first ones a row longer where they cannot be equal.
+    Contiguous(usize),
+    /// These rows of each fold, in any number; a row may be in several folds or in none, and no fold may have all rows.
+    Given(Vec<Vec<usize>>),
+}
+
+/// Settings of [`cross_validate`](crate::cross_validate()).
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CrossValidationOptions {
+    /// The folds. Default five of shuffled rows.
+    pub folds: Folds,
+    /// The values of λ, the same for every fold. Default 100, down to a thousandth of the largest.
+    pub grid: Grid,
+    /// Seed of the shuffle. Default 0.
+    pub seed: u64,
+    /// Settings of every fit.
+    pub fit: Options,
+}
+
+impl Default for CrossValidationOptions {
+    fn default() -> Self {
+        Self { folds: Folds::Shuffled(5), grid: Grid::default(), seed: 0, fit: Options::default() }
+    }
+}
+
+/// Ranges of [`Options`].
+pub const RANGES: [OptionRange<Options>; 3] = [
+    OptionRange {
+        name: "tolerance",
+        low: Excluded(0.0),
+        high: Unbounded,
+        get: |o| Some(o.tolerance),
+        set: |o, v| o.tolerance = v,
+    },
+    OptionRange { name: "mix", low: Included(1e-9), high: Included(1.0), get: |o| Some(o.mix), set: |o, v| o.mix = v },
+    OptionRange {
+        name: "max_iterations",
+        low: Included(1.0),
+        high: Unbounded,
+        get: |o| Some(o.max_iterations as f64),
+        set: |o, v| o.max_iterations = v as usize,
+    },
+];

@@ -4,45 +4,42 @@
 //! its deviation, rounding of the returned numbers alone moves the objective: a coefficient of `10⁷` on a column near `10⁶`
 //! needs an intercept near `10¹³`, of which a double keeps `10⁻³`. Where that could matter beside the tolerance, residual and
 //! certificate are computed again from what is returned, with products in twice the precision.
-use samplewise_linalg::chunk;
 use samplewise_linalg::scale::ldexp;
+use samplewise_linalg::{Seconds, chunk};
 
+use crate::answer::{Outcome, Report, Solution, bound};
 use crate::design::Store;
-use crate::engine::{Fit, certificate_of};
-use crate::options::{Options, Status};
+use crate::options::Options;
 use crate::problem::Problem;
-use crate::{Design, LassoError, Solution};
+use crate::working_set::lambda_path::{Fit, certificate_of};
+use crate::{Design, Error};
 
 /// Share of the tolerance that rounding of the answer may take before it is judged with care.
 pub(crate) const SHARE: f64 = 0.01;
 
 /// Fits in terms of the columns as given; an error where a coefficient is too large for a number.
+///
+/// Rows LAS-1, TRU-2 and TRU-3 of `paper-refs.md`.
 pub(crate) fn answers(
     problem: &Problem<'_>,
     design: &Design,
     y: &[f64],
     o: &Options,
     fits: Vec<Fit>,
-) -> Result<Vec<Solution>, LassoError> {
+) -> Result<Vec<Solution>, Error> {
     fits.into_iter().map(|fit| answer(problem, design, y, o, fit)).collect()
 }
 
 /// Refuses a coefficient that is too large for a number: such a column is some 600 powers of ten smaller than the target.
-pub(crate) fn check_coefficient(position: usize, value: f64) -> Result<(), LassoError> {
+pub(crate) fn check_coefficient(position: usize, value: f64) -> Result<(), Error> {
     if value.is_finite() {
         return Ok(());
     }
     let allowed = "one that a number can hold; scale the column or y";
-    Err(LassoError::Entry { argument: "coefficient of the solution", position, value, allowed })
+    Err(Error::Entry { argument: "coefficient of the solution", position, value, allowed })
 }
 
-fn answer(
-    problem: &Problem<'_>,
-    design: &Design,
-    y: &[f64],
-    o: &Options,
-    mut fit: Fit,
-) -> Result<Solution, LassoError> {
+fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, mut fit: Fit) -> Result<Solution, Error> {
     // A bound is met exactly: what scaling rounded is taken back.
     let within = |j: usize, w: f64| {
         let lower = if o.positive { 0.0 } else { o.lower.as_ref().map_or(f64::NEG_INFINITY, |l| l[j]) };
@@ -69,33 +66,42 @@ fn answer(
             // Both bound the minimum from below.
             (fit.certificate.dual, fit.certificate.scale) = (before.dual, before.scale);
         }
-        if fit.status == Status::Converged && fit.certificate.gap() > o.tolerance * null {
-            fit.status = Status::Limit;
+        if fit.status == Outcome::Converged && fit.certificate.gap() > o.tolerance * null {
+            fit.status = Outcome::Limit;
         }
     }
-    if fit.certificate.failed() && fit.status != Status::Interrupted {
-        fit.status = Status::CertificateFailed;
+    if fit.certificate.failed() && fit.status != Outcome::Interrupted {
+        fit.status = Outcome::CertificateFailed;
     }
+    let (status, ending) = fit.status.parts();
+    let as_given = |value: f64| problem.objective_as_given(value);
+    let (objective, gap) = (as_given(fit.certificate.primal), as_given(fit.certificate.gap()));
+    let (lower_bound, no_bound) = bound(objective, as_given(fit.certificate.dual), gap, ending);
     Ok(Solution {
         lambda: problem.as_given(fit.lambda),
         intercept,
         coefficients,
-        primal: problem.objective_as_given(fit.certificate.primal),
-        dual: problem.objective_as_given(fit.certificate.dual),
-        dual_scale: fit.certificate.scale,
-        gap: problem.objective_as_given(fit.certificate.gap()),
-        null_objective: problem.objective_as_given(null),
-        iterations: fit.iterations,
-        working_set: fit.working_set,
-        columns_checked: fit.columns_checked,
-        solver: fit.solver,
-        status: fit.status,
+        columns: problem.p,
+        objective,
+        lower_bound,
+        no_bound,
+        status,
+        report: Report {
+            ending,
+            route: fit.route,
+            iterations: fit.iterations,
+            seconds: Seconds::default(),
+            null_objective: as_given(null),
+            dual_scale: fit.certificate.scale,
+            working_set: fit.working_set,
+            columns_checked: fit.columns_checked,
+        },
     })
 }
 
 /// The weighted mean of what the coefficients leave of the target.
 fn plain_intercept(design: &Design, y: &[f64], o: &Options, coefficients: &[(usize, f64)]) -> f64 {
-    let fitted = design.predict(coefficients, 0.0);
+    let fitted = design.products(coefficients, 0.0);
     let weight = |i: usize| o.sample_weights.as_ref().map_or(1.0, |w| w[i]);
     let total = chunk::sum_by(y.len(), weight);
     chunk::sum_by(y.len(), |i| weight(i) * (y[i] - fitted[i])) / total

@@ -2,7 +2,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use samplewise_lasso::group::{GroupOptions, largest_lambda, path, single_columns, solve};
-use samplewise_lasso::{Design, LassoError, Options, Status};
+use samplewise_lasso::{Design, Error, Grid, Options, Status};
 use samplewise_linalg::Matrix;
 use samplewise_testkit::generate;
 
@@ -50,10 +50,10 @@ proptest! {
             limit = limit.min(lambda * weight / c.sqrt().max(1e-300));
         }
         let primal = 0.5 * squares + lambda * penalty;
-        prop_assert!((primal - fit.primal).abs() <= 1e-10 * fit.null_objective, "{primal} {}", fit.primal);
+        prop_assert!((primal - fit.objective).abs() <= 1e-10 * fit.report.null_objective, "{primal} {}", fit.objective);
         let scale = (along / squares.max(1e-300)).min(limit);
         let dual = scale * along - 0.5 * scale * scale * squares;
-        prop_assert!(primal - dual <= 1e-7 * fit.null_objective, "{primal} {dual}");
+        prop_assert!(primal - dual <= 1e-7 * fit.report.null_objective, "{primal} {dual}");
     }
 }
 
@@ -68,10 +68,10 @@ fn single_columns_and_one_target_are_the_lasso() {
     let top = largest_lambda(&design, &target, &groups, &o).unwrap();
     let plain = Options { tolerance: 1e-12, ..Options::default() };
     assert!((top / samplewise_lasso::largest_lambda(&design, &y, &plain).unwrap() - 1.0).abs() < 1e-12);
-    let fits = path(&design, &target, &groups, &[0.5 * top, 0.1 * top], &o, &mut ()).unwrap();
+    let fits = path(&design, &target, &groups, &Grid::Values(vec![0.5 * top, 0.1 * top]), &o).unwrap();
     for fit in fits {
         let other = samplewise_lasso::solve(&design, &y, fit.lambda, &plain).unwrap();
-        assert!((fit.primal - other.primal).abs() < 1e-11 * fit.null_objective);
+        assert!((fit.objective - other.objective).abs() < 1e-11 * fit.report.null_objective);
         for (j, row) in &fit.coefficients {
             assert!((row[0] - other.coefficient(*j)).abs() < 1e-4);
         }
@@ -87,11 +87,11 @@ fn bad_groups_are_named() {
         [(vec![vec![0], vec![]], 1), (vec![vec![0, 9]], 0), (vec![vec![0], vec![1, 0]], 1), (vec![vec![2, 2]], 0)]
     {
         let got = solve(&design, &y, &groups, 0.1, &o);
-        assert!(matches!(&got, Err(LassoError::Group { group, .. }) if *group == bad), "{got:?}");
+        assert!(matches!(&got, Err(Error::Group { group, .. }) if *group == bad), "{got:?}");
     }
     let groups = single_columns(&design);
     assert!(solve(&design, &generate::random_matrix(5, 2, 1), &groups, 0.1, &o).is_err());
     assert!(solve(&design, &y, &groups, -1.0, &o).is_err());
     let bad = GroupOptions { penalty_factors: Some(vec![1.0, 0.0, 1.0, 1.0]), ..o };
-    assert!(matches!(solve(&design, &y, &groups, 0.1, &bad), Err(LassoError::Entry { position: 1, .. })));
+    assert!(matches!(solve(&design, &y, &groups, 0.1, &bad), Err(Error::Entry { position: 1, .. })));
 }

@@ -2,7 +2,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use samplewise_lasso::{
-    Design, Folds, Homotopy, LassoError, Options, Solver, Workspace, cross_validate, largest_lambda, path, solve,
+    CrossValidationOptions, Design, Error, Folds, Grid, Homotopy, Options, Route, Solver, Workspace, cross_validate,
+    largest_lambda, path, solve,
 };
 use samplewise_linalg::Matrix;
 use samplewise_testkit::generate;
@@ -26,10 +27,10 @@ proptest! {
             prop_assert!(c.abs() <= lambda * (1.0 + 1e-9));
         }
         let dual: f64 = (0..k).map(|i| fit.dual_point[i] * y[i] - k as f64 * fit.dual_point[i].powi(2) / 2.0).sum();
-        prop_assert!((dual - fit.dual).abs() <= 1e-12 * null);
+        prop_assert!((dual - fit.lower_bound).abs() <= 1e-12 * null);
         let o = Options { intercept: false, tolerance: 1e-11, ..Options::default() };
         let other = solve(&Design::dense(&x).unwrap(), &y, lambda, &o).unwrap();
-        prop_assert!((other.primal - fit.primal).abs() <= 1e-10 * null, "{} {}", other.primal, fit.primal);
+        prop_assert!((other.objective - fit.objective).abs() <= 1e-10 * null, "{} {}", other.objective, fit.objective);
     }
 
     /// LAS-5: least ℓ1 norm: the equations hold, the dual point proves the norm to be the least.
@@ -41,9 +42,9 @@ proptest! {
         let fit = Homotopy::new(&x).unwrap().least_l1(&y, &mut Workspace::new()).unwrap();
         let scale = y.iter().map(|y| y.abs()).sum::<f64>();
         // A norm much larger than the target tells of a table that is nearly singular.
-        let condition = 1.0 + fit.primal / scale;
+        let condition = 1.0 + fit.objective / scale;
         prop_assert!(fit.residual_norm <= 1e-9 * condition * scale, "{}", fit.residual_norm);
-        prop_assert!(fit.gap() <= 1e-9 * condition * condition * fit.primal, "{} {}", fit.primal, fit.dual);
+        prop_assert!(fit.gap() <= 1e-9 * condition * condition * fit.objective, "{} {}", fit.objective, fit.lower_bound);
         prop_assert!(fit.coefficients.len() <= k);
         for j in 0..m {
             let c: f64 = (0..k).map(|i| x[(i, j)] * fit.dual_point[i]).sum();
@@ -66,15 +67,19 @@ proptest! {
             ..Options::default()
         };
         let design = Design::dense(&x).unwrap();
-        let a = path(&design, &y, 12, 0.01, &Options { solver: Solver::Homotopy, ..o.clone() }).unwrap();
-        let b = path(&design, &y, 12, 0.01, &Options { solver: Solver::WorkingSet, ..o.clone() }).unwrap();
+        let a = path(&design, &y, &Grid::Geometric { count: 12, min_ratio: 0.01 }, &Options { solver: Solver::Homotopy, ..o.clone() }).unwrap();
+        let b = path(&design, &y, &Grid::Geometric { count: 12, min_ratio: 0.01 }, &Options { solver: Solver::WorkingSet, ..o.clone() }).unwrap();
         for (a, b) in a.iter().zip(&b) {
-            prop_assert!(a.solver == Solver::Homotopy && a.gap <= 1e-11 * a.null_objective, "{:e}", a.gap);
-            prop_assert!((a.primal - b.primal).abs() <= 3e-11 * a.null_objective);
+            prop_assert!(a.report.route == Route::Homotopy && a.gap() <= 1e-11 * a.report.null_objective, "{:e}", a.gap());
+            prop_assert!((a.objective - b.objective).abs() <= 3e-11 * a.report.null_objective);
             prop_assert!((a.intercept - b.intercept).abs() <= 1e-4);
         }
-        let folds = Folds { folds: 4, count: 12, min_ratio: 0.01, seed: 3 };
-        let cv = |solver| cross_validate(&design, &y, &folds, &Options { solver, ..o.clone() }).unwrap();
+        let grid = Grid::Geometric { count: 12, min_ratio: 0.01 };
+        let cv = |solver| {
+            let fit = Options { solver, ..o.clone() };
+            let options = CrossValidationOptions { folds: Folds::Shuffled(4), grid: grid.clone(), seed: 3, fit };
+            cross_validate(&design, &y, &options).unwrap()
+        };
         let (a, b) = (cv(Solver::Homotopy), cv(Solver::WorkingSet));
         for (a, b) in a.mean_squared_error.iter().zip(&b.mean_squared_error) {
             prop_assert!((a - b).abs() <= 1e-4 * (1.0 + b), "{a} {b}");
@@ -91,16 +96,19 @@ fn tables_with_ties_and_zeros_have_answers() {
     let mut workspace = Workspace::new();
     for y in [[1.0, 2.0, 0.0], [0.0; 3], [1.0, 0.0, 1.0]] {
         let fit = prepared.solve(&y, 0.01, &mut workspace).unwrap();
-        assert!(fit.gap() <= 1e-14 + 1e-12 * fit.primal, "{fit:?}");
+        assert!(fit.gap() <= 1e-14 + 1e-12 * fit.objective, "{fit:?}");
         let least = prepared.least_l1(&y, &mut workspace).unwrap();
-        assert!(least.primal.is_finite() && least.gap() <= 1e-9, "{least:?}");
+        assert!(least.objective.is_finite() && least.gap() <= 1e-9, "{least:?}");
     }
-    assert!(matches!(prepared.solve(&[1.0], 0.1, &mut workspace), Err(LassoError::Length { .. })));
-    assert!(matches!(prepared.solve(&[f64::NAN; 3], 0.1, &mut workspace), Err(LassoError::Entry { .. })));
+    assert!(matches!(prepared.solve(&[1.0], 0.1, &mut workspace), Err(Error::Length { .. })));
+    assert!(matches!(prepared.solve(&[f64::NAN; 3], 0.1, &mut workspace), Err(Error::Entry { .. })));
     assert!(prepared.solve(&[1.0; 3], 0.0, &mut workspace).is_err());
     assert!(Homotopy::new(&Matrix::zeros(0, 2)).is_err());
     let wide = Design::dense(&generate::random_matrix(4, 9, 1)).unwrap();
     let o = Options { solver: Solver::Homotopy, mix: 0.5, ..Options::default() };
-    assert!(matches!(path(&wide, &[1.0, 2.0, 3.0, 5.0], 5, 0.1, &o), Err(LassoError::Unsupported { .. })));
+    assert!(matches!(
+        path(&wide, &[1.0, 2.0, 3.0, 5.0], &Grid::Geometric { count: 5, min_ratio: 0.1 }, &o),
+        Err(Error::Unsupported { .. })
+    ));
     assert!(largest_lambda(&wide, &[1.0; 4], &o).unwrap() < 1e-12);
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use samplewise_lasso::{Columns, Design, LassoError, Options, Solution, Solver, Status, largest_lambda, path, solve};
+use samplewise_lasso::{Columns, Design, Error, Grid, Options, Solution, Solver, Status, largest_lambda, path, solve};
 use samplewise_linalg::{CooBuilder, Duplicates, Matrix};
 use samplewise_testkit::generate;
 
@@ -105,10 +105,10 @@ proptest! {
             1 => sparse(&x),
             _ => Design::custom(Arc::new(Hidden(x.clone()))).unwrap(),
         };
-        for s in path(&design, &y, 12, 0.02, &o).unwrap() {
-            let floor = 1e-12 * s.null_objective;
-            prop_assert!(s.gap <= floor.max(1e-15), "{:?} gap {:e} of {:e}", s.status, s.gap, s.null_objective);
-            let scale = (s.null_objective / s.lambda / s.lambda).sqrt();
+        for s in path(&design, &y, &Grid::Geometric { count: 12, min_ratio: 0.02 }, &o).unwrap() {
+            let floor = 1e-12 * s.report.null_objective;
+            prop_assert!(s.gap() <= floor.max(1e-15), "{:?} gap {:e} of {:e}", s.status, s.gap(), s.report.null_objective);
+            let scale = (s.report.null_objective / s.lambda / s.lambda).sqrt();
             let off = violation(&x, &y, &o, &s);
             prop_assert!(off <= 1e-4 * (1.0 + scale), "violation {off:e} at {s:?}");
         }
@@ -141,7 +141,7 @@ fn unpenalised_columns_are_solved_for_exactly() {
     let bad = Options { lower, ..o };
     assert!(matches!(
         solve(&design, &y, top, &bad),
-        Err(LassoError::Entry { argument: "penalty_factors", position: 10, .. })
+        Err(Error::Entry { argument: "penalty_factors", position: 10, .. })
     ));
 }
 
@@ -151,20 +151,17 @@ fn bounds_and_sizes_are_checked_by_name() {
     let (design, y) = (Design::dense(&x).unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0]);
     let o = Options::default();
     let lower = |l: f64| Options { lower: Some(vec![0.0, l, 0.0]), ..o.clone() };
-    assert!(matches!(
-        solve(&design, &y, 0.1, &lower(0.5)),
-        Err(LassoError::Entry { argument: "lower", position: 1, .. })
-    ));
-    assert!(matches!(solve(&design, &y, 0.1, &lower(f64::NAN)), Err(LassoError::Entry { argument: "lower", .. })));
+    assert!(matches!(solve(&design, &y, 0.1, &lower(0.5)), Err(Error::Entry { argument: "lower", position: 1, .. })));
+    assert!(matches!(solve(&design, &y, 0.1, &lower(f64::NAN)), Err(Error::Entry { argument: "lower", .. })));
     let upper = Options { upper: Some(vec![-1.0, 0.0, 0.0]), ..o.clone() };
-    assert!(matches!(solve(&design, &y, 0.1, &upper), Err(LassoError::Entry { argument: "upper", .. })));
-    assert!(matches!(Design::dense_columns(vec![1.0; 5], 2, 3), Err(LassoError::Length { argument: "values", .. })));
+    assert!(matches!(solve(&design, &y, 0.1, &upper), Err(Error::Entry { argument: "upper", .. })));
+    assert!(matches!(Design::dense_columns(vec![1.0; 5], 2, 3), Err(Error::Length { argument: "values", .. })));
     // All coefficients held at zero is an answer too.
     let shut = Options { lower: Some(vec![0.0; 3]), upper: Some(vec![0.0; 3]), ..o.clone() };
     let fit = solve(&design, &y, 0.1, &shut).unwrap();
     assert!(fit.coefficients.is_empty() && fit.status == Status::Converged);
     let huge = [1e300, 1.0, 0.0, 0.0, 0.0];
-    assert!(matches!(solve(&design, &huge, 0.1, &o), Err(LassoError::Entry { argument: "y", .. })));
+    assert!(matches!(solve(&design, &huge, 0.1, &o), Err(Error::Entry { argument: "y", .. })));
 }
 
 /// What a review found: sparse columns far from zero, an empty selection, penalties next to zero, a target that overflows only
@@ -182,20 +179,17 @@ fn odd_tables_have_answers_or_errors() {
     let x = generate::random_matrix(5, 3, 1);
     let design = Design::dense(&x).unwrap();
     let o = Options::default();
-    assert!(matches!(solve(&design.select_rows(&[]), &[], 0.1, &o), Err(LassoError::Empty { .. })));
+    assert!(matches!(solve(&design.select_rows(&[]), &[], 0.1, &o), Err(Error::Empty { .. })));
     let tiny = Options { penalty_factors: Some(vec![1e-309, 1.0, 1.0]), ..o.clone() };
-    assert!(matches!(
-        solve(&design, &[1.0; 5], 0.1, &tiny),
-        Err(LassoError::Entry { argument: "penalty_factors", .. })
-    ));
+    assert!(matches!(solve(&design, &[1.0; 5], 0.1, &tiny), Err(Error::Entry { argument: "penalty_factors", .. })));
     let weights = Some(vec![1.0, 0.0, 0.0, 0.0, 0.0]);
     let heavy = Options { sample_weights: weights, intercept: false, ..o.clone() };
     let large = [1e154, 0.0, 0.0, 0.0, 0.0];
     let fit = solve(&design, &large, 0.1, &heavy).unwrap();
-    assert!(fit.primal.is_finite() && fit.gap <= 1e-8 * fit.null_objective, "{fit:?}");
+    assert!(fit.objective.is_finite() && fit.gap() <= 1e-8 * fit.report.null_objective, "{fit:?}");
     // The smallest λ there is ends, and near least squares.
     let fit = solve(&design, &[1.0, 2.0, 0.0, 1.0, 5.0], 1e-300, &o).unwrap();
-    assert!(fit.gap.is_finite() && fit.coefficients.len() == 3);
+    assert!(fit.gap().is_finite() && fit.coefficients.len() == 3);
 }
 
 /// The dual point that a solution names can be checked in one line.
@@ -205,8 +199,15 @@ fn the_dual_value_follows_from_the_residual() {
     let o = Options { intercept: false, ..Options::default() };
     let design = Design::dense(&x).unwrap();
     let fit = solve(&design, &y, 0.05 * largest_lambda(&design, &y, &o).unwrap(), &o).unwrap();
-    let r: Vec<f64> = y.iter().zip(design.predict(&fit.coefficients, fit.intercept)).map(|(y, f)| y - f).collect();
-    let dual: f64 =
-        r.iter().zip(&y).map(|(r, y)| fit.dual_scale * r * y - (fit.dual_scale * r).powi(2) / 2.0).sum::<f64>() / 60.0;
-    assert!((dual - fit.dual).abs() <= 1e-12 * fit.null_objective && fit.gap <= 1e-8 * fit.null_objective);
+    let r: Vec<f64> = y.iter().zip(design.products(&fit.coefficients, fit.intercept)).map(|(y, f)| y - f).collect();
+    let dual: f64 = r
+        .iter()
+        .zip(&y)
+        .map(|(r, y)| fit.report.dual_scale * r * y - (fit.report.dual_scale * r).powi(2) / 2.0)
+        .sum::<f64>()
+        / 60.0;
+    assert!(
+        (dual - fit.lower_bound.unwrap()).abs() <= 1e-12 * fit.report.null_objective
+            && fit.gap() <= 1e-8 * fit.report.null_objective
+    );
 }

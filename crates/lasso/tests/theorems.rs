@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use samplewise_lasso::{
-    Design, Folds, LassoError, Options, Solution, Solver, Status, cross_validate, largest_lambda, path, path_observed,
-    solve,
+    ArgumentError, CrossValidationOptions, Design, Ending, Error, Grid, Options, Route, Solution, Solver, Status,
+    cross_validate, largest_lambda, path, path_observed, solve,
 };
 use samplewise_linalg::observe::FromFn;
 use samplewise_linalg::random::{Streams, normal, uniform};
@@ -80,13 +80,13 @@ proptest! {
         let fit = solve(&dense, &y, lambda, &o).unwrap();
         prop_assert_eq!(fit.status, Status::Converged);
         let (primal, dual) = referee(&x, &y, lambda, &o, &fit);
-        let scale = fit.null_objective;
-        prop_assert!((primal - fit.primal).abs() <= 1e-10 * scale.max(primal), "{} {}", primal, fit.primal);
-        prop_assert!(fit.dual <= fit.primal + 1e-12 * scale);
+        let scale = fit.report.null_objective;
+        prop_assert!((primal - fit.objective).abs() <= 1e-10 * scale.max(primal), "{} {}", primal, fit.objective);
+        prop_assert!(fit.lower_bound.unwrap() <= fit.objective + 1e-12 * scale);
         prop_assert!(primal - dual <= 1e-6 * scale, "gap of the referee {}", primal - dual);
         if fraction > 1.0 { prop_assert!(fit.coefficients.is_empty()); }
         let other = solve(&Design::sparse(&sparse_copy(&x)).unwrap(), &y, lambda, &o).unwrap();
-        prop_assert!((other.primal - fit.primal).abs() <= 2e-8 * scale, "{} {}", other.primal, fit.primal);
+        prop_assert!((other.objective - fit.objective).abs() <= 2e-8 * scale, "{} {}", other.objective, fit.objective);
     }
 }
 
@@ -124,7 +124,11 @@ fn no_sign_pattern_beats_the_solution() {
                 best = best.min(loss + lambda * w.iter().map(|w| w.abs()).sum::<f64>());
             }
         }
-        assert!((fit.primal - best).abs() < 1e-10 * fit.null_objective, "seed {seed}: {} {best}", fit.primal);
+        assert!(
+            (fit.objective - best).abs() < 1e-10 * fit.report.null_objective,
+            "seed {seed}: {} {best}",
+            fit.objective
+        );
     }
 }
 
@@ -138,11 +142,11 @@ fn the_path_starts_at_the_largest_lambda_and_equals_cold_starts() {
     let top = largest_lambda(&design, &y, &o).unwrap();
     assert!(solve(&design, &y, top, &o).unwrap().coefficients.is_empty());
     assert!(!solve(&design, &y, 0.99 * top, &o).unwrap().coefficients.is_empty());
-    let fits = path(&design, &y, 20, 0.01, &o).unwrap();
+    let fits = path(&design, &y, &Grid::Geometric { count: 20, min_ratio: 0.01 }, &o).unwrap();
     for f in &fits {
-        assert!(f.gap <= 1e-8 * f.null_objective && f.status == Status::Converged);
+        assert!(f.gap() <= 1e-8 * f.report.null_objective && f.status == Status::Converged);
         let cold = solve(&design, &y, f.lambda, &o).unwrap();
-        assert!((cold.primal - f.primal).abs() <= 2e-8 * f.null_objective);
+        assert!((cold.objective - f.objective).abs() <= 2e-8 * f.report.null_objective);
     }
 }
 
@@ -172,7 +176,15 @@ fn weights_count_rows_and_standardisation_ignores_units() {
 fn cross_validation_finds_the_support() {
     let (x, y, truth) = generate::random_sparse_regression(200, 60, 5, 0.3, 3);
     let design = Design::dense(&x).unwrap();
-    let cv = cross_validate(&design, &y, &Folds { count: 40, ..Folds::default() }, &Options::default()).unwrap();
+    let cv = cross_validate(
+        &design,
+        &y,
+        &CrossValidationOptions {
+            grid: Grid::Geometric { count: 40, min_ratio: 1e-3 },
+            ..CrossValidationOptions::default()
+        },
+    )
+    .unwrap();
     let best = &cv.path[cv.best];
     for (j, t) in truth.iter().enumerate().filter(|t| *t.1 != 0.0) {
         assert!((best.coefficient(j) - t).abs() < 0.2, "column {j}");
@@ -186,14 +198,14 @@ fn bad_input_names_the_argument() {
     let design = Design::dense(&x).unwrap();
     let y = [1.0, 2.0, 3.0, 4.0, 5.0];
     let o = Options::default();
-    assert!(matches!(solve(&design, &y[..4], 0.1, &o), Err(LassoError::Length { argument: "y", .. })));
+    assert!(matches!(solve(&design, &y[..4], 0.1, &o), Err(Error::Length { argument: "y", .. })));
     for lambda in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(matches!(solve(&design, &y, lambda, &o), Err(LassoError::OptionOutOfRange { option: "lambda", .. })));
+        assert!(matches!(solve(&design, &y, lambda, &o), Err(Error::Argument(ArgumentError { name: "lambda", .. }))));
     }
     let bad = Options { mix: 0.0, ..o.clone() };
-    assert!(matches!(solve(&design, &y, 0.1, &bad), Err(LassoError::OptionOutOfRange { option: "mix", .. })));
+    assert!(matches!(solve(&design, &y, 0.1, &bad), Err(Error::Argument(ArgumentError { name: "mix", .. }))));
     let bad = Options { sample_weights: Some(vec![1.0, -1.0, 1.0, 1.0, 1.0]), ..o.clone() };
-    assert!(matches!(solve(&design, &y, 0.1, &bad), Err(LassoError::Entry { argument: "sample_weights", .. })));
+    assert!(matches!(solve(&design, &y, 0.1, &bad), Err(Error::Entry { argument: "sample_weights", .. })));
     assert!(Design::dense(&Matrix::zeros(0, 3)).is_err());
     let mut nan = x.clone();
     nan[(1, 2)] = f64::NAN;
@@ -226,7 +238,9 @@ fn results_do_not_depend_on_threads() {
     let design = Design::dense(&x).unwrap();
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| path(&design, &y, 12, 0.05, &Options::default()).unwrap())
+        pool.install(|| {
+            path(&design, &y, &Grid::Geometric { count: 12, min_ratio: 0.05 }, &Options::default()).unwrap()
+        })
     };
     let one = run(1);
     assert_eq!(one, run(2));
@@ -239,12 +253,12 @@ fn certificates_that_skip_columns_are_right() {
     for seed in 0..6 {
         let (x, y, _) = generate::random_sparse_regression(60, 400, 6, 0.5, seed);
         let o = Options { intercept: false, tolerance: 1e-9, ..Options::default() };
-        let fits = path(&Design::dense(&x).unwrap(), &y, 150, 0.3, &o).unwrap();
-        let read: usize = fits.iter().map(|f| f.columns_checked).sum();
+        let fits = path(&Design::dense(&x).unwrap(), &y, &Grid::Geometric { count: 150, min_ratio: 0.3 }, &o).unwrap();
+        let read: usize = fits.iter().map(|f| f.report.columns_checked).sum();
         assert!(read < 150 * 400 * 9 / 10, "{read} columns read");
         for fit in &fits {
             let (primal, dual) = referee(&x, &y, fit.lambda, &o, fit);
-            assert!(primal - dual <= 1e-9 * fit.null_objective + 1e-13, "{:e} at {}", primal - dual, fit.lambda);
+            assert!(primal - dual <= 1e-9 * fit.report.null_objective + 1e-13, "{:e} at {}", primal - dual, fit.lambda);
         }
     }
 }
@@ -271,16 +285,16 @@ fn sparse_columns_have_one_answer_whichever_way_they_took() {
             let fit = solve(&design, &y, lambda, &o).unwrap();
             let (primal, dual) = referee(&x, &y, lambda, &o, &fit);
             assert_eq!(fit.status, Status::Converged);
-            assert!(primal - dual <= 1.01e-7 * fit.null_objective, "{solver:?}: {:e}", primal - dual);
+            assert!(primal - dual <= 1.01e-7 * fit.report.null_objective, "{solver:?}: {:e}", primal - dual);
             (primal, fit)
         };
         let (best, auto) = run(Solver::Auto);
         for solver in [Solver::WorkingSet, Solver::CoordinateDescent] {
             let (primal, fit) = run(solver);
-            assert!((primal - best).abs() <= 2e-7 * fit.null_objective, "{solver:?}: {primal} {best}");
+            assert!((primal - best).abs() <= 2e-7 * fit.report.null_objective, "{solver:?}: {primal} {best}");
         }
-        let expected = if correlated { Solver::WorkingSet } else { Solver::CoordinateDescent };
-        assert_eq!(auto.solver, expected, "correlated: {correlated}");
+        let expected = if correlated { Route::WorkingSet } else { Route::CoordinateDescent };
+        assert_eq!(auto.report.route, expected, "correlated: {correlated}");
     }
 }
 
@@ -302,21 +316,23 @@ fn an_interrupted_path_is_certified_as_far_as_it_came() {
                 calls += 1;
                 if calls < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
-            let fits = path_observed(&design, &y, &[0.5 * top, 0.02 * top], &o, &mut observer).unwrap();
+            let fits =
+                path_observed(&design, &y, &Grid::Values(vec![0.5 * top, 0.02 * top]), &o, &mut observer).unwrap();
             assert!(calls <= most, "{calls} calls after {most}");
             let last = fits.last().unwrap();
             let (primal, dual) = referee(&x, &y, last.lambda, &o, last);
-            assert!((primal - last.primal).abs() <= 1e-9 * last.null_objective);
+            assert!((primal - last.objective).abs() <= 1e-9 * last.report.null_objective);
             assert!(
-                last.dual <= primal && (dual - last.dual).abs() <= 1e-9 * last.null_objective,
+                last.lower_bound.unwrap() <= primal
+                    && (dual - last.lower_bound.unwrap()).abs() <= 1e-9 * last.report.null_objective,
                 "{dual} {}",
-                last.dual
+                last.lower_bound.unwrap()
             );
             finished = last.status == Status::Converged;
             if finished {
                 break;
             }
-            assert_eq!(last.status, Status::Interrupted);
+            assert_eq!(last.report.ending, Ending::Interrupted);
         }
         assert!(finished);
     }

@@ -16,6 +16,8 @@ const LOST: f64 = 1e-11;
 const RIDGE: f64 = 1e-6;
 
 /// See the module. The matrix has a diagonal of about one.
+///
+/// Row LA-15 of `paper-refs.md`.
 #[derive(Clone, Debug, Default)]
 pub struct ActiveCholesky {
     size: usize,

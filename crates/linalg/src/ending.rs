@@ -62,3 +62,32 @@ impl std::fmt::Display for NoBound {
         }
     }
 }
+
+/// Wall time in seconds, as evidence of a run. Two of them are always equal: what a call answers does not depend on how long
+/// it took, so that the answers of two runs can be compared as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+pub struct Seconds(pub f64);
+
+impl Seconds {
+    /// The time since an instant.
+    pub fn since(start: std::time::Instant) -> Self {
+        Self(start.elapsed().as_secs_f64())
+    }
+}
+
+impl PartialEq for Seconds {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Seconds {}
+
+impl std::ops::Add for Seconds {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}

@@ -20,6 +20,14 @@ pub enum Kind {
     Task = 3,
     /// A completion model.
     Completion = 4,
+    /// A sparse Walsh–Hadamard spectrum.
+    Spectrum = 5,
+    /// An adaptive recovery of a spectrum under way.
+    Recovery = 6,
+    /// A planner of a multi-task sampling under way.
+    Planner = 7,
+    /// Draws of a posterior of completions.
+    Posterior = 8,
 }
 
 impl Kind {
@@ -30,6 +38,10 @@ impl Kind {
             Self::Coreset => "streaming coreset",
             Self::Task => "task",
             Self::Completion => "completion model",
+            Self::Spectrum => "spectrum",
+            Self::Recovery => "recovery",
+            Self::Planner => "planner",
+            Self::Posterior => "posterior",
         }
     }
 }
@@ -40,6 +52,8 @@ const HEAD: usize = 40;
 const TAIL: usize = 8;
 
 /// A body in its envelope; `rows` is how many rows a summary has seen.
+///
+/// Row TRU-4 of `paper-refs.md`.
 pub fn seal(kind: Kind, format: u16, rows: u64, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEAD + body.len() + TAIL);
     out.extend(MAGIC);
@@ -86,6 +100,196 @@ pub fn open(kind: Kind, format: u16, bytes: &[u8]) -> Result<(u64, &[u8]), Linal
         return Err(bad("they name columns or the rows' checksum, which this version does not write"));
     }
     Ok((word(24), body))
+}
+
+/// Writes the numbers of a body, little-endian.
+#[derive(Clone, Debug, Default)]
+pub struct Writer(pub Vec<u8>);
+
+impl Writer {
+    /// A whole number.
+    pub fn word(&mut self, value: u64) {
+        self.0.extend(value.to_le_bytes());
+    }
+
+    /// A count.
+    pub fn count(&mut self, value: usize) {
+        self.word(value as u64);
+    }
+
+    /// A yes or no.
+    pub fn flag(&mut self, value: bool) {
+        self.word(u64::from(value));
+    }
+
+    /// A number.
+    pub fn number(&mut self, value: f64) {
+        self.word(value.to_bits());
+    }
+
+    /// A number that may be missing.
+    pub fn optional(&mut self, value: Option<f64>) {
+        self.flag(value.is_some());
+        self.number(value.unwrap_or(0.0));
+    }
+
+    /// How many numbers, then the numbers.
+    pub fn numbers(&mut self, values: &[f64]) {
+        self.count(values.len());
+        values.iter().for_each(|&v| self.number(v));
+    }
+
+    /// How many counts, then the counts.
+    pub fn counts(&mut self, values: &[usize]) {
+        self.count(values.len());
+        values.iter().for_each(|&v| self.count(v));
+    }
+
+    /// Length, then the bytes.
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.count(value.len());
+        self.0.extend(value);
+    }
+
+    /// A text, as its bytes.
+    pub fn text(&mut self, value: &str) {
+        self.bytes(value.as_bytes());
+    }
+}
+
+/// Reads what a [`Writer`] wrote; whatever does not fit is an error, and nothing is reserved that the bytes do not hold.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    kind: Kind,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Over the body of an envelope of this kind.
+    pub fn new(kind: Kind, body: &'a [u8]) -> Self {
+        Self { kind, rest: body }
+    }
+
+    /// The error of bytes that say something impossible.
+    pub fn bad(&self, reason: &'static str) -> LinalgError {
+        LinalgError::Bytes { kind: self.kind.name(), reason }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], LinalgError> {
+        let (head, rest) = self.rest.split_at_checked(count).ok_or_else(|| self.bad("their body ends too early"))?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`], as of every method.
+    pub fn word(&mut self) -> Result<u64, LinalgError> {
+        Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes")))
+    }
+
+    /// A count.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn count(&mut self) -> Result<usize, LinalgError> {
+        let word = self.word()?;
+        usize::try_from(word).map_err(|_| self.bad("a count does not fit"))
+    }
+
+    /// A count of things of at least so many bytes each, which must be there.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn length(&mut self, each: usize) -> Result<usize, LinalgError> {
+        let count = self.count()?;
+        let there = count.checked_mul(each).is_some_and(|bytes| bytes <= self.rest.len());
+        if there { Ok(count) } else { Err(self.bad("their body ends too early")) }
+    }
+
+    /// A yes or no.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn flag(&mut self) -> Result<bool, LinalgError> {
+        match self.word()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.bad("a yes or no is neither")),
+        }
+    }
+
+    /// A number, which may be infinite or NaN.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn number(&mut self) -> Result<f64, LinalgError> {
+        self.word().map(f64::from_bits)
+    }
+
+    /// A finite number.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn finite(&mut self) -> Result<f64, LinalgError> {
+        let value = self.number()?;
+        if value.is_finite() { Ok(value) } else { Err(self.bad("a number is not finite")) }
+    }
+
+    /// A number that may be missing.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn optional(&mut self) -> Result<Option<f64>, LinalgError> {
+        let there = self.flag()?;
+        let value = self.number()?;
+        Ok(there.then_some(value))
+    }
+
+    /// Numbers.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn numbers(&mut self) -> Result<Vec<f64>, LinalgError> {
+        let count = self.length(8)?;
+        (0..count).map(|_| self.number()).collect()
+    }
+
+    /// Counts.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn counts(&mut self) -> Result<Vec<usize>, LinalgError> {
+        let count = self.length(8)?;
+        (0..count).map(|_| self.count()).collect()
+    }
+
+    /// Bytes.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn bytes(&mut self) -> Result<&'a [u8], LinalgError> {
+        let count = self.length(1)?;
+        self.take(count)
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn text(&mut self) -> Result<String, LinalgError> {
+        let bytes = self.bytes()?.to_vec();
+        String::from_utf8(bytes).map_err(|_| self.bad("a text is no UTF-8"))
+    }
+
+    /// Ends the body: nothing may follow.
+    ///
+    /// # Errors
+    /// [`LinalgError::Bytes`].
+    pub fn end(self) -> Result<(), LinalgError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.bad("something follows their body")) }
+    }
 }
 
 #[cfg(test)]

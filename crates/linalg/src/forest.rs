@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use crate::LinalgError;
 
 /// Complete subtrees over numbered blocks (row LA-13). Of a run of `m` blocks it holds at most `2·log₂ m` values.
+///
+/// Row LA-9 of `paper-refs.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forest<T> {
     /// First block, and level, of each subtree.

@@ -19,6 +19,8 @@ pub const BLOCK: usize = 4096;
 
 /// `XᵀDX` and `XᵀDy` of an `n × d` matrix, dense or sparse (row LA-1).
 ///
+/// Rows LA-9 and LA-14 of `paper-refs.md`.
+///
 /// `weights` is the diagonal of `D` (ones when `None`), `right` is `y`. Cost `n·d²` flops, for sparse rows of `k` entries
 /// `n·k²`; memory `d²` for each of at most 32 blocks in flight. Same bits for every thread count, and for every split of
 /// the rows at multiples of [`BLOCK`].

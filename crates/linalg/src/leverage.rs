@@ -502,6 +502,8 @@ fn norms_of_block(
 /// One pass for what iterations on weights need twice: the squared row norms of `A T`, and the Gram matrix of the rows with
 /// weights that `weigh` makes of the norms of consecutive rows: of the first one's number, and as many norms as weights.
 ///
+/// Row LA-14 of `paper-refs.md`.
+///
 /// Cost `2·n·d·r + n·d²` flops, half of the first for a triangular `T`; reads `A` once. Same bits for every thread count.
 ///
 /// # Errors

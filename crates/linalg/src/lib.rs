@@ -74,7 +74,7 @@ pub mod tsqr;
 
 pub use argument::ArgumentError;
 pub use dense::{Matrix, MatrixView};
-pub use ending::{Ending, NoBound};
+pub use ending::{Ending, NoBound, Seconds};
 pub use error::LinalgError;
 pub use observe::{Observer, Progress};
 pub use operator::LinearOperator;

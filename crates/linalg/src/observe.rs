@@ -55,22 +55,35 @@ impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for FromFn<F> {
     }
 }
 
-/// An observer whose wish to stop is remembered, for loops inside loops.
+/// The longest time of one core that long calls work between two looks at their observer.
+pub const LONGEST_GAP: Duration = Duration::from_millis(50);
+
+/// An observer whose wish to stop is remembered, for loops inside loops; and one that fine loops may ask at every step.
 pub struct Watch<'o> {
     observer: &'o mut dyn Observer,
     stopped: bool,
+    last: Instant,
 }
 
 impl<'o> Watch<'o> {
     /// Over an observer that has not asked to stop.
     pub fn new(observer: &'o mut dyn Observer) -> Self {
-        Self { observer, stopped: false }
+        Self { observer, stopped: false, last: Instant::now() }
     }
 
     /// Tells the observer, unless it has asked to stop; returns whether it has.
     pub fn stops(&mut self, progress: Progress) -> bool {
-        self.stopped = self.stopped || self.observer.step(progress).is_break();
+        if !self.stopped {
+            self.stopped = self.observer.step(progress).is_break();
+            self.last = Instant::now();
+        }
         self.stopped
+    }
+
+    /// [`Watch::stops`] if a fifth of [`LONGEST_GAP`] has gone by since the last look, else whether it has asked to stop
+    /// before: from inside a fine loop this costs one reading of the clock.
+    pub fn ticks(&mut self, progress: impl FnOnce() -> Progress) -> bool {
+        if self.stopped || self.last.elapsed() < LONGEST_GAP / 5 { self.stopped } else { self.stops(progress()) }
     }
 
     /// Whether the observer has asked to stop.
@@ -120,37 +133,5 @@ impl<O: Observer> Observer for Deadline<O> {
         } else {
             self.observer.step(progress)
         }
-    }
-}
-
-/// The longest time of one core that long calls work between two looks at their observer.
-pub const LONGEST_GAP: Duration = Duration::from_millis(50);
-
-/// Looks at an observer from inside fine loops: asked at every step, it passes on a question only when a fifth of
-/// [`LONGEST_GAP`] has gone by since the last one, so that a look costs one reading of the clock.
-pub struct Ticker<'o> {
-    observer: &'o mut dyn Observer,
-    last: Instant,
-    stopped: bool,
-}
-
-impl<'o> Ticker<'o> {
-    /// Over an observer that has not asked to stop.
-    pub fn new(observer: &'o mut dyn Observer) -> Self {
-        Self { observer, last: Instant::now(), stopped: false }
-    }
-
-    /// Tells the observer if it is time, unless it has asked to stop; returns whether it has.
-    pub fn stops(&mut self, progress: impl FnOnce() -> Progress) -> bool {
-        if !self.stopped && self.last.elapsed() >= LONGEST_GAP / 5 {
-            self.stopped = self.observer.step(progress()).is_break();
-            self.last = Instant::now();
-        }
-        self.stopped
-    }
-
-    /// Whether the observer has asked to stop.
-    pub fn stopped(&self) -> bool {
-        self.stopped
     }
 }

@@ -4,6 +4,8 @@
 //! Floor: a fused multiply-add per pair of entries and register lane. Entries that are summed lie side by side, so nothing
 //! is packed: tiles of 4 × 3 dot products keep twelve sums in registers, over pieces of rows that stay in the caches.
 //! Blocks of rows are computed apart, so that the bits do not depend on the number of threads.
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
@@ -26,6 +28,8 @@ const TILE: usize = 16;
 
 /// `out[i·stride + j] = Σ_l a_il b_jl` for the rows of `a` and `b`, each `k` long. Cost `m·n·k` multiplications.
 ///
+/// Row LA-15 of `paper-refs.md`.
+///
 /// # Errors
 /// [`LinalgError::Length`] when a slice does not hold whole rows or `out` is too short.
 pub fn rows_times_rows(a: &[f64], b: &[f64], k: usize, out: &mut [f64], stride: usize) -> Result<(), LinalgError> {
@@ -34,13 +38,99 @@ pub fn rows_times_rows(a: &[f64], b: &[f64], k: usize, out: &mut [f64], stride: 
     if m == 0 || n == 0 {
         return Ok(());
     }
-    let block = |(out, a)| pulp::Arch::new().dispatch(Product { a, b, k, out, stride, first: n });
+    let block = |(out, a)| pulp::Arch::new().dispatch(Product { a, b, k, part: 0..k, out, stride, first: n });
     if m <= BLOCK {
         block((out, a));
     } else {
         out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).for_each(block);
     }
     Ok(())
+}
+
+/// [`rows_times_rows`] with a look between parts of it that take about a hundredth of a second: `look` is told the share that
+/// is done. The same bits.
+///
+/// # Errors
+/// As [`rows_times_rows`].
+pub fn rows_times_rows_watched(
+    a: &[f64],
+    b: &[f64],
+    k: usize,
+    out: &mut [f64],
+    stride: usize,
+    look: &mut dyn FnMut(f64),
+) -> Result<(), LinalgError> {
+    let (m, n) = (whole_rows("a", a, k)?, whole_rows("b", b, k)?);
+    check_target(out, m, n, stride)?;
+    if m == 0 || n == 0 {
+        return Ok(());
+    }
+    let blocks: Vec<usize> = vec![n; m.div_ceil(BLOCK)];
+    in_parts((a, k), (out, stride), &blocks, |_| (b, n), look);
+    Ok(())
+}
+
+/// [`rows_gram`] with looks as those of [`rows_times_rows_watched`].
+///
+/// # Errors
+/// As [`rows_times_rows`].
+pub fn rows_gram_watched(
+    a: &[f64],
+    k: usize,
+    out: &mut [f64],
+    stride: usize,
+    look: &mut dyn FnMut(f64),
+) -> Result<(), LinalgError> {
+    let m = whole_rows("a", a, k)?;
+    check_target(out, m, m, stride)?;
+    if m == 0 {
+        return Ok(());
+    }
+    let blocks: Vec<usize> = (0..m.div_ceil(BLOCK)).map(|i| ((i + 1) * BLOCK).min(m)).collect();
+    in_parts((a, k), (out, stride), &blocks, |i| (&a[..blocks[i] * k], i * BLOCK), look);
+    mirror(out, stride, 0, m);
+    Ok(())
+}
+
+/// Multiplications between two looks on one thread: about a hundredth of a second.
+const LOOK: usize = 1 << 27;
+
+/// Blocks of rows of `a` against the rows that `right` names for each with its number of the first row; `lengths` of them. In
+/// stretches of the rows and groups of blocks of [`LOOK`] multiplications each.
+fn in_parts<'b>(
+    (a, k): (&[f64], usize),
+    (out, stride): (&mut [f64], usize),
+    lengths: &[usize],
+    right: impl Fn(usize) -> (&'b [f64], usize) + Sync,
+    look: &mut dyn FnMut(f64),
+) {
+    let together = LOOK * rayon::current_num_threads();
+    let whole: usize = lengths.iter().map(|n| n * BLOCK).sum();
+    // A stretch of the rows so long that all blocks together are one part, if it is not shorter than a piece.
+    let stretch = (together / whole.max(1)).max(1).next_multiple_of(PIECE).min(k.next_multiple_of(PIECE));
+    let mut done = 0.0;
+    for from in (0..k).step_by(stretch) {
+        let part = from..(from + stretch).min(k);
+        let mut first = 0;
+        while first < lengths.len() {
+            let (mut last, mut cost) = (first, 0);
+            while last < lengths.len() && (cost < together || last == first) {
+                cost += lengths[last] * BLOCK * part.len();
+                last += 1;
+            }
+            let rows = first * BLOCK..(last * BLOCK).min(a.len() / k);
+            let target = &mut out[rows.start * stride..];
+            let blocks =
+                target.par_chunks_mut(BLOCK * stride).zip(a[rows.start * k..rows.end * k].par_chunks(BLOCK * k));
+            blocks.enumerate().rev().for_each(|(i, (out, a))| {
+                let (b, row) = right(first + i);
+                pulp::Arch::new().dispatch(Product { a, b, k, part: part.clone(), out, stride, first: row });
+            });
+            done += cost as f64;
+            look(done / (whole as f64 * k as f64));
+            first = last;
+        }
+    }
 }
 
 /// The symmetric matrix `A Aᵀ` of the rows of `a`, both triangles, row `i` at `out[i·stride..]`. Cost `m²·k/2`
@@ -58,7 +148,7 @@ pub fn rows_gram(a: &[f64], k: usize, out: &mut [f64], stride: usize) -> Result<
     out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).enumerate().rev().for_each(|(i, (out, part))| {
         let first = i * BLOCK;
         let known = &a[..first * k + part.len()];
-        pulp::Arch::new().dispatch(Product { a: part, b: known, k, out, stride, first });
+        pulp::Arch::new().dispatch(Product { a: part, b: known, k, part: 0..k, out, stride, first });
     });
     mirror(out, stride, 0, m);
     Ok(())
@@ -86,6 +176,9 @@ struct Product<'a> {
     a: &'a [f64],
     b: &'a [f64],
     k: usize,
+    /// The stretch of every row that is multiplied: from a multiple of [`PIECE`], and added to what is there unless it is the
+    /// first.
+    part: Range<usize>,
     out: &'a mut [f64],
     stride: usize,
     first: usize,
@@ -96,10 +189,10 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Product { a, b, k, out, stride, first } = self;
+        let Product { a, b, k, part, out, stride, first } = self;
         let (m, n) = (a.len() / k, b.len() / k);
-        for start in (0..k).step_by(PIECE) {
-            let piece = start..(start + PIECE).min(k);
+        for start in part.clone().step_by(PIECE) {
+            let piece = start..(start + PIECE).min(part.end);
             for panel in (0..n).step_by(PANEL) {
                 for i in (0..m).step_by(LEFT) {
                     let reach = (first + i + LEFT).min(n).min(panel + PANEL);
@@ -196,5 +289,21 @@ mod tests {
         }
         assert!(rows_times_rows(&[1.0; 5], &[1.0; 4], 2, &mut [0.0; 9], 2).is_err());
         assert!(rows_gram(&[1.0; 4], 2, &mut [0.0; 3], 2).is_err());
+    }
+
+    #[test]
+    fn watched_products_have_the_same_bits() {
+        let (m, n, k) = (300, 130, 5_000);
+        let a: Vec<f64> = (0..m * k).map(|i| (i as f64 * 0.7).sin()).collect();
+        let b = &a[17..n * k + 17];
+        let (mut plain, mut watched) = (vec![0.0; m * m], vec![f64::NAN; m * m]);
+        let mut shares = Vec::new();
+        rows_times_rows(&a, b, k, &mut plain, m).unwrap();
+        rows_times_rows_watched(&a, b, k, &mut watched, m, &mut |share| shares.push(share)).unwrap();
+        assert!((0..m).all(|i| plain[i * m..i * m + n] == watched[i * m..i * m + n]));
+        rows_gram(&a, k, &mut plain, m).unwrap();
+        rows_gram_watched(&a, k, &mut watched, m, &mut |share| shares.push(share)).unwrap();
+        assert!(plain == watched && shares.len() > 2, "{shares:?}");
+        assert!(shares.iter().all(|s| *s > 0.0 && *s < 1.0 + 1e-9) && shares.last() > Some(&0.999));
     }
 }

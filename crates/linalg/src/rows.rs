@@ -2,6 +2,8 @@
 use crate::{CsrMatrix, LinalgError, Matrix, chunk, spmm};
 
 /// A borrowed table; `&Matrix` and `&CsrMatrix` convert into it.
+///
+/// Row LA-14 of `paper-refs.md`.
 #[derive(Clone, Copy, Debug)]
 pub enum Rows<'a> {
     /// Row-major.

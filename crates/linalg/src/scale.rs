@@ -20,6 +20,8 @@ pub fn exponent(x: f64) -> i32 {
 }
 
 /// `x · 2^e`, rounded once where the result is subnormal.
+///
+/// Row TRU-1 of `paper-refs.md`.
 pub fn ldexp(x: f64, e: i32) -> f64 {
     // Two factors, each a power of two in range; the first one never leaves the normal numbers upwards too early.
     let e = e.clamp(-2200, 2200);

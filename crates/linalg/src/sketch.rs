@@ -31,6 +31,8 @@ pub enum Kind {
 }
 
 /// A sketching matrix `S` with `rows` rows and a column for every possible row of `A`; nothing of it is stored.
+///
+/// Row LA-10 of `paper-refs.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sketch {
     kind: Kind,

@@ -10,6 +10,8 @@ const HEADER: usize = 24;
 const CONTENTS: usize = 10;
 
 /// Members, and the rows that they touch.
+///
+/// Row LA-15 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub struct SparseGram {
     rows: Vec<Vec<(u32, f64)>>,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::Error;
 
 /// Cost of `n` samples of one task, a function that never falls.
+///
+/// Row MTL-5 of `paper-refs.md`.
 #[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CostModel {
     /// `unit · n`.
     Linear(f64),
@@ -18,7 +21,8 @@ pub enum CostModel {
     },
     /// Price per sample by tier `(samples up to, unit)`, in ascending order; beyond the last its price goes on.
     Tiered(Vec<(usize, f64)>),
-    /// Any function with `f(0) = 0` that never falls and does not stop rising.
+    /// Any function with `f(0) = 0` that never falls and does not stop rising. It cannot be stored.
+    #[cfg_attr(feature = "serde", serde(skip))]
     Custom(Arc<dyn Fn(usize) -> f64 + Send + Sync>),
 }
 
@@ -120,6 +124,7 @@ impl CostModel {
 
 /// What may be spent on source tasks.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Budget {
     /// So many samples.
     Samples(usize),

@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// The relevance Lasso failed.
     #[error(transparent)]
-    Lasso(#[from] samplewise_lasso::LassoError),
+    Lasso(#[from] samplewise_lasso::Error),
 }
 
 impl Error {

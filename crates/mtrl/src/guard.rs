@@ -8,6 +8,7 @@ use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{Matrix, chunk};
 
 use crate::Error;
+use crate::answer::Route;
 use crate::relevance::{Relevance, Strategy, predicted_risk, relevance_of_targets};
 
 /// Share of the precision that the size of the weights alone would give.
@@ -41,8 +42,15 @@ pub(crate) struct Estimate<'a> {
     pub lambda: Option<f64>,
 }
 
-/// Shares by the best candidate, the L1 relevance, and the candidate's name.
-pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, &'static str), Error> {
+/// The words for a candidate.
+pub(crate) fn mixture_name(mix: [f64; 3]) -> &'static str {
+    CANDIDATES.iter().find(|c| c.0 == mix).map_or("a mixture", |c| c.1)
+}
+
+/// Shares by the best candidate, the L1 relevance, and the candidate.
+///
+/// Row MTL-6 of `paper-refs.md`.
+pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, Route), Error> {
     let (k, tasks) = (e.weights.rows(), e.weights.columns());
     // Weights of a task of which little is known are not much larger than those of others; of less than `K` samples nothing
     // is known, and noise would only drown the rest.
@@ -82,10 +90,11 @@ pub(crate) fn guarded(e: &Estimate<'_>, streams: Streams) -> Result<(Relevance, 
     } else {
         3
     };
-    let (mix, name) = &CANDIDATES[chosen];
+    let mix = &CANDIDATES[chosen].0;
     let shares = blend(&[found[0].shares.clone(), found[1].shares.clone(), found[2].shares.clone()], mix);
     let [_, _, sparse] = found;
-    Ok((Relevance { shares, ..sparse }, name))
+    let [uniform, l2, l1] = *mix;
+    Ok((Relevance { shares, ..sparse }, Route::Mixture { uniform, l2, l1 }))
 }
 
 fn all_shares(e: &Estimate<'_>, weights: &Matrix, targets: &Matrix) -> Result<[Relevance; 3], Error> {

@@ -4,7 +4,7 @@
 //! Elfving's theorem the least for a total cost `Σ c_m n_m` is `(d−K)·(Σ s_m|ν_m|)²/cost`, `s_m = σ_m√c_m`, for the `ν` with
 //! `Wν = w` that makes `Σ s_m|ν_m|` least, at `n_m ∝ σ_m|ν_m|/√c_m` (rows MTL-3, MTL-5).
 use samplewise_lasso::group::{self, GroupOptions};
-use samplewise_lasso::{Design, Homotopy, LassoError, Workspace};
+use samplewise_lasso::{self as lasso, Design, Homotopy, Workspace};
 use samplewise_linalg::factor::{Cholesky, dense_svd};
 use samplewise_linalg::gram::gram;
 use samplewise_linalg::{LinalgError, Matrix, chunk};
@@ -13,6 +13,7 @@ use crate::Error;
 
 /// How the budget is spread.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Strategy {
     /// Every task alike.
     Uniform,
@@ -31,6 +32,7 @@ pub enum Strategy {
 
 /// `ν` and how it was found.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Relevance {
     /// `ν` (`K` targets: norms over the targets).
     pub nu: Vec<f64>,
@@ -110,7 +112,7 @@ pub fn relevance_of_targets(
                 let fit = group::solve(&design, targets, &groups, lambda.unwrap_or(share * top), &options)?;
                 let mut nu = vec![0.0; tasks];
                 fit.coefficients.iter().for_each(|(m, row)| nu[*m] = chunk::norm(row) / scales[*m]);
-                (nu, fit.gap / fit.primal.max(f64::MIN_POSITIVE))
+                (nu, fit.gap() / fit.objective.max(f64::MIN_POSITIVE))
             }
         }
     };
@@ -176,9 +178,9 @@ fn sparse(weights: &Matrix, target: &[f64], scales: &[f64], wanted: Wanted) -> R
         Ok(fit) => {
             let mut nu = vec![0.0; scales.len()];
             fit.coefficients.iter().for_each(|&(m, v)| nu[m] = v / scales[m]);
-            Ok((nu, fit.gap() / fit.primal.max(f64::MIN_POSITIVE)))
+            Ok((nu, fit.gap() / fit.objective.max(f64::MIN_POSITIVE)))
         }
-        Err(LassoError::Degenerate { .. }) => by_working_set(weights, target, scales, lambda),
+        Err(lasso::Error::Degenerate { .. }) => by_working_set(weights, target, scales, lambda),
         Err(e) => Err(e.into()),
     }
 }
@@ -191,11 +193,11 @@ fn by_working_set(
     lambda: Option<f64>,
 ) -> Result<(Vec<f64>, f64), Error> {
     let design = Design::dense(&scaled(weights, scales))?;
-    let options = samplewise_lasso::Options { intercept: false, tolerance: 1e-12, ..Default::default() };
-    let top = samplewise_lasso::largest_lambda(&design, target, &options)?;
-    let fit = samplewise_lasso::solve(&design, target, lambda.unwrap_or(1e-6 * top), &options)?;
+    let options = lasso::Options { intercept: false, tolerance: 1e-12, ..Default::default() };
+    let top = lasso::largest_lambda(&design, target, &options)?;
+    let fit = lasso::solve(&design, target, lambda.unwrap_or(1e-6 * top), &options)?;
     let nu = (0..scales.len()).map(|m| fit.coefficient(m) / scales[m]).collect();
-    Ok((nu, fit.gap / fit.primal.max(f64::MIN_POSITIVE)))
+    Ok((nu, fit.gap() / fit.objective.max(f64::MIN_POSITIVE)))
 }
 
 fn finish(nu: Vec<f64>, gap: f64, strategy: Strategy, scales: &[f64]) -> Relevance {

@@ -1,21 +1,24 @@
 //! Empirical risk minimiser `min_{B,W} Σ_m ‖X_m B w_m − y_m‖²`: spectral start, then the descent of [`crate::descent`].
 use std::borrow::Cow;
+use std::time::Instant;
 
 use rand::Rng;
+use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::factor::dense_svd;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
-use samplewise_linalg::{Ending, LinalgError, Matrix};
+use samplewise_linalg::{Ending, LinalgError, Matrix, Seconds};
 
 use crate::Error;
 use crate::descent::{Descent, Evaluation};
-use crate::options::FitOptions;
+use crate::options::{FIT_RANGES, FitOptions};
 use crate::task::TaskData;
 
 /// What was fitted.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Representation {
     /// `B`, `d × K`, orthonormal columns.
     pub basis: Matrix,
@@ -23,18 +26,28 @@ pub struct Representation {
     pub weights: Matrix,
     /// `Σ_m ‖X_m B w_m − y_m‖²`, and the ridge if there is one.
     pub loss: f64,
-    /// Evaluations of the loss.
-    pub evaluations: usize,
     /// Variance of the noise: the loss over samples less the `K(d + M − K)` parameters, while there are more samples.
     pub noise: f64,
-    /// How the fit ended; an interrupted one is the best so far.
+    /// How the fit went.
+    pub report: FitReport,
+}
+
+/// How a fit went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct FitReport {
+    /// How it ended; an interrupted one is the best so far.
     pub ending: Ending,
+    /// Number of evaluations of the loss.
+    pub iterations: usize,
+    /// Wall time of the fit.
+    pub seconds: Seconds,
 }
 
 impl Representation {
     /// Whether the fit came to rest.
     pub fn converged(&self) -> bool {
-        self.ending == Ending::Finished
+        self.report.ending == Ending::Finished
     }
 
     /// That of labels `2^e` times as large.
@@ -112,15 +125,12 @@ pub(crate) fn fit_in_units<R: Rng + ?Sized>(
     rng: &mut R,
     observer: &mut dyn Observer,
 ) -> Result<Representation, Error> {
+    let started = Instant::now();
     let d = tasks.first().map_or(0, TaskData::features);
     if let Some(t) = tasks.iter().find(|t| t.features() != d) {
         return Err(LinalgError::Length { argument: "tasks", given: t.features(), expected: d }.into());
     }
-    for (argument, value) in [("ridge", options.ridge), ("tolerance", options.tolerance)] {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(Error::argument(argument, value, "finite and not negative"));
-        }
-    }
+    check_ranges(options, &FIT_RANGES)?;
     let limit = d.min(tasks.len());
     if dimension.is_some_and(|k| k == 0 || k > limit) || limit == 0 {
         return Err(Error::dimension(dimension.unwrap_or(1), limit));
@@ -157,9 +167,8 @@ pub(crate) fn fit_in_units<R: Rng + ?Sized>(
         basis: svd.u,
         weights: last.weights,
         loss: last.loss,
-        evaluations: evaluations + 1,
         noise,
-        ending,
+        report: FitReport { ending, iterations: evaluations + 1, seconds: Seconds::since(started) },
     })
 }
 

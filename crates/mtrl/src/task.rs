@@ -8,6 +8,8 @@ use samplewise_linalg::scale::{extreme_exponent, extreme_exponent_of, largest, l
 use samplewise_linalg::{LinalgError, Matrix, Summary, chunk, products};
 
 /// Data of one task; what different places saw of it can be merged (row MTL-7).
+///
+/// Row TRU-1 of `paper-refs.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskData {
     samples: usize,

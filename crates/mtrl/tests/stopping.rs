@@ -38,7 +38,7 @@ fn stopped_representations_say_so() {
     let mut stopped = 0;
     for look in looks(6, 12, 8) {
         let (fit, stop) = stopped_at(look, |o| fit_representation_observed(&tasks, Some(2), &options, o).unwrap());
-        assert_eq!(fit.ending == Ending::Interrupted, stop, "look {look}");
+        assert_eq!(fit.report.ending == Ending::Interrupted, stop, "look {look}");
         assert!(!stop || !fit.converged(), "look {look}");
         stopped += usize::from(stop);
     }
@@ -54,7 +54,7 @@ fn stopped_learning_says_so() {
             learn_observed(&mut Source, &[target()], Budget::Samples(300), &options, o).unwrap()
         };
         let (learned, stop) = stopped_at(look, call);
-        assert_eq!(learned.ending == Ending::Interrupted, stop, "look {look}");
+        assert_eq!(learned.report.ending == Ending::Interrupted, stop, "look {look}");
         assert!(!stop || !learned.converged(), "look {look}");
         stopped += usize::from(stop);
     }
@@ -71,6 +71,6 @@ fn stopped_planners_say_so() {
             planner.tell(task, &x, &y).unwrap();
         }
         let (learned, stop) = stopped_at(look, |o| planner.finish_observed(o).unwrap());
-        assert_eq!(learned.ending == Ending::Interrupted, stop, "look {look}");
+        assert_eq!(learned.report.ending == Ending::Interrupted, stop, "look {look}");
     }
 }

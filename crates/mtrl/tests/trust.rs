@@ -38,7 +38,7 @@ fn units_of_labels_do_not_matter() {
         for e in hostile::POWERS_OF_TWO {
             let found = fit_representation(&tasks(e, noise), Some(1), &FitOptions { seed: 1, ..FitOptions::default() })
                 .unwrap();
-            assert_eq!(found.ending, Ending::Finished, "2^{e}");
+            assert_eq!(found.report.ending, Ending::Finished, "2^{e}");
             for i in 0..4 {
                 let (a, b) = (found.basis[(i, 0)], expected.basis[(i, 0)]);
                 assert!((a - b).abs() < 1e-6, "2^{e}: {:?} {:?}", found.basis, expected.basis);
@@ -154,14 +154,14 @@ fn stopped_fits_say_so() {
         });
         let options = FitOptions { seed: 1, ..FitOptions::default() };
         let found = fit_representation_observed(&tasks(0, 1.0), Some(2), &options, &mut observer).unwrap();
-        assert_eq!(found.ending == Ending::Interrupted, steps > after, "{after} {found:?}");
+        assert_eq!(found.report.ending == Ending::Interrupted, steps > after, "{after} {found:?}");
         stopped += usize::from(steps > after);
         steps = 0;
     }
     assert!(stopped >= 3, "{stopped}");
     let options = FitOptions { max_iterations: 2, seed: 1, ..FitOptions::default() };
     let found = fit_representation(&tasks(0, 1.0), Some(2), &options).unwrap();
-    assert_eq!(found.ending, Ending::Limit);
+    assert_eq!(found.report.ending, Ending::Limit);
 }
 
 /// Labels whose sizes are too far apart are refused, and what is stored must be of a table.
@@ -242,10 +242,10 @@ fn fits_end_at_the_least_loss() {
                 let start = random(&mut rng);
                 least = least.min(fit(Some(start)).loss);
             }
-            evaluations += found.evaluations;
-            limits += u64::from(found.ending == Ending::Limit);
+            evaluations += found.report.iterations;
+            limits += u64::from(found.report.ending == Ending::Limit);
             let excess = (found.loss - least) / (least + 1e-3 * square);
-            if found.ending == Ending::Finished && excess > 1e-6 {
+            if found.report.ending == Ending::Finished && excess > 1e-6 {
                 above.push((index, excess));
             }
         }
@@ -268,7 +268,7 @@ fn features_with_large_means_are_fitted() {
             let allowed = 1e-6 * least + 1e-11 * y.iter().map(|y| y * y).sum::<f64>();
             let excess = fit.loss - least;
             assert!(
-                fit.ending != Ending::Finished || excess <= allowed,
+                fit.report.ending != Ending::Finished || excess <= allowed,
                 "mean {mean} seed {seed}: {excess:e} over {least}"
             );
         }
@@ -298,7 +298,7 @@ fn rounds_end_with_the_money_and_with_a_stop() {
     for money in [2.5, 7.3, 30.5] {
         let learned = learn(&mut Source, &[target()], Budget::Cost(money), &options).unwrap();
         assert!(learned.cost <= money && money - learned.cost < 1.0 + 1e-9, "{money}: {}", learned.cost);
-        assert_eq!(learned.ending, Ending::Finished, "{money}");
+        assert_eq!(learned.report.ending, Ending::Finished, "{money}");
     }
     let mut looks = 0;
     let mut stop = FromFn(|_: Progress| {
@@ -307,12 +307,12 @@ fn rounds_end_with_the_money_and_with_a_stop() {
     });
     let options = Options { rounds: 100, exploration: 1.0, ..options };
     let learned = learn_observed(&mut Source, &[target()], Budget::Cost(30.5), &options, &mut stop).unwrap();
-    assert_eq!(learned.ending, Ending::Interrupted);
+    assert_eq!(learned.report.ending, Ending::Interrupted);
     // A risk that is out of reach is a limit.
     let budget = Budget::Risk { target: 1e-12, most: 60 };
     let learned =
         learn(&mut Source, &[target()], budget, &Options { dimension: Some(1), ..Options::default() }).unwrap();
-    assert!(learned.ending == Ending::Limit || learned.last().predicted_risk <= 1e-12, "{:?}", learned.last());
+    assert!(learned.report.ending == Ending::Limit || learned.last().predicted_risk <= 1e-12, "{:?}", learned.last());
 }
 
 /// Weights of very different sizes span what they span.

@@ -1,16 +1,19 @@
 //! Why there is no answer.
-use samplewise_linalg::LinalgError;
+use samplewise_linalg::{ArgumentError, LinalgError};
 
-/// One variant per cause.
+/// Why there is no answer; one variant per cause.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SensitivityError {
-    /// `p` is below 1 or not finite.
-    #[error("p is {p}, allowed is 1 to 64")]
-    Exponent {
-        /// Value given.
-        p: f64,
-    },
+pub enum Error {
+    /// An argument or an option is out of range.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// The data are bad: empty, not finite, wrong length.
+    #[error(transparent)]
+    Data(#[from] LinalgError),
+    /// The observer ended the call before there was anything to return.
+    #[error("interrupted before there was an answer")]
+    Interrupted,
     /// The coreset is smaller than it can be or larger than the data.
     #[error("size is {size}, allowed is {least} to {rows}")]
     Size {
@@ -27,20 +30,10 @@ pub enum SensitivityError {
         /// Size given.
         size: usize,
     },
-    /// A number outside its range.
-    #[error("{argument} is {value}, allowed is {allowed}")]
-    OutOfRange {
-        /// Name of the argument.
-        argument: &'static str,
-        /// Value given.
-        value: f64,
-        /// Allowed values in words.
-        allowed: &'static str,
-    },
     /// A method that cannot be had in one pass.
     #[error("sensitivities need all rows at once; a stream takes Lewis weights, leverage, root leverage or uniform")]
     Stream,
-    /// The oracle that was asked for labels gave none.
+    /// A label that was asked for is not finite.
     #[error("the label of row {row} is {value}; labels must be finite")]
     Label {
         /// The row asked for.
@@ -48,7 +41,16 @@ pub enum SensitivityError {
         /// What came.
         value: f64,
     },
-    /// The data are bad: empty, not finite, wrong length.
-    #[error(transparent)]
-    Data(#[from] LinalgError),
+}
+
+impl Error {
+    /// A number out of range.
+    pub(crate) fn argument(name: &'static str, given: f64, allowed: impl Into<String>) -> Self {
+        ArgumentError::number(name, given, allowed).into()
+    }
+
+    /// A count out of range.
+    pub(crate) fn count(name: &'static str, given: usize, allowed: impl Into<String>) -> Self {
+        ArgumentError::new(name, given, allowed).into()
+    }
 }

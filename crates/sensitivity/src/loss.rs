@@ -5,6 +5,7 @@ use crate::power::Power;
 
 /// What is minimised over `x`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Loss {
     /// `Σ |b_i − a_iᵀx|^p`, `p ≥ 1`.
     Lp(f64),

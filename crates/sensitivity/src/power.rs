@@ -1,7 +1,7 @@
 //! Powers with a fixed exponent: products and roots where twice the exponent is a small whole number, or where it is a small
 //! multiple of a third or a quarter.
 
-use crate::SensitivityError;
+use crate::Error;
 
 /// `x ↦ x^e` for `x ≥ 0`.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +64,8 @@ impl Power {
 }
 
 /// Whether an exponent is in the range of losses.
-pub(crate) fn check_exponent(p: f64) -> Result<(), SensitivityError> {
-    if (1.0..=64.0).contains(&p) { Ok(()) } else { Err(SensitivityError::Exponent { p }) }
+pub(crate) fn check_exponent(p: f64) -> Result<(), Error> {
+    if (1.0..=64.0).contains(&p) { Ok(()) } else { Err(Error::argument("p", p, "1 to 64")) }
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use samplewise_linalg::observe::{FromFn, Progress};
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Summary};
 use samplewise_sensitivity::{
-    ActivePlan, Block, Coreset, DistortionOptions, Loss, Method, Options, Path, Sampler, ScoreOptions,
-    SensitivityError, StreamOptions, StreamingCoreset, certified_sensitivities, distortion, planned_size,
-    recursive_root_leverage, regress, regress_active, regress_on_coreset, scores, scores_with, screened_coreset,
+    Block, CertifiedOptions, Coreset, CoresetOptions, DistortionOptions, Error, LabelPlan, Loss, Method, Options,
+    Route, SampleOptions, Sampler, ScoreOptions, StreamOptions, StreamingCoreset, certified_sensitivities, distortion,
+    planned_size, recursive_root_leverage, regress, regress_asking, regress_on_coreset, scores, scores_observed,
+    screened_coreset,
 };
 use samplewise_testkit::{assert_rate_at_most, generate};
 
@@ -21,7 +22,7 @@ proptest! {
     #[test]
     fn lewis_weights_bound_the_sensitivities(seed in 0_u64..1000, d in 1_usize..6, p in prop_oneof![Just(1.0), Just(1.5), Just(2.0), Just(3.0), Just(5.0)]) {
         let a = generate::adversarial_heavy_rows(60, d, seed);
-        let s = scores(&a, p, Method::Lewis).unwrap();
+        let s = scores(&a, p, &Method::Lewis.into()).unwrap();
         prop_assert!((s.total - d as f64).abs() < 0.02 * d as f64, "{}", s.total);
         let mut rng = Streams::new(seed).stream(7);
         for _ in 0..20 {
@@ -45,7 +46,7 @@ proptest! {
         let a = generate::random_matrix(300, d, seed);
         let mut rng = Streams::new(seed).stream(8);
         let b: Vec<f64> = (0..300).map(|i| a[(i, 0)] + normal(&mut rng)).collect();
-        let fit = regress(&a, &b, loss, 1e-10).unwrap();
+        let fit = regress(&a, &b, loss, &Options { tolerance: 1e-10, ..Options::default() }).unwrap();
         for _ in 0..20 {
             let x: Vec<f64> = fit.coefficients.iter().map(|c| c + 0.1 * normal(&mut rng)).collect();
             let r: Vec<f64> = (0..300).map(|i| b[i] - (0..d).map(|j| a[(i, j)] * x[j]).sum::<f64>()).collect();
@@ -67,7 +68,7 @@ fn bounds_hold_where_the_sensitivity_is_known() {
         let power: Vec<f64> = a.as_slice().iter().map(|v| (v.abs() / largest).powf(p)).collect();
         let total: f64 = power.iter().sum();
         for method in [Method::Lewis, Method::RootLeverage] {
-            let s = scores(&a, p, method).unwrap();
+            let s = scores(&a, p, &method.into()).unwrap();
             for (i, f) in power.iter().enumerate() {
                 let (low, high) = (s.lower[i] * (1.0 - 1e-9), s.upper[i] * (1.0 + 1e-9));
                 assert!(
@@ -89,13 +90,14 @@ fn bounds_and_samples_survive_hostile_scales() {
         let a = Matrix::from_fn(2_000, 3, |_, j| if j == 0 { 1.0 } else { normal(&mut rng) });
         let b: Vec<f64> = (0..2_000).map(|i| offset + a[(i, 1)] + 1e-3 * normal(&mut rng)).collect();
         for loss in [Loss::Lp(1.0), Loss::Lp(1.5), Loss::Lp(2.0), Loss::Quantile(0.3)] {
-            let exact = regress(&a, &b, loss, 1e-9).unwrap();
+            let exact = regress(&a, &b, loss, &Options::default()).unwrap();
             assert!(exact.lower_bound.unwrap() <= exact.objective);
             if offset < 1e6 {
                 assert!(exact.lower_bound.unwrap() > 0.99 * exact.objective, "{offset:e} {loss:?} {exact:?}");
             }
             for seed in 0..5 {
-                let fit = regress_on_coreset(&a, &b, loss, 300, &Options { seed, ..Options::default() }).unwrap();
+                let fit = regress_on_coreset(&a, &b, loss, 300, &CoresetOptions { seed, ..CoresetOptions::default() })
+                    .unwrap();
                 assert!(
                     fit.lower_bound.unwrap() <= exact.objective,
                     "{offset:e} {loss:?}: {} {}",
@@ -114,7 +116,7 @@ fn bounds_and_samples_survive_hostile_scales() {
 #[test]
 fn the_weighted_sample_is_unbiased() {
     let a = generate::adversarial_heavy_rows(80, 3, 1);
-    let s = scores(&a, 1.0, Method::Lewis).unwrap();
+    let s = scores(&a, 1.0, &Method::Lewis.into()).unwrap();
     let direction = [1.0, -0.5, 2.0];
     let loss =
         |m: &Matrix| (0..m.rows()).map(|i| (0..3).map(|j| m[(i, j)] * direction[j]).sum::<f64>().abs()).sum::<f64>();
@@ -132,9 +134,9 @@ fn coresets_find_the_rows_that_decide() {
     let a = Matrix::from_fn(4000, 6, |i, j| if j < 5 { f64::from(u8::from(i % 800 == j)) * 10.0 } else { 1.0 });
     let mut rng = Streams::new(3).stream(0);
     let b: Vec<f64> = (0..4000).map(|i| (0..6).map(|j| a[(i, j)] * j as f64).sum::<f64>() + normal(&mut rng)).collect();
-    let best = regress(&a, &b, Loss::Lp(1.0), 1e-10).unwrap().objective;
+    let best = regress(&a, &b, Loss::Lp(1.0), &Options { tolerance: 1e-10, ..Options::default() }).unwrap().objective;
     let excess = |method, seed| {
-        regress_on_coreset(&a, &b, Loss::Lp(1.0), 400, &Options { method, seed, ..Options::default() })
+        regress_on_coreset(&a, &b, Loss::Lp(1.0), 400, &CoresetOptions { method, seed, ..CoresetOptions::default() })
             .unwrap()
             .objective
             / best
@@ -158,11 +160,14 @@ fn a_row_is_kept_by_its_number_alone() {
 
 #[test]
 fn bad_input_is_an_error() {
-    assert_eq!(scores(&Matrix::zeros(3, 2), 1.0, Method::Lewis).unwrap().total, 0.0);
-    assert!(matches!(scores(&Matrix::zeros(3, 2), 0.5, Method::Lewis), Err(SensitivityError::Exponent { .. })));
-    assert!(matches!(Coreset::bernoulli(&[1.0; 4], 5, 0), Err(SensitivityError::Size { .. })));
-    assert!(matches!(regress(&Matrix::zeros(3, 2), &[1.0; 2], Loss::Lp(1.0), 1e-9), Err(SensitivityError::Data(_))));
-    assert!(regress(&generate::random_matrix(5, 2, 1), &[1.0; 5], Loss::Quantile(1.5), 1e-9).is_err());
+    assert_eq!(scores(&Matrix::zeros(3, 2), 1.0, &Method::Lewis.into()).unwrap().total, 0.0);
+    assert!(matches!(scores(&Matrix::zeros(3, 2), 0.5, &Method::Lewis.into()), Err(Error::Argument(_))));
+    assert!(matches!(Coreset::bernoulli(&[1.0; 4], 5, 0), Err(Error::Size { .. })));
+    assert!(matches!(
+        regress(&Matrix::zeros(3, 2), &[1.0; 2], Loss::Lp(1.0), &Options::default()),
+        Err(Error::Data(_))
+    ));
+    assert!(regress(&generate::random_matrix(5, 2, 1), &[1.0; 5], Loss::Quantile(1.5), &Options::default()).is_err());
     let a = Coreset::bernoulli(&[0.5; 100], 50, 7).unwrap();
     assert_eq!(a, Coreset::bernoulli(&[0.5; 100], 50, 7).unwrap());
     assert!(a.weights.iter().all(|w| (*w - 2.0).abs() < 1e-12));
@@ -177,14 +182,16 @@ fn results_do_not_depend_on_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let target: Vec<f64> = b.iter().enumerate().map(|(i, v)| v + (i % 17) as f64).collect();
-            let fit = regress_on_coreset(&a, &target, Loss::Lp(1.0), 400, &Options::default()).unwrap();
-            let s = scores(&a, 1.5, Method::Lewis).unwrap();
-            let tree = Coreset::sample(&a, &s.values, 1.5, 2_000, Sampler::Tree, 3).unwrap();
+            let fit = regress_on_coreset(&a, &target, Loss::Lp(1.0), 400, &CoresetOptions::default()).unwrap();
+            let s = scores(&a, 1.5, &Method::Lewis.into()).unwrap();
+            let tree =
+                Coreset::sample(&a, &s.values, 1.5, 2_000, &SampleOptions { sampler: Sampler::Tree, seed: 3 }).unwrap();
             let found =
-                distortion(&a, &tree, 1.5, &DistortionOptions { steps: 5, ..DistortionOptions::default() }, &mut ());
-            let certified = certified_sensitivities(&a, 1.0, &[0, 7, 19_999], 1e-2, &mut ()).unwrap();
-            let exact = regress(&a, &target, Loss::Quantile(0.4), 1e-8).unwrap();
-            assert!(matches!(exact.path, Path::Preprocessed { .. }));
+                distortion(&a, &tree, 1.5, &DistortionOptions { max_iterations: 5, ..DistortionOptions::default() });
+            let certified = certified_sensitivities(&a, 1.0, &[0, 7, 19_999], &CertifiedOptions { gap: 1e-2 }).unwrap();
+            let exact =
+                regress(&a, &target, Loss::Quantile(0.4), &Options { tolerance: 1e-8, ..Options::default() }).unwrap();
+            assert!(matches!(exact.report.route, Route::Preprocessed { .. }));
             (s, fit, tree, found.unwrap(), certified, exact)
         })
     };
@@ -216,9 +223,9 @@ fn certified_sensitivities_are_those_of_every_direction() {
 
         let rows: Vec<usize> = (0..60).collect();
         for p in [1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 7.0, 20.0, 64.0] {
-            let bounds = scores(&a, p, Method::Lewis).unwrap();
-            let found = certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).unwrap();
-            assert!(found.converged || p > 4.0, "p {p}");
+            let bounds = scores(&a, p, &Method::Lewis.into()).unwrap();
+            let found = certified_sensitivities(&a, p, &rows, &CertifiedOptions { gap: 1e-3 }).unwrap();
+            assert!(found.converged() || p > 4.0, "p {p}");
             let mut best = vec![0.0_f64; 60];
             for k in 0..20_000 {
                 let (sin, cos) = (std::f64::consts::PI * f64::from(k) / 20_000.0).sin_cos();
@@ -227,7 +234,7 @@ fn certified_sensitivities_are_those_of_every_direction() {
                 best.iter_mut().zip(&image).for_each(|(b, v)| *b = b.max(v / total));
             }
             for i in 0..60 {
-                assert!(!found.converged || found.upper[i] <= 1.001 * found.lower[i] * (1.0 + 1e-9), "p {p} row {i}");
+                assert!(!found.converged() || found.upper[i] <= 1.001 * found.lower[i] * (1.0 + 1e-9), "p {p} row {i}");
                 // SEN-3: and neither is beyond the bounds of Lewis weights.
                 let grid = 1.0 + 1e-3 * p;
                 assert!(best[i] <= bounds.upper[i] * (1.0 + 1e-12), "p {p} row {i}: {} {}", best[i], bounds.upper[i]);
@@ -246,8 +253,10 @@ fn certified_sensitivities_lie_within_the_bounds_of_lewis_weights() {
     let a = generate::adversarial_heavy_rows(150, 5, 8);
     let rows: Vec<usize> = (0..150).collect();
     for p in [1.0, 1.7, 2.0, 3.5] {
-        let (s, c) =
-            (scores(&a, p, Method::Lewis).unwrap(), certified_sensitivities(&a, p, &rows, 1e-3, &mut ()).unwrap());
+        let (s, c) = (
+            scores(&a, p, &Method::Lewis.into()).unwrap(),
+            certified_sensitivities(&a, p, &rows, &CertifiedOptions { gap: 1e-3 }).unwrap(),
+        );
         for i in 0..150 {
             assert!(s.lower[i] <= c.upper[i] && c.lower[i] <= s.upper[i], "p {p} row {i}");
         }
@@ -256,8 +265,8 @@ fn certified_sensitivities_lie_within_the_bounds_of_lewis_weights() {
                 (c.lower.iter().sum::<f64>() - 5.0).abs() < 1e-6 && (c.upper.iter().sum::<f64>() - 5.0).abs() < 1e-6
             );
         }
-        let both = scores(&a, p, Method::SensitivityPlusLeverage).unwrap();
-        let alone = scores(&a, p, Method::Sensitivity).unwrap();
+        let both = scores(&a, p, &Method::SensitivityPlusLeverage.into()).unwrap();
+        let alone = scores(&a, p, &Method::Sensitivity.into()).unwrap();
         assert!((both.total - alone.total - 5.0).abs() < 1e-6, "the leverage scores are added");
     }
 }
@@ -270,13 +279,13 @@ fn the_planned_size_keeps_the_norm() {
         (generate::adversarial_heavy_rows(3000, 4, 2), 1.5),
         (generate::random_matrix(3000, 4, 3), 4.0),
     ] {
-        let s = scores(&a, p, Method::Lewis).unwrap();
+        let s = scores(&a, p, &Method::Lewis.into()).unwrap();
         let size = planned_size(0.3, p, s.rank).unwrap();
         assert!(size < 3000);
-        let options = DistortionOptions { random_starts: 2, steps: 30, ..DistortionOptions::default() };
+        let options = DistortionOptions { random_starts: 2, max_iterations: 30, ..DistortionOptions::default() };
         let failures = (0..20).filter(|&seed| {
             let c = Coreset::bernoulli(&s.values, size, seed).unwrap();
-            distortion(&a, &c, p, &options, &mut ()).unwrap().at_least > 0.3
+            distortion(&a, &c, p, &options).unwrap().at_least > 0.3
         });
         assert_rate_at_most(failures.count(), 20, 0.05, 1e-6);
     }
@@ -348,9 +357,9 @@ fn screened_coresets_are_unbiased_and_keep_decisive_rows() {
     for sampler in [Sampler::Bernoulli, Sampler::Priority, Sampler::Tree] {
         let got: Vec<f64> = (0..100)
             .map(|seed| {
-                let options = Options { sampler, seed, ..Options::default() };
-                let found = screened_coreset(&a, 1.0, 200, &options, &mut ()).unwrap();
-                assert!((1_300..1_900).contains(&found.scored), "{}", found.scored);
+                let options = CoresetOptions { sampler, seed, ..CoresetOptions::default() };
+                let found = screened_coreset(&a, 1.0, 200, &options).unwrap();
+                assert!((1_300..1_900).contains(&found.rows_scored), "{}", found.rows_scored);
                 assert!((120..290).contains(&found.coreset.rows.len()) && found.coreset.rows.contains(&777));
                 found.coreset.rows.iter().zip(&found.coreset.weights).map(|(&i, w)| w * image(i)).sum()
             })
@@ -365,16 +374,18 @@ fn screened_coresets_are_unbiased_and_keep_decisive_rows() {
     (0..10_000).for_each(|i| light.row_mut(i).iter_mut().for_each(|v| *v *= 1e-2));
     let drawn: usize = (0..20)
         .map(|seed| {
-            let options = Options { method: Method::Leverage, seed, ..Options::default() };
-            let rows = screened_coreset(&light, 1.0, 200, &options, &mut ()).unwrap().coreset.rows;
+            let options = CoresetOptions { method: Method::Leverage, seed, ..CoresetOptions::default() };
+            let rows = screened_coreset(&light, 1.0, 200, &options).unwrap().coreset.rows;
             rows.iter().filter(|i| **i < 10_000 && **i != 777).count()
         })
         .sum();
     assert!(drawn < 10, "{drawn}: leverage gives them half a draw in all, root leverage forty");
     let zeros = Matrix::zeros(20_000, 2);
-    assert!(screened_coreset(&zeros, 1.0, 10, &Options::default(), &mut ()).unwrap().coreset.rows.is_empty());
+    assert!(screened_coreset(&zeros, 1.0, 10, &CoresetOptions::default()).unwrap().coreset.rows.is_empty());
     let scored = |method, oversampling, p| {
-        screened_coreset(&a, p, 200, &Options { method, oversampling, ..Options::default() }, &mut ()).unwrap().scored
+        screened_coreset(&a, p, 200, &CoresetOptions { method, oversampling, ..CoresetOptions::default() })
+            .unwrap()
+            .rows_scored
     };
     assert_eq!([scored(Method::Lewis, 0, 1.0), scored(Method::Lewis, 60, 1.0)], [20_000; 2]);
     assert_eq!(scored(Method::Lewis, 8, 3.0), 20_000);
@@ -387,13 +398,13 @@ fn lewis_weights_from_a_sample_are_those_of_all_rows() {
     let a = generate::adversarial_heavy_rows(8_000, 4, 2);
     for p in [1.0, 1.5, 3.0, 5.0_f64] {
         let mut stages = Vec::new();
-        let options = ScoreOptions { lewis_tolerance: 1e-6, ..ScoreOptions::default() };
+        let options = ScoreOptions { tolerance: 1e-6, ..ScoreOptions::default() };
         let mut observer = FromFn(|progress: Progress| {
             stages.push(progress.stage);
             ControlFlow::Continue(())
         });
-        let s = scores_with(&a, p, &options, &mut observer).unwrap();
-        assert!(s.converged && stages.iter().any(|s| s.contains("sample")), "{p}: {stages:?}");
+        let s = scores_observed(&a, p, &options, &mut observer).unwrap();
+        assert!(s.converged() && stages.iter().any(|s| s.contains("sample")), "{p}: {stages:?}");
         // w ← w (τ/w)^{p/2}, τ the leverage scores of W^{1/2−1/p} A; for p > 2 damped to w ← τ.
         let mut w = vec![4.0 / 8_000.0; 8_000];
         for _ in 0..300 {
@@ -412,10 +423,10 @@ fn streamed(
     cuts: &[usize],
     block: usize,
     through_bytes: bool,
-) -> samplewise_sensitivity::Streamed {
+) -> samplewise_sensitivity::StreamedCoreset {
     let mut parts = Vec::new();
     for w in cuts.windows(2) {
-        let mut part = StreamingCoreset::new(a.columns(), options).unwrap();
+        let mut part = StreamingCoreset::new(a.columns(), &options).unwrap();
         // Blocks from the last to the first.
         let firsts: Vec<usize> = (w[0]..w[1]).step_by(block).collect();
         for &first in firsts.iter().rev() {
@@ -465,7 +476,7 @@ fn streams_give_the_same_coreset_for_every_split() {
             assert_eq!(whole.data.row(k), a.row(row as usize));
         }
         if method != Method::Lewis {
-            let s = scores(&a, p, method).unwrap();
+            let s = scores(&a, p, &method.into()).unwrap();
             let rate = match method {
                 Method::Uniform => 60.0 / n,
                 Method::Leverage => 60.0 / 4.0,
@@ -485,7 +496,7 @@ fn streams_refuse_what_is_wrong() {
     let a = generate::random_matrix(9_000, 3, 1);
     let options = StreamOptions { p: 1.0, method: Method::Lewis, size: 300, seed: 1 };
     let part = |from: usize, to: usize| a.select_rows(&(from..to).collect::<Vec<_>>());
-    let mut s = StreamingCoreset::new(3, options).unwrap();
+    let mut s = StreamingCoreset::new(3, &options).unwrap();
     s.update(Block { first: 0, rows: &part(0, 5_000) }).unwrap();
     assert!(s.update(Block { first: 4_999, rows: &part(0, 1) }).is_err(), "twice");
     assert!(s.update(Block { first: 100, rows: &part(0, 1) }).is_err(), "twice, in a finished leaf");
@@ -511,9 +522,9 @@ fn streams_refuse_what_is_wrong() {
         StreamOptions { method: Method::Sensitivity, ..options },
         StreamOptions { size: 0, ..options },
     ] {
-        assert!(StreamingCoreset::new(3, options).is_err());
+        assert!(StreamingCoreset::new(3, &options).is_err());
     }
-    assert!(StreamingCoreset::new(3, options).unwrap().finish().is_err());
+    assert!(StreamingCoreset::new(3, &options).unwrap().finish().is_err());
 }
 
 /// SEN-15: the ratio reported is that of the direction reported; nothing is found against all rows, and a column whose only
@@ -526,19 +537,19 @@ fn the_adversary_finds_what_is_missing() {
         |m: &Matrix, i: usize, x: &[f64], p: f64| m.row(i).iter().zip(x).map(|(a, b)| a * b).sum::<f64>().abs().powf(p);
     for p in [1.0, 2.0, 3.0] {
         let all = Coreset { rows: (0..500).collect(), weights: vec![1.0; 500], expected_size: 500.0 };
-        assert!(distortion(&a, &all, p, &DistortionOptions::default(), &mut ()).unwrap().at_least < 1e-9);
+        assert!(distortion(&a, &all, p, &DistortionOptions::default()).unwrap().at_least < 1e-9);
         let some =
             Coreset { rows: (0..500).filter(|i| *i != 99).collect(), weights: vec![1.0; 499], expected_size: 499.0 };
-        let found = distortion(&a, &some, p, &DistortionOptions::default(), &mut ()).unwrap();
+        let found = distortion(&a, &some, p, &DistortionOptions::default()).unwrap();
         assert!(found.at_least > 0.99, "p {p}: {}", found.at_least);
         let c = Coreset::bernoulli(&vec![1.0; 500], 100, 3).unwrap();
-        let found = distortion(&a, &c, p, &DistortionOptions::default(), &mut ()).unwrap();
+        let found = distortion(&a, &c, p, &DistortionOptions::default()).unwrap();
         let whole: f64 = (0..500).map(|i| power(&a, i, &found.direction, p)).sum();
         let part: f64 = c.rows.iter().zip(&c.weights).map(|(&i, w)| w * power(&a, i, &found.direction, p)).sum();
         assert!((part / whole - found.ratio).abs() < 1e-9 * (1.0 + found.ratio), "{} {}", part / whole, found.ratio);
     }
     let empty = Coreset { rows: Vec::new(), weights: Vec::new(), expected_size: 0.0 };
-    assert!(distortion(&a, &empty, 1.0, &DistortionOptions::default(), &mut ()).is_err());
+    assert!(distortion(&a, &empty, 1.0, &DistortionOptions::default()).is_err());
 }
 
 /// SEN-16: the reduced problem has the solution of all rows: the certified gap says so, also with rare categories, heavy
@@ -560,16 +571,17 @@ fn reduced_problems_have_the_solution_of_all_rows() {
         })
         .collect();
     for loss in [Loss::Lp(1.0), Loss::Quantile(0.5), Loss::Quantile(0.9), Loss::Quantile(0.02)] {
-        let fit = regress(&a, &b, loss, 1e-9).unwrap();
+        let fit = regress(&a, &b, loss, &Options::default()).unwrap();
         assert!(
-            matches!(fit.path, Path::Preprocessed { rows, .. } if rows < n / 2) || fit.path == Path::InteriorPoint,
+            matches!(fit.report.route, Route::Preprocessed { rows, .. } if rows < n / 2)
+                || fit.report.route == Route::InteriorPoint,
             "{:?}",
-            fit.path
+            fit.report.route
         );
         assert!(fit.gap().unwrap() <= 1e-7 * fit.objective, "{loss:?}: {:e}", fit.gap().unwrap() / fit.objective);
     }
-    let fit = regress(&a, &b, Loss::Lp(1.0), 1e-9).unwrap();
-    assert!(matches!(fit.path, Path::Preprocessed { .. }), "{:?}", fit.path);
+    let fit = regress(&a, &b, Loss::Lp(1.0), &Options::default()).unwrap();
+    assert!(matches!(fit.report.route, Route::Preprocessed { .. }), "{:?}", fit.report.route);
 }
 
 /// SEN-17: labels are asked for the sampled rows only, in order, and the fit is near the optimum: excess beyond 15 % in at
@@ -580,11 +592,11 @@ fn few_labels_are_enough() {
     let mut rng = Streams::new(4).stream(0);
     let b: Vec<f64> = (0..3_000).map(|i| a[(i, 0)] - 2.0 * a[(i, 2)] + normal(&mut rng)).collect();
     for loss in [Loss::Lp(1.0), Loss::Lp(1.5), Loss::Lp(3.0), Loss::Quantile(0.3)] {
-        let best = regress(&a, &b, loss, 1e-9).unwrap();
+        let best = regress(&a, &b, loss, &Options::default()).unwrap();
         let failures = (0..20).filter(|&seed| {
-            let options = Options { seed, ..Options::default() };
+            let options = CoresetOptions { seed, ..CoresetOptions::default() };
             let mut asked = Vec::new();
-            let fit = regress_active(
+            let fit = regress_asking(
                 &a,
                 |i| {
                     asked.push(i);
@@ -595,8 +607,8 @@ fn few_labels_are_enough() {
                 &options,
             )
             .unwrap();
-            assert_eq!(asked, ActivePlan::new(&a, loss, 250, &options).unwrap().rows());
-            assert_eq!(asked.len(), fit.labels);
+            assert_eq!(asked, LabelPlan::new(&a, loss, 250, &options).unwrap().ask());
+            assert_eq!(asked.len(), fit.report.rows_used);
             let r: Vec<f64> =
                 (0..3_000).map(|i| b[i] - (0..4).map(|j| a[(i, j)] * fit.coefficients[j]).sum::<f64>()).collect();
             loss.value(&r) > 1.15 * best.objective
@@ -604,8 +616,8 @@ fn few_labels_are_enough() {
         assert_rate_at_most(failures.count(), 20, 0.05, 1e-6);
     }
     assert!(matches!(
-        regress_active(&a, |_| f64::NAN, Loss::Lp(1.0), 100, &Options::default()),
-        Err(SensitivityError::Label { .. })
+        regress_asking(&a, |_| f64::NAN, Loss::Lp(1.0), 100, &CoresetOptions::default()),
+        Err(Error::Label { .. })
     ));
 }
 
@@ -624,16 +636,22 @@ fn sparse_tables_answer_as_dense_ones() {
     let dense = sparse.copy_to_dense();
     let b: Vec<f64> = (0..n).map(|i| dense[(i, 1)] + (i % 7) as f64 + normal(&mut rng)).collect();
     for (method, p) in [(Method::Leverage, 2.0), (Method::Lewis, 1.0), (Method::Lewis, 3.0)] {
-        let (s, d) = (scores(&sparse, p, method).unwrap(), scores(&dense, p, method).unwrap());
+        let (s, d) = (scores(&sparse, p, &method.into()).unwrap(), scores(&dense, p, &method.into()).unwrap());
         assert!(s.values.iter().zip(&d.values).all(|(s, d)| (s - d).abs() < 1e-8), "{method:?}");
-        let (c, e) = (Coreset::sample(&sparse, &s.values, p, 300, Sampler::Tree, 1).unwrap(), s.rank);
+        let (c, e) = (
+            Coreset::sample(&sparse, &s.values, p, 300, &SampleOptions { sampler: Sampler::Tree, seed: 1 }).unwrap(),
+            s.rank,
+        );
         assert!((299..=301).contains(&c.rows.len()) && e == d.rank);
         assert_eq!(c.scaled_rows(&sparse, p), c.scaled_rows(&dense, p));
     }
     for loss in [Loss::Lp(1.0), Loss::Lp(1.5), Loss::Lp(2.0), Loss::Quantile(0.7)] {
-        let (s, d) = (regress(&sparse, &b, loss, 1e-9).unwrap(), regress(&dense, &b, loss, 1e-9).unwrap());
+        let (s, d) = (
+            regress(&sparse, &b, loss, &Options::default()).unwrap(),
+            regress(&dense, &b, loss, &Options::default()).unwrap(),
+        );
         assert!((s.objective / d.objective - 1.0).abs() < 1e-8, "{loss:?}");
-        let options = Options::default();
+        let options = CoresetOptions::default();
         let (s, d) = (
             regress_on_coreset(&sparse, &b, loss, 400, &options).unwrap(),
             regress_on_coreset(&dense, &b, loss, 400, &options).unwrap(),

@@ -5,7 +5,7 @@ use samplewise_linalg::Matrix;
 use samplewise_linalg::random::{StreamRng, Streams, below, normal, uniform};
 use samplewise_linalg::scale::ldexp;
 use samplewise_sensitivity::{
-    Loss, Preprocessing, Regression, SolverOptions, Status, certified_sensitivities, regress, regress_observed,
+    CertifiedOptions, Loss, Options, Preprocessing, Regression, Status, certified_sensitivities, regress,
     regress_on_coreset,
 };
 use samplewise_testkit::designs::Design;
@@ -55,9 +55,9 @@ fn quantiles_are_exact_on_hostile_tables() {
         let design = table(seed);
         let tau = hostile::EXTREME_QUANTILES[seed as usize % hostile::EXTREME_QUANTILES.len()];
         let preprocessing = [Preprocessing::Auto, Preprocessing::Always, Preprocessing::Never][seed as usize / 7 % 3];
-        let options = SolverOptions { preprocessing, ..SolverOptions::default() };
+        let options = Options { preprocessing, ..Options::default() };
         let loss = Loss::Quantile(tau);
-        let fit = regress_observed(&design.a, &design.b, loss, &options, &mut ()).unwrap();
+        let fit = regress(&design.a, &design.b, loss, &options).unwrap();
         check(&format!("seed {seed} tau {tau} {}", design.name), &design.a, &design.b, loss, &fit);
     }
 }
@@ -74,9 +74,9 @@ fn quantiles_of_many_rows_are_exact() {
         };
         let tau = hostile::EXTREME_QUANTILES[(seed as usize * 7) % hostile::EXTREME_QUANTILES.len()];
         let preprocessing = [Preprocessing::Auto, Preprocessing::Always][seed as usize % 2];
-        let options = SolverOptions { preprocessing, ..SolverOptions::default() };
+        let options = Options { preprocessing, ..Options::default() };
         let loss = Loss::Quantile(tau);
-        let fit = regress_observed(&design.a, &design.b, loss, &options, &mut ()).unwrap();
+        let fit = regress(&design.a, &design.b, loss, &options).unwrap();
         check(&format!("seed {seed} tau {tau} {}", design.name), &design.a, &design.b, loss, &fit);
     }
 }
@@ -104,7 +104,7 @@ fn powers_are_minimised_beside_outliers() {
     for p in [1.01, 1.1, 1.5, 3.0, 4.0, 8.0, 12.0, 32.0] {
         for seed in 0..hostile::cases(1_000) / 10 {
             let (a, b) = outliers(seed);
-            let fit = regress(&a, &b, Loss::Lp(p), 1e-9).unwrap();
+            let fit = regress(&a, &b, Loss::Lp(p), &Options::default()).unwrap();
             let verdict = judge(&a, &b, None, Judged::Power(p), &fit.coefficients);
             let size = verdict.objective.max(1e-8 * verdict.null_objective);
             let name = format!("p {p} seed {seed} {} x {}", a.rows(), a.columns());
@@ -121,10 +121,10 @@ fn powers_are_minimised_beside_outliers() {
 fn units_do_not_matter() {
     let design = hostile::extreme_quantiles(60, 3, 4);
     for loss in [Loss::Quantile(0.9), Loss::Lp(1.0), Loss::Lp(1.5), Loss::Lp(2.0), Loss::Lp(3.0)] {
-        let expected = regress(&design.a, &design.b, loss, 1e-9).unwrap();
+        let expected = regress(&design.a, &design.b, loss, &Options::default()).unwrap();
         for e in hostile::POWERS_OF_TWO {
             let target = hostile::scaled(&design.b, e);
-            match regress(&design.a, &target, loss, 1e-9) {
+            match regress(&design.a, &target, loss, &Options::default()) {
                 Ok(fit) => {
                     for (c, x) in fit.coefficients.iter().zip(&expected.coefficients) {
                         assert!(
@@ -139,7 +139,7 @@ fn units_do_not_matter() {
                 }
             }
             let table = Matrix::from_fn(60, 3, |i, j| ldexp(design.a[(i, j)], e));
-            let fit = regress(&table, &design.b, loss, 1e-9)
+            let fit = regress(&table, &design.b, loss, &Options::default())
                 .unwrap_or_else(|error| panic!("{loss:?} columns 2^{e}: {error}"));
             for (c, x) in fit.coefficients.iter().zip(&expected.coefficients) {
                 assert!((ldexp(*c, e) - x).abs() <= 1e-6 * x.abs(), "{loss:?} columns 2^{e}: {fit:?} {expected:?}");
@@ -154,10 +154,11 @@ fn coresets_at_extreme_quantiles_are_bounded_on_all_rows() {
     for seed in 0..20 {
         let design = hostile::extreme_quantiles(3_000, 4, seed);
         let tau = hostile::EXTREME_QUANTILES[seed as usize % hostile::EXTREME_QUANTILES.len()];
-        let options = samplewise_sensitivity::Options { seed, ..samplewise_sensitivity::Options::default() };
+        let options =
+            samplewise_sensitivity::CoresetOptions { seed, ..samplewise_sensitivity::CoresetOptions::default() };
         let loss = Loss::Quantile(tau);
         let fit = regress_on_coreset(&design.a, &design.b, loss, 400, &options).unwrap();
-        let exact = regress(&design.a, &design.b, loss, 1e-9).unwrap();
+        let exact = regress(&design.a, &design.b, loss, &Options::default()).unwrap();
         assert_eq!(fit.status, Status::Converged, "seed {seed} {fit:?}");
         assert!(fit.objective >= exact.objective * (1.0 - 1e-9) && fit.objective.is_finite(), "{fit:?} {exact:?}");
         let bound = fit.lower_bound.unwrap();
@@ -172,7 +173,7 @@ fn damaged_streams_are_refused() {
     use samplewise_sensitivity::{Block, Method, StreamOptions, StreamingCoreset};
     for method in [Method::RootLeverage, Method::Lewis, Method::Uniform] {
         let options = StreamOptions { p: 1.0, method, size: 10, seed: 3 };
-        let mut stream = StreamingCoreset::new(2, options).unwrap();
+        let mut stream = StreamingCoreset::new(2, &options).unwrap();
         let rows = Matrix::from_fn(40, 2, |i, j| ((i * (j + 3)) % 11) as f64 - 5.0);
         stream.update(Block { first: 0, rows: &rows }).unwrap();
         let bytes = stream.to_bytes();
@@ -203,7 +204,7 @@ fn a_lost_column_is_reported() {
                     |i, j| if j < 2 { normal(&mut rng) } else { f64::from(u8::from(i == rare)) },
                 );
             let options = StreamOptions { p: 1.0, method, size: 100, seed };
-            let mut stream = StreamingCoreset::new(3, options).unwrap();
+            let mut stream = StreamingCoreset::new(3, &options).unwrap();
             stream.update(Block { first: 0, rows: &rows }).unwrap();
             let out = stream.finish().unwrap();
             let knows = out.rows.contains(&(rare as u64));
@@ -220,7 +221,7 @@ fn a_lost_column_is_reported() {
         let value = |i: usize, j: usize, noise: f64| if j < 2 { noise } else { f64::from(u8::from(rare.contains(&i))) };
         let rows = Matrix::from_fn(2_000, 3, |i, j| value(i, j, normal(&mut rng)));
         let options = StreamOptions { p: 1.0, method: Method::Lewis, size: 4 + seed as usize % 8, seed };
-        let mut stream = StreamingCoreset::new(3, options).unwrap();
+        let mut stream = StreamingCoreset::new(3, &options).unwrap();
         stream.update(Block { first: 0, rows: &rows }).unwrap();
         let out = stream.finish().unwrap();
         assert!(out.rows.iter().any(|r| rare.contains(&(*r as usize))), "seed {seed}: {:?}", out.rows);
@@ -239,7 +240,7 @@ fn quantiles_near_the_ends_are_exact() {
         let a = Matrix::from_fn(n, d, |_, j| if j == 1 { 1.0 } else { normal(&mut rng) });
         let b: Vec<f64> = (0..n).map(|i| a.row(i)[0] + normal(&mut rng)).collect();
         let tau = [1e-6, 1e-5, 1e-4, 1.0 - 1e-4, 1.0 - 1e-6][seed as usize / 12 % 5];
-        let fit = regress(&a, &b, Loss::Quantile(tau), 1e-8).unwrap();
+        let fit = regress(&a, &b, Loss::Quantile(tau), &Options { tolerance: 1e-8, ..Options::default() }).unwrap();
         let verdict = judge(&a, &b, None, Judged::Quantile(tau), &fit.coefficients);
         let name = format!("seed {seed} {n}x{d} tau {tau}");
         assert!(verdict.gap <= 1e-8 * verdict.objective, "{name}: {fit:?} {verdict:?}");
@@ -259,7 +260,7 @@ fn coefficients_outside_of_the_range_claim_nothing() {
         for (column, target) in [(-900, 700), (-900, 900), (900, -700), (900, -900)] {
             let a = Matrix::from_fn(12, 1, |i, _| ldexp(shape(i), column));
             let b: Vec<f64> = (0..12).map(|i| ldexp(shape(i) + f64::from(i as u8 % 3), target)).collect();
-            match regress(&a, &b, loss, 1e-8) {
+            match regress(&a, &b, loss, &Options { tolerance: 1e-8, ..Options::default() }) {
                 Ok(fit) => {
                     assert!(fit.coefficients[0].is_finite(), "{loss:?} {column} {target}: {fit:?}");
                     if fit.coefficients[0].abs() < f64::MIN_POSITIVE {
@@ -279,7 +280,7 @@ fn interrupted_certificates_leave_no_bound() {
 
     use samplewise_linalg::NoBound;
     use samplewise_linalg::observe::FromFn;
-    use samplewise_sensitivity::{Options, regress_on_coreset_observed};
+    use samplewise_sensitivity::{CoresetOptions, regress_on_coreset_observed};
     let mut rng = Streams::new(4).stream(0);
     let a = Matrix::from_fn(300, 3, |_, _| normal(&mut rng));
     let b: Vec<f64> = (0..300).map(|i| a.row(i).iter().sum::<f64>() + normal(&mut rng)).collect();
@@ -290,7 +291,7 @@ fn interrupted_certificates_leave_no_bound() {
             steps += 1;
             if steps >= last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let options = Options::default();
+        let options = CoresetOptions::default();
         let fit = regress_on_coreset_observed(&a, &b, Loss::Quantile(0.3), 100, &options, &mut observer);
         let Ok(fit) = fit else { continue };
         if let Some(bound) = fit.lower_bound {
@@ -309,7 +310,7 @@ fn interrupted_certificates_leave_no_bound() {
 fn columns_of_one_entry_have_fits_at_large_powers() {
     let a = Matrix::from_vec(4, 1, vec![1.0, 0.0, 0.0, 0.0]).unwrap();
     for p in [12.0, 20.0, 30.0, 48.0, 64.0] {
-        let fit = regress(&a, &[1.0, 2.0, -1.0, 0.5], Loss::Lp(p), 1e-9).unwrap();
+        let fit = regress(&a, &[1.0, 2.0, -1.0, 0.5], Loss::Lp(p), &Options::default()).unwrap();
         let least = 2.0_f64.powf(p) + 1.0 + 0.5_f64.powf(p);
         assert!((fit.objective / least - 1.0).abs() < 1e-9, "p {p}: {fit:?}");
         assert!(fit.lower_bound.is_none_or(|bound| bound <= least * (1.0 + 1e-12)), "p {p}: {fit:?}");
@@ -326,7 +327,8 @@ fn certified_bounds_near_one_do_not_cross() {
         let a = Matrix::from_fn(n, d, |_, _| if seed % 3 == 0 { heavy(&mut rng) } else { normal(&mut rng) });
         let p = [1.001, 1.01, 1.1][seed as usize % 3];
         let rows: Vec<usize> = (0..n).collect();
-        let found = certified_sensitivities(&a, p, &rows, [1e-6, 1e-3][seed as usize % 2], &mut ()).unwrap();
+        let found =
+            certified_sensitivities(&a, p, &rows, &CertifiedOptions { gap: [1e-6, 1e-3][seed as usize % 2] }).unwrap();
         for i in 0..n {
             let (lower, upper) = (found.lower[i], found.upper[i]);
             assert!(lower <= upper, "seed {seed} p {p} row {i}: {lower} {upper}");

@@ -1,8 +1,8 @@
-//! The definition (test oracle and baseline), and the dense fast transform.
+//! The definition (test oracle and baseline, rows WHT-1 and WHT-6), and the dense fast transform.
 use samplewise_linalg::{fwht, scale};
 
-use crate::WhtError;
-use crate::bits::Bits;
+use crate::Error;
+use crate::field::bits::Bits;
 
 /// `x[m] = Σ_k (−1)^⟨m,k⟩ X[k]` by its definition, for a sparse spectrum. Cost one term per coefficient.
 pub fn evaluate<I: Bits>(spectrum: &[(I, f64)], m: I) -> f64 {
@@ -14,10 +14,10 @@ pub fn evaluate<I: Bits>(spectrum: &[(I, f64)], m: I) -> f64 {
 /// Cost `n·2ⁿ` additions, no allocation.
 ///
 /// # Errors
-/// [`WhtError::LengthNotPowerOfTwo`].
-pub fn transform_in_place(values: &mut [f64]) -> Result<(), WhtError> {
+/// [`Error::Argument`] for a length that is no power of two.
+pub fn transform_in_place(values: &mut [f64]) -> Result<(), Error> {
     if !values.len().is_power_of_two() {
-        return Err(WhtError::LengthNotPowerOfTwo { len: values.len() });
+        return Err(Error::length(values.len(), 1));
     }
     fwht::fwht_in_place(values);
     Ok(())
@@ -25,9 +25,11 @@ pub fn transform_in_place(values: &mut [f64]) -> Result<(), WhtError> {
 
 /// The spectrum `X` of all `2ⁿ` values: the transform divided by the length.
 ///
+/// Row WHT-1 of `paper-refs.md`.
+///
 /// # Errors
-/// [`WhtError::LengthNotPowerOfTwo`].
-pub fn spectrum(values: &[f64]) -> Result<Vec<f64>, WhtError> {
+/// [`Error::Argument`] for a length that is no power of two.
+pub fn spectrum(values: &[f64]) -> Result<Vec<f64>, Error> {
     let mut out = values.to_vec();
     // Sums of `2ⁿ` values near the largest number overflow: these are divided first.
     let first = scale::exponent(scale::largest(values)) + values.len().max(1).ilog2() as i32 >= 1023;

@@ -1,41 +1,16 @@
 //! Why there is no spectrum.
+use samplewise_linalg::{ArgumentError, LinalgError};
 
-/// One variant per cause, with the numbers that a caller needs to act.
+/// Why there is no spectrum; one variant per cause, with the numbers that a caller needs to act.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum WhtError {
-    /// The dense transform was given a length that is not `2ⁿ`.
-    #[error("the number of values is {len}, allowed is a power of two, and 2 at least for a spectrum to be sparse")]
-    LengthNotPowerOfTwo {
-        /// Length given.
-        len: usize,
-    },
-    /// The number of variables is zero or does not fit the index type.
-    #[error("variables is {variables}, allowed is 1 to {most}")]
-    Variables {
-        /// Number given.
-        variables: usize,
-        /// Bits of the index type.
-        most: usize,
-    },
-    /// The sparsity is zero or above `2ⁿ`.
-    #[error("sparsity is {sparsity}, allowed is 1 to 2^{variables}")]
-    Sparsity {
-        /// Sparsity given.
-        sparsity: usize,
-        /// Number of variables.
-        variables: usize,
-    },
-    /// An option is outside the range its documentation gives.
-    #[error("option {option} is {value}, allowed is {allowed}")]
-    OptionOutOfRange {
-        /// Name of the option.
-        option: &'static str,
-        /// Value given.
-        value: f64,
-        /// Allowed range in words.
-        allowed: &'static str,
-    },
+pub enum Error {
+    /// An argument or an option is out of range.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// Bytes that are no spectrum or no recovery.
+    #[error(transparent)]
+    Data(#[from] LinalgError),
     /// The decoder cannot serve what was asked of it.
     #[error("decoder {decoder:?} needs {needs}")]
     DecoderNeeds {
@@ -78,9 +53,9 @@ pub enum WhtError {
         /// Its value.
         value: f64,
     },
-    /// The observer asked to stop before anything was decoded.
-    #[error("stopped before anything was decoded")]
-    Stopped,
+    /// The call ended before anything was decoded.
+    #[error("interrupted before anything was decoded")]
+    Interrupted,
     /// More than can be held: queries of a plan, candidates of its lists, terms of a Möbius transform.
     #[error("{what} would be {count}, allowed is {most} (by the memory that they take)")]
     TooLarge {
@@ -91,4 +66,21 @@ pub enum WhtError {
         /// How many are allowed.
         most: u128,
     },
+}
+
+impl Error {
+    /// A number out of range.
+    pub(crate) fn argument(name: &'static str, given: f64, allowed: impl Into<String>) -> Self {
+        ArgumentError::number(name, given, allowed).into()
+    }
+
+    /// A count out of range.
+    pub(crate) fn count(name: &'static str, given: usize, allowed: impl Into<String>) -> Self {
+        ArgumentError::new(name, given, allowed).into()
+    }
+
+    /// Values of a dense transform that are not `2ⁿ`.
+    pub(crate) fn length(given: usize, least: usize) -> Self {
+        Self::count("values.len()", given, format!("a power of two, and {least} at least"))
+    }
 }

@@ -5,8 +5,8 @@
 //! WHT-9): no further value of `x` is needed.
 use std::collections::BTreeMap;
 
-use crate::bits::Bits;
-use crate::{Spectrum, WhtError};
+use crate::field::bits::Bits;
+use crate::{Error, Spectrum};
 
 /// Terms that a Möbius transform may have.
 const MAX_TERMS: u128 = 1 << 24;
@@ -16,12 +16,12 @@ impl<I: Bits> Spectrum<I> {
     /// `μ(S) = (−2)^{|S|} Σ_{k ⊇ S} X[k]`. Cost `Σ_k 2^{|k|}` additions.
     ///
     /// # Errors
-    /// [`WhtError::TooLarge`] beyond `2²⁴` terms, which one coefficient of 25 variables has.
-    pub fn to_moebius(&self) -> Result<Vec<(I, f64)>, WhtError> {
+    /// [`Error::TooLarge`] beyond `2²⁴` terms, which one coefficient of 25 variables has.
+    pub fn to_moebius(&self) -> Result<Vec<(I, f64)>, Error> {
         let terms = |c: &crate::Coefficient<I>| 1_u128.checked_shl(c.index.weight() as u32).unwrap_or(u128::MAX);
         let terms = self.coefficients.iter().map(terms).fold(0, u128::saturating_add);
         if terms > MAX_TERMS {
-            return Err(WhtError::TooLarge { what: "terms of the Möbius transform", count: terms, most: MAX_TERMS });
+            return Err(Error::TooLarge { what: "terms of the Möbius transform", count: terms, most: MAX_TERMS });
         }
         let mut sums: BTreeMap<I, f64> = BTreeMap::new();
         for c in &self.coefficients {

@@ -4,11 +4,11 @@
 //! constants come from `cargo bench --bench wht -- crossover`, which prints what it predicts beside what it measures.
 use samplewise_linalg::Observer;
 
+use crate::Error;
+use crate::answer::{Choice, Spectrum};
 use crate::options::{Decoder, Options, Sparsity};
 use crate::plan::Plan;
 use crate::recovery::recover_observed;
-use crate::spectrum::{Choice, Spectrum};
-use crate::{WhtError, decoder};
 
 /// Nanoseconds per value of the dense way, per value and doubling, and for a plan, per sample and per coefficient of the sparse way.
 const DENSE_VALUE: f64 = 1.6;
@@ -22,26 +22,36 @@ const SPARSE_COEFFICIENT_NOISY: f64 = 25_000.0;
 /// The spectrum of all `2ⁿ` values, by the way that the cost model expects to be faster; the report says which and why.
 /// A decoder that was asked for by name is taken. With noise the dense way also averages over all values.
 ///
+/// Row WHT-14 of `paper-refs.md`.
+///
 /// ```
 /// use samplewise_wht::{Options, recover_in_memory};
 /// let values: Vec<f64> = (0..1_u32 << 10).map(|m| if m.count_ones() % 2 == 0 { 3.0 } else { -3.0 }).collect();
-/// let found = recover_in_memory(&values, 1, &Options::default(), &mut ())?;
+/// let found = recover_in_memory(&values, 1, &Options::default())?;
 /// assert_eq!(found.coefficients[0].index, 1023);
 /// let choice = found.report.choice.expect("a choice was made");
 /// assert!(choice.dense_seconds < choice.sparse_seconds); // 1,024 values are transformed in a microsecond or two
-/// # Ok::<(), samplewise_wht::WhtError>(())
+/// # Ok::<(), samplewise_wht::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`WhtError::LengthNotPowerOfTwo`], and as [`Plan::new`] and [`Plan::decode`].
-pub fn recover_in_memory(
+/// [`Error::Argument`] for a length that is no power of two, and as [`Plan::new`] and [`Plan::decode`].
+pub fn recover_in_memory(values: &[f64], sparsity: impl Into<Sparsity>, options: &Options) -> Result<Spectrum, Error> {
+    recover_in_memory_observed(values, sparsity, options, &mut ())
+}
+
+/// [`recover_in_memory`] with progress; when stopped, the best answer by then.
+///
+/// # Errors
+/// As [`recover_in_memory`]; [`Error::Interrupted`] when the observer stops it before anything was decoded.
+pub fn recover_in_memory_observed(
     values: &[f64],
     sparsity: impl Into<Sparsity>,
     options: &Options,
     observer: &mut dyn Observer,
-) -> Result<Spectrum, WhtError> {
+) -> Result<Spectrum, Error> {
     if values.len() < 2 || !values.len().is_power_of_two() {
-        return Err(WhtError::LengthNotPowerOfTwo { len: values.len() });
+        return Err(Error::length(values.len(), 2));
     }
     let n = values.len().trailing_zeros() as usize;
     let sparsity = sparsity.into();
@@ -53,7 +63,7 @@ pub fn recover_in_memory(
     let mut found = if choice.dense_seconds <= choice.sparse_seconds {
         // The plan's queries are all points in order: no need to write them down.
         let all = Options { decoder: Decoder::Dense, ..options.clone() };
-        Plan::new(n, sparsity, &all)?.decode_dense_values(values, &decoder::Dense, observer)?
+        Plan::new(n, sparsity, &all)?.decode_all_values(values, observer)?
     } else {
         sparse(values, n, sparsity, options, observer)?
     };
@@ -67,19 +77,19 @@ fn sparse(
     sparsity: Sparsity,
     options: &Options,
     observer: &mut dyn Observer,
-) -> Result<Spectrum, WhtError> {
+) -> Result<Spectrum, Error> {
     if let Sparsity::Known(_) = sparsity {
         let plan = Plan::new(n, sparsity, options)?;
         if plan.spec().decoder == Decoder::Dense {
-            return plan.decode_dense_values(values, &decoder::Dense, observer);
+            return plan.decode_all_values(values, observer);
         }
     }
-    recover_observed(n, sparsity, |m: u64| values[m as usize], options, observer)
+    recover_observed(|m: u64| values[m as usize], n, sparsity, options, observer)
 }
 
 fn samples(plan: &Plan) -> f64 {
     let spec = plan.spec();
-    crate::sizes::asked(&spec.group_bits, &spec.group_offsets) as f64 + (spec.points + spec.verification) as f64
+    crate::plan::sizes::asked(&spec.group_bits, &spec.group_offsets) as f64 + (spec.points + spec.verification) as f64
 }
 
 /// Predicted seconds of both ways.

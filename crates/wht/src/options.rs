@@ -1,5 +1,10 @@
 //! Settings of a plan.
-pub use crate::refit::Errors;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use samplewise_linalg::argument::OptionRange;
+
+use crate::plan::spec::PlanSpec;
+pub use crate::verdict::refit::Errors;
 
 /// What is known about the noise on one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -16,6 +21,7 @@ pub enum Noise {
 
 /// What is known about the number of nonzero coefficients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Sparsity {
     /// No more than this, at least 1. With noise the list decoders and the pursuit report no more.
     Known(usize),
@@ -96,10 +102,11 @@ pub enum Decoder {
 
 /// Settings of [`crate::Plan::new`]; the default is the noiseless case.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Options {
     /// Seed of all randomness. Default 0. The same seed gives the same plan and result for every thread count.
     pub seed: u64,
-    /// Noise on one sample. Default [`Noise::None`].
+    /// Noise on one sample, with a standard deviation that is finite and above 0. Default [`Noise::None`].
     pub noise: Noise,
     /// Where coefficients may be. Default [`Support::Any`].
     pub support: Support,
@@ -110,11 +117,11 @@ pub struct Options {
     /// below as its bins allow, and never goes below the least its decoder can work with; the dense transform always
     /// asks all `2ⁿ`. An adaptive recovery spends no more in all, verification included.
     pub samples: Option<usize>,
-    /// Fresh samples that no decoder stage sees. Default 64, range `0..=1_000_000`. They give the held-out residual
+    /// Fresh samples that no decoder stage sees. Default 64; 0 to 1000000. They give the held-out residual
     /// and R² of the report; at 0 nothing but a dense transform is called verified.
     pub verification: usize,
-    /// Probability with which the status may claim too much. Default 0.01, between 0 and 1. A smaller one makes the
-    /// claim weaker, not the answer better; [`crate::verify`] says how many fresh samples a claim of exactness takes.
+    /// Probability with which the status may claim too much. Default 0.01; above 0 and below 1. A smaller one makes the
+    /// claim weaker, not the answer better; [`crate::points_to_certify`] says how many fresh samples a claim of exactness takes.
     pub delta: f64,
     /// How standard errors are computed. Default [`Errors::Model`].
     pub errors: Errors,
@@ -134,3 +141,44 @@ impl Default for Options {
         }
     }
 }
+
+impl Decoder {
+    /// The words for tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Dense => "dense",
+            Self::SignBits => "sign bits",
+            Self::Spright => "spright (paired random offsets)",
+            Self::JointList => "joint lists (ordered statistics)",
+            Self::ExhaustiveLists => "joint lists (exhaustive)",
+            Self::BchLists => "joint lists (BCH)",
+            Self::Heredity => "heredity pursuit",
+        }
+    }
+}
+
+/// Ranges of the numbers in the options, which the specification of a plan has taken over.
+pub const RANGES: [OptionRange<PlanSpec>; 3] = [
+    OptionRange {
+        name: "noise",
+        low: Excluded(0.0),
+        high: Unbounded,
+        get: |s| if let Noise::Std(std) = s.noise { Some(std) } else { None },
+        set: |s, v| s.noise = Noise::Std(v),
+    },
+    OptionRange {
+        name: "verification",
+        low: Included(0.0),
+        high: Included(1e6),
+        get: |s| Some(s.verification as f64),
+        set: |s, v| s.verification = v as usize,
+    },
+    OptionRange {
+        name: "delta",
+        low: Excluded(0.0),
+        high: Excluded(1.0),
+        get: |s| Some(s.delta),
+        set: |s, v| s.delta = v,
+    },
+];

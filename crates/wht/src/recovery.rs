@@ -11,31 +11,38 @@
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
-use samplewise_linalg::{Ending, Observer};
+use samplewise_linalg::Ending;
+use samplewise_linalg::envelope::Writer;
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 
-use crate::bits::Bits;
+use crate::answer::{Spectrum, Status};
+use crate::decode::lists;
+use crate::field::bits::Bits;
 use crate::options::{Decoder, Noise, Options, Sparsity};
-use crate::plan::{Plan, check_finite};
-use crate::spec::{self, PlanSpec};
-use crate::spectrum::{Spectrum, Status};
-use crate::{WhtError, lists, sizes};
+use crate::plan::Plan;
+use crate::plan::sizes;
+use crate::plan::spec::{self, PlanSpec};
+use crate::verdict::units::check_finite;
+use crate::{Error, bytes};
 
-/// An adaptive recovery under way: ask [`Recovery::queries`], [`Recovery::tell`] the answers, until there are no more
-/// queries.
+/// An adaptive recovery under way: evaluate what [`Recovery::ask`] lists, [`Recovery::tell`] the answers, until there is
+/// nothing more to ask, then [`Recovery::finish`].
+///
+/// Rows WHT-10 and WHT-18 of `paper-refs.md`.
 ///
 /// ```
 /// use samplewise_wht::{Noise, Options, Recovery, Sparsity};
 /// let x = |m: u64| { let s = |k: u64| if (m & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
 ///     1.0 + 2.0 * s(0b110) + 0.5 * s(1 << 29) };
 /// let mut recovery = Recovery::new(30, Sparsity::Unknown { max: 1_000 }, &Options::default())?;
-/// while !recovery.queries().is_empty() {
-///     let answers: Vec<f64> = recovery.queries().iter().map(|&m| x(m)).collect();
-///     recovery.tell(&answers, &mut ())?;
+/// while !recovery.ask().is_empty() {
+///     let answers: Vec<f64> = recovery.ask().iter().map(|&m| x(m)).collect();
+///     recovery.tell(&answers)?;
 /// }
-/// let found = recovery.into_spectrum().expect("at least one stage was told");
+/// let found = recovery.finish()?;
 /// assert_eq!(found.coefficients.len(), 3);
 /// assert!(found.report.samples < 700);
-/// # Ok::<(), samplewise_wht::WhtError>(())
+/// # Ok::<(), samplewise_wht::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Recovery<I: Bits = u64> {
@@ -77,9 +84,9 @@ impl Recovery {
     /// Plans the first stage of a recovery of a function of `variables ≤ 64` variables.
     ///
     /// # Errors
-    /// As [`Plan::new`]; [`WhtError::OptionOutOfRange`] when fewer than 16 fresh samples could tell when to stop, or
+    /// As [`Plan::new`]; [`Error::Argument`] when fewer than 16 fresh samples could tell when to stop, or
     /// the first stage alone would ask more than `options.samples`.
-    pub fn new(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
+    pub fn new(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, Error> {
         Self::for_bits(variables, sparsity, options)
     }
 }
@@ -89,13 +96,9 @@ impl<I: Bits> Recovery<I> {
     ///
     /// # Errors
     /// As [`Recovery::new`].
-    pub fn for_bits(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, WhtError> {
-        if options.verification < crate::verify::LEAST_PAIRS {
-            return Err(WhtError::OptionOutOfRange {
-                option: "verification",
-                value: options.verification as f64,
-                allowed: "at least 16 in an adaptive recovery",
-            });
+    pub fn for_bits(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, Error> {
+        if options.verification < crate::verdict::verify::LEAST_PAIRS {
+            return Err(Error::count("verification", options.verification, "at least 16 in an adaptive recovery"));
         }
         let base = spec::resolve::<I>(variables, sparsity.into(), options)?;
         let mut shapes = shapes::<I>(&base);
@@ -116,23 +119,31 @@ impl<I: Bits> Recovery<I> {
         };
         out.pending = out.plan.queries().to_vec();
         if let Some(most) = options.samples.filter(|&most| out.pending.len() > most) {
-            return Err(WhtError::Budget { samples: most, needed: out.pending.len() });
+            return Err(Error::Budget { samples: most, needed: out.pending.len() });
         }
         Ok(out)
     }
 
     /// What to ask now, each point once in the whole recovery; empty when it is finished.
-    pub fn queries(&self) -> &[I] {
+    pub fn ask(&self) -> &[I] {
         &self.pending
     }
 
-    /// Takes the answers to [`Recovery::queries`], decodes, and plans the next stage if there is a need.
+    /// Takes the answers to [`Recovery::ask`], decodes, and plans the next stage if there is a need.
     ///
     /// # Errors
-    /// [`WhtError::AnswersMismatch`], [`WhtError::AnswerNotFinite`]; the recovery is then as it was.
-    pub fn tell(&mut self, answers: &[f64], observer: &mut dyn Observer) -> Result<(), WhtError> {
+    /// [`Error::AnswersMismatch`], [`Error::AnswerNotFinite`]; the recovery is then as it was.
+    pub fn tell(&mut self, answers: &[f64]) -> Result<(), Error> {
+        self.tell_observed(answers, &mut ())
+    }
+
+    /// [`Recovery::tell`] with progress; when stopped, what was found by then is the answer, and nothing more is asked.
+    ///
+    /// # Errors
+    /// As [`Recovery::tell`].
+    pub fn tell_observed(&mut self, answers: &[f64], observer: &mut dyn Observer) -> Result<(), Error> {
         if answers.len() != self.pending.len() {
-            return Err(WhtError::AnswersMismatch { asked: self.pending.len(), given: answers.len() });
+            return Err(Error::AnswersMismatch { asked: self.pending.len(), given: answers.len() });
         }
         if self.pending.is_empty() {
             return Ok(());
@@ -145,6 +156,9 @@ impl<I: Bits> Recovery<I> {
         let mut spectrum = self.plan.decode_observed(&values, observer)?;
         spectrum.report.samples = self.told;
         spectrum.report.stages.clone_from(&self.stages);
+        if let Some(best) = &self.best {
+            spectrum.report.seconds = spectrum.report.seconds + best.report.seconds;
+        }
         let support: Vec<I> = spectrum.coefficients.iter().map(|c| c.index).collect();
         if self.previous.as_deref() != Some(&support) {
             self.changed_at = self.told;
@@ -185,8 +199,94 @@ impl<I: Bits> Recovery<I> {
     }
 
     /// The answer.
-    pub fn into_spectrum(self) -> Option<Spectrum<I>> {
-        self.best
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] before the first answers.
+    pub fn finish(self) -> Result<Spectrum<I>, Error> {
+        self.best.ok_or(Error::Interrupted)
+    }
+
+    /// The recovery as it stands, as versioned bytes with a checksum: what was asked and told, and what comes next. Memory
+    /// and bytes: those of every answer so far.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.count(I::WIDTH);
+        bytes::write_spec(&mut w, &self.base);
+        w.flag(self.samples.is_some());
+        w.count(self.samples.unwrap_or(0));
+        w.count(self.shapes.len());
+        for shape in &self.shapes {
+            w.counts(&shape.bits);
+            w.counts(&shape.offsets);
+            w.count(shape.points);
+        }
+        bytes::write_spec(&mut w, self.plan.spec());
+        w.flag(!self.pending.is_empty());
+        let mut known: Vec<(I, f64)> = self.known.iter().map(|(&m, &value)| (m, value)).collect();
+        known.sort_unstable_by_key(|k| k.0);
+        w.count(known.len());
+        for (m, value) in known {
+            bytes::write_index(&mut w, m);
+            w.number(value);
+        }
+        w.counts(&self.stages);
+        w.count(self.changed_at);
+        w.flag(self.previous.is_some());
+        let previous = self.previous.as_deref().unwrap_or_default();
+        w.count(previous.len());
+        previous.iter().for_each(|&k| bytes::write_index(&mut w, k));
+        w.flag(self.best.is_some());
+        if let Some(best) = &self.best {
+            bytes::write_spectrum(&mut w, best);
+        }
+        bytes::seal_recovery(self.told, &w)
+    }
+
+    /// Reads back what [`Recovery::to_bytes`] wrote; it goes on as the other would have.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for bytes that are cut, damaged, or of another kind or width; as [`Recovery::new`] for a plan that no
+    /// options lead to.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let mut r = bytes::open_recovery(bytes)?;
+        bytes::width::<I>(&mut r)?;
+        let base = bytes::read_spec(&mut r)?;
+        spec::check_prior::<I>(&base)?;
+        let bounded = r.flag()?;
+        let samples = Some(r.count()?).filter(|_| bounded);
+        let count = r.length(24)?;
+        let mut shapes = Vec::with_capacity(count);
+        for _ in 0..count {
+            shapes.push(Shape { bits: r.counts()?, offsets: r.counts()?, points: r.count()? });
+        }
+        let plan: Plan<I> = Plan::for_bits_from_spec(bytes::read_spec(&mut r)?)?;
+        if plan.spec().variables != base.variables {
+            return Err(r.bad("their plan is for another number of variables").into());
+        }
+        let asking = r.flag()?;
+        let count = r.length(I::WIDTH / 8 + 8)?;
+        let mut known = HashMap::with_capacity_and_hasher(count, FixedState::default());
+        for _ in 0..count {
+            known.insert(bytes::read_index(&mut r, base.variables)?, r.finite()?);
+        }
+        let (stages, changed_at) = (r.counts()?, r.count()?);
+        let has_previous = r.flag()?;
+        let count = r.length(I::WIDTH / 8)?;
+        let previous = (0..count).map(|_| bytes::read_index(&mut r, base.variables)).collect::<Result<Vec<I>, _>>()?;
+        let best = if r.flag()? { Some(bytes::read_spectrum(&mut r)?) } else { None };
+        let open = |m: &I| !known.contains_key(m);
+        let pending: Vec<I> = plan.queries().iter().copied().filter(|m| asking && open(m)).collect();
+        if !asking && best.is_none() {
+            return Err(r.bad("they ask nothing and have no answer").into());
+        }
+        let (told, previous) = (known.len(), Some(previous).filter(|_| has_previous));
+        r.end()?;
+        Ok(Self { base, samples, shapes, plan, known, pending, told, stages, best, previous, changed_at })
+    }
+
+    /// Number of variables.
+    pub fn variables(&self) -> usize {
+        self.base.variables
     }
 
     /// Values told so far.
@@ -356,48 +456,77 @@ fn shapes<I: Bits>(base: &PlanSpec) -> Vec<Shape> {
 
 /// Plans, asks `sample` for every query, and decodes; with an unknown sparsity adaptively, see [`Recovery`].
 ///
-/// # Errors
-/// As [`Plan::new`] and [`Plan::decode`], or as [`Recovery::new`].
-pub fn recover(
-    variables: usize,
-    sparsity: impl Into<Sparsity>,
-    sample: impl FnMut(u64) -> f64,
-    options: &Options,
-) -> Result<Spectrum, WhtError> {
-    recover_observed(variables, sparsity, sample, options, &mut ())
-}
-
-/// [`recover`] for an index type of any width and under the eyes of an observer.
+/// ```
+/// use samplewise_wht::{Options, recover};
+/// let sign = |m: u64, k: u64| if (m & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+/// let found = recover(|m: u64| 2.0 * sign(m, 0b1) - 1.5 * sign(m, 0b1010), 20, 2, &Options::default())?;
+/// assert_eq!(found.coefficients[1].variables(), [1, 3]);
+/// # Ok::<(), samplewise_wht::Error>(())
+/// ```
 ///
 /// # Errors
-/// As [`recover`]; [`WhtError::Stopped`] when the observer stops it before anything was decoded.
-pub fn recover_observed<I: Bits>(
+/// As [`Plan::new`] and [`Plan::decode`], or as [`Recovery::new`].
+pub fn recover<I: Bits>(
+    sample: impl FnMut(I) -> f64,
     variables: usize,
     sparsity: impl Into<Sparsity>,
+    options: &Options,
+) -> Result<Spectrum<I>, Error> {
+    recover_observed(sample, variables, sparsity, options, &mut ())
+}
+
+/// [`recover`] with progress; when stopped, the best answer by then.
+///
+/// # Errors
+/// As [`recover`]; [`Error::Interrupted`] when the observer stops it before anything was decoded.
+pub fn recover_observed<I: Bits>(
     mut sample: impl FnMut(I) -> f64,
+    variables: usize,
+    sparsity: impl Into<Sparsity>,
     options: &Options,
     observer: &mut dyn Observer,
-) -> Result<Spectrum<I>, WhtError> {
+) -> Result<Spectrum<I>, Error> {
     let sparsity = sparsity.into();
     if let Sparsity::Known(_) = sparsity {
         let plan = Plan::for_bits(variables, sparsity, options)?;
-        let answers: Vec<f64> = plan.queries().iter().map(|&m| sample(m)).collect();
+        let answers = evaluate(plan.queries_observed(observer)?, &mut sample, observer)?;
         return plan.decode_observed(&answers, observer);
     }
     let mut recovery = Recovery::for_bits(variables, sparsity, options)?;
-    while !recovery.queries().is_empty() {
-        let step = samplewise_linalg::Progress {
+    while !recovery.ask().is_empty() {
+        let step = Progress {
             stage: "samples",
             step: recovery.samples(),
             total: options.samples,
             value: recovery.spectrum().and_then(|s| s.report.r2),
         };
-        if observer.step(step).is_break() {
-            recovery.interrupt();
-            return recovery.into_spectrum().ok_or(WhtError::Stopped);
+        let answers = if observer.step(step).is_break() {
+            Err(Error::Interrupted)
+        } else {
+            evaluate(recovery.ask(), &mut sample, observer)
+        };
+        match answers {
+            Ok(answers) => recovery.tell_observed(&answers, observer)?,
+            Err(_) => recovery.interrupt(),
         }
-        let answers: Vec<f64> = recovery.queries().iter().map(|&m| sample(m)).collect();
-        recovery.tell(&answers, observer)?;
     }
-    recovery.into_spectrum().ok_or(WhtError::Stopped)
+    recovery.finish()
+}
+
+/// Asks for every value; the observer may stop it between two.
+fn evaluate<I: Bits>(
+    points: &[I],
+    sample: &mut impl FnMut(I) -> f64,
+    observer: &mut dyn Observer,
+) -> Result<Vec<f64>, Error> {
+    let mut watch = Watch::new(observer);
+    let mut answers = Vec::with_capacity(points.len());
+    for (step, &m) in points.iter().enumerate() {
+        answers.push(sample(m));
+        let progress = || Progress { stage: "evaluations", step: step + 1, total: Some(points.len()), value: None };
+        if watch.ticks(progress) && step + 1 < points.len() {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(answers)
 }

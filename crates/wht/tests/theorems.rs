@@ -4,7 +4,7 @@ use proptest::test_runner::RngSeed;
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_testkit::generate::HardSupport;
 use samplewise_testkit::{assert_rate_at_most, generate, strategies};
-use samplewise_wht::subsample::{Group, distinct_offsets};
+use samplewise_wht::internals::subsample::{Group, distinct_offsets};
 use samplewise_wht::{
     Bits, Decoder, Errors, Noise, Options, Plan, Recovery, Sparsity, Spectrum, Status, Support, Wide, dense, recover,
     recover_in_memory,
@@ -63,13 +63,13 @@ proptest! {
     #[test]
     fn shifted_inputs_and_full_sparsity_are_covered(spectrum in strategies::integer_spectrum(12, 5), shift in 0_u64..4096) {
         let options = Options::default();
-        let plain = recover(12, 5, |m| dense::evaluate(&spectrum, m), &options).unwrap();
-        let shifted = recover(12, 5, |m| dense::evaluate(&spectrum, m ^ shift), &options).unwrap();
+        let plain = recover(|m: u64| dense::evaluate(&spectrum, m), 12, 5, &options).unwrap();
+        let shifted = recover(|m: u64| dense::evaluate(&spectrum, m ^ shift), 12, 5, &options).unwrap();
         prop_assert!(recovers(&spectrum, &plain, 1e-9), "{:?} {:?}", spectrum, plain);
         let turned: Vec<(u64, f64)> = spectrum.iter()
             .map(|&(k, v)| (k, if (k & shift).count_ones() % 2 == 1 { -v } else { v })).collect();
         prop_assert!(recovers(&turned, &shifted, 1e-9));
-        let all = recover(6, 64, |m| m as f64, &options).unwrap();
+        let all = recover(|m: u64| m as f64, 6, 64, &options).unwrap();
         prop_assert_eq!(all.report.samples, 64);
         for m in 0..64 {
             prop_assert!((all.evaluate(m) - m as f64).abs() < 1e-10);
@@ -87,7 +87,7 @@ fn noiseless_recovery_fails_no_more_often_than_claimed() {
             .filter(|&seed| {
                 let truth = generate::random_spectrum(20, sparsity, gaussian, seed);
                 let options = Options { seed, ..Options::default() };
-                let found = recover(20, sparsity, |m| dense::evaluate(&truth, m), &options).unwrap();
+                let found = recover(|m: u64| dense::evaluate(&truth, m), 20, sparsity, &options).unwrap();
                 samples = found.report.samples;
                 let right = recovers(&truth, &found, 1e-7);
                 assert!(right || !found.status.is_verified(), "a wrong answer was called verified, seed {seed}");
@@ -106,7 +106,7 @@ fn fewer_bins_than_planned_are_not_enough() {
         .filter(|&seed| {
             let truth = generate::random_spectrum(20, 100, false, seed);
             let options = Options { seed, samples: Some(900), ..Options::default() };
-            let found = recover(20, 100, |m| dense::evaluate(&truth, m), &options).unwrap();
+            let found = recover(|m: u64| dense::evaluate(&truth, m), 20, 100, &options).unwrap();
             !recovers(&truth, &found, 1e-7)
         })
         .count();
@@ -119,7 +119,7 @@ fn noisy_trial(decoder: Decoder, noise: Noise, samples: usize, seed: u64) -> (bo
     let std = 2.6_f64.sqrt();
     let mut rng = Streams::new(seed).stream(99);
     let options = Options { seed, noise, decoder, samples: Some(samples), verification: 0, ..Options::default() };
-    let found = recover(14, 26, |m| dense::evaluate(&truth, m) + std * normal(&mut rng), &options).unwrap();
+    let found = recover(|m: u64| dense::evaluate(&truth, m) + std * normal(&mut rng), 14, 26, &options).unwrap();
     let support: Vec<u64> = found.coefficients.iter().map(|c| c.index).collect();
     (support == truth.iter().map(|t| t.0).collect::<Vec<_>>(), found.report.samples)
 }
@@ -162,7 +162,7 @@ fn error_bars_cover_the_truth() {
         let std = 2.6_f64.sqrt();
         let mut rng = Streams::new(seed).stream(98);
         let options = Options { seed, noise: Noise::Unknown, verification: 0, ..Options::default() };
-        let found = recover(14, 26, |m| dense::evaluate(&truth, m) + std * normal(&mut rng), &options).unwrap();
+        let found = recover(|m: u64| dense::evaluate(&truth, m) + std * normal(&mut rng), 14, 26, &options).unwrap();
         for c in &found.coefficients {
             if let Some(t) = truth.iter().find(|t| t.0 == c.index) {
                 all += 1;
@@ -181,7 +181,7 @@ fn unknown_sparsity_is_found() {
         let truth = generate::random_spectrum(22, sparsity, true, seed);
         let options = Options { seed, ..Options::default() };
         let unknown = Sparsity::Unknown { max: 2_000 };
-        let found = recover(22, unknown, |m| dense::evaluate(&truth, m), &options).unwrap();
+        let found = recover(|m: u64| dense::evaluate(&truth, m), 22, unknown, &options).unwrap();
         assert!(recovers(&truth, &found, 1e-7), "{:?}", found.report);
         assert!(found.status.is_verified());
     }
@@ -229,7 +229,7 @@ fn indices_equal_their_definitions() {
     for seed in 0..20 {
         let mut truth = generate::random_spectrum(N, 12, false, seed);
         truth.iter_mut().enumerate().for_each(|(i, t)| t.1 *= (1 + i % 4) as f64);
-        let found = recover(N, 12, |m| dense::evaluate(&truth, m), &Options::default()).unwrap();
+        let found = recover(|m: u64| dense::evaluate(&truth, m), N, 12, &Options::default()).unwrap();
         let x: Vec<f64> = (0..1_u64 << N).map(|m| dense::evaluate(&truth, m)).collect();
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
         // Möbius: the sum over subsets gives the values back.
@@ -328,7 +328,7 @@ fn bounds_on_the_degree_save_samples() {
                 samples: Some(samples),
                 ..Options::default()
             };
-            recover(30, 50, x, &options).unwrap()
+            recover(x, 30, 50, &options).unwrap()
         })
     };
     let (wrong, samples) = run(Support::MaxDegree(4), Decoder::ExhaustiveLists, 1_280);
@@ -358,7 +358,7 @@ fn listed_candidates_are_enough() {
     let (wrong, samples) = exact_rate(100, truth, std, |seed, x| {
         let support = Support::Within(sets.clone());
         let options = Options { seed, noise: Noise::Unknown, support, samples: Some(400), ..Options::default() };
-        recover(40, 30, x, &options).unwrap()
+        recover(x, 40, 30, &options).unwrap()
     });
     assert!(samples <= 464, "{samples}");
     assert_rate_at_most(wrong, 100, 0.02, 1e-3);
@@ -420,11 +420,11 @@ fn rateless_recovery_needs_no_prior_knowledge() {
             };
             let options = Options { seed, noise, ..Options::default() };
             let mut recovery = Recovery::new(14, Sparsity::Unknown { max: 500 }, &options).unwrap();
-            while !recovery.queries().is_empty() {
-                let answers: Vec<f64> = recovery.queries().iter().map(|&m| x(m)).collect();
-                recovery.tell(&answers, &mut ()).unwrap();
+            while !recovery.ask().is_empty() {
+                let answers: Vec<f64> = recovery.ask().iter().map(|&m| x(m)).collect();
+                recovery.tell(&answers).unwrap();
             }
-            let found = recovery.into_spectrum().unwrap();
+            let found = recovery.finish().unwrap();
             wrong += usize::from(found.coefficients.iter().map(|c| c.index).ne(truth.iter().map(|t| t.0)));
             total += found.report.samples;
             most = most.max(found.report.samples);
@@ -443,7 +443,7 @@ fn interactions_with_parents_are_pursued() {
         let support = Support::Hereditary { max_degree: depth };
         let samples = Some(6 * truth.len());
         let options = Options { seed, support, samples, ..Options::default() };
-        let found = recover(variables, 500, |m| dense::evaluate(&truth, m), &options).unwrap();
+        let found = recover(|m: u64| dense::evaluate(&truth, m), variables, 500, &options).unwrap();
         assert!(found.report.samples <= 6 * truth.len() + 64);
         assert!(found.status.is_verified(), "{variables}: {:?} {:?}", found.status, found.report);
         let missing: f64 = truth
@@ -468,7 +468,7 @@ fn pursuit_gives_up_heredity_when_it_fails() {
         samples: Some(300),
         ..Options::default()
     };
-    let found = recover(12, 20, |m| dense::evaluate(&truth, m) + 0.2 * normal(&mut rng), &options).unwrap();
+    let found = recover(|m: u64| dense::evaluate(&truth, m) + 0.2 * normal(&mut rng), 12, 20, &options).unwrap();
     for t in truth {
         let got = found.coefficients.iter().find(|c| c.index == t.0).expect("found");
         assert!((got.value - t.1).abs() < 0.1, "{got:?}");
@@ -557,7 +557,7 @@ fn sandwich_errors_cover_uneven_noise() {
                 dense::evaluate(&truth, m) + normal(&mut rng) * if m.trailing_zeros() >= 2 { 2.0 } else { 0.05 }
             };
             let options = Options { seed, noise: Noise::Unknown, errors, samples: Some(600), ..Options::default() };
-            let found = recover(14, 10, x, &options).unwrap();
+            let found = recover(x, 14, 10, &options).unwrap();
             for t in &truth {
                 if let Some(c) = found.coefficients.iter().find(|c| c.index == t.0) {
                     inside[which] += u32::from((c.value - t.1).abs() <= 1.96 * c.std_error.unwrap());
@@ -579,13 +579,13 @@ fn values_in_memory_take_the_cheaper_way() {
         let mut values = vec![0.0; 1 << n];
         truth.iter().for_each(|t| values[t.0 as usize] = t.1);
         dense::transform_in_place(&mut values).unwrap();
-        let found = recover_in_memory(&values, sparsity, &Options::default(), &mut ()).unwrap();
+        let found = recover_in_memory(&values, sparsity, &Options::default()).unwrap();
         assert!(recovers(&truth, &found, 1e-9), "{:?}", found.report);
         let choice = found.report.choice.unwrap();
-        assert_eq!(found.report.decoder == "dense", choice.dense_seconds <= choice.sparse_seconds);
-        ways.insert(found.report.decoder);
+        assert_eq!(found.report.route == Decoder::Dense, choice.dense_seconds <= choice.sparse_seconds);
+        ways.insert(found.report.route.name());
         let unknown = Sparsity::Unknown { max: 100 };
-        assert!(recovers(&truth, &recover_in_memory(&values, unknown, &Options::default(), &mut ()).unwrap(), 1e-9));
+        assert!(recovers(&truth, &recover_in_memory(&values, unknown, &Options::default()).unwrap(), 1e-9));
     }
     assert_eq!(ways.len(), 2, "{ways:?}");
 }
@@ -644,12 +644,12 @@ fn bits_of_single_tons_fail_at_the_predicted_rate() {
         let (mut wrong, mut all) = (0_u32, 0_u32);
         for seed in 0..600 {
             let mut rng = Streams::new(seed).stream(6);
-            let offsets = samplewise_wht::subsample::paired_offsets::<u64, _>(FREE, pairs, &mut rng);
+            let offsets = samplewise_wht::internals::subsample::paired_offsets::<u64, _>(FREE, pairs, &mut rng);
             let truth = u64::random(FREE, &mut rng);
             let sign = |p: usize, u: u64| if offsets[p].parity(u) { -1.0 } else { 1.0 };
             let y: Vec<f64> = (0..offsets.len()).map(|p| sign(p, truth) + noise.sqrt() * normal(&mut rng)).collect();
             // Its rule for single-tons aside: the index that it would propose.
-            let content = samplewise_wht::bin_detect::from_paired_offsets(&y, FREE, 1e3, sign);
+            let content = samplewise_wht::internals::detect::from_paired_offsets(&y, FREE, 1e3, sign);
             assert!(content.resolved().is_empty(), "with so much noise allowed the bin counts as empty");
             let u = (0..FREE).fold(0_u64, |u, i| {
                 let agreement: f64 = y.chunks_exact(1 + FREE).map(|b| b[0] * b[1 + i]).sum();
@@ -677,9 +677,9 @@ fn false_single_tons_are_as_frequent_as_they_must_be() {
                 content.insert(u64::random(free + more, &mut rng), if rand_sign(&mut rng) { 1.0 } else { -1.0 });
             }
             let content: Vec<(u64, f64)> = content.into_iter().collect();
-            let offsets = samplewise_wht::subsample::sign_bit_offsets::<u64>(free + more);
+            let offsets = samplewise_wht::internals::subsample::sign_bit_offsets::<u64>(free + more);
             let y: Vec<f64> = offsets.iter().map(|&e| dense::evaluate(&content, e)).collect();
-            let seen = samplewise_wht::bin_detect::from_sign_bits::<u64>(&y, 1e-9);
+            let seen = samplewise_wht::internals::detect::from_sign_bits::<u64>(&y, 1e-9);
             passed += usize::from(seen.resolved().len() == 1);
         }
         let share = passed as f64 / trials as f64;

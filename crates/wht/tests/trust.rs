@@ -29,7 +29,7 @@ fn constants_hide_no_terms() {
         truth.retain(|t| t.1 != 0.0);
         let x = |m: u64| dense::evaluate(&truth, m);
         let sparsity = if seed % 2 == 0 { Sparsity::Known(truth.len()) } else { Sparsity::Unknown { max: 60 } };
-        let found = recover(n, sparsity, x, &Options { seed, ..Options::default() }).unwrap();
+        let found = recover(x, n, sparsity, &Options { seed, ..Options::default() }).unwrap();
         let name = format!("seed {seed} n {n} constant {constant:e}: {found:?} for {truth:?}");
         let mut rng = Streams::new(seed).stream(9);
         let points: Vec<u64> = (0..400).map(|_| u64::random(n, &mut rng)).collect();
@@ -57,7 +57,7 @@ fn constants_hide_no_terms() {
 fn three_terms_beside_a_million_are_three_terms() {
     for (constant, sparsity) in [(1e6, Sparsity::Known(3)), (1e6, Sparsity::Unknown { max: 100 })] {
         let truth = [(0_u64, constant), (1 << 7, 0.001), (0b110, 0.002)];
-        let found = recover(20, sparsity, |m| dense::evaluate(&truth, m), &Options::default()).unwrap();
+        let found = recover(|m: u64| dense::evaluate(&truth, m), 20, sparsity, &Options::default()).unwrap();
         assert_eq!(found.coefficients.len(), 3, "{found:?}");
         // 64 fresh points prove three terms among three, and not three among a hundred.
         let known = matches!(sparsity, Sparsity::Known(_));
@@ -81,12 +81,12 @@ fn constant_functions_cost_one_stage() {
                 let name = format!("{constant} n {n} {noise:?}");
                 let mut asked = 0;
                 let found = recover_observed(
-                    n,
-                    sparsity,
                     |_: Wide<16>| {
                         asked += 1;
                         constant
                     },
+                    n,
+                    sparsity,
                     &options,
                     &mut (),
                 );
@@ -122,12 +122,12 @@ fn constant_functions_cost_one_stage() {
 fn zero_probability_is_for_the_dense_transform() {
     for n in [14, 20] {
         let all = (1_u64 << n) - 1;
-        let found = recover(n, 1, |m| f64::from(u8::from(m == all)), &Options::default()).unwrap();
+        let found = recover(|m: u64| f64::from(u8::from(m == all)), n, 1, &Options::default()).unwrap();
         assert!(matches!(found.status, Status::Constant { differs_at_most, .. } if differs_at_most > 0.0), "{found:?}");
     }
     let values: Vec<f64> = (0..64_u32).map(|m| f64::from(m.count_ones())).collect();
-    let found = recover_in_memory(&values, 64, &Options::default(), &mut ()).unwrap();
-    assert_eq!((found.status, found.report.decoder), (Status::Exact { delta: 0.0 }, "dense"));
+    let found = recover_in_memory(&values, 64, &Options::default()).unwrap();
+    assert_eq!((found.status, found.report.route), (Status::Exact { delta: 0.0 }, Decoder::Dense));
 }
 
 /// Row WHT-12: the bound of R² of the dense way holds with few values and beside large constants.
@@ -170,10 +170,10 @@ fn units_do_not_matter() {
         let x = |m: u64| ldexp(dense::evaluate(&truth, m), e);
         let values: Vec<f64> = (0..1 << 10).map(x).collect();
         for found in [
-            recover(10, 3, x, &Options::default()).unwrap(),
-            recover(40, Sparsity::Unknown { max: 20 }, x, &Options::default()).unwrap(),
-            recover_in_memory(&values, 3, &Options::default(), &mut ()).unwrap(),
-            recover_in_memory(&values, 1 << 10, &Options::default(), &mut ()).unwrap(),
+            recover(x, 10, 3, &Options::default()).unwrap(),
+            recover(x, 40, Sparsity::Unknown { max: 20 }, &Options::default()).unwrap(),
+            recover_in_memory(&values, 3, &Options::default()).unwrap(),
+            recover_in_memory(&values, 1 << 10, &Options::default()).unwrap(),
         ] {
             let given: Vec<(u64, f64)> = terms(&found);
             assert_eq!(given.len(), 3, "2^{e}: {found:?}");
@@ -189,10 +189,10 @@ fn units_do_not_matter() {
     }
     // The parity of six variables near the largest double.
     let values: Vec<f64> = (0..64_u32).map(|m| if m.count_ones() % 2 == 0 { 3e306 } else { -3e306 }).collect();
-    let found = recover_in_memory(&values, 1, &Options::default(), &mut ()).unwrap();
+    let found = recover_in_memory(&values, 1, &Options::default()).unwrap();
     assert_eq!(terms(&found), [(63, 3e306)], "{found:?}");
     let options = Options { noise: Noise::Std(1e-200), ..Options::default() };
-    let found = recover(64, Sparsity::Unknown { max: 10 }, |_| f64::MAX, &options).unwrap();
+    let found = recover(|_: u64| f64::MAX, 64, Sparsity::Unknown { max: 10 }, &options).unwrap();
     assert_eq!(terms(&found), [(0, f64::MAX)], "{found:?}");
 }
 
@@ -213,7 +213,7 @@ fn stopped_runs_say_so() {
                 if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             let options = Options { noise, ..Options::default() };
-            let found = recover_observed(30, Sparsity::Unknown { max: 100 }, x, &options, &mut observer);
+            let found = recover_observed(x, 30, Sparsity::Unknown { max: 100 }, &options, &mut observer);
             match found {
                 Ok(found) => {
                     assert_eq!(found.report.ending == Ending::Interrupted, stopped, "{noise:?} {after}: {found:?}");
@@ -226,11 +226,11 @@ fn stopped_runs_say_so() {
     assert!(endings[Ending::Interrupted as usize] > 10, "{endings:?}");
     // Told that it is over, a recovery keeps its answer.
     let mut recovery = Recovery::new(30, Sparsity::Unknown { max: 100 }, &Options::default()).unwrap();
-    let answers: Vec<f64> = recovery.queries().iter().map(|&m| dense::evaluate(&truth, m)).collect();
-    recovery.tell(&answers, &mut ()).unwrap();
+    let answers: Vec<f64> = recovery.ask().iter().map(|&m| dense::evaluate(&truth, m)).collect();
+    recovery.tell(&answers).unwrap();
     recovery.interrupt();
-    assert!(recovery.queries().is_empty());
-    assert_eq!(recovery.into_spectrum().unwrap().report.ending, Ending::Interrupted);
+    assert!(recovery.ask().is_empty());
+    assert_eq!(recovery.finish().unwrap().report.ending, Ending::Interrupted);
 }
 
 /// Row WHT-12: an answer with more coefficients than were said to be there proves nothing by that, and a constant in noise is
@@ -242,7 +242,7 @@ fn broken_premises_prove_nothing() {
     let f = |m: u64| 2.0 * sign(m, 3) - 1.5 * sign(m, 1 << 20) + 0.7 * sign(m, 5 << 9) + rare(m);
     let mut more = 0;
     for seed in 0..60 {
-        let found = recover(40, 1, f, &Options { seed, ..Options::default() }).unwrap();
+        let found = recover(f, 40, 1, &Options { seed, ..Options::default() }).unwrap();
         more += usize::from(found.coefficients.len() > 1);
         assert!(!matches!(found.status, Status::Exact { .. }), "seed {seed}: {found:?}");
     }
@@ -250,7 +250,7 @@ fn broken_premises_prove_nothing() {
     // Steps of a value near 1e15 are 1/8: parity in the last bit is no noise of 1e-3 around a constant.
     let values: Vec<f64> = (0..1_u64 << 10).map(|m| 1e15 + 0.125 * sign(m, 0x3ff)).collect();
     let options = Options { noise: Noise::Std(1e-3), ..Options::default() };
-    let found = recover_in_memory(&values, 4, &options, &mut ()).unwrap();
+    let found = recover_in_memory(&values, 4, &options).unwrap();
     let only = found.coefficients.iter().all(|c| c.index == 0);
     assert!(only || !matches!(found.status, Status::Constant { .. }), "{found:?}");
 }

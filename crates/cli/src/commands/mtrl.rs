@@ -274,7 +274,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             Ok(())
         })?,
     }
-    let (status, ending) = match got.ending {
+    let (status, ending) = match got.report.ending {
         Ending::Finished => ("fitted", Ending::Finished),
         Ending::Limit => ("limit", Ending::Limit),
         Ending::Interrupted => ("interrupted", Ending::Interrupted),
@@ -296,16 +296,17 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         last.noise,
         last.predicted_risk,
         last.efficiency,
-        last.followed
+        last.followed.name()
     );
     for (m, n) in sources.names.iter().enumerate() {
         table += &format!("{n:>16} relevance {:+.4} samples {}\n", last.relevance.nu[m], got.samples[m]);
     }
     let history: Vec<_> = got
-        .history
+        .report
+        .rounds
         .iter()
         .map(|r| {
-            json!({"followed": r.followed, "samples": r.samples.iter().sum::<usize>(), "cost": r.cost,
+            json!({"followed": r.followed.name(), "samples": r.samples.iter().sum::<usize>(), "cost": r.cost,
                 "predicted_risk": finite(r.predicted_risk), "efficiency": r.efficiency, "noise": finite(r.noise),
                 "lasso_gap": r.relevance.gap})
         })
@@ -319,7 +320,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             "total_cost": got.cost, "predicted_risk": finite(last.predicted_risk), "efficiency": last.efficiency}),
         report: super::map(json!({"path": format!("quasi-Newton representation, {}", a.strategy),
             "ending": ending.name(), "rounds": history,
-            "loss": finite(got.representation.loss), "evaluations": got.representation.evaluations})),
+            "loss": finite(got.representation.loss), "evaluations": got.representation.report.iterations})),
         table,
     })
 }

@@ -12,7 +12,7 @@ use samplewise_linalg::small::SmallReal;
 use samplewise_linalg::small::lanes::Lanes;
 
 use super::{KernelReal, Panel, add, as_rows};
-use crate::entries::Orientation;
+use crate::data::entries::Orientation;
 
 /// Rows of a unit of work.
 const ROWS: usize = 64;

@@ -3,7 +3,7 @@ use samplewise_linalg::small::NormalFactors;
 use samplewise_linalg::{LinalgError, MatrixView};
 
 use super::{KernelReal, Panel};
-use crate::entries::Orientation;
+use crate::data::entries::Orientation;
 
 /// The Cholesky factors of all normal matrices `Σ_j w other_j other_jᵀ + ridge·I`, one per row.
 #[derive(Debug)]

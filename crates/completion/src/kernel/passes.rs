@@ -9,7 +9,7 @@ use samplewise_linalg::small::SmallReal;
 use samplewise_linalg::small::lanes::Lanes;
 
 use super::{KernelReal, Panel, ROWS, SERIAL, add, as_row, as_rows};
-use crate::entries::Orientation;
+use crate::data::entries::Orientation;
 
 /// What the coefficient of an entry `(i, j, m)` of weight `w` is; the pass adds `coefficient · spread_j` to row `i`.
 #[derive(Clone, Copy)]

@@ -4,11 +4,11 @@ use samplewise_linalg::random::Streams;
 use samplewise_linalg::small::{Draw, Penalty, solve_penalised};
 use samplewise_linalg::{LinalgError, Matrix, Real};
 
-use super::Sampling;
 use super::links::Links;
 use super::prior::{Prior, gamma, normal};
-use crate::entries::Orientation;
+use crate::data::entries::Orientation;
 use crate::kernel::{Panel, residual};
+use crate::options::PosteriorOptions;
 use crate::{Entries, Model};
 
 /// Rows of one side with everything that is drawn for them.
@@ -45,7 +45,7 @@ impl Chain {
     pub fn new(
         entries: &Entries,
         rank: usize,
-        sampling: &Sampling,
+        sampling: &PosteriorOptions,
         (mean, spread): (f64, f64),
         streams: Streams,
     ) -> Result<Self, LinalgError> {

@@ -6,7 +6,7 @@ use samplewise_linalg::small::lanes::Lanes;
 use samplewise_linalg::{LinalgError, Matrix, factor};
 
 use super::prior::{Prior, gamma, normal, solve_lower_transpose};
-use crate::entries::Orientation;
+use crate::data::entries::Orientation;
 
 /// `shift_i = |Ω_i|^{-1/2} Σ_{j ∈ Ω_i} β_j`, with `β_j ~ N(0, (λ Λ)⁻¹)`.
 #[derive(Clone, Debug)]

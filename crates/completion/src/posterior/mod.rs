@@ -11,61 +11,42 @@
 mod chain;
 mod links;
 mod prior;
+mod stored;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rand::Rng;
+use rayon::prelude::*;
+use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::observe::{Observer, Progress};
-use samplewise_linalg::random::Streams;
 use samplewise_linalg::scale::{ldexp, scale};
 use samplewise_linalg::small::MAX_UNKNOWNS;
-use samplewise_linalg::{LinalgError, Real};
+use samplewise_linalg::{Ending, LinalgError, Real, Seconds};
 
 use crate::check::{check_entries, check_test};
-use crate::driver::{Status, spread};
-use crate::entries::Renumbering;
-use crate::split::{Purpose, Split, Triplet};
-use crate::start::baseline;
-use crate::{CompletionError, Ensemble, Entries, Model, Rank};
+use crate::complete::{seeded, spread};
+use crate::data::biases::baseline;
+use crate::data::entries::Renumbering;
+use crate::data::split::{Purpose, Split, Triplet};
+use crate::model::within;
+use crate::options::{POSTERIOR, PosteriorOptions, Verification};
+use crate::{Ensemble, Entries, Error, Model, Rank};
 use chain::Chain;
-
-/// Settings of [`sample_posterior`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sampling {
-    /// Sweeps before the first draw is kept. Default 20.
-    pub burn_in: usize,
-    /// Draws kept, one per sweep. Default 60; 1 or more.
-    pub samples: usize,
-    /// Fit a mean and biases of rows and columns. Default true.
-    pub biases: bool,
-    /// Let the choice of the entries speak: the prior of a row moves with the columns it has entries in, and the other way
-    /// round. Default true; false where entries were chosen at random.
-    pub implicit: bool,
-    /// Share of the entries that only judge, `[0, 0.5]`, at most 10,000. Default 0.05. After they have judged they are
-    /// fitted as well: a quarter of the burn-in, and as many draws, replace the first ones.
-    pub verification: f64,
-    /// Ends the sampling like an observer would. Default none.
-    pub time_limit: Option<Duration>,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self { burn_in: 20, samples: 60, biases: true, implicit: true, verification: 0.05, time_limit: None }
-    }
-}
 
 /// Evidence.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PosteriorReport {
-    /// [`Status::Fitted`], [`Status::Limit`] or [`Status::Interrupted`].
-    pub status: Status,
+    /// How the sampling ended.
+    pub ending: Ending,
+    /// Wall time of the call.
+    pub seconds: Seconds,
     /// Standard deviation of the noise, the mean over the draws kept.
     pub noise: f64,
     /// The same at every sweep, those of the burn-in too: at rest when the chain is.
     pub trace: Vec<f64>,
-    /// Entries fitted.
+    /// Number of entries fitted.
     pub fitted_entries: usize,
-    /// Entries that only judged (those given, or those held out).
+    /// Number of entries that only judged (those given, or those held out).
     pub verification_entries: usize,
     /// Root mean square residual of the draws on the fitted entries; the mean prediction is closer.
     pub train_rmse: f64,
@@ -79,6 +60,7 @@ pub struct PosteriorReport {
 
 /// Draws from the posterior.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Posterior {
     /// The draws.
     pub models: Ensemble,
@@ -90,6 +72,7 @@ pub struct Posterior {
 
 /// What the draws say of one entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Prediction {
     /// Mean.
     pub mean: f64,
@@ -100,6 +83,24 @@ pub struct Prediction {
 }
 
 impl Posterior {
+    /// Whether all draws were made.
+    pub fn converged(&self) -> bool {
+        self.report.ending == Ending::Finished
+    }
+
+    /// Mean and deviations of many entries, in their order; in parallel.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for the first position outside the matrix.
+    pub fn predict_many(&self, positions: &[(usize, usize)]) -> Result<Vec<Prediction>, Error> {
+        let model = &self.models.models()[0];
+        for &(i, j) in positions {
+            within("row", i, model.rows())?;
+            within("column", j, model.columns())?;
+        }
+        Ok(positions.par_iter().with_min_len(256).map(|&(i, j)| self.predict(i, j)).collect())
+    }
+
     /// Mean and deviations of one entry.
     ///
     /// # Panics
@@ -153,48 +154,60 @@ impl Moments {
 /// the mean row or column.
 ///
 /// Values are standardised; rows of factors with their bias have normal priors with normal-Wishart hyperpriors, the noise an
-/// inverse gamma one, each of the weight of a few rows or one entry. `test` takes the place of `sampling.verification`. An
-/// observer that stops, or the time limit, ends the sampling with the draws so far.
+/// inverse gamma one, each of the weight of a few rows or one entry.
 ///
 /// - **Cost**: `|Ω|(k + 1)²` multiplications a sweep and `(m + n)(k + 1)³/6`; `8(m + n)(k + 1)` bytes a draw.
-/// - **Randomness**: all from `rng`; the same seed gives the same draws for every thread count.
+/// - **Randomness**: all from [`PosteriorOptions::seed`]; the same seed gives the same draws for every thread count.
 ///
 /// ```
-/// use samplewise_completion::{Entries, Rank, Sampling, sample_posterior};
-/// use samplewise_linalg::random::Streams;
+/// use samplewise_completion::{Entries, PosteriorOptions, Rank, sample_posterior};
 /// let seen = (0..40).flat_map(|i| (0..30).map(move |j| (i, j))).filter(|(i, j)| (i * 7 + j * 11) % 10 < 6);
-/// let noise = Streams::new(1);
+/// let noise = |i: usize, j: usize| ((i * 7919 + j * 104_729) % 1000) as f64 / 1000.0;
 /// let entries: Vec<_> = seen
-///     .map(|(i, j)| (i, j, (1.0 + i as f64) * (2.0 - j as f64 / 10.0) + noise.uniform((i * 30 + j) as u64)))
+///     .map(|(i, j)| (i, j, (1.0 + i as f64) * (2.0 - j as f64 / 10.0) + noise(i, j)))
 ///     .collect();
 /// let data = Entries::new(40, 30, &entries, None)?;
-/// let draws = sample_posterior(&data, Rank::Fixed(1), &Sampling::default(), None, &mut Streams::new(0).stream(0), &mut ())?;
+/// let draws = sample_posterior(&data, Rank::Fixed(1), &PosteriorOptions::default())?;
 /// let found = draws.predict(38, 0); // never seen: 78, and noise of mean 0.5 and deviation 0.29
 /// assert!((found.mean - 78.5).abs() < 4.0 * found.uncertainty);
 /// assert!((found.deviation - 0.3).abs() < 0.1);
-/// # Ok::<(), samplewise_completion::CompletionError>(())
+/// # Ok::<(), samplewise_completion::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`CompletionError::Rank`] (at most 127 with biases), [`CompletionError::TooFewEntries`],
-/// [`CompletionError::OptionOutOfRange`]; [`CompletionError::Entries`] for test entries outside the shape or not finite,
-/// and for draws that do not fit in memory.
-pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
+/// [`Error::Argument`], [`Error::Rank`] (at most 127 with biases), [`Error::TooFewEntries`]; [`Error::Data`] for test entries
+/// outside the shape or not finite, and for draws that do not fit in memory.
+pub fn sample_posterior<T: Real>(
     entries: &Entries<T>,
     rank: Rank,
-    sampling: &Sampling,
-    test: Option<&[(usize, usize, f64)]>,
-    rng: &mut R,
+    options: &PosteriorOptions,
+) -> Result<Posterior, Error> {
+    sample_posterior_observed(entries, rank, options, &mut ())
+}
+
+/// [`sample_posterior`] with progress and cancellation; when stopped, the draws so far.
+///
+/// # Errors
+/// As [`sample_posterior`].
+pub fn sample_posterior_observed<T: Real>(
+    entries: &Entries<T>,
+    rank: Rank,
+    sampling: &PosteriorOptions,
     observer: &mut dyn Observer,
-) -> Result<Posterior, CompletionError> {
+) -> Result<Posterior, Error> {
+    let start = Instant::now();
+    let test = sampling.verification.given();
     let rank = check(entries, rank, sampling)?;
     if let Some(test) = test {
         check_test(entries, test)?;
     }
     if let Some((e, moderate)) = entries.moderate() {
         // In units near one, so that no square vanishes or overflows, and back.
-        let test: Option<Vec<Triplet>> = test.map(|t| t.iter().map(|&(i, j, v)| (i, j, ldexp(v, -e))).collect());
-        let mut out = sample_posterior(&moderate, Rank::Fixed(rank), sampling, test.as_deref(), rng, observer)?;
+        let mut sampling = sampling.clone();
+        if let Verification::Given(test) = &mut sampling.verification {
+            test.iter_mut().for_each(|t| t.2 = ldexp(t.2, -e));
+        }
+        let mut out = sample_posterior_observed(&moderate, Rank::Fixed(rank), &sampling, observer)?;
         out.models.multiply_values(e);
         scale(&mut out.noise, e);
         let r = &mut out.report;
@@ -203,8 +216,8 @@ pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
         [&mut r.noise, &mut r.train_rmse].into_iter().chain(optional).for_each(|v| *v = ldexp(*v, e));
         return Ok(out);
     }
-    let streams = Streams::from_rng(rng);
-    let share = if test.is_some() { 0.0 } else { sampling.verification };
+    let streams = seeded(sampling.seed);
+    let share = sampling.verification.share(entries.len()).min(0.5);
     let mut split = Split::new(entries, 1, f64::INFINITY, [0.0, share], streams.child(0));
     let held_out = !split.verification.is_empty();
     if let Some(test) = test {
@@ -213,11 +226,10 @@ pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
     let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
     let fitted = entries
         .select(|p| split.purpose[p] == Purpose::Fit, &everyone.0, &everyone.1)
-        .ok_or(CompletionError::TooFewEntries { given: entries.len(), rank, needed: split.verification.len() + 1 })?;
+        .ok_or(Error::TooFewEntries { given: entries.len(), rank, needed: split.verification.len() + 1 })?;
     let (mean, spread) = moments(&fitted);
     let mut chain = Chain::new(&fitted, rank, sampling, (mean, spread), streams.child(1))?;
-    let mut run = Run { sampling, observer, deadline: None, status: Status::Fitted, trace: Vec::new() };
-    run.deadline = sampling.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+    let mut run = Run { sampling, observer, ending: Ending::Finished, trace: Vec::new() };
     let mut kept = run.draws(&mut chain, sampling.burn_in, &split.verification)?;
     let judged: Vec<(Prediction, f64)> =
         kept.moments.iter().zip(&split.verification).map(|(m, e)| (m.prediction(), e.2)).collect();
@@ -229,18 +241,19 @@ pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
     let baseline_test_rmse = test_rmse
         .and_then(|_| baseline(&fitted, None).to_model(1.0, &everyone.0, &everyone.1).rmse(&split.verification));
     let mut used = (fitted.len(), fitted.total_weight());
-    if held_out && run.status == Status::Fitted {
+    if held_out && run.ending == Ending::Finished {
         chain.replace(entries);
         let all = run.draws(&mut chain, sampling.burn_in / 4, &[])?;
         // Cut short, it has nothing better than the draws that were judged.
-        if run.status == Status::Fitted {
+        if run.ending == Ending::Finished {
             kept = all;
             used = (entries.len(), entries.total_weight());
         }
     }
     let models = Ensemble::new(kept.models)?;
     let report = PosteriorReport {
-        status: run.status,
+        ending: run.ending,
+        seconds: Seconds::since(start),
         noise: kept.noise.iter().sum::<f64>() / kept.noise.len() as f64,
         trace: run.trace,
         fitted_entries: used.0,
@@ -255,8 +268,6 @@ pub fn sample_posterior<T: Real, R: Rng + ?Sized>(
 
 /// Entries of a row or column, of the mean one, for each factor of an automatic rank.
 const FOR_EACH: f64 = 5.0;
-/// Sweeps of a burn-in, at most.
-const MOST: usize = 1_000_000_000;
 /// Deviations on both sides of the mean that hold nine tenths of a normal distribution.
 const NINETY: f64 = 1.645;
 
@@ -272,7 +283,7 @@ fn moments(entries: &Entries) -> (f64, f64) {
     (mean, if variance > 0.0 { unit * variance.sqrt() } else { unit })
 }
 
-fn check<T: Real>(entries: &Entries<T>, rank: Rank, sampling: &Sampling) -> Result<usize, CompletionError> {
+fn check<T: Real>(entries: &Entries<T>, rank: Rank, sampling: &PosteriorOptions) -> Result<usize, Error> {
     let limit = entries.rows().min(entries.columns()).min(MAX_UNKNOWNS - usize::from(sampling.biases));
     let rank = match rank {
         Rank::Fixed(rank) => rank,
@@ -282,15 +293,9 @@ fn check<T: Real>(entries: &Entries<T>, rank: Rank, sampling: &Sampling) -> Resu
         }
     };
     check_entries(entries, rank, limit)?;
-    let range = |option, value: f64, ok: bool, allowed| {
-        if ok { Ok(()) } else { Err(CompletionError::OptionOutOfRange { option, value, allowed }) }
-    };
-    range("samples", sampling.samples as f64, sampling.samples > 0, "1 or more")?;
-    let v = sampling.verification;
-    range("verification", v, (0.0..=0.5).contains(&v), "0 to 0.5")?;
-    range("burn_in", sampling.burn_in as f64, sampling.burn_in <= MOST, "at most 1e9")?;
+    check_ranges(sampling, &POSTERIOR)?;
     // Those that are judged and those that are returned, if some entries are held out.
-    let sets = if v > 0.0 { 2 } else { 1 };
+    let sets = if sampling.verification.share(entries.len()) > 0.0 { 2 } else { 1 };
     let bytes = 8 * sets * sampling.samples as u128 * (entries.rows() + entries.columns()) as u128 * (rank as u128 + 1);
     let fits = usize::try_from(bytes).is_ok_and(|b| Vec::<u8>::new().try_reserve_exact(b).is_ok());
     if fits { Ok(rank) } else { Err(LinalgError::TooLarge { what: "the draws", bytes }.into()) }
@@ -306,10 +311,9 @@ struct Kept {
 }
 
 struct Run<'a> {
-    sampling: &'a Sampling,
+    sampling: &'a PosteriorOptions,
     observer: &'a mut dyn Observer,
-    deadline: Option<Instant>,
-    status: Status,
+    ending: Ending,
     trace: Vec<f64>,
 }
 
@@ -327,19 +331,16 @@ impl Run<'_> {
             let stopped =
                 self.observer.step(Progress { stage, step, total: Some(total), value: Some(noise) }).is_break();
             if stopped {
-                self.status = Status::Interrupted;
-            } else if self.deadline.is_some_and(|d| Instant::now() >= d) && step < total {
-                self.status = Status::Limit;
+                self.ending = Ending::Interrupted;
             }
-            let over = self.status != Status::Fitted;
-            if step > burn_in || over && kept.models.is_empty() && self.trace.len() == step {
+            if step > burn_in || stopped && kept.models.is_empty() && self.trace.len() == step {
                 let model = chain.model();
                 kept.moments.iter_mut().zip(test).for_each(|(m, e)| m.add(model.predict(e.0, e.1), noise));
                 kept.models.push(model);
                 kept.noise.push(noise);
                 kept.squares += squares;
             }
-            if over {
+            if stopped {
                 break;
             }
         }

@@ -22,6 +22,8 @@ pub(crate) const LETTERS: usize = 64;
 const PADDING: usize = 1024;
 
 /// The positions of a pattern in the order in which their tables are read.
+///
+/// Row HAM-3 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     classes: Classes,

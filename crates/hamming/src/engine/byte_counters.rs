@@ -13,6 +13,8 @@ pub(crate) const BLOCK: usize = 8192;
 const LETTERS: usize = 64;
 
 /// The positions of a pattern, by groups of letters.
+///
+/// Row HAM-2 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     classes: Classes,

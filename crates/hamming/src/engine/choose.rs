@@ -258,6 +258,8 @@ impl Work {
 
     /// The cheapest plan: definition or vertical for all letters, or for each letter the cheapest of a set of engines,
     /// over all sets. Cost `O(K)`, or `O(K log K)` where spectra have no room.
+    ///
+    /// Row HAM-6 of `paper-refs.md`.
     pub fn choose(&self) -> Vec<Part> {
         if self.alignments.saturating_mul(self.pattern_len) <= DEFINITION_PAIRS {
             return self.all(Engine::Definition);

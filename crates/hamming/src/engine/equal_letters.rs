@@ -8,6 +8,8 @@ use crate::letters::classes::{Classes, Code, Rule};
 pub(crate) const BLOCK: usize = 1 << 16;
 
 /// For each text code the pattern positions that it matches.
+///
+/// Row HAM-7 of `paper-refs.md`.
 #[derive(Debug)]
 pub struct Lists {
     /// `positions[starts[code]..starts[code + 1]]`, ascending.

@@ -41,6 +41,8 @@ pub(crate) struct Found {
 }
 
 /// Patterns over one set of letters.
+///
+/// Row HAM-8 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     /// The letters of all patterns, one after the other.

@@ -42,6 +42,8 @@ pub struct Work {
 }
 
 /// A pattern with a short period.
+///
+/// Row HAM-15 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pattern: Vec<u32>,

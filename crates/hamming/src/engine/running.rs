@@ -2,7 +2,7 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
-use samplewise_linalg::Ending;
+use samplewise_linalg::{Ending, Seconds};
 
 use crate::answer::{EngineCost, Report, Route};
 use crate::engine::Engine;
@@ -90,7 +90,7 @@ impl Counter {
     pub fn report(&self, ending: Ending) -> Report {
         let per_alignment = 1e9 * rayon::current_num_threads() as f64 / self.done.max(1) as f64;
         let engines = self.parts.iter().zip(&self.seconds).map(|(p, s)| cost(p, Some(s * per_alignment))).collect();
-        let (certificate, seconds) = (self.certificate, self.seconds.iter().sum());
+        let (certificate, seconds) = (self.certificate, Seconds(self.seconds.iter().sum()));
         Report { ending, route: Route::Counting, engines, certificate, seconds }
     }
 }

@@ -133,6 +133,8 @@ pub enum Codes<'a> {
 }
 
 /// The letters of a pattern, and how text symbols become codes.
+///
+/// Row HAM-5 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub struct Relation<S: Symbol> {
     /// The letters.

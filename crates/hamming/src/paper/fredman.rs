@@ -71,6 +71,8 @@ pub struct Operations {
 
 /// Estimates the matches of all alignments.
 ///
+/// Row HAM-16 of `paper-refs.md`.
+///
 /// # Errors
 /// [`Error::EmptyPattern`], [`Error::PatternLongerThanText`], [`Error::Argument`] for more than
 /// 16,384 symbols, which is what its tables have room for, and for settings out of range.

@@ -5,18 +5,23 @@ mod screened;
 mod thin;
 mod tree;
 
+use samplewise_linalg::observe::{Observer, Watch};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
 
-use crate::SensitivityError;
+use crate::Error;
+use crate::options::SampleOptions;
 use crate::power::{Power, check_exponent};
 
-pub use recursive::{Recursion, recursive_root_leverage};
-pub use screened::{Screened, screened_coreset};
+pub use recursive::{RecursiveCoreset, recursive_root_leverage, recursive_root_leverage_observed};
+pub use screened::{ScreenedCoreset, screened_coreset, screened_coreset_observed};
 pub(crate) use thin::thin;
 
 /// How rows are drawn; all three keep row `i` with probability `q_i` (nearly, for [`Sampler::Priority`]).
+///
+/// Row SEN-12 of `paper-refs.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Sampler {
     /// Independently, by the hash of the row's number: the size varies by about `√size`. The one that theorems speak of.
     #[default]
@@ -32,10 +37,12 @@ pub enum Sampler {
 
 /// A weighted subset of rows.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Coreset {
     /// Row numbers, ascending.
     pub rows: Vec<usize>,
-    /// Weights `1/q_i` of the loss of each row (rows themselves are scaled by `weight^{1/p}`).
+    /// Weights `1/q_i` of the loss of each row, as [`crate::Options::sample_weights`] takes them (rows themselves are scaled by
+    /// `weight^{1/p}`).
     pub weights: Vec<f64>,
     /// Expected size `Σ q_i`.
     pub expected_size: f64,
@@ -49,11 +56,11 @@ pub struct Coreset {
 /// `d^{p/2}·polylog/ε²` above, with constants that are of no practical use.
 ///
 /// # Errors
-/// [`SensitivityError::Exponent`]; [`SensitivityError::OutOfRange`] unless `0 < epsilon < 1`.
-pub fn planned_size(epsilon: f64, p: f64, rank: usize) -> Result<usize, SensitivityError> {
+/// [`Error::Argument`] for `p`, and unless `0 < epsilon < 1`.
+pub fn planned_size(epsilon: f64, p: f64, rank: usize) -> Result<usize, Error> {
     check_exponent(p)?;
     if !(epsilon > 0.0 && epsilon < 1.0) {
-        return Err(SensitivityError::OutOfRange { argument: "epsilon", value: epsilon, allowed: "above 0, below 1" });
+        return Err(Error::argument("epsilon", epsilon, "above 0 and below 1"));
     }
     const CALIBRATED: [(f64, f64); 5] = [(1.0, 2.5), (1.5, 2.5), (2.0, 2.7), (3.0, 3.5), (4.0, 4.3)];
     let constant = match CALIBRATED.windows(2).find(|w| p <= w[1].0) {
@@ -70,24 +77,38 @@ impl Coreset {
     /// Only [`Sampler::Tree`] looks at the rows (cost `n·d` for each of about `log₂ size` levels).
     ///
     /// # Errors
-    /// [`SensitivityError::Size`] unless `1 ≤ size ≤ n`; [`SensitivityError::Data`] for scores that are negative or not
+    /// [`Error::Size`] unless `1 ≤ size ≤ n`; [`Error::Data`] and [`Error::Argument`] for scores that are negative or not
     /// finite or not one for each row.
     pub fn sample<'a>(
         a: impl Into<Rows<'a>>,
         scores: &[f64],
         p: f64,
         size: usize,
-        sampler: Sampler,
-        seed: u64,
-    ) -> Result<Self, SensitivityError> {
+        options: &SampleOptions,
+    ) -> Result<Self, Error> {
+        Self::sample_observed(a, scores, p, size, options, &mut ())
+    }
+
+    /// [`Coreset::sample`] with progress and cancellation.
+    ///
+    /// # Errors
+    /// As [`Coreset::sample`]; [`Error::Interrupted`].
+    pub fn sample_observed<'a>(
+        a: impl Into<Rows<'a>>,
+        scores: &[f64],
+        p: f64,
+        size: usize,
+        options: &SampleOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
         let a = a.into();
         if scores.len() != a.rows() {
             return Err(LinalgError::Length { argument: "scores", given: scores.len(), expected: a.rows() }.into());
         }
-        match sampler {
-            Sampler::Bernoulli => Self::bernoulli(scores, size, seed),
-            Sampler::Priority => Self::priority(scores, size, seed),
-            Sampler::Tree => tree::sample(a, scores, p, size, seed),
+        match options.sampler {
+            Sampler::Bernoulli => Self::bernoulli(scores, size, options.seed),
+            Sampler::Priority => Self::priority(scores, size, options.seed),
+            Sampler::Tree => tree::sample(a, scores, p, size, options.seed, &mut Watch::new(observer)),
         }
     }
 
@@ -96,7 +117,7 @@ impl Coreset {
     ///
     /// # Errors
     /// As [`Coreset::sample`].
-    pub fn bernoulli(scores: &[f64], size: usize, seed: u64) -> Result<Self, SensitivityError> {
+    pub fn bernoulli(scores: &[f64], size: usize, seed: u64) -> Result<Self, Error> {
         check(scores, size)?;
         Self::with_rate(scores, probability_scale(scores, size as f64), seed)
     }
@@ -104,11 +125,11 @@ impl Coreset {
     /// [`Coreset::bernoulli`] with the rate `α` given: what a stream can do that does not know the scores beforehand.
     ///
     /// # Errors
-    /// [`SensitivityError::OutOfRange`] for a rate or scores that are negative or not a number.
-    pub fn with_rate(scores: &[f64], rate: f64, seed: u64) -> Result<Self, SensitivityError> {
+    /// [`Error::Argument`] for a rate or scores that are negative or not a number.
+    pub fn with_rate(scores: &[f64], rate: f64, seed: u64) -> Result<Self, Error> {
         for (argument, value) in [("rate", rate)].into_iter().chain(scores.iter().map(|s| ("score", *s))) {
             if value.is_nan() || value < 0.0 {
-                return Err(SensitivityError::OutOfRange { argument, value, allowed: "zero or more" });
+                return Err(Error::argument(argument, value, "at least 0"));
             }
         }
         let streams = Streams::new(seed);
@@ -129,7 +150,7 @@ impl Coreset {
     ///
     /// # Errors
     /// As [`Coreset::sample`].
-    pub fn priority(scores: &[f64], size: usize, seed: u64) -> Result<Self, SensitivityError> {
+    pub fn priority(scores: &[f64], size: usize, seed: u64) -> Result<Self, Error> {
         check(scores, size)?;
         let streams = Streams::new(seed);
         let mut order: Vec<(f64, usize)> = scores
@@ -163,17 +184,13 @@ impl Coreset {
     }
 }
 
-fn check(scores: &[f64], size: usize) -> Result<(), SensitivityError> {
+fn check(scores: &[f64], size: usize) -> Result<(), Error> {
     let n = scores.len();
     if size == 0 || size > n {
-        return Err(SensitivityError::Size { size, least: 1, rows: n });
+        return Err(Error::Size { size, least: 1, rows: n });
     }
     match scores.iter().position(|s| !(s.is_finite() && *s >= 0.0)) {
-        Some(row) if scores[row].is_finite() => Err(SensitivityError::OutOfRange {
-            argument: "scores",
-            value: scores[row],
-            allowed: "finite and at least 0",
-        }),
+        Some(row) if scores[row].is_finite() => Err(Error::argument("scores", scores[row], "finite and at least 0")),
         Some(row) => Err(LinalgError::NotFinite { argument: "scores", row, column: 0, value: scores[row] }.into()),
         None => Ok(()),
     }

@@ -4,17 +4,19 @@
 //! that many; leverage scores of the weighted sample do better on the next round, until the size asked is reached after
 //! `O(log log n)` rounds. Needs nothing but leverage scores.
 use samplewise_linalg::leverage::leverage_scores;
+use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{Matrix, Rows};
 
 use super::{Coreset, probability_scale};
-use crate::SensitivityError;
+use crate::Error;
 use crate::power::Power;
 use crate::power::check_exponent;
 
 /// Sizes after each round, and the coreset.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recursion {
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct RecursiveCoreset {
     /// The sample.
     pub coreset: Coreset,
     /// Rows left after each round.
@@ -24,30 +26,41 @@ pub struct Recursion {
 /// Rows kept per row of the bound in the rounds before the last: their errors are to stay small beside its own.
 const OVERSAMPLING: f64 = 8.0;
 
-/// About `size` rows by rounds of root leverage sampling, `1 ≤ p ≤ 2` (row SEN-13).
+/// About `size` rows by rounds of root leverage sampling, `1 ≤ p ≤ 2`, drawn by the hash of their numbers under a seed (row
+/// SEN-13).
 ///
 /// Cost one pair of passes over the rows and smaller ones. A row that carries a direction alone has leverage one and is kept
 /// in every round.
 ///
 /// # Errors
-/// [`SensitivityError::OutOfRange`] for `p` above 2; as [`Coreset::sample`].
+/// [`Error::Argument`] for `p` above 2; as [`Coreset::sample`].
 pub fn recursive_root_leverage<'a>(
     a: impl Into<Rows<'a>>,
     p: f64,
     size: usize,
     seed: u64,
-) -> Result<Recursion, SensitivityError> {
+) -> Result<RecursiveCoreset, Error> {
+    recursive_root_leverage_observed(a, p, size, seed, &mut ())
+}
+
+/// [`recursive_root_leverage`] with progress and cancellation.
+///
+/// # Errors
+/// As [`recursive_root_leverage`]; [`Error::Interrupted`].
+pub fn recursive_root_leverage_observed<'a>(
+    a: impl Into<Rows<'a>>,
+    p: f64,
+    size: usize,
+    seed: u64,
+    observer: &mut dyn Observer,
+) -> Result<RecursiveCoreset, Error> {
     let a = a.into();
     check_exponent(p)?;
     if p > 2.0 {
-        return Err(SensitivityError::OutOfRange {
-            argument: "p",
-            value: p,
-            allowed: "1 to 2 for root leverage in rounds",
-        });
+        return Err(Error::argument("p", p, "1 to 2 for root leverage in rounds"));
     }
     if size == 0 || size > a.rows() {
-        return Err(SensitivityError::Size { size, least: 1, rows: a.rows() });
+        return Err(Error::Size { size, least: 1, rows: a.rows() });
     }
     let streams = Streams::new(seed);
     let root = Power::new(p / 2.0);
@@ -75,7 +88,11 @@ pub fn recursive_root_leverage<'a>(
         coreset = next;
         rounds.push(coreset.rows.len());
         if last || coreset.rows.len() <= size {
-            return Ok(Recursion { coreset, rounds });
+            return Ok(RecursiveCoreset { coreset, rounds });
+        }
+        let (step, value) = (rounds.len(), Some(coreset.rows.len() as f64));
+        if observer.step(Progress { stage: "rounds", step, total: None, value }).is_break() {
+            return Err(Error::Interrupted);
         }
         let scaled: Matrix = coreset.scaled_rows(a, p);
         scores = leverage_scores(&scaled)?.into_iter().map(|t| root.of(t)).collect();

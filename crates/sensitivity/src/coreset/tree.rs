@@ -7,10 +7,11 @@
 use rayon::prelude::*;
 use samplewise_linalg::Rows;
 use samplewise_linalg::leverage::whiten;
+use samplewise_linalg::observe::{Progress, Watch};
 use samplewise_linalg::random::Streams;
 
 use super::{Coreset, check, probability_scale};
-use crate::SensitivityError;
+use crate::Error;
 use crate::power::check_exponent;
 
 /// Expected rows of the sample below which a node is a leaf.
@@ -19,10 +20,18 @@ const LEAF: f64 = 0.25;
 const PROBED: usize = 256;
 /// Steps of its power iteration.
 const POWER_STEPS: usize = 6;
-/// Rows from which the two halves of a node are worth two threads.
-const PARALLEL: usize = 4096;
+/// Rows of nodes between two looks at the observer, for each thread.
+const LOOK: usize = 1 << 16;
 
-pub(super) fn sample(a: Rows<'_>, scores: &[f64], p: f64, size: usize, seed: u64) -> Result<Coreset, SensitivityError> {
+/// Row SEN-12 of `paper-refs.md`.
+pub(super) fn sample(
+    a: Rows<'_>,
+    scores: &[f64],
+    p: f64,
+    size: usize,
+    seed: u64,
+    watch: &mut Watch<'_>,
+) -> Result<Coreset, Error> {
     check_exponent(p)?;
     check(scores, size)?;
     let alpha = probability_scale(scores, size as f64);
@@ -33,7 +42,7 @@ pub(super) fn sample(a: Rows<'_>, scores: &[f64], p: f64, size: usize, seed: u64
         let points = directions(a, &q, p, &uncertain)?;
         let mut order: Vec<u32> = (0..uncertain.len() as u32).collect();
         let mass: Vec<f64> = uncertain.iter().map(|&i| q[i as usize]).collect();
-        split(&points, &mass, &mut order);
+        split(&points, &mass, &mut order, watch)?;
         let mut threshold = Streams::new(seed).uniform(0);
         let mut sum = 0.0;
         for k in order {
@@ -61,7 +70,7 @@ impl Points {
     }
 }
 
-fn directions(a: Rows<'_>, q: &[f64], p: f64, rows: &[u32]) -> Result<Points, SensitivityError> {
+fn directions(a: Rows<'_>, q: &[f64], p: f64, rows: &[u32]) -> Result<Points, Error> {
     let transform = whiten(a, None)?.transform;
     let d = transform.columns();
     let mut points = Points { d: d.max(1), values: vec![0.0; rows.len() * d.max(1)] };
@@ -76,7 +85,7 @@ fn directions(a: Rows<'_>, q: &[f64], p: f64, rows: &[u32]) -> Result<Points, Se
             let scale = q[i as usize].powf(-1.0 / p);
             out.iter_mut().zip(row).for_each(|(o, v)| *o = (scale * v) as f32);
         }
-        Ok::<_, SensitivityError>(())
+        Ok::<_, Error>(())
     })?;
     let order: Vec<u32> = (0..rows.len() as u32).collect();
     let direction = principal_direction(&points, &order, false);
@@ -88,11 +97,42 @@ fn directions(a: Rows<'_>, q: &[f64], p: f64, rows: &[u32]) -> Result<Points, Se
     Ok(points)
 }
 
-/// Orders the rows of a node by the leaves below it.
-fn split(points: &Points, mass: &[f64], order: &mut [u32]) {
+/// Orders the rows by the leaves of the tree, level by level.
+fn split(points: &Points, mass: &[f64], order: &mut [u32], watch: &mut Watch<'_>) -> Result<(), Error> {
+    let together = LOOK * rayon::current_num_threads();
+    let mut nodes: Vec<&mut [u32]> = vec![order];
+    for level in 0.. {
+        let mut next = Vec::new();
+        while !nodes.is_empty() {
+            // So many nodes at a time that they have about as many rows as fit between two looks, and no fewer than one.
+            let mut before = 0;
+            let fits = |node: &&&mut [u32]| {
+                before += node.len();
+                before - node.len() < together
+            };
+            let many = nodes.iter().take_while(fits).count();
+            let part: Vec<&mut [u32]> = nodes.drain(..many).collect();
+            let halves: Vec<[&mut [u32]; 2]> =
+                part.into_par_iter().with_min_len(8).filter_map(|node| halve(points, mass, node)).collect();
+            next.extend(halves.into_iter().flatten());
+            let value = Some(next.len() as f64);
+            if watch.ticks(|| Progress { stage: "tree", step: level, total: None, value }) {
+                return Err(Error::Interrupted);
+            }
+        }
+        if next.is_empty() {
+            return Ok(());
+        }
+        nodes = next;
+    }
+    unreachable!("levels end with the leaves")
+}
+
+/// The two halves of a node along its principal direction, or none of a leaf.
+fn halve<'o>(points: &Points, mass: &[f64], order: &'o mut [u32]) -> Option<[&'o mut [u32]; 2]> {
     let total: f64 = order.iter().map(|&k| mass[k as usize]).sum();
     if order.len() < 2 || total <= LEAF {
-        return;
+        return None;
     }
     let direction = principal_direction(points, order, true);
     let mut keyed: Vec<(f32, u32)> = order.iter().map(|&k| (dot(points.row(k), &direction), k)).collect();
@@ -103,12 +143,7 @@ fn split(points: &Points, mass: &[f64], order: &mut [u32]) {
     keyed[middle..].sort_unstable_by_key(|e| e.1);
     order.iter_mut().zip(&keyed).for_each(|(o, k)| *o = k.1);
     let (left, right) = order.split_at_mut(middle);
-    if left.len() >= PARALLEL {
-        rayon::join(|| split(points, mass, left), || split(points, mass, right));
-    } else {
-        split(points, mass, left);
-        split(points, mass, right);
-    }
+    Some([left, right])
 }
 
 /// By power iteration on some of the rows, with or without their mean removed.
@@ -171,7 +206,7 @@ mod tests {
         let scores: Vec<f64> = (0..300).map(|i| if i == 7 { 50.0 } else { 1.0 + f64::from(i % 5) }).collect();
         let mut counts = vec![0_u32; 300];
         for seed in 0..4000 {
-            let c = sample((&a).into(), &scores, 1.0, 40, seed).unwrap();
+            let c = sample((&a).into(), &scores, 1.0, 40, seed, &mut Watch::new(&mut ())).unwrap();
             assert!((39..=41).contains(&c.rows.len()), "{}", c.rows.len());
             c.rows.iter().for_each(|&i| counts[i] += 1);
         }

@@ -13,11 +13,12 @@
 //! lewis` counts the passes.
 use samplewise_linalg::leverage::{Whitening, factor_gram, reweigh, row_norms_squared, whiten_given_gram};
 use samplewise_linalg::observe::{Observer, Progress, Watch};
-use samplewise_linalg::{LinalgError, Matrix, Rows};
+use samplewise_linalg::{Ending, LinalgError, Matrix, Rows};
 
-use super::{ScoreOptions, Scores, at_most_one};
+use super::{Scores, at_most_one};
 use crate::coreset::thin;
 use crate::design::Design;
+use crate::options::ScoreOptions;
 use crate::power::Power;
 
 /// Lewis weights, and the bounds they give (row SEN-3): for any positive `w`, converged or not, with `Q = AᵀW^{1−2/p}A`,
@@ -39,7 +40,12 @@ pub(super) fn fill(
     let design = Design::new(a, base)?;
     let lewis = iterate(design.rows(), p, &leverage, base.rank, options, "Lewis weights", observer)?;
     let lost = lewis.rank < base.rank;
-    (out.residual, out.steps, out.converged) = (lewis.residual, lewis.steps, lewis.converged && !lost);
+    (out.report.residual, out.report.iterations) = (lewis.residual, lewis.steps);
+    out.report.ending = match (lewis.converged && !lost, lewis.stopped) {
+        (true, _) => Ending::Finished,
+        (false, true) => Ending::Interrupted,
+        (false, false) => Ending::Limit,
+    };
     if lost {
         // The forms are those of a subspace and say nothing of rows outside: the bounds stay those of leverage scores.
         out.values = lewis.weights.into_iter().map(at_most_one).collect();
@@ -68,11 +74,13 @@ struct Lewis {
     residual: f64,
     steps: usize,
     converged: bool,
+    stopped: bool,
     /// Rank and condition of the rows as last weighted.
     rank: usize,
     condition: f64,
 }
 
+/// Rows SEN-2 and SEN-3 of `paper-refs.md`.
 fn iterate(
     rows: Rows<'_>,
     p: f64,
@@ -91,7 +99,7 @@ fn iterate(
     let mut watch = Watch::new(observer);
     // A start like another: where it fails, there is the usual one.
     let sample = of_sample(rows, p, leverage, rank, options, &mut watch).unwrap_or(None).filter(|_| !watch.stopped());
-    let limit = if watch.stopped() { 1 } else { options.lewis_steps };
+    let limit = if watch.stopped() { 1 } else { options.max_iterations };
     if let Some(sample) = &sample {
         residual = sample.residual / contraction;
     }
@@ -118,7 +126,7 @@ fn iterate(
         let transform = &whitening.transform;
         steps += 1;
         // The last pass needs no Gram matrix; which one it is can be foreseen.
-        let last = steps == limit || residual * contraction * contraction < 0.7 * options.lewis_tolerance;
+        let last = steps == limit || residual * contraction * contraction < 0.7 * options.tolerance;
         let (q, next) = if last {
             (row_norms_squared(rows, transform), None)
         } else {
@@ -138,7 +146,7 @@ fn iterate(
         contraction = contraction.max((found / residual).min(1.0));
         residual = found;
         // Of the weights after the step that is taken now.
-        let converged = residual * contraction <= options.lewis_tolerance;
+        let converged = residual * contraction <= options.tolerance;
         let progress = Progress { stage, step: steps, total: None, value: Some(residual) };
         let stopped = watch.stops(progress);
         let mut new = vec![0.0; w.len()];
@@ -153,6 +161,7 @@ fn iterate(
                 residual,
                 steps,
                 converged,
+                stopped,
                 rank: found_rank,
                 condition,
             });
@@ -245,7 +254,7 @@ fn of_sample(
 ) -> Result<Option<OfSample>, LinalgError> {
     let most = rows.rows() / SPARED;
     let sparse = matches!(rows, Rows::Sparse(_));
-    if sparse || (most as f64) < 4.0 * SAMPLED * rank as f64 || options.lewis_steps < 3 {
+    if sparse || (most as f64) < 4.0 * SAMPLED * rank as f64 || options.max_iterations < 3 {
         return Ok(None);
     }
     let size = most.min((SAMPLED * (1.0 + p).powi(2) * rank as f64) as usize);
@@ -255,7 +264,7 @@ fn of_sample(
         return Ok(None);
     }
     let leverage = white.norms_squared(&sample);
-    let options = ScoreOptions { lewis_tolerance: 0.05, lewis_steps: 30, ..*options };
+    let options = ScoreOptions { tolerance: 0.05, max_iterations: 30, ..*options };
     let lewis = iterate((&sample).into(), p, &leverage, rank, &options, "Lewis weights of a sample", observer)?;
     if lewis.rank < rank {
         return Ok(None);

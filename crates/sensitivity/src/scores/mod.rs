@@ -1,18 +1,23 @@
 //! Scores of rows with two-sided bounds on their `ℓp` sensitivities.
-mod exact;
+mod certified;
 mod lewis;
 
-use samplewise_linalg::Rows;
-use samplewise_linalg::leverage::{Whitening, whiten};
-use samplewise_linalg::observe::Observer;
+use std::time::Instant;
 
-use crate::SensitivityError;
+use samplewise_linalg::argument::check_ranges;
+use samplewise_linalg::leverage::{Whitening, whiten};
+use samplewise_linalg::observe::{Observer, Watch};
+use samplewise_linalg::{Ending, Rows, Seconds};
+
+use crate::Error;
+use crate::options::{SCORES, ScoreOptions};
 use crate::power::{Power, check_exponent};
 
-pub use exact::{Certified, certified_sensitivities};
+pub use certified::{CertifiedScores, certified_sensitivities, certified_sensitivities_observed};
 
 /// How rows are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Method {
     /// Every row alike: the baseline, without any guarantee.
     Uniform,
@@ -32,28 +37,9 @@ pub enum Method {
     SensitivityPlusLeverage,
 }
 
-/// Settings of [`scores_with`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoreOptions {
-    /// How rows are scored. Default Lewis.
-    pub method: Method,
-    /// Relative accuracy of Lewis weights, in `(0, 1]`, as foreseen from the residual and from how fast it falls. Default
-    /// 0.01; a sample needs a constant factor only, 0.1 is plenty.
-    pub lewis_tolerance: f64,
-    /// Most passes for Lewis weights, at least 1. Default 100. One is enough for a sample of the size at which a fit is good.
-    pub lewis_steps: usize,
-    /// Gap `upper/lower − 1` to which sensitivities are certified, in `(0, 1]`. Default 1e-3.
-    pub gap: f64,
-}
-
-impl Default for ScoreOptions {
-    fn default() -> Self {
-        Self { method: Method::Lewis, lewis_tolerance: 0.01, lewis_steps: 100, gap: 1e-3 }
-    }
-}
-
 /// Scores, and what they say of the sensitivities.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Scores {
     /// One score per row, proportional to the sampling probability.
     pub values: Vec<f64>,
@@ -67,16 +53,34 @@ pub struct Scores {
     pub rank: usize,
     /// Condition number of the column-scaled table.
     pub condition: f64,
+    /// The evidence.
+    pub report: ScoreReport,
+}
+
+/// Evidence of scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ScoreReport {
+    /// How the call ended: at a limit where an iteration did, interrupted where the observer said so. The bounds hold all the
+    /// same.
+    pub ending: Ending,
+    /// How rows were scored.
+    pub route: Method,
+    /// Lewis weights: number of passes over the table; sensitivities: most Newton steps of any row.
+    pub iterations: usize,
+    /// Wall time of the call.
+    pub seconds: Seconds,
     /// Lewis weights: largest relative difference between the weights before the last step and their map; those returned are
     /// closer, by about `|p − 2|/(p + 2)`. Zero for the other methods.
     pub residual: f64,
-    /// Lewis weights: passes over the table; sensitivities: most Newton steps of any row.
-    pub steps: usize,
-    /// False when an iteration ended at its limit or was stopped by the observer: the bounds hold all the same.
-    pub converged: bool,
 }
 
 impl Scores {
+    /// Whether the scores have the accuracy that was asked for.
+    pub fn converged(&self) -> bool {
+        self.report.ending == Ending::Finished
+    }
+
     /// Bounds of the total sensitivity `S = Σ s_i`.
     pub fn total_sensitivity(&self) -> (f64, f64) {
         (self.lower.iter().sum(), self.upper.iter().sum())
@@ -88,32 +92,33 @@ impl Scores {
 /// Cost one pass pair (`2nd²` flops) for leverage, times the steps (2 to 20) for Lewis weights; see [`Method`] for the
 /// others. Lewis weights of many dense rows start from a sample with a fixed seed; same bits for every thread count.
 ///
-/// # Errors
-/// [`SensitivityError::Exponent`], [`SensitivityError::Data`].
-pub fn scores<'a>(a: impl Into<Rows<'a>>, p: f64, method: Method) -> Result<Scores, SensitivityError> {
-    scores_with(a, p, &ScoreOptions { method, ..ScoreOptions::default() }, &mut ())
-}
-
-/// [`scores`] with settings, progress and cancellation.
+/// ```
+/// use samplewise_sensitivity::{Matrix, Method, scores};
+/// let a = Matrix::from_fn(100, 2, |i, j| if j == 0 { 1.0 } else { f64::from(i == 7) });
+/// let lewis = scores(&a, 1.0, &Method::Lewis.into())?;
+/// assert!(lewis.values[7] > 0.9 && lewis.converged());
+/// # Ok::<(), samplewise_sensitivity::Error>(())
+/// ```
 ///
 /// # Errors
-/// As [`scores`]; [`SensitivityError::OutOfRange`] for settings.
-pub fn scores_with<'a>(
+/// [`Error::Argument`], [`Error::Data`].
+pub fn scores<'a>(a: impl Into<Rows<'a>>, p: f64, options: &ScoreOptions) -> Result<Scores, Error> {
+    scores_observed(a, p, options, &mut ())
+}
+
+/// [`scores`] with progress and cancellation; when stopped, the scores of the last pass, whose bounds hold.
+///
+/// # Errors
+/// As [`scores`].
+pub fn scores_observed<'a>(
     a: impl Into<Rows<'a>>,
     p: f64,
     options: &ScoreOptions,
     observer: &mut dyn Observer,
-) -> Result<Scores, SensitivityError> {
-    let a = a.into();
+) -> Result<Scores, Error> {
+    let (start, a) = (Instant::now(), a.into());
     check_exponent(p)?;
-    for (argument, value) in [("lewis_tolerance", options.lewis_tolerance), ("gap", options.gap)] {
-        if !(value > 0.0 && value <= 1.0) {
-            return Err(SensitivityError::OutOfRange { argument, value, allowed: "above 0, at most 1" });
-        }
-    }
-    if options.lewis_steps == 0 {
-        return Err(SensitivityError::OutOfRange { argument: "lewis_steps", value: 0.0, allowed: "1 and above" });
-    }
+    check_ranges(options, &SCORES)?;
     let n = a.rows();
     let base = whiten(a, None)?;
     let leverage: Vec<f64> = base.norms_squared(a).into_iter().map(at_most_one).collect();
@@ -125,13 +130,14 @@ pub fn scores_with<'a>(
         Method::RootLeverage => out.values = root_leverage(&leverage, p),
         Method::Lewis => lewis::fill(&mut out, a, p, leverage, &base, options, observer)?,
         Method::Sensitivity | Method::SensitivityPlusLeverage => {
-            let start = leverage.clone();
-            lewis::fill(&mut out, a, p, start, &base, options, observer)?;
+            let watch = &mut Watch::new(observer);
+            let first = leverage.clone();
+            lewis::fill(&mut out, a, p, first, &base, options, watch)?;
             let every: Vec<usize> = (0..n).collect();
-            let certified = exact::certify(a, p, &every, &base, &out, options.gap, observer)?;
-            (out.steps, out.converged) = (certified.steps, certified.converged);
+            let certified = certified::certify(a, p, &every, &base, &out, options.gap, watch)?;
+            (out.report.iterations, out.report.ending) = (certified.report.iterations, certified.report.ending);
             (out.lower, out.upper) = (certified.lower, certified.upper);
-            out.residual = 0.0;
+            out.report.residual = 0.0;
             out.values.clone_from(&out.upper);
             if method == Method::SensitivityPlusLeverage {
                 out.values.iter_mut().zip(&leverage).for_each(|(s, t)| *s += t);
@@ -139,6 +145,8 @@ pub fn scores_with<'a>(
         }
     }
     out.total = out.values.iter().sum();
+    out.report.route = method;
+    out.report.seconds = Seconds::since(start);
     Ok(out)
 }
 
@@ -165,9 +173,13 @@ fn from_leverage(leverage: &[f64], p: f64, base: &Whitening) -> Scores {
         total: 0.0,
         rank: base.rank,
         condition: base.condition,
-        residual: 0.0,
-        steps: 0,
-        converged: true,
+        report: ScoreReport {
+            ending: Ending::Finished,
+            route: Method::Leverage,
+            iterations: 0,
+            seconds: Seconds::default(),
+            residual: 0.0,
+        },
     }
 }
 

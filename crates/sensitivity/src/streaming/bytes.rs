@@ -110,7 +110,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
     let p = f64::from_bits(r.word()?);
     let columns = usize::try_from(r.word()?).ok().filter(|c| *c < 1 << 32).ok_or_else(|| bad("too many columns"))?;
     let options = StreamOptions { p, method, size, seed };
-    let mut out = StreamingCoreset::new(columns, options).map_err(|_| bad("its options are not allowed"))?;
+    let mut out = StreamingCoreset::new(columns, &options).map_err(|_| bad("its options are not allowed"))?;
     (out.seen, out.end) = (r.word()?, r.word()?);
     let end = out.end;
     if counted != out.seen || out.seen > end || end > super::MAX_ROWS {

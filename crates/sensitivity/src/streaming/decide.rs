@@ -4,7 +4,7 @@ use samplewise_linalg::leverage::{GramFactor, factor_gram, row_norms_squared, wh
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, chunk, gram};
 
-use super::{StreamOptions, Streamed};
+use super::{StreamOptions, StreamedCoreset};
 use crate::power::Power;
 use crate::scores::{Method, at_most_one};
 
@@ -141,7 +141,7 @@ impl Decide {
         last: Option<(u64, Matrix)>,
         seen: u64,
         columns: usize,
-    ) -> Result<Streamed, LinalgError> {
+    ) -> Result<StreamedCoreset, LinalgError> {
         if let Some((leaf, rows)) = last {
             self.add(leaf, &rows)?;
         }
@@ -165,7 +165,7 @@ impl Decide {
         let total = kept.iter().zip(&weights).map(|(&(_, i), w)| w * scores[i]).sum();
         let data = kept.iter().flat_map(|&(_, i)| &self.data[i * columns..(i + 1) * columns]).copied().collect();
         let data = Matrix::from_vec(kept.len(), columns, data)?;
-        Ok(Streamed {
+        Ok(StreamedCoreset {
             rows: kept.iter().map(|k| k.0).collect(),
             weights,
             rank_lost: rank_lost(factor.whitening.rank, &data)?,

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use samplewise_linalg::{LinalgError, Matrix, Summary};
 
-use crate::SensitivityError;
+use crate::Error;
 use crate::power::check_exponent;
 use crate::scores::Method;
 use decide::Decide;
@@ -27,6 +27,7 @@ use reduce::Reduce;
 
 /// What a stream is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StreamOptions {
     /// Exponent, 1 to 64.
     pub p: f64,
@@ -41,7 +42,8 @@ pub struct StreamOptions {
 
 /// The coreset at the end, with its rows: the stream has passed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Streamed {
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct StreamedCoreset {
     /// Row numbers, ascending.
     pub rows: Vec<u64>,
     /// Weight of the loss of each.
@@ -79,16 +81,17 @@ pub struct Block<'a> {
 /// beyond condition 1e7 or depend on others to nine digits but not exactly: then memory grows with the rows (centre such
 /// columns).
 ///
+/// Rows SEN-14 and SEN-20 of `paper-refs.md`.
+///
 /// ```
-/// use samplewise_linalg::{Matrix, Summary};
-/// use samplewise_sensitivity::{Block, Method, StreamOptions, StreamingCoreset};
+/// use samplewise_sensitivity::{Block, Matrix, Method, StreamOptions, StreamingCoreset, Summary};
 /// let options = StreamOptions { p: 1.0, method: Method::RootLeverage, size: 200, seed: 7 };
 /// let table = Matrix::from_fn(30_000, 3, |i, j| ((i * (j + 3)) % 101) as f64 - 50.0);
 /// let part = |from: usize, to: usize| table.select_rows(&(from..to).collect::<Vec<_>>());
-/// let mut one = StreamingCoreset::new(3, options)?;
+/// let mut one = StreamingCoreset::new(3, &options)?;
 /// one.update(Block { first: 0, rows: &table })?;
 /// // Two machines, blocks that fit nothing, the second one first.
-/// let (mut left, mut right) = (StreamingCoreset::new(3, options)?, StreamingCoreset::new(3, options)?);
+/// let (mut left, mut right) = (StreamingCoreset::new(3, &options)?, StreamingCoreset::new(3, &options)?);
 /// left.update(Block { first: 0, rows: &part(0, 12_345) })?;
 /// right.update(Block { first: 20_000, rows: &part(20_000, 30_000) })?;
 /// right.update(Block { first: 12_345, rows: &part(12_345, 20_000) })?;
@@ -123,27 +126,26 @@ impl StreamingCoreset {
     /// An empty stream of rows with the given number of columns.
     ///
     /// # Errors
-    /// [`SensitivityError::Exponent`], [`SensitivityError::OutOfRange`] (root leverage beyond `p = 2`, methods that cannot
-    /// be had in one pass), [`SensitivityError::Size`], [`SensitivityError::Data`].
-    pub fn new(columns: usize, options: StreamOptions) -> Result<Self, SensitivityError> {
+    /// [`Error::Argument`] (also root leverage beyond `p = 2`, methods that cannot
+    /// be had in one pass), [`Error::Size`], [`Error::Data`].
+    pub fn new(columns: usize, options: &StreamOptions) -> Result<Self, Error> {
         check_exponent(options.p)?;
         if columns == 0 {
             return Err(LinalgError::Empty { argument: "columns" }.into());
         }
         if options.size == 0 || options.size > MAX_SIZE {
-            return Err(SensitivityError::Size { size: options.size, least: 1, rows: MAX_SIZE });
+            return Err(Error::Size { size: options.size, least: 1, rows: MAX_SIZE });
         }
         let state = match options.method {
-            Method::Lewis => State::Reduce(Reduce::new(options, columns)?),
-            Method::Uniform | Method::Leverage => State::Decide(Decide::new(options)),
-            Method::RootLeverage if options.p <= 2.0 => State::Decide(Decide::new(options)),
+            Method::Lewis => State::Reduce(Reduce::new(*options, columns)?),
+            Method::Uniform | Method::Leverage => State::Decide(Decide::new(*options)),
+            Method::RootLeverage if options.p <= 2.0 => State::Decide(Decide::new(*options)),
             Method::RootLeverage => {
-                let allowed = "1 to 2 for root leverage in a stream";
-                return Err(SensitivityError::OutOfRange { argument: "p", value: options.p, allowed });
+                return Err(Error::argument("p", options.p, "1 to 2 for root leverage in a stream"));
             }
-            Method::Sensitivity | Method::SensitivityPlusLeverage => return Err(SensitivityError::Stream),
+            Method::Sensitivity | Method::SensitivityPlusLeverage => return Err(Error::Stream),
         };
-        Ok(Self { options, columns, seen: 0, end: 0, runs: BTreeMap::new(), state })
+        Ok(Self { options: *options, columns, seen: 0, end: 0, runs: BTreeMap::new(), state })
     }
 
     /// Rows of a leaf: leaves begin at multiples of it. Shards that begin there keep fewer rows waiting.
@@ -235,16 +237,16 @@ fn twice() -> LinalgError {
 }
 
 /// The facade's trait speaks of its own errors only.
-fn data(e: SensitivityError) -> LinalgError {
+fn data(e: Error) -> LinalgError {
     match e {
-        SensitivityError::Data(e) => e,
+        Error::Data(e) => e,
         _ => LinalgError::NoConvergence { method: "scores of a leaf" },
     }
 }
 
 impl Summary for StreamingCoreset {
     type Input<'a> = Block<'a>;
-    type Output = Streamed;
+    type Output = StreamedCoreset;
 
     fn update(&mut self, Block { first, rows }: Block<'_>) -> Result<(), LinalgError> {
         if rows.columns() != self.columns {
@@ -325,7 +327,7 @@ impl Summary for StreamingCoreset {
     ///
     /// # Errors
     /// [`LinalgError::Empty`] without rows; [`LinalgError::Bytes`] when a row before the last one never came.
-    fn finish(self) -> Result<Streamed, LinalgError> {
+    fn finish(self) -> Result<StreamedCoreset, LinalgError> {
         if self.seen == 0 {
             return Err(LinalgError::Empty { argument: "stream" });
         }

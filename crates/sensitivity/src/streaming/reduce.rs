@@ -4,10 +4,11 @@ use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, gram};
 
 use super::decide::rank_lost;
-use super::{StreamOptions, Streamed};
+use super::{StreamOptions, StreamedCoreset};
+use crate::options::ScoreOptions;
 use crate::power::Power;
-use crate::scores::{Method, ScoreOptions, scores_with};
-use crate::{Coreset, SensitivityError};
+use crate::scores::{Method, scores};
+use crate::{Coreset, Error};
 
 /// Weighted rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +25,9 @@ pub(super) struct Reduce {
 }
 
 impl Reduce {
-    pub(super) fn new(options: StreamOptions, columns: usize) -> Result<Self, SensitivityError> {
+    pub(super) fn new(options: StreamOptions, columns: usize) -> Result<Self, Error> {
         if options.size <= columns {
-            return Err(SensitivityError::Size { size: options.size, least: columns + 1, rows: super::MAX_SIZE });
+            return Err(Error::Size { size: options.size, least: columns + 1, rows: super::MAX_SIZE });
         }
         Ok(Self { options, parts: Forest::default() })
     }
@@ -40,7 +41,7 @@ impl Reduce {
         self.parts.iter().flat_map(|(_, _, p)| p.numbers.iter().copied())
     }
 
-    pub(super) fn add(&mut self, leaf: u64, rows: &Matrix) -> Result<(), SensitivityError> {
+    pub(super) fn add(&mut self, leaf: u64, rows: &Matrix) -> Result<(), Error> {
         let part = reduce(&self.options, self.whole(leaf, rows), leaf, 0)?;
         self.insert(leaf, 0, part)
     }
@@ -52,16 +53,16 @@ impl Reduce {
         Part { numbers, weights: vec![1.0; rows.rows()], data: rows.clone() }
     }
 
-    fn insert(&mut self, first: u64, level: u32, part: Part) -> Result<(), SensitivityError> {
+    fn insert(&mut self, first: u64, level: u32, part: Part) -> Result<(), Error> {
         let options = self.options;
         self.parts.insert(first, level, part, |l, r, first, level| reduce(&options, join(l, r)?, first, level))
     }
 
-    pub(super) fn merge(&mut self, other: Self) -> Result<(), SensitivityError> {
+    pub(super) fn merge(&mut self, other: Self) -> Result<(), Error> {
         other.parts.into_nodes().try_for_each(|(first, level, part)| self.insert(first, level, part))
     }
 
-    pub(super) fn finish(mut self, last: Option<(u64, Matrix)>, seen: u64) -> Result<Streamed, SensitivityError> {
+    pub(super) fn finish(mut self, last: Option<(u64, Matrix)>, seen: u64) -> Result<StreamedCoreset, Error> {
         if let Some((leaf, rows)) = last {
             let part = self.whole(leaf, &rows);
             let part = reduce(&self.options, part, leaf, 0)?;
@@ -74,7 +75,7 @@ impl Reduce {
         if part.numbers.is_empty() {
             // Nothing but zeros.
             let (rows, weights, data) = (Vec::new(), Vec::new(), part.data);
-            return Ok(Streamed {
+            return Ok(StreamedCoreset {
                 rows,
                 weights,
                 data,
@@ -87,7 +88,7 @@ impl Reduce {
             });
         }
         let scores = lewis(&options, &part)?;
-        Ok(Streamed {
+        Ok(StreamedCoreset {
             rows: part.numbers,
             weights: part.weights,
             rank_lost: rank_lost(scores.rank, &part.data)?,
@@ -113,15 +114,15 @@ fn join(l: Part, r: Part) -> Result<Part, LinalgError> {
 }
 
 /// Lewis weights of the rows as weighted.
-fn lewis(options: &StreamOptions, part: &Part) -> Result<crate::Scores, SensitivityError> {
+fn lewis(options: &StreamOptions, part: &Part) -> Result<crate::Scores, Error> {
     let root = Power::new(1.0 / options.p);
     let mut scaled = part.data.clone();
     for (row, w) in scaled.as_mut_slice().chunks_exact_mut(part.data.columns()).zip(&part.weights) {
         let scale = root.of(*w);
         row.iter_mut().for_each(|v| *v *= scale);
     }
-    let score = ScoreOptions { method: Method::Lewis, lewis_tolerance: 0.1, ..ScoreOptions::default() };
-    scores_with(&scaled, options.p, &score, &mut ())
+    let score = ScoreOptions { method: Method::Lewis, tolerance: 0.1, ..ScoreOptions::default() };
+    scores(&scaled, options.p, &score)
 }
 
 /// Samples of a node that are drawn before all its rows are kept instead.
@@ -130,7 +131,7 @@ const DRAWS: u64 = 32;
 /// Down to about `size` rows by fresh hashes of the node. A sample without a direction that the rows have is drawn again:
 /// nothing later could tell that it was there. Where the size is several times the number of columns that hardly ever
 /// happens.
-fn reduce(options: &StreamOptions, part: Part, first: u64, level: u32) -> Result<Part, SensitivityError> {
+fn reduce(options: &StreamOptions, part: Part, first: u64, level: u32) -> Result<Part, Error> {
     if part.numbers.len() <= options.size {
         return Ok(part);
     }

@@ -1,11 +1,9 @@
 //! Draws from the posterior: `--solver gibbs`.
-use samplewise_completion::{Entries, Posterior, Rank, Sampling, Status, sample_posterior};
-use samplewise_linalg::random::Streams;
-use samplewise_linalg::{Ending, Matrix};
+use samplewise_completion::{Ending, Entries, Matrix, Posterior, PosteriorOptions, Rank, sample_posterior_observed};
 use serde_json::json;
 
 use super::triplets::Ids;
-use super::{Arguments, Counted, Data, answer_table, failure};
+use super::{Arguments, Counted, Data, answer_table, ending_of, failure};
 use crate::failure::{Failure, usage};
 use crate::output::{self, Array, line};
 use crate::session::{Answer, Session};
@@ -16,7 +14,7 @@ const LARGEST: usize = 23;
 const MOST_DRAWS: usize = 1_000_000;
 
 /// What the words of the call ask for.
-pub fn sampling(a: &Arguments) -> Result<(Rank, Sampling), Failure> {
+pub fn sampling(a: &Arguments) -> Result<(Rank, PosteriorOptions), Failure> {
     let other = [
         ("--lambda", a.lambda != "auto"),
         ("--ridge-exponent", a.ridge_exponent.is_some()),
@@ -32,35 +30,28 @@ pub fn sampling(a: &Arguments) -> Result<(Rank, Sampling), Failure> {
         "auto" => Rank::Auto { max: LARGEST },
         k => Rank::Fixed(k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?),
     };
-    let samples = a.samples.unwrap_or(Sampling::default().samples);
+    let samples = a.samples.unwrap_or(PosteriorOptions::default().samples);
     if !(1..=MOST_DRAWS).contains(&samples) {
         return Err(usage(format!("--samples is {samples}, allowed is 1 to {MOST_DRAWS}")));
     }
-    let sampling = Sampling {
-        samples,
-        burn_in: samples.div_ceil(3),
-        biases: a.biases()?,
-        verification: a.holdout.unwrap_or(0.05),
-        time_limit: a.limit()?,
-        ..Sampling::default()
-    };
+    let sampling =
+        PosteriorOptions { samples, burn_in: samples.div_ceil(3), biases: a.biases()?, ..PosteriorOptions::default() };
     Ok((rank, sampling))
 }
 
 pub fn run(
-    (rank, sampling): (Rank, Sampling),
+    (rank, sampling): (Rank, PosteriorOptions),
     a: &Arguments,
     data: &Data,
     session: &Session,
 ) -> Result<Answer, Failure> {
-    let mut observer = session;
-    let Data { train, test, rows, columns, pairs } = data;
+    let mut observer = a.watched(session)?;
+    let Data { train, rows, columns, pairs, .. } = data;
+    let sampling = PosteriorOptions { verification: a.verification(data), seed: session.seed(), ..sampling };
     let found = session.stage("compute", || {
         let entries =
             Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(failure)?;
-        let mut rng = Streams::new(session.seed()).stream(0);
-        let test = test.as_ref().map(|t| &t.entries[..]);
-        sample_posterior(&entries, rank, &sampling, test, &mut rng, &mut observer).map_err(failure)
+        sample_posterior_observed(&entries, rank, &sampling, &mut observer).map_err(failure)
     })?;
     let mut counted = None;
     if let (Some((pairs, positions)), Some(out)) = (pairs, &a.out) {
@@ -127,10 +118,11 @@ fn answer(
     counted: Option<&Counted>,
 ) -> Answer {
     let r = &found.report;
-    let (status, ending) = match r.status {
-        Status::Interrupted => ("interrupted", Ending::Interrupted),
-        Status::Limit => ("limit", Ending::Limit),
-        _ => ("fitted", Ending::Finished),
+    let ending = ending_of(r.ending, session);
+    let status = match ending {
+        Ending::Interrupted => "interrupted",
+        Ending::Limit => "limit",
+        Ending::Finished => "fitted",
     };
     if ending == Ending::Limit {
         session.warn("the limit of time was reached: these are the draws so far");

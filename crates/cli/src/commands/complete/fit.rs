@@ -1,12 +1,11 @@
 //! One best fit.
 use samplewise_completion::{
-    Check, Completion, Entries, Loss, Model, Options, PathKind, Rank, Solver, Status, complete_observed,
+    Advanced, Check, Completion, Ending, Entries, Loss, Model, Options, Rank, Route, Solver, Status, complete_observed,
 };
-use samplewise_linalg::random::Streams;
 use serde_json::{Value, json};
 
 use super::triplets::Ids;
-use super::{Arguments, Counted, Data, answer_table, failure};
+use super::{Arguments, Counted, Data, answer_table, ending_of, failure};
 use crate::failure::{Failure, usage};
 use crate::output::{self, line};
 use crate::session::{Answer, Session};
@@ -26,7 +25,6 @@ pub fn options(a: &Arguments) -> Result<(Rank, Options), Failure> {
         "trimmed" => Loss::Trimmed,
         other => return Err(usage(format!("--loss is {other}, allowed is squared, huber or trimmed"))),
     };
-    let time_limit = a.limit()?;
     let biases = a.biases()?;
     let rank = match a.rank.as_str() {
         "auto" => Rank::Auto { max: 30 },
@@ -37,30 +35,26 @@ pub fn options(a: &Arguments) -> Result<(Rank, Options), Failure> {
         l => Some(l.parse().map_err(|_| usage(format!("--lambda is {l}, allowed is auto or a number")))?),
     };
     let options = Options {
-        ridge_exponent: a.ridge_exponent,
         lambda,
         biases,
-        tolerance: a.tolerance,
-        solver,
+        exact_recovery: a.tolerance,
         loss,
         non_negative: a.non_negative,
-        time_limit,
         max_iterations: a.max_iterations.unwrap_or(Options::default().max_iterations),
-        verification: a.holdout.unwrap_or(0.05),
+        advanced: Advanced { ridge_exponent: a.ridge_exponent, solver, ..Advanced::default() },
         ..Options::default()
     };
     Ok((rank, options))
 }
 
 pub fn run((rank, options): (Rank, Options), a: &Arguments, data: &Data, session: &Session) -> Result<Answer, Failure> {
-    let mut observer = session;
-    let Data { train, test, rows, columns, pairs } = data;
+    let mut observer = a.watched(session)?;
+    let Data { train, rows, columns, pairs, .. } = data;
+    let options = Options { verification: a.verification(data), seed: session.seed(), ..options };
     let done: Completion = session.stage("compute", || {
         let data =
             Entries::new(rows.len(), columns.len(), &train.entries, train.weights.as_deref()).map_err(failure)?;
-        let mut rng = Streams::new(session.seed()).stream(0);
-        let test = test.as_ref().map(|t| &t.entries[..]);
-        complete_observed(&data, rank, &options, test, &mut rng, &mut observer).map_err(failure)
+        complete_observed(&data, rank, &options, &mut observer).map_err(failure)
     })?;
     let mut counted = None;
     if let (Some((pairs, positions)), Some(out)) = (pairs, &a.out) {
@@ -124,19 +118,22 @@ fn answer(
     counted: Option<&Counted>,
 ) -> Answer {
     let r = &done.report;
+    let ending = ending_of(r.ending, session);
     let status = match done.status {
         Status::Verified => "verified",
         Status::VerifiedInParts => "verified_in_parts",
         Status::Fitted => "fitted",
         Status::NotRecovered => "not_recovered",
-        Status::Limit => "limit",
-        Status::Interrupted => "interrupted",
+        Status::NotConverged if ending == Ending::Limit => "limit",
+        Status::NotConverged => "interrupted",
     };
     match done.status {
         Status::NotRecovered => {
             session.warn("not recovered: the held-out or the given entries disagree with the model");
         }
-        Status::Limit => session.warn("a limit of iterations or time was reached: this is the best model so far"),
+        Status::NotConverged if ending == Ending::Limit => {
+            session.warn("a limit of iterations or time was reached: this is the best model so far")
+        }
         _ => {}
     }
     let (groups, share) = (r.determination.groups(), r.determination.undetermined_share);
@@ -153,15 +150,14 @@ fn answer(
         "rank": r.rank, "train_rmse": r.train_rmse, "test_rmse": r.test_rmse,
         "baseline_test_rmse": r.baseline_test_rmse, "predictions": counted.map(Counted::json),
     });
-    let path = match r.path {
-        PathKind::Annealing { decay, pairs } => format!("annealing by {decay}, {pairs} pairs per ridge"),
-        PathKind::Growth => "growth of the rank".to_owned(),
-        PathKind::Reweighting => "log-det reweighting".to_owned(),
+    let path = match r.route {
+        Route::Annealing { decay, pairs } => format!("annealing by {decay}, {pairs} pairs per ridge"),
+        other => other.name().to_owned(),
     };
-    let cost = |s: &samplewise_completion::Stage| json!({"stage": s.name, "steps": s.steps, "floors": s.floors, "seconds": s.seconds});
+    let cost = |s: &samplewise_completion::Stage| json!({"stage": s.name, "steps": s.steps, "floors": s.floors, "seconds": s.seconds.0});
     let costs: Vec<Value> = r.stages.iter().map(cost).collect();
     let report = json!({
-        "path": path, "ending": r.ending.name(), "rank_checked": r.determination.check != Check::Components,
+        "path": path, "ending": ending.name(), "rank_checked": r.determination.check != Check::Components,
         "oversampling": r.oversampling, "outliers": r.outliers.len(),
         "costs": costs, "verification_fitted": r.verification_fitted, "lambda": r.lambda, "iterations": r.iterations,
         "tuning_entries": r.tuning_entries, "verification_entries": r.verification_entries,
@@ -174,7 +170,7 @@ fn answer(
         "ranks_tried": r.ranks_tried,
     });
     let mut table = answer_table(
-        (status, r.ending),
+        (status, ending),
         (rows, columns, observed),
         r.rank,
         [Some(r.train_rmse), r.test_rmse, r.baseline_test_rmse],

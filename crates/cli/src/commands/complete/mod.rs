@@ -6,10 +6,11 @@ pub mod triplets;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use samplewise_completion::{CompletionError, Options};
+use samplewise_completion::{ArgumentError, Error, Options, Verification};
 use serde_json::{Value, json};
 
 use samplewise_linalg::Ending;
+use samplewise_linalg::observe::Deadline;
 
 use crate::cells::Header;
 use crate::failure::{Failure, bad, usage};
@@ -96,9 +97,19 @@ pub struct Data {
 }
 
 impl Arguments {
-    fn limit(&self) -> Result<Option<Duration>, Failure> {
+    /// An observer that ends the call at the limit of time, if there is one.
+    fn watched<'s>(&self, session: &'s Session) -> Result<Deadline<&'s Session>, Failure> {
         let limit = self.time_limit.map(Duration::try_from_secs_f64).transpose();
-        limit.map_err(|e| usage(format!("--time-limit: {e}")))
+        let limit = limit.map_err(|e| usage(format!("--time-limit: {e}")))?;
+        Ok(Deadline::after(limit.unwrap_or(Duration::MAX)).with(session))
+    }
+
+    /// The entries that only judge.
+    fn verification(&self, data: &Data) -> Verification {
+        match &data.test {
+            Some(test) => Verification::Given(test.entries.clone()),
+            None => Verification::Share(self.holdout.unwrap_or(0.05)),
+        }
     }
 
     fn biases(&self) -> Result<bool, Failure> {
@@ -163,23 +174,28 @@ fn data(a: &Arguments, session: &Session) -> Result<Data, Failure> {
 }
 
 /// An error of the library, in the words of the command line: options by their names there.
-fn failure(e: CompletionError) -> Failure {
+fn failure(e: Error) -> Failure {
     match e {
-        CompletionError::OptionOutOfRange { option, value, allowed } => {
-            let flag = match option {
+        Error::Argument(ArgumentError { name, given, allowed }) => {
+            let flag = match name {
                 "lambda" => "--lambda",
-                "tolerance" => "--tolerance",
+                "exact_recovery" => "--tolerance",
                 "ridge_exponent" => "--ridge-exponent",
                 "max_iterations" => "--max-iterations",
                 "verification" => "--holdout",
                 "samples" | "burn_in" => "--samples",
-                other => return bad(format!("{other} is {value:e}, allowed is {allowed}")),
+                other => return bad(format!("{other} is {given}, allowed is {allowed}")),
             };
-            usage(format!("{flag} is {value}, allowed is {allowed}"))
+            usage(format!("{flag} is {given}, allowed is {allowed}"))
         }
-        CompletionError::Rank { rank, limit } => usage(format!("--rank is {rank}, allowed is 1 to {limit}")),
+        Error::Rank { rank, limit } => usage(format!("--rank is {rank}, allowed is 1 to {limit}")),
         other => bad(other),
     }
+}
+
+/// How a run ended: one that the limit of time has stopped was not interrupted.
+fn ending_of(ending: Ending, session: &Session) -> Ending {
+    if ending == Ending::Interrupted && !session.interrupted() { Ending::Limit } else { ending }
 }
 
 /// Whether the first line of a file of pairs is its header: that of the triplets, where they have one, or the words row and

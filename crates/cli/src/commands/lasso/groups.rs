@@ -3,11 +3,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use samplewise_lasso::Design;
-use samplewise_lasso::group::{GroupOptions, GroupSolution, largest_lambda, path, single_columns};
+use samplewise_lasso::group::{GroupOptions, GroupSolution, largest_lambda, path_observed, single_columns};
 use samplewise_linalg::Matrix;
 use serde_json::json;
 
-use super::{Arguments, ending, failure, say, status};
+use super::{Arguments, failure, say, status};
 use crate::cells::Header;
 use crate::failure::{Failure, bad, usage};
 use crate::input::Table;
@@ -116,7 +116,7 @@ pub fn run(
             }
             None => (1..60).map(|k| top * 0.5_f64.powi(k)).take_while(|l| *l > 1.5 * wanted).chain([wanted]).collect(),
         };
-        let mut fits = path(design, &y, &groups, &lambdas, &options, &mut observer).map_err(fail)?;
+        let mut fits = path_observed(design, &y, &groups, &lambdas.into(), &options, &mut observer).map_err(fail)?;
         if a.path.is_none() {
             fits.drain(..fits.len() - 1);
         }
@@ -126,7 +126,7 @@ pub fn run(
         let list: Vec<_> = s.coefficients.iter().map(|(j, v)| json!({"name": names[*j], "values": v})).collect();
         let chosen: Vec<_> = s.groups.iter().map(|&g| &group_names[g]).collect();
         json!({"lambda": s.lambda, "targets": titles, "intercepts": s.intercepts, "groups": chosen, "coefficients": list,
-            "status": status(s.status), "objective": s.primal, "duality_gap": s.gap, "dual_scale": s.dual_scale})
+            "status": status(s.status, s.report.ending), "objective": s.objective, "duality_gap": s.gap(), "dual_scale": s.report.dual_scale})
     };
     let best = fits.last().expect("one λ, one answer");
     let mut result = show(best);
@@ -136,17 +136,17 @@ pub fn run(
     let mut table = format!(
         "lambda {:.6e}\nobjective {:.6e}, duality gap {:.1e}\nstatus {}, {}\n{} of {} groups\n{:>16} {}\n{:>16}",
         best.lambda,
-        best.primal,
-        best.gap,
-        status(best.status),
-        ending(best.status).name(),
+        best.objective,
+        best.gap(),
+        status(best.status, best.report.ending),
+        best.report.ending.name(),
         best.groups.len(),
         groups.len(),
         "",
         titles.join(" "),
         "(intercept)"
     );
-    say(session, &fits.iter().map(|f| f.status).collect::<Vec<_>>());
+    say(session, &fits.iter().map(|f| (f.status, f.report.ending)).collect::<Vec<_>>());
     let row = |values: &[f64]| {
         let cells: Vec<String> = values.iter().map(|v| format!("{v:+.6}")).collect();
         format!(" {}\n", cells.join(" "))
@@ -175,9 +175,11 @@ pub fn run(
         parameters: json!({"table": shown(&a.table), "target": a.target, "groups": shown_option(a.groups.as_ref()), "lambda": a.lambda, "path": a.path,
             "tolerance": a.tolerance}),
         result,
-        report: super::super::map(json!({"path": "BlockDescent", "status": status(best.status),
-            "ending": ending(best.status).name(),
-            "iterations": fits.iter().map(|f| f.iterations).sum::<usize>(), "null_objective": best.null_objective})),
+        report: super::super::map(
+            json!({"path": best.report.route.name(), "status": status(best.status, best.report.ending),
+            "ending": best.report.ending.name(),
+            "iterations": fits.iter().map(|f| f.report.iterations).sum::<usize>(), "null_objective": best.report.null_objective}),
+        ),
         table,
     })
 }

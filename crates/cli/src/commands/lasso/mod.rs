@@ -2,10 +2,9 @@
 use std::path::PathBuf;
 
 use samplewise_lasso::{
-    Design, Folds, LassoError, Options, Solution, Solver, Status, cross_validate_observed, lambda_grid, largest_lambda,
-    path_observed, solve_observed,
+    ArgumentError, CrossValidationOptions, CsrMatrix, Design, Ending, Error, Folds, Grid, Options, Solution, Solver,
+    Status, cross_validate_observed, largest_lambda, path_observed, solve_observed,
 };
-use samplewise_linalg::{CsrMatrix, Ending};
 use serde_json::{Value, json};
 
 pub mod groups;
@@ -171,17 +170,20 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let (fits, chosen, cv) = session.stage("compute", || {
         let count = a.path.unwrap_or(100);
         if let Some(folds) = a.cv {
-            let folds = Folds { folds, count, min_ratio, seed: session.seed() };
-            let cv = cross_validate_observed(&design, &y, &folds, &options, &mut observer).map_err(fail)?;
+            let (folds, grid) = (Folds::Shuffled(folds), Grid::Geometric { count, min_ratio });
+            let plan = CrossValidationOptions { folds, grid, seed: session.seed(), fit: options };
+            let cv = cross_validate_observed(&design, &y, &plan, &mut observer).map_err(fail)?;
+            let report = &cv.report;
             let table = json!({"lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error, "best": cv.best,
-                "folds": cv.folds, "ending": cv.ending.name()});
-            if cv.ending == Ending::Interrupted {
-                session.warn(format!("interrupted: the errors are those of {} of {} folds", cv.folds, folds.folds));
+                "folds": report.folds, "ending": report.ending.name()});
+            if report.ending == Ending::Interrupted {
+                let all = a.cv.unwrap_or_default();
+                session.warn(format!("interrupted: the errors are those of {} of {all} folds", report.folds));
             }
             return Ok((cv.path, cv.best, table));
         }
         if a.path.is_some() {
-            let grid = lambda_grid(&design, &y, count, min_ratio, &options).map_err(fail)?;
+            let grid = Grid::Geometric { count, min_ratio };
             let fits = path_observed(&design, &y, &grid, &options, &mut observer).map_err(fail)?;
             let last = fits.len() - 1;
             return Ok((fits, last, Value::Null));
@@ -198,8 +200,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     })?;
     let show = |s: &Solution| {
         let list: Vec<_> = s.coefficients.iter().map(|&(j, v)| json!({"name": names[j], "value": v})).collect();
-        json!({"status": status(s.status), "lambda": s.lambda, "intercept": s.intercept, "coefficients": list, "objective": s.primal,
-            "duality_gap": s.gap, "dual_scale": s.dual_scale, "nonzeros": s.coefficients.len()})
+        json!({"status": status(s.status, s.report.ending), "lambda": s.lambda, "intercept": s.intercept, "coefficients": list, "objective": s.objective,
+            "duality_gap": s.gap(), "dual_scale": s.report.dual_scale, "nonzeros": s.coefficients.len()})
     };
     let best = &fits[chosen];
     let mut result = show(best);
@@ -210,13 +212,13 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let mut table = format!(
         "lambda {:.6e}\nobjective {:.6e}, duality gap {:.1e}\nstatus {}, {}\nintercept {:+.6}\n",
         best.lambda,
-        best.primal,
-        best.gap,
-        status(best.status),
-        ending(best.status).name(),
+        best.objective,
+        best.gap(),
+        status(best.status, best.report.ending),
+        best.report.ending.name(),
         best.intercept
     );
-    say(session, &fits.iter().map(|f| f.status).collect::<Vec<_>>());
+    say(session, &fits.iter().map(|f| (f.status, f.report.ending)).collect::<Vec<_>>());
     for &(j, v) in &best.coefficients {
         table += &format!("{:>16} {v:+.6}\n", names[j]);
     }
@@ -237,17 +239,17 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         parameters: json!({"table": shown(&a.table), "target": a.target, "lambda": a.lambda, "path": a.path, "cv": a.cv,
             "elastic_net": a.elastic_net, "tolerance": a.tolerance, "solver": a.solver, "unpenalized": a.unpenalized, "lower": a.lower, "upper": a.upper, "standardize": a.standardize, "positive": a.positive}),
         result,
-        report: super::map(json!({"path": format!("{:?}", best.solver), "status": status(best.status),
-            "ending": ending(best.status).name(), "limits": fits.iter().filter(|f| !f.converged()).count(),
-            "iterations": fits.iter().map(|f| f.iterations).sum::<usize>(), "null_objective": best.null_objective})),
+        report: super::map(json!({"path": best.report.route.name(), "status": status(best.status, best.report.ending),
+            "ending": best.report.ending.name(), "limits": fits.iter().filter(|f| !f.converged()).count(),
+            "iterations": fits.iter().map(|f| f.report.iterations).sum::<usize>(), "null_objective": best.report.null_objective})),
         table,
     })
 }
 
 /// Says of fits that did not converge what they are; they can be used all the same.
-fn say(session: &Session, all: &[Status]) {
-    let count = |wanted: Status| all.iter().filter(|s| **s == wanted).count();
-    let (limits, failed) = (count(Status::Limit), count(Status::CertificateFailed));
+fn say(session: &Session, all: &[(Status, Ending)]) {
+    let count = |wanted: &str| all.iter().filter(|s| status(s.0, s.1) == wanted).count();
+    let (limits, failed) = (count("limit"), count("certificate_failed"));
     if limits > 0 {
         let of = all.len();
         session.warn(format!("{limits} of {of} fits did not converge: their duality gaps say how far off they may be"));
@@ -255,28 +257,23 @@ fn say(session: &Session, all: &[Status]) {
     if failed > 0 {
         session.warn(format!("the certificates of {failed} of {} fits failed: nothing is proven of them", all.len()));
     }
-    if count(Status::Interrupted) > 0 {
+    if all.iter().any(|s| s.1 == Ending::Interrupted) {
         session.warn("interrupted: the last fit is the best by then");
     }
 }
 
-fn ending(status: Status) -> Ending {
-    match status {
-        Status::Converged | Status::CertificateFailed => Ending::Finished,
-        Status::Limit => Ending::Limit,
-        Status::Interrupted => Ending::Interrupted,
-    }
-}
-
-fn status(status: Status) -> &'static str {
-    match status {
-        Status::CertificateFailed => "certificate_failed",
-        other => other.name(),
+/// Claim and ending in one word.
+fn status(status: Status, ending: Ending) -> &'static str {
+    match (status, ending) {
+        (Status::Converged, _) => "converged",
+        (Status::CertificateFailed, _) => "certificate_failed",
+        (Status::NotConverged, Ending::Interrupted) => "interrupted",
+        (Status::NotConverged, _) => "limit",
     }
 }
 
 /// An error of the library, in the words of the command line: options by their names there.
-fn failure(table: &str, e: LassoError) -> Failure {
+fn failure(table: &str, e: Error) -> Failure {
     let flag = |option: &str| match option {
         "folds" => Some("--cv"),
         "count" => Some("--path"),
@@ -293,16 +290,16 @@ fn failure(table: &str, e: LassoError) -> Failure {
         _ => None,
     };
     match e {
-        LassoError::OptionOutOfRange { option, value, allowed } => match flag(option) {
+        Error::Argument(ArgumentError { name, given, allowed }) => match flag(name) {
             // Weights are data.
-            Some("--weights") | None => bad(format!("{table}: {option} is {value}, allowed is {allowed}")),
-            Some(flag) => usage(format!("{flag} is {value:?}, allowed is {allowed}")),
+            Some("--weights") | None => bad(format!("{table}: {name} is {given}, allowed is {allowed}")),
+            Some(flag) => usage(format!("{flag} is {given}, allowed is {allowed}")),
         },
-        LassoError::Unsupported { option, allowed } => usage(format!("{}: {allowed}", flag(option).unwrap_or(option))),
-        LassoError::Entry { argument: argument @ ("lower" | "upper"), value, allowed, .. } => {
+        Error::Unsupported { option, allowed } => usage(format!("{}: {allowed}", flag(option).unwrap_or(option))),
+        Error::Entry { argument: argument @ ("lower" | "upper"), value, allowed, .. } => {
             usage(format!("--{argument} is {value}, allowed is {allowed}"))
         }
-        LassoError::Entry { argument: "penalty_factors", allowed, .. } => {
+        Error::Entry { argument: "penalty_factors", allowed, .. } => {
             usage(format!("--unpenalized: a factor of the penalty must be {allowed}"))
         }
         e => bad(format!("{table}: {e}")),

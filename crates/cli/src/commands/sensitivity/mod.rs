@@ -4,12 +4,11 @@ mod stream;
 use std::path::PathBuf;
 
 use samplewise_sensitivity::{
-    Coreset, Loss, Method, Options, Path, Regression, Sampler, ScoreOptions, Scores, SensitivityError, SolverOptions,
-    Status, planned_size, regress_observed, regress_on_coreset_observed, scores_with,
+    ArgumentError, Coreset, CoresetOptions, Ending, Error, Loss, Method, Options, Regression, Route, SampleOptions,
+    Sampler, ScoreOptions, Scores, Status, planned_size, regress_observed, regress_on_coreset_observed,
+    scores_observed,
 };
 use serde_json::{Value, json};
-
-use samplewise_linalg::Ending;
 
 use crate::cells::Header;
 use crate::failure::{Failure, bad, usage};
@@ -119,17 +118,17 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         let y = target.map(|t| table.numbers(t)).transpose()?;
         Ok((table, features, x, y))
     })?;
-    let name = |e: SensitivityError| failure(&a.table.display().to_string(), e);
+    let name = |e: Error| failure(&a.table.display().to_string(), e);
     let least = if a.regress.is_some() && !a.exact { x.columns() + 1 } else { 1 };
     let least = least.min(x.rows());
     if let Some(size) = a.size.filter(|s| !(least..=x.rows()).contains(s)) {
-        return Err(name(SensitivityError::Size { size, least, rows: x.rows() }));
+        return Err(name(Error::Size { size, least, rows: x.rows() }));
     }
     let mut observer = session;
     let (s, size, sample, regression) = session.stage("compute", || {
         let s = session.stage("scores", || {
             let options = ScoreOptions { method, ..ScoreOptions::default() };
-            scores_with(&x, a.p, &options, &mut observer).map_err(name)
+            scores_observed(&x, a.p, &options, &mut observer).map_err(name)
         })?;
         let size = match (a.size, a.epsilon) {
             (Some(size), _) => size,
@@ -139,16 +138,20 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             }
             _ => (50 * (x.columns() + 1)).min(x.rows()),
         };
-        let sample = session
-            .stage("sample", || Coreset::sample(&x, &s.values, a.p, size, sampler, session.seed()).map_err(name))?;
+        let draw = SampleOptions { sampler, seed: session.seed() };
+        let sample = session.stage("sample", || {
+            // A second signal ends the program; the first one ended the scores.
+            Coreset::sample(&x, &s.values, a.p, size, &draw).map_err(name)
+        })?;
         let Some(y) = y else { return Ok((s, size, sample, None)) };
         let loss = a.quantile.map_or(Loss::Lp(a.p), Loss::Quantile);
         let regression = session.stage("regress", || {
             // A sample of all rows is all rows.
             if a.exact || size == x.rows() {
-                regress_observed(&x, &y, loss, &SolverOptions::default(), &mut observer)
+                regress_observed(&x, &y, loss, &Options::default(), &mut observer)
             } else {
-                let options = Options { method, sampler, seed: session.seed(), ..Options::default() };
+                let (seed, rest) = (session.seed(), CoresetOptions::default());
+                let options = CoresetOptions { method, sampler, seed, ..rest };
                 regress_on_coreset_observed(&x, &y, loss, size, &options, &mut observer)
             }
             .map_err(name)
@@ -224,7 +227,7 @@ fn answer(
         s.total,
         sample.rows.len()
     );
-    if !s.converged {
+    if !s.converged() {
         text += "the scores did not converge: their bounds hold, the sample may be worse than its size\n";
     }
     if let Some(r) = regression {
@@ -233,18 +236,18 @@ fn answer(
             names.push("(intercept)");
         }
         let list: Vec<Value> = names.iter().zip(&r.coefficients).map(|(n, v)| json!({"name": n, "value": v})).collect();
-        result["regression"] = json!({"coefficients": list, "status": status(r.status), "objective": r.objective,
-            "lower_bound": r.lower_bound, "gap": r.gap(), "rows_scored": r.rows_scored, "rows_used": r.rows_used, "rank": r.rank});
+        result["regression"] = json!({"coefficients": list, "status": status(r), "objective": r.objective,
+            "lower_bound": r.lower_bound, "gap": r.gap(), "rows_scored": r.report.rows_scored, "rows_used": r.report.rows_used, "rank": r.report.rank});
         text += &describe(r, &names);
         say(session, r);
     }
     let (word, ending) = match regression {
-        Some(r) => (status(r.status), ending(r.status)),
+        Some(r) => (status(r), r.report.ending),
         None if session.interrupted() => ("interrupted", Ending::Interrupted),
-        None if s.converged => ("converged", Ending::Finished),
+        None if s.converged() => ("converged", Ending::Finished),
         None => ("limit", Ending::Limit),
     };
-    if !s.converged {
+    if !s.converged() {
         session.warn("the scores did not converge: their bounds hold, the sample may be worse than its size");
     }
     result["status"] = json!(word);
@@ -255,8 +258,8 @@ fn answer(
             "exact": a.exact, "stream": false}),
         result,
         report: super::map(
-            json!({"path": a.method, "ending": ending.name(), "condition": s.condition, "score_steps": s.steps, "lewis_residual": s.residual,
-            "converged": s.converged, "interrupted": session.interrupted(), "expected_size": sample.expected_size,
+            json!({"path": a.method, "ending": ending.name(), "condition": s.condition, "score_steps": s.report.iterations, "lewis_residual": s.report.residual,
+            "converged": s.converged(), "interrupted": session.interrupted(), "expected_size": sample.expected_size,
             "solver": regression.map(solver)}),
         ),
         table: text,
@@ -265,62 +268,54 @@ fn answer(
 
 /// How a regression ended.
 fn solver(r: &Regression) -> Value {
-    let path = match r.path {
-        Path::InteriorPoint => json!("interior point"),
-        Path::Preprocessed { rows, repaired } => json!({"reduced to rows": rows, "rows put back": repaired}),
-        Path::Newton => json!("newton"),
-        Path::LeastSquares => json!("least squares"),
-        Path::Edges => json!("edges"),
+    let path = match r.report.route {
+        Route::InteriorPoint => json!("interior point"),
+        Route::Preprocessed { rows, repaired } => json!({"reduced to rows": rows, "rows put back": repaired}),
+        Route::Newton => json!("newton"),
+        Route::LeastSquares => json!("least squares"),
+        Route::Edges => json!("edges"),
     };
-    json!({"iterations": r.iterations, "converged": r.converged(), "status": status(r.status), "path": path,
+    json!({"iterations": r.report.iterations, "converged": r.converged(), "status": status(r), "path": path,
         "no_bound": r.no_bound.map(|why| why.to_string())})
 }
 
 /// Says of a regression that did not converge, or has no bound, what it is.
 fn say(session: &Session, r: &Regression) {
-    match r.status {
-        Status::Limit => session.warn("the regression did not converge: its gap says how far off it may be"),
-        Status::Interrupted => session.warn("interrupted: the coefficients are the best by then"),
-        Status::Converged => {}
+    match status(r) {
+        "limit" => session.warn("the regression did not converge: its gap says how far off it may be"),
+        "interrupted" => session.warn("interrupted: the coefficients are the best by then"),
+        _ => {}
     }
     if let Some(why) = r.no_bound {
         session.warn(format!("there is no lower bound: {why}"));
     }
 }
 
-fn status(status: Status) -> &'static str {
-    match status {
-        Status::Converged => "converged",
-        Status::Limit => "limit",
-        Status::Interrupted => "interrupted",
-    }
-}
-
-fn ending(status: Status) -> Ending {
-    match status {
-        Status::Converged => Ending::Finished,
-        Status::Limit => Ending::Limit,
-        Status::Interrupted => Ending::Interrupted,
+/// Claim and ending in one word.
+fn status(r: &Regression) -> &'static str {
+    match (r.status, r.report.ending) {
+        (Status::Converged, _) => "converged",
+        (Status::NotConverged, Ending::Interrupted) => "interrupted",
+        (Status::NotConverged, _) => "limit",
     }
 }
 
 /// An error of the library, in the words of the command line.
-fn failure(table: &str, e: SensitivityError) -> Failure {
+fn failure(table: &str, e: Error) -> Failure {
     match e {
-        SensitivityError::Exponent { p } => usage(format!("--p is {p}, allowed is 1 to 64")),
-        SensitivityError::Size { size, least, rows } => {
+        Error::Size { size, least, rows } => {
             usage(format!("--size is {size}, allowed is {least} to {rows}, the rows of {table}"))
         }
-        SensitivityError::OutOfRange { argument, value, allowed } => {
-            let flag = match argument {
+        Error::Argument(ArgumentError { name, given, allowed }) => {
+            let flag = match name {
                 "quantile" => "--quantile",
                 "epsilon" => "--epsilon",
                 "p" => "--p",
-                _ => return bad(format!("{table}: {argument} is {value}, allowed is {allowed}")),
+                _ => return bad(format!("{table}: {name} is {given}, allowed is {allowed}")),
             };
-            usage(format!("{flag} is {value}, allowed is {allowed}"))
+            usage(format!("{flag} is {given}, allowed is {allowed}"))
         }
-        SensitivityError::Stream => usage(format!("--method: {e}")),
+        Error::Stream => usage(format!("--method: {e}")),
         e => bad(format!("{table}: {e}")),
     }
 }
@@ -335,9 +330,10 @@ fn bound(r: &Regression) -> String {
 }
 
 fn describe(r: &Regression, names: &[&str]) -> String {
-    let scored = if r.rows_scored > 0 { format!(" of {} scored for it", r.rows_scored) } else { String::new() };
+    let scored =
+        if r.report.rows_scored > 0 { format!(" of {} scored for it", r.report.rows_scored) } else { String::new() };
     let mut text =
-        format!("objective {:.6} on all rows, {} ({} rows used{scored})\n", r.objective, bound(r), r.rows_used);
+        format!("objective {:.6} on all rows, {} ({} rows used{scored})\n", r.objective, bound(r), r.report.rows_used);
     for (n, v) in names.iter().zip(&r.coefficients) {
         text += &format!("{n:>16} {v:+.6}\n");
     }

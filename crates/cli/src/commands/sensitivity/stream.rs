@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use samplewise_linalg::{Matrix, Summary};
 use samplewise_sensitivity::{
-    Block, Loss, Regression, SolverOptions, StreamOptions, StreamingCoreset, planned_size, regress_observed,
+    Block, Loss, Options, Regression, StreamOptions, StreamingCoreset, planned_size, regress_observed,
 };
 use serde_json::json;
 
@@ -61,7 +61,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
         _ => 50 * (columns + 1),
     };
     let options = StreamOptions { p: a.p, method: choice.method, size, seed: session.seed() };
-    let mut stream = StreamingCoreset::new(columns, options).map_err(|e| super::failure(&name, e))?;
+    let mut stream = StreamingCoreset::new(columns, &options).map_err(|e| super::failure(&name, e))?;
     // Cells of rows that may still be chosen; those given up are dropped when half of them are.
     let mut cells: HashMap<u64, csv::StringRecord> = HashMap::new();
     let (mut due, mut seen, mut most) = (4 * BLOCK, 0_u64, 0);
@@ -133,7 +133,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
     // The rank is that of what was scored.
     let (word, ending) = match &fit {
         _ if session.interrupted() => ("interrupted", Ending::Interrupted),
-        Some((r, _)) => (super::status(r.status), super::ending(r.status)),
+        Some((r, _)) => (super::status(r), r.report.ending),
         None => ("converged", Ending::Finished),
     };
     let mut result = json!({"status": word, "rank_lost": out.rank_lost, "rows": out.seen, "columns": given, "scored_columns": columns, "rank": out.rank,
@@ -152,8 +152,8 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
         }
         let list: Vec<_> = names.iter().zip(&r.coefficients).map(|(n, v)| json!({"name": n, "value": v})).collect();
         super::say(session, r);
-        result["regression"] = json!({"coefficients": list, "status": super::status(r.status), "coreset_objective": r.objective,
-            "coreset_lower_bound": r.lower_bound, "objective": all, "rank": r.rank});
+        result["regression"] = json!({"coefficients": list, "status": super::status(r), "coreset_objective": r.objective,
+            "coreset_lower_bound": r.lower_bound, "objective": all, "rank": r.report.rank});
         text += &format!("objective {:.6} on the coreset, {} there\n", r.objective, super::bound(r));
         if let Some(all) = all {
             text += &format!("objective {all:.6} on all rows, by a second pass\n");
@@ -180,16 +180,13 @@ fn loss(a: &Arguments) -> Loss {
     a.quantile.map_or(Loss::Lp(a.p), Loss::Quantile)
 }
 
-/// The weighted regression on the coreset, whose last column is the target: the loss is homogeneous, so that a weight is a
-/// factor of its row.
+/// The weighted regression on the coreset, whose last column is the target.
 fn regress(a: &Arguments, coreset: &Matrix, weights: &[f64], mut session: &Session) -> Result<Regression, Failure> {
     let d = coreset.columns() - 1;
-    let factors: Vec<f64> = weights.iter().map(|w| w.powf(1.0 / a.p)).collect();
-    let x = Matrix::from_fn(coreset.rows(), d, |i, j| factors[i] * coreset[(i, j)]);
-    let y: Vec<f64> = factors.iter().enumerate().map(|(i, f)| f * coreset[(i, d)]).collect();
-    let name = a.table.display();
-    regress_observed(&x, &y, loss(a), &SolverOptions::default(), &mut session)
-        .map_err(|e| super::failure(&name.to_string(), e))
+    let x = Matrix::from_fn(coreset.rows(), d, |i, j| coreset[(i, j)]);
+    let options = Options { sample_weights: Some(weights.to_vec()), ..Options::default() };
+    regress_observed(&x, &coreset.copy_column(d), loss(a), &options, &mut session)
+        .map_err(|e| super::failure(&a.table.display().to_string(), e))
 }
 
 /// The loss on all rows, read again; none when interrupted.

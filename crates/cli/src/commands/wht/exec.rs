@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use samplewise_wht::{Bits, Options, Plan, Recovery, Sparsity, Spectrum, WhtError};
+use samplewise_wht::any::{AnyPlan, AnyRecovery, AnySpectrum, Queries};
+use samplewise_wht::{Error, Options, Sparsity};
 use serde_json::{Value, json};
 
 use super::failure;
@@ -80,8 +81,8 @@ impl<'a> Program<'a> {
 
     /// Answers to all queries, in their order. Answers that came before the program died are kept, and it is started
     /// again for the others.
-    pub fn ask<I: Bits>(&mut self, queries: &[I]) -> Result<Vec<f64>, Failure> {
-        let lines: Vec<String> = queries.iter().map(|&q| digits(q, self.variables)).collect();
+    pub fn ask(&mut self, queries: Queries<'_>) -> Result<Vec<f64>, Failure> {
+        let lines: Vec<String> = queries.to_rows().chunks_exact(self.variables).map(digits).collect();
         let mut idle = 0;
         loop {
             let open: Vec<&str> = lines.iter().map(String::as_str).filter(|l| !self.known.contains_key(*l)).collect();
@@ -200,15 +201,15 @@ impl<'a> Program<'a> {
 }
 
 /// Asks what a recovery wants to know until it is satisfied, or has asked for as much as is allowed.
-pub fn recover<I: Bits>(
+pub fn recover(
     (variables, most): (usize, usize),
     sparsity: Sparsity,
     options: &Options,
     program: &mut Program<'_>,
     session: &Session,
-) -> Result<Spectrum<I>, Failure> {
+) -> Result<AnySpectrum, Failure> {
     if let Sparsity::Known(_) = sparsity {
-        let plan = Plan::<I>::for_bits(variables, sparsity, options).map_err(failure)?;
+        let plan = AnyPlan::new(variables, sparsity, options).map_err(failure)?;
         let wanted = plan.queries().len();
         if wanted > most {
             return Err(usage(format!("--max-queries is {most}, and a plan for this sparsity asks {wanted}")));
@@ -216,24 +217,24 @@ pub fn recover<I: Bits>(
         let values = session.stage("query", || program.ask(plan.queries()))?;
         return session.stage("compute", || plan.decode_observed(&values, &mut &*session).map_err(bad));
     }
-    let mut recovery = match Recovery::<I>::for_bits(variables, sparsity, options) {
-        Err(WhtError::Budget { needed, .. }) => {
+    let mut recovery = match AnyRecovery::new(variables, sparsity, options) {
+        Err(Error::Budget { needed, .. }) => {
             return Err(usage(format!("--max-queries is {most}, and the first questions are {needed}")));
         }
         other => other.map_err(failure)?,
     };
-    while !recovery.queries().is_empty() {
+    while !recovery.ask().is_empty() {
         if session.interrupted() {
             recovery.interrupt();
             break;
         }
-        let values = session.stage("query", || program.ask(recovery.queries()));
+        let values = session.stage("query", || program.ask(recovery.ask()));
         match values {
-            Ok(values) => session.stage("compute", || recovery.tell(&values, &mut &*session).map_err(bad))?,
+            Ok(values) => session.stage("compute", || recovery.tell_observed(&values, &mut &*session).map_err(bad))?,
             // The answer of the stage before is worth more than nothing.
             Err(_) if session.interrupted() && recovery.spectrum().is_some() => recovery.interrupt(),
             Err(e) => return Err(e),
         }
     }
-    recovery.into_spectrum().ok_or_else(|| bad("interrupted"))
+    recovery.finish().map_err(|_| bad("interrupted"))
 }

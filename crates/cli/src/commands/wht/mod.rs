@@ -1,8 +1,9 @@
 //! `samplewise wht transform|sparse|plan|decode|exec`.
 use std::path::{Path, PathBuf};
 
+use samplewise_wht::any::{AnyPlan, AnySpectrum};
 use samplewise_wht::{
-    Bits, Decoder, Errors, Noise, Options, Plan, PlanSpec, Sparsity, Support, WhtError, Wide, dense, recover_in_memory,
+    Decoder, Error, Errors, Noise, Options, PlanSpec, Sparsity, Support, dense, recover_in_memory_observed,
     recover_observed,
 };
 use serde_json::json;
@@ -193,25 +194,23 @@ fn options(prior: &Prior, session: &Session) -> Result<(Sparsity, Options), Fail
 }
 
 /// An error of the library, in the words of the command line.
-fn failure(e: WhtError) -> Failure {
+fn failure(e: Error) -> Failure {
     match e {
-        WhtError::OptionOutOfRange { option, value, allowed } => {
-            let flag = match option {
+        Error::Argument(e) => {
+            let flag = match e.name {
                 "verification" => "--holdout",
                 "delta" => "--delta",
                 "samples" => "--samples",
                 "noise" => "--noise-std",
-                "support" | "max_degree" | "degree" => "--degree",
-                other => return bad(format!("{other} is {value}, allowed is {allowed}")),
+                "support" => "--degree",
+                "variables" => "--variables",
+                "sparsity" => "--sparsity or --max-sparsity",
+                _ => return bad(e),
             };
-            usage(format!("{flag} is {value}, allowed is {allowed}"))
+            usage(format!("{flag} is {}, allowed is {}", e.given, e.allowed))
         }
-        WhtError::Variables { .. } => usage(format!("--variables: {e}")),
-        WhtError::Sparsity { sparsity, variables } => {
-            usage(format!("--sparsity or --max-sparsity is {sparsity}, allowed is 1 to 2^{variables}"))
-        }
-        WhtError::Budget { samples, needed } => usage(format!("--samples is {samples}, the first stage asks {needed}")),
-        WhtError::DecoderNeeds { .. } => usage(format!("--decoder: {e}")),
+        Error::Budget { samples, needed } => usage(format!("--samples is {samples}, the first stage asks {needed}")),
+        Error::DecoderNeeds { .. } => usage(format!("--decoder: {e}")),
         e => bad(e),
     }
 }
@@ -237,17 +236,6 @@ fn planned(sparsity: Sparsity, prior: &Prior) -> Result<Sparsity, Failure> {
             "a plan needs --sparsity K, or with auto --max-sparsity K, or --hereditary and --samples M; `wht exec` asks as many as it needs",
         )),
     }
-}
-
-/// Calls a function for the index width that `variables` takes.
-macro_rules! by_width {
-    ($variables:expr, $call:ident::<_>($($argument:expr),*)) => {
-        match $variables {
-            0..=64 => $call::<u64>($($argument),*),
-            65..=256 => $call::<Wide<4>>($($argument),*),
-            _ => $call::<Wide<16>>($($argument),*),
-        }
-    };
 }
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
@@ -291,9 +279,11 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             let found = session.stage("compute", || {
                 let (sparsity, observer) = (capped(sparsity, n), &mut &*session);
                 if *fastest {
-                    recover_in_memory(&x, sparsity, &options, observer).map_err(fail)
+                    recover_in_memory_observed(&x, sparsity, &options, observer).map(AnySpectrum::from).map_err(fail)
                 } else {
-                    recover_observed(n, sparsity, |m: u64| x[m as usize], &options, observer).map_err(fail)
+                    recover_observed(|m: u64| x[m as usize], n, sparsity, &options, observer)
+                        .map(AnySpectrum::from)
+                        .map_err(fail)
                 }
             })?;
             let mut parameters = parameters(prior);
@@ -302,9 +292,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             parameters["fastest"] = json!(fastest);
             show::spectrum(&found, derived, parameters, session)
         }
-        Action::Plan { variables, prior, out, queries } => {
-            by_width!(*variables, plan::<_>(*variables, prior, out, queries, session))
-        }
+        Action::Plan { variables, prior, out, queries } => self::plan(*variables, prior, out, queries, session),
         Action::Decode { plan, answers, derived } => {
             let (spec, values) = session.stage("read", || {
                 let text = input::bytes(plan)?;
@@ -312,7 +300,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
                     .map_err(|e| bad(format!("{}:{}:{}: not a plan: {e}", plan.display(), e.line(), e.column())))?;
                 Ok((spec, input::vector(answers)?))
             })?;
-            by_width!(spec.variables, decode::<_>(spec, plan, answers, &values, derived, session))
+            decode(spec, plan, answers, &values, derived, session)
         }
         Action::Exec { variables, prior, derived, answers_log, restarts, max_queries, command } => {
             let (sparsity, mut options) = options(prior, session)?;
@@ -328,10 +316,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
             parameters["exec"] = json!(command);
             parameters["answers_log"] = json!(shown_option(answers_log.as_ref()));
             parameters["max_queries"] = json!(max_queries);
-            by_width!(
-                *variables,
-                ask::<_>((*variables, *max_queries), sparsity, &options, &mut program, derived, parameters, session)
-            )
+            ask((*variables, *max_queries), sparsity, &options, &mut program, derived, parameters, session)
         }
     }
 }
@@ -349,21 +334,15 @@ fn parameters(prior: &Prior) -> serde_json::Value {
     })
 }
 
-fn plan<I: Bits>(
-    variables: usize,
-    prior: &Prior,
-    out: &Path,
-    queries: &Path,
-    session: &Session,
-) -> Result<Answer, Failure> {
+fn plan(variables: usize, prior: &Prior, out: &Path, queries: &Path, session: &Session) -> Result<Answer, Failure> {
     check_apart(("--out", Some(out)), ("--queries", Some(queries)))?;
     let (sparsity, options) = options(prior, session)?;
     let sparsity = capped(planned(sparsity, prior)?, variables);
-    let plan = session.stage("compute", || Plan::<I>::for_bits(variables, sparsity, &options).map_err(failure))?;
+    let plan = session.stage("compute", || AnyPlan::new(variables, sparsity, &options).map_err(failure))?;
     session.stage("write", || {
         let text = serde_json::to_string(plan.spec()).map_err(bad)?;
         output::write(queries, |w| {
-            plan.queries().iter().try_for_each(|&q| writeln!(w, "{}", show::digits(q, variables)))
+            plan.queries().to_rows().chunks_exact(variables).try_for_each(|row| writeln!(w, "{}", show::digits(row)))
         })?;
         output::write(out, |w| writeln!(w, "{text}"))
     })?;
@@ -382,7 +361,7 @@ fn plan<I: Bits>(
     })
 }
 
-fn decode<I: Bits>(
+fn decode(
     spec: PlanSpec,
     plan: &Path,
     answers: &Path,
@@ -391,8 +370,8 @@ fn decode<I: Bits>(
     session: &Session,
 ) -> Result<Answer, Failure> {
     let prepared = session.stage("plan", || {
-        let prepared = Plan::<I>::for_bits_from_spec(spec).map_err(|e| bad(format!("{}: {e}", plan.display())))?;
-        prepared.queries();
+        let prepared = AnyPlan::from_spec(spec).map_err(|e| bad(format!("{}: {e}", plan.display())))?;
+        prepared.queries_observed(&mut &*session).map_err(bad)?;
         Ok(prepared)
     })?;
     let found = session.stage("compute", || {
@@ -406,7 +385,7 @@ fn decode<I: Bits>(
     )
 }
 
-fn ask<I: Bits>(
+fn ask(
     (variables, most): (usize, usize),
     sparsity: Sparsity,
     options: &Options,
@@ -415,7 +394,7 @@ fn ask<I: Bits>(
     parameters: serde_json::Value,
     session: &Session,
 ) -> Result<Answer, Failure> {
-    let found = exec::recover::<I>((variables, most), sparsity, options, program, session)?;
+    let found = exec::recover((variables, most), sparsity, options, program, session)?;
     let mut answer = show::spectrum(&found, derived, parameters, session)?;
     answer.report.insert("answers".into(), program.report());
     Ok(answer)

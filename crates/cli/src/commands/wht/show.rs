@@ -1,43 +1,43 @@
 //! A spectrum for people and for programs.
 use samplewise_linalg::Ending;
-use samplewise_wht::{Bits, Spectrum, Status};
+use samplewise_wht::Status;
+use samplewise_wht::any::AnySpectrum;
 use serde_json::{Value, json};
 
 use super::Derived;
 use crate::failure::{Failure, bad};
 use crate::session::{Answer, Session};
 
-/// An index or a query as `n` characters. Text has the most significant variable first: variable 0 of the text is bit
-/// `n − 1`.
-pub fn digits<I: Bits>(k: I, n: usize) -> String {
-    (0..n).rev().map(|i| if k.bit(i) { '1' } else { '0' }).collect()
+/// A row of bits as characters. Text has the most significant variable first: variable 0 of the text is bit `n − 1`.
+pub fn digits(row: &[u8]) -> String {
+    row.iter().rev().map(|&bit| if bit == 0 { '0' } else { '1' }).collect()
+}
+
+/// The index of a set of variables as characters.
+fn index(set: &[usize], n: usize) -> String {
+    let mut row = vec![0; n];
+    set.iter().for_each(|&i| row[i] = 1);
+    digits(&row)
 }
 
 /// Variables of the text, ascending.
-fn set<I: Bits>(k: I, n: usize) -> Vec<usize> {
-    let mut out: Vec<usize> = k.positions().into_iter().map(|i| n - 1 - i).collect();
-    out.reverse();
-    out
+fn of_text(set: &[usize], n: usize) -> Vec<usize> {
+    set.iter().rev().map(|i| n - 1 - i).collect()
 }
 
 /// Coefficients printed to people.
 const SHOWN: usize = 20;
 
-pub fn spectrum<I: Bits>(
-    s: &Spectrum<I>,
-    derived: &Derived,
-    parameters: Value,
-    session: &Session,
-) -> Result<Answer, Failure> {
-    let n = s.variables;
-    let coefficients: Vec<_> = s
-        .top(s.coefficients.len())
-        .iter()
-        .map(|c| json!({"index": digits(c.index, n), "set": set(c.index, n), "value": c.value, "std_error": c.std_error}))
-        .collect();
-    let r = &s.report;
-    let complete = !matches!(s.status, Status::Stalled { .. } | Status::BudgetSpent);
-    let (status, r2_at_least, delta) = match s.status {
+pub fn spectrum(s: &AnySpectrum, derived: &Derived, parameters: Value, session: &Session) -> Result<Answer, Failure> {
+    let n = s.variables();
+    let (sets, values, errors) = (s.sets(), s.values(), s.std_errors());
+    let error = |c: usize| errors.as_ref().map(|e| e[c]);
+    let order = s.top(s.len());
+    let object = |&c: &usize| json!({"index": index(&sets[c], n), "set": of_text(&sets[c], n), "value": values[c], "std_error": error(c)});
+    let coefficients: Vec<_> = order.iter().map(object).collect();
+    let (r, status) = (s.report(), s.status());
+    let complete = !matches!(status, Status::Stalled { .. } | Status::BudgetSpent);
+    let (word, r2_at_least, delta) = match status {
         Status::Exact { delta } => ("exact", None, Some(delta)),
         Status::Verified { r2_at_least, delta, .. } => ("verified", Some(r2_at_least), Some(delta)),
         Status::Constant { delta, .. } => ("verified", None, Some(delta)),
@@ -46,16 +46,16 @@ pub fn spectrum<I: Bits>(
         Status::Unverified => ("unverified", None, None),
     };
     let asked = if n < 64 { format!("2^{n} = {}", 1_u64 << n) } else { format!("2^{n}") };
-    let mut table = format!("{} coefficients from {} samples of {asked}\n", s.coefficients.len(), r.samples);
-    for c in s.top(SHOWN) {
-        let variables = set(c.index, n).iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-        let error = c.std_error.map_or(String::new(), |e| format!(" +- {e:.6}"));
-        table += &format!("{:+.6}{error}  {{{variables}}}\n", c.value);
+    let mut table = format!("{} coefficients from {} samples of {asked}\n", s.len(), r.samples);
+    let words = |set: &[usize]| of_text(set, n).iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+    for &c in order.iter().take(SHOWN) {
+        let error = error(c).map_or(String::new(), |e| format!(" +- {e:.6}"));
+        table += &format!("{:+.6}{error}  {{{}}}\n", values[c], words(&sets[c]));
     }
-    if s.coefficients.len() > SHOWN {
-        table += &format!("... and {} smaller\n", s.coefficients.len() - SHOWN);
+    if s.len() > SHOWN {
+        table += &format!("... and {} smaller\n", s.len() - SHOWN);
     }
-    table += &match s.status {
+    table += &match status {
         Status::Exact { delta } => format!("exact, up to a probability of {delta:.1e}\n"),
         Status::Verified { r2_at_least, detection_limit, delta } => {
             let seen = r.r2.map_or(String::new(), |r2| format!("R2 {r2:.3} on {} fresh points, ", r.verification));
@@ -82,14 +82,14 @@ pub fn spectrum<I: Bits>(
     };
     let ending = r.ending.name();
     table += &format!("ending {ending}\n");
-    match (s.status, r.ending) {
+    match (status, r.ending) {
         (_, Ending::Interrupted) => session.warn("interrupted: the answer is the best by then"),
         (status, _) if !status.is_verified() => session.warn("not verified: the coefficients are the best guess"),
         (_, Ending::Limit) => session.warn("the questions ended before the answer settled"),
         _ => {}
     }
     let mut result = json!({
-        "variables": n, "samples": r.samples, "coefficients": coefficients, "complete": complete, "status": status,
+        "variables": n, "samples": r.samples, "coefficients": coefficients, "complete": complete, "status": word,
         "verified": {
             "holdout_samples": r.verification, "residual_std": r.residual_std, "r2": r.r2,
             "r2_at_least": r2_at_least, "delta": delta, "differs_at_most": r.differs_at_most,
@@ -98,13 +98,12 @@ pub fn spectrum<I: Bits>(
     });
     if derived.moebius {
         let moebius = s.to_moebius().map_err(|e| bad(format!("--moebius: {e}")))?;
-        result["moebius"] = moebius.iter().map(|&(k, v)| json!({"set": set(k, n), "value": v})).collect();
+        result["moebius"] = moebius.iter().map(|(k, v)| json!({"set": of_text(k, n), "value": v})).collect();
         table += "Moebius coefficients, largest first:\n";
         let mut largest = moebius;
-        largest.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
+        largest.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         for (k, v) in largest.iter().take(SHOWN) {
-            let variables = set(*k, n).iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-            table += &format!("{v:+.6}  {{{variables}}}\n");
+            table += &format!("{v:+.6}  {{{}}}\n", words(k));
         }
     }
     if derived.indices {
@@ -127,7 +126,7 @@ pub fn spectrum<I: Bits>(
         });
     }
     let report = json!({
-        "path": r.decoder, "ending": ending, "status": format!("{:?}", s.status), "noise_std": r.noise_std,
+        "path": r.route.name(), "ending": ending, "status": format!("{status:?}"), "noise_std": r.noise_std,
         "detection_limit": r.detection_limit, "samples_by_stage": r.stages,
         "predicted_seconds": r.choice.map(|c| json!({"dense": c.dense_seconds, "sparse": c.sparse_seconds})),
     });

@@ -103,6 +103,8 @@ pub(crate) fn most_letters(m: usize, memory: u128) -> usize {
 }
 
 /// The spectra of a pattern, made once for any number of texts.
+///
+/// Row HAM-4 of `paper-refs.md`.
 pub struct Prepared {
     classes: Classes,
     sums: Sums,

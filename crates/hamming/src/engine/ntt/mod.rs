@@ -93,6 +93,8 @@ struct Group {
 }
 
 /// Patterns over one set of letters, which share the transforms of the text.
+///
+/// Row HAM-13 of `paper-refs.md`.
 pub struct Prepared {
     classes: Classes,
     /// Of the longest pattern.

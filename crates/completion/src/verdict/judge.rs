@@ -1,0 +1,261 @@
+//! What may be said of a fit: held-out entries agree, given entries are met, and the entries determine what is predicted.
+use rayon::prelude::*;
+use samplewise_linalg::{Ending, Real, Seconds};
+
+use crate::answer::{Completion, Report, Status};
+use crate::complete::{Core, Fit, Found, LARGEST_RIDGE};
+use crate::control::{Control, Stop};
+use crate::data::biases::baseline;
+use crate::data::core_peeling::{Peeled, peel};
+use crate::data::entries::Renumbering;
+use crate::data::split::Purpose;
+use crate::options::Loss;
+use crate::paths::order::{self, Outcome};
+use crate::verdict::certificate::Certificate;
+use crate::verdict::determined::{Question, determine};
+use crate::verdict::fill::fill;
+use crate::verdict::pattern::Pattern;
+use crate::{Entries, Model, Options, robust};
+
+/// The root mean square error on all given entries may be this many times that on the held-out ones.
+const GIVEN: f64 = 2.0;
+/// And the error of each so many times.
+const GIVEN_EACH: f64 = 20.0;
+/// The same for the entries of undetermined lines, whose factors are held small.
+const GIVEN_OF_OPEN_LINES: f64 = 1e3;
+/// Fewer entries than this, held out by the driver, verify nothing.
+const LEAST_HELD_OUT: usize = 3;
+
+impl<T: Real> Fit<'_, T> {
+    /// What may be said of the best fit, and the completion.
+    ///
+    /// Row COM-6 of `paper-refs.md`.
+    pub fn judge(self, found: Found, ranks_tried: Vec<(usize, f64)>, mut control: Control<'_>) -> Completion {
+        let Fit { entries, split, options, spread, .. } = self;
+        let Found { mut outcome, peeled, core, oversampling, outliers } = found;
+        let Core { rows, columns, scale } = &core;
+        let scale = *scale;
+        let stop = control.stop;
+        let mut outliers = outliers;
+        let mut model = outcome.state.to_model(scale, rows, columns);
+        fill(entries, &mut model, &peeled, rows, columns, outcome.lambda * scale, &|p: usize| {
+            split.purpose[p] == Purpose::Fit && !outliers.get(p).copied().unwrap_or(false)
+        });
+        // Held-out entries may be wrong themselves.
+        if options.loss == Loss::Trimmed {
+            robust::mark_held_out(entries, &model, &mut outliers, |p| split.purpose[p] != Purpose::Fit);
+        }
+        let left_out = |p: usize| outliers.get(p).copied().unwrap_or(false);
+        let mut used: Vec<Purpose> = vec![Purpose::Fit];
+        let goal = options.exact_recovery.unwrap_or(1e-6);
+        let measure = |model: &Model| model.rmse(&split.verification).map(|e| e / spread);
+        let verified = measure(&model).is_some_and(|r| r <= goal);
+        // The tuning entries have chosen; now they may teach, unless the model is exact already.
+        let sound = !matches!(options.loss, Loss::Huber { .. }) && !outcome.recovered;
+        let teaches = options.advanced.refit && !verified && stop != Some(Stop::Interrupted) && sound;
+        if teaches && split.purpose.contains(&Purpose::Tune) {
+            used.push(Purpose::Tune);
+            self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
+        }
+        let test_rmse = model.rmse(&split.verification);
+        let relative = test_rmse.map(|e| e / spread);
+        let certificate = test_rmse.map(|rmse| Certificate {
+            entries: split.verification.len(),
+            largest_error: split
+                .verification
+                .iter()
+                .map(|&(i, j, v)| (v - model.predict(i, j)).abs())
+                .fold(0.0, f64::max),
+            rmse,
+        });
+        let agrees = relative.is_some_and(|r| r <= goal);
+        // An entry that alone ties two blocks together counts for little in the mean, and a tuning entry may lie where the fit
+        // saw nothing: the model must meet all entries that were given, whatever they were for. Huber's loss leaves outliers
+        // among these. Entries of undetermined lines are met by as little as fits them, if at all.
+        // Weights do not count: an entry that ties two blocks together may have next to none.
+        let mean = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
+            let (squares, _, count) = training_squares(entries, &model, false, counted);
+            if count == 0 { 0.0 } else { (squares / count as f64).sqrt() }
+        };
+        let largest = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
+            let all = entries.iter().enumerate().filter(|(p, e)| counted(*p, e.0, e.1));
+            all.fold(0.0_f64, |m, (_, (i, j, v, _))| m.max((v - model.predict(i, j)).abs()))
+        };
+        // Where the entries of the fit leave every line open, as in a small table of which some were held out: what all given
+        // entries determine, if the model meets them.
+        let mut peeled = peeled;
+        let nothing = peeled.rows.len() == entries.rows() || peeled.columns.len() == entries.columns();
+        let complete = (agrees && nothing).then(|| peel(entries, model.rank(), |p| !left_out(p))).filter(|whole| {
+            let (before, after) = (OpenLines::new(entries, &peeled), OpenLines::new(entries, whole));
+            mean(&|p, i, j| !left_out(p) && before.meets(i, j) && !after.meets(i, j)) <= GIVEN * goal * spread
+        });
+        let all_count = complete.is_some();
+        if let Some(whole) = complete {
+            (peeled.rows, peeled.columns) = (whole.rows, whole.columns);
+        }
+        // Else the entries that the model has seen. Those left out as wrong never count.
+        let seen = |p: usize| (all_count || used.contains(&split.purpose[p])) && !left_out(p);
+        let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
+        let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
+        let question = if agrees {
+            let misses = largest(&|p, _, _| !left_out(p)).max(test_rmse.unwrap_or(0.0)) / spread;
+            Question::Model { model: &model, error: goal * spread, misses }
+        } else if options.exact_recovery.is_some() || outcome.recovered {
+            Question::Rank(model.rank())
+        } else {
+            Question::Components
+        };
+        let open = (&peeled.rows[..], &peeled.columns[..]);
+        let determination = determine(&pattern, &question, options.biases, open, self.streams.child(u64::MAX).seed());
+        drop(pattern);
+        let open = OpenLines::new(entries, &peeled);
+        let enough = goal * spread;
+        let exempt = matches!(options.loss, Loss::Huber { .. });
+        let inside = |p: usize, i: usize, j: usize| !left_out(p) && !open.meets(i, j);
+        let met = exempt || mean(&inside) <= GIVEN * enough && largest(&inside) <= GIVEN_EACH * enough;
+        let everywhere = exempt || mean(&|p, i, j| !left_out(p) && open.meets(i, j)) <= GIVEN_OF_OPEN_LINES * enough;
+        // How many a test set needs is the choice of who gives it.
+        let held_out = split.purpose.contains(&Purpose::Judge);
+        let enough_held_out = !held_out || split.verification.len() >= LEAST_HELD_OUT;
+        // Test entries that were given too judge nothing.
+        let own = held_out || !split.verification.iter().any(|&(i, j, _)| entries.has(i, j));
+        let something = determination.undetermined_share < 1.0;
+        let relative_claim = relative.filter(|_| met && enough_held_out && own && something);
+        let status = match (relative_claim, stop) {
+            (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
+            (Some(r), _) if r <= goal => Status::Verified,
+            (_, Some(_)) => Status::NotConverged,
+            _ if options.exact_recovery.is_some() && relative.is_some() && (!agrees || !met) => Status::NotRecovered,
+            _ => Status::Fitted,
+        };
+        let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
+        let baseline_test_rmse = if split.verification.is_empty() {
+            None
+        } else {
+            let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
+            let taught = entries.select(with_tuning, &everyone.0, &everyone.1);
+            let fitted = |p: usize| split.purpose[p] == Purpose::Fit && !left_out(p);
+            let without = entries.select(fitted, &everyone.0, &everyone.1);
+            let tuned = without.as_ref().map(|w| (w, &split.tuning[..]));
+            let baseline = taught.map(|t| baseline(&t, tuned).to_model(1.0, &everyone.0, &everyone.1));
+            baseline.and_then(|b| b.rmse(&split.verification))
+        };
+        // The verdict stands; the model to use is the one that has seen all entries.
+        let verification_fitted = teaches && split.purpose.contains(&Purpose::Judge) && status == Status::Fitted;
+        if verification_fitted {
+            used.push(Purpose::Judge);
+            self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
+        }
+        let counted = |p: usize, _: usize, _: usize| used.contains(&split.purpose[p]) && !left_out(p);
+        let (squares, weights, fitted_entries) = training_squares(entries, &model, true, counted);
+        let report = Report {
+            rank: model.rank(),
+            // A larger ridge than can be used is none the larger.
+            lambda: match options.lambda {
+                Some(asked) if outcome.lambda >= LARGEST_RIDGE => asked,
+                _ => outcome.lambda * scale,
+            },
+            route: outcome.route,
+            iterations: control.used,
+            oversampling,
+            fitted_entries,
+            tuning_entries: split.tuning.len(),
+            verification_entries: split.verification.len(),
+            determination,
+            ending: match stop {
+                Some(Stop::Interrupted) => Ending::Interrupted,
+                Some(Stop::Limit) => Ending::Limit,
+                None => Ending::Finished,
+            },
+            undetermined_rows: peeled.rows,
+            undetermined_columns: peeled.columns,
+            outliers: entries.iter().enumerate().filter(|(p, _)| left_out(*p)).map(|(_, e)| (e.0, e.1)).collect(),
+            train_rmse: (squares / weights).sqrt(),
+            test_rmse,
+            baseline_test_rmse,
+            spread,
+            relative_test_error: relative,
+            certificate,
+            ranks_tried,
+            verification_fitted,
+            stages: control.stages,
+            seconds: Seconds::default(),
+        };
+        Completion { model, status, report }
+    }
+
+    /// Some pairs more with other entries as well; the model is kept when they make the training error worse.
+    fn refit(
+        &self,
+        outcome: &mut Outcome,
+        core: &Core,
+        peeled: &Peeled,
+        model: &mut Model,
+        used: &[Purpose],
+        left_out: &dyn Fn(usize) -> bool,
+        control: &mut Control<'_>,
+    ) {
+        let keep = |p: usize| used.contains(&self.split.purpose[p]) && !left_out(p);
+        let Some(mut more) = self.entries.select(keep, &core.rows, &core.columns) else { return };
+        for side in [&mut more.by_row, &mut more.by_column] {
+            side.values.values_mut().iter_mut().for_each(|v| *v /= core.scale);
+        }
+        let lambda = self.options.lambda.map(|l| (l / core.scale).min(LARGEST_RIDGE));
+        let scaled = Options { lambda, ..self.options.clone() };
+        let inside = |i: usize, j: usize| core.rows.new[i] != u32::MAX && core.columns.new[j] != u32::MAX;
+        let taught = |(p, (i, j, ..)): &(usize, (usize, usize, f64, f64))| {
+            self.split.purpose[*p] == Purpose::Fit && !left_out(*p) && inside(*i, *j)
+        };
+        let fitted = self.entries.iter().enumerate().filter(taught).count();
+        order::refit(&more, fitted, outcome, &scaled, control);
+        *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
+        fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);
+    }
+}
+
+/// Rows and columns that are not determined.
+struct OpenLines {
+    rows: Vec<bool>,
+    columns: Vec<bool>,
+}
+
+impl OpenLines {
+    fn new<T: Real>(entries: &Entries<T>, peeled: &Peeled) -> Self {
+        let (mut rows, mut columns) = (vec![false; entries.rows()], vec![false; entries.columns()]);
+        peeled.rows.iter().for_each(|&i| rows[i] = true);
+        peeled.columns.iter().for_each(|&j| columns[j] = true);
+        Self { rows, columns }
+    }
+
+    /// Whether an entry lies in one of them.
+    fn meets(&self, i: usize, j: usize) -> bool {
+        self.rows[i] || self.columns[j]
+    }
+}
+
+/// Squares of the residuals of the entries that count (by position in row order, row and column), weighted or not, their
+/// weights and their number.
+fn training_squares<T: Real>(
+    entries: &Entries<T>,
+    model: &Model,
+    weighted: bool,
+    counted: impl Fn(usize, usize, usize) -> bool + Sync,
+) -> (f64, f64, usize) {
+    let of_row = |i: usize| {
+        let (columns, values, row_weights) = entries.by_row.row(i);
+        let (mut squares, mut weights, mut count) = (0.0, 0.0, 0);
+        for (p, position) in entries.by_row.values.row_range(i).enumerate() {
+            if !counted(position, i, columns[p] as usize) {
+                continue;
+            }
+            let w = row_weights.filter(|_| weighted).map_or(1.0, |w| w[p].to_f64());
+            squares += w * (values[p].to_f64() - model.predict(i, columns[p] as usize)).powi(2);
+            weights += w;
+            count += 1;
+        }
+        (squares, weights, count)
+    };
+    // Summed in row order, whatever the number of threads.
+    let rows: Vec<(f64, f64, usize)> = (0..entries.rows()).into_par_iter().with_min_len(64).map(of_row).collect();
+    rows.iter().fold((0.0, 0.0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1, sum.2 + row.2))
+}

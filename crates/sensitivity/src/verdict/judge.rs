@@ -1,0 +1,132 @@
+//! The verdict on a fit: its loss on all rows, and what no coefficients undercut.
+use samplewise_linalg::leverage::whiten;
+use samplewise_linalg::observe::{Observer, Watch};
+use samplewise_linalg::{NoBound, Rows, Seconds};
+
+use crate::Error;
+use crate::answer::{Outcome, Regression, Report};
+use crate::design::Design;
+use crate::loss::Loss;
+use crate::solve::{Solved, quantile};
+use crate::verdict::certificate::{self, Candidate};
+
+pub(crate) fn check_objective(objective: f64) -> Result<(), Error> {
+    if objective.is_finite() {
+        return Ok(());
+    }
+    Err(Error::argument("loss on all rows", objective, "a finite sum of powers: scale the target down"))
+}
+
+/// What is judged on all rows.
+pub(crate) struct Judged<'a, 'd> {
+    pub a: Rows<'a>,
+    pub b: &'a [f64],
+    pub loss: Loss,
+    pub coefficients: Vec<f64>,
+    /// The design of all rows where the solver saw all of them.
+    pub design: Option<Design<'d>>,
+    pub certify: bool,
+    pub tolerance: f64,
+}
+
+/// Relative gap to which the dual problem is solved for an answer of a coreset.
+const CERTIFIED: f64 = 1e-4;
+
+/// Gap of a fit on all rows, relative to the objective, that counts as converged whatever smaller tolerance was asked for:
+/// the bound of a smooth loss is no exacter.
+const SMALLEST_GAP: f64 = 1e-9;
+
+pub(crate) fn judge(
+    judged: Judged<'_, '_>,
+    mut solved: Solved,
+    rows_used: usize,
+    rank: usize,
+    observer: &mut dyn Observer,
+) -> Result<Regression, Error> {
+    let Judged { a, b, loss, mut coefficients, design, certify, tolerance } = judged;
+    let on_all_rows = design.is_some();
+    let mut residual = vec![0.0; a.rows()];
+    a.multiply_vector_into(&coefficients, &mut residual);
+    residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
+    let mut objective = loss.value(&residual);
+    if solved.outcome != Outcome::Converged {
+        // What ended early may be worse than no model.
+        let null = loss.value(b);
+        if objective.is_nan() || objective > null {
+            objective = null;
+            coefficients.fill(0.0);
+            residual.copy_from_slice(b);
+        }
+    }
+    check_objective(objective)?;
+    let mut bound: Result<f64, NoBound> =
+        Err(if solved.outcome == Outcome::Interrupted { NoBound::Interrupted } else { NoBound::NotAsked });
+    let mut rounding_of_loss = 0.0;
+    if certify {
+        // Each entry of the residual is a sum of d + 1 rounded terms.
+        let factor = f64::EPSILON * (a.columns() as f64 + 2.0);
+        let sizes: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
+        let rounding: Vec<f64> = (0..a.rows()).map(|i| factor * (b[i].abs() + a.absolute_dot(i, &sizes))).collect();
+        rounding_of_loss = loss.rounding(&residual, &rounding);
+        let base = if on_all_rows { None } else { Some(whiten(a, None)?) };
+        let design = match (design, &base) {
+            (Some(design), _) => design,
+            (None, Some(base)) => Design::new(a, base)?,
+            (None, None) => unreachable!("one of the two"),
+        };
+        let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
+        let failed = NoBound::Failed { objective, bound: f64::NAN };
+        bound = if design.rank() == 0 {
+            Ok(objective) // no coefficient matters
+        } else if let Some(tau) = loss.quantile() {
+            // Solved on all rows, the solver's own dual point speaks of all rows; else one is found.
+            let mut watch = Watch::new(observer);
+            let dual = match &base {
+                Some(base) => quantile::dual_of_all_rows((&design, base, a), b, tau, CERTIFIED, &mut watch).ok(),
+                None => solved.dual.take(),
+            };
+            let factor = if loss == Loss::Lp(1.0) { 2.0 } else { 1.0 };
+            if watch.stopped() {
+                Err(NoBound::Interrupted)
+            } else {
+                dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau)).ok_or(failed)
+            }
+        } else {
+            certificate::smooth_bound(&candidate, loss.exponent()).map_err(|_| failed)
+        };
+    }
+    if let Ok(value) = bound
+        && (value.is_nan() || value > objective + 4.0 * rounding_of_loss + 1e-12 * objective)
+    {
+        bound = Err(NoBound::Failed { objective, bound: value });
+    }
+    let bound = bound.map(|b| b.min(objective));
+    let status = match (solved.outcome, &bound) {
+        (Outcome::Interrupted, _) => Outcome::Interrupted,
+        (own, _) if !on_all_rows => own,
+        // Whoever solved it: the claim is that of the gap.
+        (_, Ok(bound)) => {
+            let allowed = tolerance.max(SMALLEST_GAP) * objective + 4.0 * rounding_of_loss;
+            if objective - bound <= allowed { Outcome::Converged } else { Outcome::Limit }
+        }
+        (_, Err(_)) => Outcome::Limit,
+    };
+    let (status, ending) = status.parts();
+    Ok(Regression {
+        coefficients,
+        intercept: 0.0,
+        objective,
+        lower_bound: bound.ok(),
+        no_bound: bound.err(),
+        status,
+        report: Report {
+            ending,
+            route: solved.route,
+            iterations: solved.iterations,
+            seconds: Seconds::default(),
+            rows_used,
+            rows_scored: 0,
+            rank,
+        },
+    })
+}

@@ -1,0 +1,3 @@
+//! What may be said of an answer.
+pub(crate) mod certificate;
+pub(crate) mod judge;

@@ -1,0 +1,5 @@
+//! What may be said of an answer.
+pub(crate) mod judge;
+pub(crate) mod refit;
+pub(crate) mod units;
+pub(crate) mod verify;
