@@ -7,7 +7,7 @@ use std::time::Instant;
 use linfa::Dataset;
 use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet;
-use ndarray::{Array1, Array2, ShapeBuilder};
+use ndarray_of_linfa::{Array1, Array2, ShapeBuilder};
 use samplewise::lasso::{
     CrossValidationOptions, Design, Folds, Grid, Homotopy, Options, Solution, Solver, Workspace, cross_validate,
     lambda_grid, largest_lambda, path, solve,

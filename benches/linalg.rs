@@ -8,7 +8,7 @@ use samplewise::linalg::factor::Cholesky;
 use samplewise::linalg::fwht::{InstructionSet, fwht_in_place_on};
 use samplewise::linalg::lstsq::{Method, least_squares};
 use samplewise::linalg::random::{Streams, below, normal};
-use samplewise::linalg::{CsrMatrix, Matrix, Real, chunk, gram, small, spmm, tsqr};
+use samplewise::linalg::{CsrMatrix, Matrix, Real, batched, gram, spmm, sums, tsqr};
 use samplewise_testkit::generate::random_matrix;
 
 fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
@@ -194,7 +194,7 @@ fn batched_normal_equations(c: &mut Criterion) {
     normal_equations::<f32>(c, "f32");
 }
 
-fn normal_equations<T: small::SmallReal + faer::traits::ComplexField + nalgebra_sparse::na::RealField>(
+fn normal_equations<T: batched::SmallReal + faer::traits::ComplexField + nalgebra_sparse::na::RealField>(
     c: &mut Criterion,
     scalar: &str,
 ) {
@@ -214,7 +214,7 @@ fn normal_equations<T: small::SmallReal + faer::traits::ComplexField + nalgebra_
             let y = random_csr::<T>(n, 20_000, per, 5);
             let ridge = vec![real::<T>(0.1); n];
             let mut x = Matrix::zeros(n, k);
-            let solve = |x: &mut Matrix<T>| small::solve_normal_equations(&features, &y, None, &ridge, x);
+            let solve = |x: &mut Matrix<T>| batched::solve_normal_equations(&features, &y, None, &ridge, x);
             assert!(solve(&mut x).expect("valid").iter().all(|s| *s));
             // The first problem by definition: the gradient of its ridge objective vanishes.
             let (indices, values) = y.row(0);
@@ -268,7 +268,7 @@ fn cholesky_by_definition(a: &Matrix) -> Matrix {
     let mut lower = Matrix::zeros(d, d);
     for i in 0..d {
         for j in 0..=i {
-            let rest = a[(i, j)] - chunk::dot(&lower.row(i)[..j], &lower.row(j)[..j]);
+            let rest = a[(i, j)] - sums::dot(&lower.row(i)[..j], &lower.row(j)[..j]);
             lower[(i, j)] = if i == j { rest.sqrt() } else { rest / lower[(j, j)] };
         }
     }

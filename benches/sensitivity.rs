@@ -8,7 +8,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use samplewise::linalg::leverage::{leverage_scores, reweigh, row_norms_squared, whiten};
 use samplewise::linalg::random::{Streams, normal};
-use samplewise::linalg::{Matrix, Summary, chunk};
+use samplewise::linalg::{Matrix, Summary, sums};
 use samplewise::sensitivity::{
     Block, CertifiedOptions, Coreset, CoresetOptions, DistortionOptions, Loss, Method, Options, Preprocessing, Route,
     SampleOptions, Sampler, ScoreOptions, StreamOptions, StreamingCoreset, certified_sensitivities, distortion,
@@ -73,11 +73,11 @@ fn conditioned(n: usize, d: usize, condition: f64, seed: u64) -> (Matrix, Vec<f6
         for _ in 0..2 {
             for k in 0..j {
                 let (done, rest) = columns.split_at_mut(j);
-                let c = chunk::dot(&done[k], &rest[0]);
-                chunk::axpy(-c, &done[k], &mut rest[0]);
+                let c = sums::dot(&done[k], &rest[0]);
+                sums::axpy(-c, &done[k], &mut rest[0]);
             }
         }
-        let norm = chunk::norm(&columns[j]);
+        let norm = sums::norm(&columns[j]);
         columns[j].iter_mut().for_each(|v| *v /= norm);
     }
     let truth = (0..n).map(|i| columns.iter().map(|c| c[i] * c[i]).sum()).collect();

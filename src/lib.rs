@@ -1,4 +1,5 @@
-//! Five sample-frugal numerical algorithms, each a crate of its own, re-exported here.
+//! Numerical algorithms that answer from few entries, few queries, few rows or few labels, and show the evidence: each a
+//! crate of its own, re-exported here.
 //!
 //! | problem | module |
 //! |---|---|
@@ -9,10 +10,23 @@
 //! | which source tasks to sample for a target with few labels | [`mtrl`] |
 //!
 //! [`lasso`] serves [`mtrl`], and [`linalg`] serves all.
+
+#[doc(inline)]
 pub use samplewise_completion as completion;
+#[doc(inline)]
 pub use samplewise_hamming as hamming;
+#[doc(inline)]
 pub use samplewise_lasso as lasso;
+#[doc(inline)]
 pub use samplewise_linalg as linalg;
+#[doc(inline)]
 pub use samplewise_mtrl as mtrl;
+#[doc(inline)]
 pub use samplewise_sensitivity as sensitivity;
+#[doc(inline)]
 pub use samplewise_wht as wht;
+
+/// The example of the README is one that runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,7 +7,7 @@ use std::{env, fs};
 use linfa::Dataset;
 use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet;
-use ndarray::{Array1, Array2, ShapeBuilder};
+use ndarray_of_linfa::{Array1, Array2, ShapeBuilder};
 use samplewise::lasso::{
     CrossValidationOptions, Design, Folds, Grid, Homotopy, Options, Workspace, cross_validate, path, solve,
 };
@@ -116,11 +116,11 @@ fn fold_of_rows(n: usize, folds: usize) -> Vec<f64> {
 }
 
 /// The table by columns, as linfa goes through it.
-fn dataset(n: usize, p: usize, x: Vec<f64>, y: Vec<f64>) -> Dataset<f64, f64, ndarray::Ix1> {
+fn dataset(n: usize, p: usize, x: Vec<f64>, y: Vec<f64>) -> Dataset<f64, f64, ndarray_of_linfa::Ix1> {
     Dataset::new(Array2::from_shape_vec((n, p).f(), x).expect("as large as said"), Array1::from_vec(y))
 }
 
-fn linfa(dataset: &Dataset<f64, f64, ndarray::Ix1>, lambda: f64, tolerance: f64) -> Nonzeros {
+fn linfa(dataset: &Dataset<f64, f64, ndarray_of_linfa::Ix1>, lambda: f64, tolerance: f64) -> Nonzeros {
     let parameters = ElasticNet::params().penalty(lambda).l1_ratio(1.0).with_intercept(false).tolerance(tolerance);
     let fit = parameters.max_iterations(1_000_000).fit(dataset).expect("valid");
     fit.hyperplane().iter().copied().enumerate().filter(|(_, w)| *w != 0.0).collect()

@@ -19,7 +19,13 @@ struct StandardInput;
 impl Read for StandardInput {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         WAITING.store(true, Ordering::SeqCst);
-        let read = std::io::stdin().lock().read(buffer);
+        let read = loop {
+            match std::io::stdin().lock().read(buffer) {
+                // A signal ends a wait; whoever catches it decides what comes of it.
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
         WAITING.store(false, Ordering::SeqCst);
         read
     }

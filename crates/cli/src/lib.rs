@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc)]
 
 pub mod cells;
+pub mod choices;
 pub mod commands;
 pub mod failure;
 pub mod input;

@@ -1,10 +1,10 @@
 //! The driver: split, peel, walk the paths, choose the rank.
 use std::time::Instant;
 
-use samplewise_linalg::chunk::power_of_two_scale;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::scale::ldexp;
+use samplewise_linalg::sums::power_of_two_scale;
 use samplewise_linalg::{Real, Seconds};
 
 use crate::answer::Completion;

@@ -2,7 +2,7 @@
 use std::time::Instant;
 
 use samplewise_linalg::Seconds;
-use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::observe::{LONGEST_GAP, Observer, Progress};
 
 use crate::Options;
 
@@ -34,12 +34,22 @@ pub(crate) struct Control<'a> {
     pub stop: Option<Stop>,
     pub stages: Vec<Stage>,
     last: Instant,
+    /// When the observer was asked last.
+    looked: Instant,
 }
 
 impl<'a> Control<'a> {
     pub fn new(options: &Options, observer: &'a mut dyn Observer) -> Self {
         let now = Instant::now();
-        Self { observer, budget: options.max_iterations, used: 0, stop: None, stages: Vec::new(), last: now }
+        Self {
+            observer,
+            budget: options.max_iterations,
+            used: 0,
+            stop: None,
+            stages: Vec::new(),
+            last: now,
+            looked: now,
+        }
     }
 
     /// Books one step of a stage and asks whether to go on.
@@ -49,12 +59,27 @@ impl<'a> Control<'a> {
         let stage = self.stages.last_mut().expect("just booked");
         stage.steps += 1;
         let step = stage.steps;
+        self.looked = Instant::now();
         if self.observer.step(Progress { stage: name, step, total: None, value }).is_break() {
             self.stop = Some(Stop::Interrupted);
         } else if self.used >= self.budget {
             self.stop = Some(Stop::Limit);
         }
         self.stop.is_none()
+    }
+
+    /// Asks the observer in the midst of a stage, if the last look is long ago; whether it has asked to stop now. One that has
+    /// asked before is not asked again: what is left is to say what the model is worth.
+    pub fn asks_to_stop(&mut self, stage: &'static str, step: usize) -> bool {
+        if self.stop.is_some() || self.looked.elapsed() < LONGEST_GAP / 5 {
+            return false;
+        }
+        self.looked = Instant::now();
+        let stopped = self.observer.step(Progress { stage, step, total: None, value: None }).is_break();
+        if stopped {
+            self.stop = Some(Stop::Interrupted);
+        }
+        stopped
     }
 
     /// Books work that is no step of its own.

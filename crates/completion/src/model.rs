@@ -2,7 +2,7 @@
 use rayon::prelude::*;
 use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp, scale};
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, sums};
 
 use crate::data::ridge::bias_ridge;
 use crate::data::ridge::{Manner, Ridge};
@@ -70,7 +70,7 @@ impl Model {
         self.mean
             + self.row_biases[row]
             + self.column_biases[column]
-            + chunk::dot(self.row_factors.row(row), self.column_factors.row(column))
+            + sums::dot(self.row_factors.row(row), self.column_factors.row(column))
     }
 
     /// The predictions of many entries, in their order; in parallel.
@@ -207,7 +207,7 @@ impl Model {
     /// # Panics
     /// When the column is outside the matrix, or the factors have another rank.
     pub fn predict_folded(&self, row: &FoldedRow, column: usize) -> f64 {
-        self.mean + row.bias + self.column_biases[column] + chunk::dot(&row.factors, self.column_factors.row(column))
+        self.mean + row.bias + self.column_biases[column] + sums::dot(&row.factors, self.column_factors.row(column))
     }
 
     /// `value − prediction` of entries, in their order.
@@ -226,7 +226,7 @@ impl Model {
     pub fn rmse(&self, entries: &[(usize, usize, f64)]) -> Option<f64> {
         let errors: Vec<f64> = entries.iter().map(|&(i, j, v)| v - self.predict(i, j)).collect();
         // A norm without overflow or underflow of the squares.
-        (!errors.is_empty()).then(|| chunk::norm(&errors) / (errors.len() as f64).sqrt())
+        (!errors.is_empty()).then(|| sums::norm(&errors) / (errors.len() as f64).sqrt())
     }
 
     /// Solves the rows of a block against the columns of this model and returns their factors and biases: the half step of

@@ -109,8 +109,8 @@ impl Verification {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Options {
-    /// Ridge `λ` at which to stop, on `‖U‖² + ‖V‖²`. Default `None`: the one of the path that predicts the tuning set best,
-    /// down to zero. Finite and at least 0. Biases have a ridge beside it that goes with it: of three entries at most, and
+    /// Ridge `λ` at which to stop, on `‖U‖² + ‖V‖²`; finite and at least 0. Default `None`: the one of the path that predicts
+    /// the tuning set best, down to zero. Biases have a ridge beside it that goes with it: of three entries at most, and
     /// none where it is `Some(0.0)`.
     pub lambda: Option<f64>,
     /// Fit a mean and biases of rows and columns. Default false (low-rank recovery); ratings want true.

@@ -1,4 +1,6 @@
 //! A call that is stopped says so, at whatever look, and claims nothing that it does not prove.
+use std::time::Duration;
+
 use samplewise_completion::{
     Ending, Ensemble, Entries, Loss, Options, PosteriorOptions, Rank, complete_observed, sample_posterior_observed,
 };
@@ -68,4 +70,7 @@ fn the_observer_is_asked_often() {
     for (call, gap) in &found {
         println!("{call}: longest gap {:?} before {}, {} looks", gap.longest, gap.stage, gap.looks);
     }
+    // Twice the contract: the tests are built with debug assertions.
+    let late: Vec<_> = found.iter().filter(|(_, gap)| gap.longest > Duration::from_millis(100)).collect();
+    assert!(late.is_empty(), "{late:?}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use samplewise_linalg::scale::{self, extreme_exponent, extreme_exponent_of, ldexp};
 use samplewise_linalg::spmm::sparse_dot;
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, sums};
 
 use crate::{Error, Solution};
 
@@ -79,7 +79,7 @@ impl Design {
         if values.len() != expected {
             return Err(Error::Length { argument: "values", given: values.len(), expected });
         }
-        let squares: Vec<f64> = values.par_chunks(rows).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
+        let squares: Vec<f64> = values.par_chunks(rows).with_min_len(64).map(|c| sums::dot(c, c)).collect();
         if squares.iter().any(|s| !s.is_finite())
             && let Some(at) = values.iter().position(|v| !v.is_finite())
         {
@@ -93,7 +93,7 @@ impl Design {
         for (column, &e) in values.chunks_exact_mut(rows).zip(&exponents) {
             scale::scale(column, -e);
         }
-        let squares = values.par_chunks(rows).with_min_len(64).map(|c| chunk::dot(c, c)).collect();
+        let squares = values.par_chunks(rows).with_min_len(64).map(|c| sums::dot(c, c)).collect();
         Ok(Self::new(rows, columns, Store::Dense(Arc::new(values)), squares, exponents))
     }
 
@@ -128,7 +128,7 @@ impl Design {
         if rows == 0 || columns == 0 {
             return Err(Error::Empty { rows, columns });
         }
-        let squares = |x: &CsrMatrix| (0..columns).map(|j| chunk::dot(x.row(j).1, x.row(j).1)).collect::<Vec<f64>>();
+        let squares = |x: &CsrMatrix| (0..columns).map(|j| sums::dot(x.row(j).1, x.row(j).1)).collect::<Vec<f64>>();
         let (mut found, exponents) = moderate(squares(&x), |j| extreme_exponent_of(x.row(j).1));
         if !exponents.is_empty() {
             let each: Vec<i32> = (0..columns).flat_map(|j| vec![-exponents[j]; x.row(j).0.len()]).collect();
@@ -152,7 +152,7 @@ impl Design {
             buffer.clear();
             buffer.resize(rows, 0.0);
             x.add(j, 1.0, buffer);
-            let (square, largest) = (chunk::dot(buffer, buffer), scale::largest(buffer));
+            let (square, largest) = (sums::dot(buffer, buffer), scale::largest(buffer));
             (square, if largest == 0.0 || square.is_normal() { extreme_exponent(largest) } else { i32::MAX })
         };
         let found: Vec<(f64, i32)> = (0..columns).into_par_iter().with_min_len(16).map_init(Vec::new, square).collect();
@@ -205,7 +205,7 @@ impl Design {
     pub fn select_rows(&self, rows: &[usize]) -> Design {
         let pick = |column: &[f64]| rows.iter().map(|&i| column[i]).collect::<Vec<f64>>();
         let dense = |values: Vec<f64>| {
-            let squares = values.chunks_exact(rows.len().max(1)).map(|c| chunk::dot(c, c)).collect();
+            let squares = values.chunks_exact(rows.len().max(1)).map(|c| sums::dot(c, c)).collect();
             (Store::Dense(Arc::new(values)), squares)
         };
         let (store, squares) = match &self.store {
@@ -213,7 +213,7 @@ impl Design {
             Store::Custom(_) => dense((0..self.columns).flat_map(|j| pick(&self.copy_column(j))).collect()),
             Store::Sparse(c) => {
                 let picked = select_sparse(c, rows, self.rows);
-                let squares = (0..self.columns).map(|j| chunk::dot(picked.row(j).1, picked.row(j).1)).collect();
+                let squares = (0..self.columns).map(|j| sums::dot(picked.row(j).1, picked.row(j).1)).collect();
                 (Store::Sparse(Arc::new(picked)), squares)
             }
         };
@@ -232,7 +232,7 @@ impl Design {
     #[inline]
     pub(crate) fn dot_column(&self, j: usize, v: &[f64]) -> f64 {
         match &self.store {
-            Store::Dense(c) => chunk::dot(&c[j * self.rows..(j + 1) * self.rows], v),
+            Store::Dense(c) => sums::dot(&c[j * self.rows..(j + 1) * self.rows], v),
             Store::Sparse(c) => {
                 let (at, x) = c.row(j);
                 sparse_dot(at, x, v)
@@ -245,7 +245,7 @@ impl Design {
     #[inline]
     pub(crate) fn add_column(&self, j: usize, a: f64, v: &mut [f64]) {
         match &self.store {
-            Store::Dense(c) => chunk::axpy(a, &c[j * self.rows..(j + 1) * self.rows], v),
+            Store::Dense(c) => sums::axpy(a, &c[j * self.rows..(j + 1) * self.rows], v),
             Store::Sparse(c) => {
                 let (at, x) = c.row(j);
                 at.iter().zip(x).for_each(|(&i, &x)| v[i as usize] += a * x);

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use samplewise_linalg::factor::symmetric_eigen;
 use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp};
-use samplewise_linalg::{Ending, LinalgError, Matrix, NoBound, Rows, Seconds, chunk};
+use samplewise_linalg::{Ending, LinalgError, Matrix, NoBound, Rows, Seconds, sums};
 
 use crate::answer::{Outcome, Report, Route, Status, bound};
 use crate::calls::check_grid;
@@ -99,7 +99,7 @@ impl GroupSolution {
         }
         let mut out = rows.multiply(&dense)?;
         for i in 0..out.rows() {
-            chunk::axpy(1.0, &self.intercepts, out.row_mut(i));
+            sums::axpy(1.0, &self.intercepts, out.row_mut(i));
         }
         Ok(out)
     }
@@ -379,20 +379,20 @@ impl<'a> Blocks<'a> {
         (0..self.groups.len())
             .into_par_iter()
             .with_min_len(16)
-            .map(|g| chunk::norm(&self.correlation(g, &seen)))
+            .map(|g| sums::norm(&self.correlation(g, &seen)))
             .collect()
     }
 
     fn null_objective(&self) -> f64 {
-        0.5 * self.targets.iter().map(|t| chunk::dot(t, t)).sum::<f64>() / self.problem.n as f64
+        0.5 * self.targets.iter().map(|t| sums::dot(t, t)).sum::<f64>() / self.problem.n as f64
     }
 
     /// Primal, dual and its scale, with the norms of the groups listed (all others are taken to be feasible).
     fn certificate(&self, lambda: f64, state: &State, norms: impl Iterator<Item = (usize, f64)>) -> (f64, f64, f64) {
         let n = self.problem.n as f64;
-        let squares: f64 = state.residuals.iter().map(|r| chunk::dot(r, r)).sum::<f64>() / n;
-        let along: f64 = state.residuals.iter().zip(&self.targets).map(|(r, t)| chunk::dot(r, t)).sum::<f64>() / n;
-        let penalty: f64 = state.b.iter().zip(&self.factors).map(|(b, f)| f * chunk::norm(b)).sum();
+        let squares: f64 = state.residuals.iter().map(|r| sums::dot(r, r)).sum::<f64>() / n;
+        let along: f64 = state.residuals.iter().zip(&self.targets).map(|(r, t)| sums::dot(r, t)).sum::<f64>() / n;
+        let penalty: f64 = state.b.iter().zip(&self.factors).map(|(b, f)| f * sums::norm(b)).sum();
         let limit = norms.map(|(g, c)| if c > 0.0 { lambda * self.factors[g] / c } else { 1.0 }).fold(1.0, f64::min);
         let scale = if squares > 0.0 { (along / squares).clamp(0.0, limit) } else { 0.0 };
         (0.5 * squares + lambda * penalty, scale * along - 0.5 * scale * scale * squares, scale)
@@ -466,7 +466,7 @@ impl<'a> Blocks<'a> {
             }
             if sweep % CHECK == 0 {
                 let seen = self.seen(&state.residuals);
-                let norms = set.iter().map(|&g| (g, chunk::norm(&self.correlation(g, &seen))));
+                let norms = set.iter().map(|&g| (g, sums::norm(&self.correlation(g, &seen))));
                 let (primal, dual, _) = self.certificate(lambda, state, norms);
                 if primal - dual <= target {
                     return (sweep, true);
@@ -485,7 +485,7 @@ impl<'a> Blocks<'a> {
         let seen = self.seen(&state.residuals);
         let mut new = self.correlation(g, &seen);
         new.iter_mut().zip(&state.b[g]).for_each(|(c, b)| *c = b + *c / curvature);
-        let norm = chunk::norm(&new);
+        let norm = sums::norm(&new);
         let threshold = lambda * self.factors[g] / curvature;
         let shrink = if norm > threshold { 1.0 - threshold / norm } else { 0.0 };
         new.iter_mut().for_each(|v| *v *= shrink);
@@ -543,17 +543,17 @@ impl<'a> Blocks<'a> {
         coefficients.sort_unstable_by_key(|c| c.0);
         coefficients.iter().try_for_each(|(j, row)| row.iter().try_for_each(|w| check_coefficient(*j, *w)))?;
         let weight = |i: usize| o.sample_weights.as_ref().map_or(1.0, |w| w[i]);
-        let total = chunk::sum_by(y.rows(), weight);
+        let total = sums::sum_by(y.rows(), weight);
         let terms = |t: usize| -> Vec<(usize, f64)> { coefficients.iter().map(|(j, row)| (*j, row[t])).collect() };
         let intercepts = (0..tasks).map(|t| {
             let fitted = design.products(&terms(t), 0.0);
-            let sum = chunk::sum_by(y.rows(), |i| weight(i) * (y[(i, t)] - fitted[i]));
+            let sum = sums::sum_by(y.rows(), |i| weight(i) * (y[(i, t)] - fitted[i]));
             if o.intercept { sum / total } else { 0.0 }
         });
         let mut intercepts: Vec<f64> = intercepts.collect();
         // The objective is that of the numbers returned: where their rounding could matter, it is computed from them.
         let n = self.problem.n as f64;
-        let squares: f64 = state.residuals.iter().map(|r| chunk::dot(r, r)).sum::<f64>() / n;
+        let squares: f64 = state.residuals.iter().map(|r| sums::dot(r, r)).sum::<f64>() / n;
         let size = |j: usize| (design.squares[j] / n).sqrt();
         let moved =
             (0..tasks).map(|t| intercepts[t].abs() + terms(t).iter().map(|(j, w)| w.abs() * size(*j)).sum::<f64>());
@@ -564,7 +564,7 @@ impl<'a> Blocks<'a> {
             for (t, intercept) in intercepts.iter_mut().enumerate() {
                 let (found, residual) = exact_residual(design, &y.copy_column(t), (0, &q, o.intercept), &terms(t));
                 *intercept = found;
-                exact += chunk::dot(&residual, &residual) / n;
+                exact += sums::dot(&residual, &residual) / n;
             }
             fit.primal += 0.5 * (exact - squares);
             if fit.outcome == Outcome::Converged && fit.gap() > allowed {
@@ -609,7 +609,7 @@ fn flat(set: &[usize], b: &[Vec<f64>]) -> Vec<f64> {
 /// Largest eigenvalue of `Z_gᵀZ_g / n`, a hair above for rounding.
 fn curvature(problem: &Problem<'_>, columns: &[usize]) -> Result<f64, Error> {
     let z: Vec<Vec<f64>> = columns.iter().map(|&j| problem.copy_column(j)).collect();
-    let gram = Matrix::from_fn(z.len(), z.len(), |i, j| chunk::dot(&z[i], &z[j]) / problem.n as f64);
+    let gram = Matrix::from_fn(z.len(), z.len(), |i, j| sums::dot(&z[i], &z[j]) / problem.n as f64);
     if z.len() == 1 {
         return Ok(gram[(0, 0)]);
     }

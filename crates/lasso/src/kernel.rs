@@ -2,8 +2,8 @@
 use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 use samplewise_linalg::CsrMatrix;
+use samplewise_linalg::batched::lanes::Lanes;
 use samplewise_linalg::observe::{Progress, Watch};
-use samplewise_linalg::small::lanes::Lanes;
 
 use crate::problem::{Kind, Problem};
 

@@ -1,7 +1,7 @@
 //! Many exact problems over one small table, as the relevance of `M` tasks in `K` dimensions is: the table is prepared once,
 //! and a [`Workspace`] is used again and again.
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp};
-use samplewise_linalg::{Matrix, chunk};
+use samplewise_linalg::{Matrix, sums};
 
 use crate::Error;
 use crate::lars::walk::{End, Source, Workspace};
@@ -68,14 +68,14 @@ impl Source for Homotopy {
     }
 
     fn gram(&self, i: usize, j: usize) -> f64 {
-        chunk::dot(self.column(i), self.column(j))
+        sums::dot(self.column(i), self.column(j))
     }
 
     fn respond(&self, active: &[usize], d: &[f64], scratch: &mut Vec<f64>, out: &mut [f64]) {
         scratch.clear();
         scratch.resize(self.rows, 0.0);
         for (&j, d) in active.iter().zip(d) {
-            chunk::axpy(*d, self.column(j), scratch);
+            sums::axpy(*d, self.column(j), scratch);
         }
         self.correlations(scratch, out);
     }
@@ -93,7 +93,7 @@ impl Homotopy {
         }
         x.check_finite("x")?;
         let mut by_column = x.transpose().into_vec();
-        let norms: Vec<f64> = by_column.chunks_exact(rows).map(chunk::norm).collect();
+        let norms: Vec<f64> = by_column.chunks_exact(rows).map(sums::norm).collect();
         let factors: Vec<f64> = norms.iter().map(|n| if *n > 0.0 { 1.0 / n } else { 1.0 }).collect();
         if let Some(position) = (0..columns).find(|&j| !(factors[j].is_normal() && norms[j].is_finite())) {
             let (argument, allowed) = ("norm of a column", "zero, or 1e-307 to 1e307");
@@ -185,11 +185,11 @@ impl Homotopy {
         self.follow(y, lambda * n, workspace)?;
         let (coefficients, r) = self.finish(y, lambda * n, workspace);
         let l1: f64 = coefficients.iter().map(|c| c.1.abs()).sum();
-        let squares = chunk::dot(&r, &r);
+        let squares = sums::dot(&r, &r);
         self.correlations(&r, &mut workspace.q);
         let worst = workspace.q.iter().zip(&self.norms).map(|(q, n)| q.abs() * n).fold(0.0, f64::max);
         let scale = if worst > lambda * n { lambda * n / worst } else { 1.0 };
-        let dual = (scale * chunk::dot(&r, y) - 0.5 * scale * scale * squares) / n;
+        let dual = (scale * sums::dot(&r, y) - 0.5 * scale * scale * squares) / n;
         Ok(SmallSolution {
             coefficients,
             objective: 0.5 * squares / n + lambda * l1,
@@ -223,7 +223,7 @@ impl Homotopy {
         workspace.d.extend(workspace.active.iter().zip(&workspace.sign).map(|(&j, s)| s / self.norms[j]));
         workspace.solve();
         for (&j, d) in workspace.active.iter().zip(&workspace.d) {
-            chunk::axpy(*d, self.column(j), &mut point);
+            sums::axpy(*d, self.column(j), &mut point);
         }
         self.correlations(&point, &mut workspace.q);
         let worst = workspace.q.iter().zip(&self.norms).map(|(q, n)| q.abs() * n).fold(0.0, f64::max);
@@ -234,10 +234,10 @@ impl Homotopy {
         let inside: Vec<f64> = y.iter().zip(&r).map(|(y, r)| y - r).collect();
         Ok(SmallSolution {
             objective: coefficients.iter().map(|c| c.1.abs()).sum(),
-            lower_bound: chunk::dot(&point, &inside),
+            lower_bound: sums::dot(&point, &inside),
             coefficients,
             dual_point: point,
-            residual_norm: chunk::norm(&r),
+            residual_norm: sums::norm(&r),
             iterations: workspace.steps,
         })
     }
@@ -252,7 +252,7 @@ impl Homotopy {
         workspace.start(c.iter().copied(), &limit);
         workspace.scratch = c;
         // Correlations of rounding only: the target has nothing in common with any column.
-        let floor = 1e-14 * chunk::norm(y);
+        let floor = 1e-14 * sums::norm(y);
         if workspace.lambda <= end || workspace.c.iter().all(|c| c.abs() <= floor) {
             return Ok(());
         }
@@ -270,12 +270,12 @@ impl Homotopy {
         for _ in 0..2 {
             workspace.d.clear();
             for (&j, s) in workspace.active.iter().zip(&workspace.sign) {
-                workspace.d.push(chunk::dot(self.column(j), &r) - s * lambda / self.norms[j]);
+                workspace.d.push(sums::dot(self.column(j), &r) - s * lambda / self.norms[j]);
             }
             workspace.solve();
             for ((&j, d), w) in workspace.active.iter().zip(&workspace.d).zip(&mut workspace.w) {
                 *w += d;
-                chunk::axpy(-d, self.column(j), &mut r);
+                sums::axpy(-d, self.column(j), &mut r);
             }
         }
         let mut coefficients: Vec<(usize, f64)> =

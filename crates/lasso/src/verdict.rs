@@ -5,7 +5,7 @@
 //! needs an intercept near `10¹³`, of which a double keeps `10⁻³`. Where that could matter beside the tolerance, residual and
 //! certificate are computed again from what is returned, with products in twice the precision.
 use samplewise_linalg::scale::ldexp;
-use samplewise_linalg::{Seconds, chunk};
+use samplewise_linalg::{Seconds, sums};
 
 use crate::answer::{Outcome, Report, Solution, bound};
 use crate::design::Store;
@@ -103,8 +103,8 @@ fn answer(problem: &Problem<'_>, design: &Design, y: &[f64], o: &Options, mut fi
 fn plain_intercept(design: &Design, y: &[f64], o: &Options, coefficients: &[(usize, f64)]) -> f64 {
     let fitted = design.products(coefficients, 0.0);
     let weight = |i: usize| o.sample_weights.as_ref().map_or(1.0, |w| w[i]);
-    let total = chunk::sum_by(y.len(), weight);
-    chunk::sum_by(y.len(), |i| weight(i) * (y[i] - fitted[i])) / total
+    let total = sums::sum_by(y.len(), weight);
+    sums::sum_by(y.len(), |i| weight(i) * (y[i] - fitted[i])) / total
 }
 
 /// The intercept as a double, and the residual of coefficients and intercept in units of a target scaled by `2^-f`, weighted

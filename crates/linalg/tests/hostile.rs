@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use proptest::prelude::*;
+use samplewise_linalg::batched::{NormalFactors, Penalty, solve_penalised};
+use samplewise_linalg::gram::GramSummary;
 use samplewise_linalg::krylov::{self, KrylovOptions};
 use samplewise_linalg::lstsq::{Method, least_squares, sparse_least_squares};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::sketch::{Kind, Sketch};
-use samplewise_linalg::small::{NormalFactors, Penalty, solve_penalised};
-use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
 use samplewise_linalg::{
     CooBuilder, CsrMatrix, Duplicates, LinearOperator, Matrix, MatrixView, Summary, factor, gram, leverage, spmm, tsqr,

@@ -1,9 +1,9 @@
 //! One test per row of the facade in paper-refs.md: identities against the definitions, on every small shape.
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
+use samplewise_linalg::gram::GramSummary;
 use samplewise_linalg::lstsq::{Method, Path, least_squares, sparse_least_squares};
 use samplewise_linalg::random::{Streams, normal};
-use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::svd::{SvdOptions, truncated_svd};
 use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, Matrix, Rows, Summary, factor, gram, leverage, spmm, tsqr};
 

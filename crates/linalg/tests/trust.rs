@@ -1,7 +1,7 @@
 //! Misuse and bytes of the facade.
 use samplewise_linalg::factor::{Cholesky, symmetric_eigen};
+use samplewise_linalg::gram::GramSummary;
 use samplewise_linalg::gram::gram;
-use samplewise_linalg::summary::GramSummary;
 use samplewise_linalg::tsqr::tsqr;
 use samplewise_linalg::{LinalgError, Matrix, Summary};
 

@@ -13,7 +13,7 @@
 use rayon::prelude::*;
 use samplewise_linalg::factor::{Cholesky, DenseSvd, dense_svd};
 use samplewise_linalg::observe::{Observer, Progress};
-use samplewise_linalg::{Ending, LinalgError, Matrix, chunk};
+use samplewise_linalg::{Ending, LinalgError, Matrix, sums};
 
 use crate::Error;
 use crate::options::FitOptions;
@@ -121,7 +121,7 @@ impl<'a> Descent<'a> {
         }
         let Some(moments) = &mut self.moments else { return Ok(true) };
         let direction = at.direction(&[], Some(&moments.factor))?;
-        let promised = -chunk::dot(&direction, &at.gradient);
+        let promised = -sums::dot(&direction, &at.gradient);
         moments.used = promised > MORE * self.options.tolerance * at.loss;
         Ok(!moments.used)
     }
@@ -159,7 +159,7 @@ impl<'a> Descent<'a> {
                 let mut fitted = Matrix::zeros(1, d);
                 let mut coefficients = Matrix::zeros(1, d);
                 for i in 0..at.basis.rows() {
-                    chunk::axpy(at.weights[(i, m)], at.basis.row(i), coefficients.as_mut_slice());
+                    sums::axpy(at.weights[(i, m)], at.basis.row(i), coefficients.as_mut_slice());
                 }
                 task.apply(&coefficients, &mut fitted);
                 task.own_right().iter().zip(fitted.as_slice()).map(|(right, fitted)| right - fitted).collect()
@@ -176,7 +176,7 @@ impl<'a> Descent<'a> {
         let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
         while self.evaluations < options.max_iterations {
             let direction = now.direction(&pairs, self.metric())?;
-            let slope = chunk::dot(&direction, &now.gradient);
+            let slope = sums::dot(&direction, &now.gradient);
             // An exchange on its way back to where it came from.
             let returns = |rested: f64| now.loss - rested < rested && -slope <= now.loss - rested;
             if self.rested_at.is_some_and(returns) {
@@ -210,7 +210,7 @@ impl<'a> Descent<'a> {
             let minus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
             let s = minus(next.basis.as_slice(), now.basis.as_slice());
             let y = minus(&next.gradient, &now.gradient);
-            if chunk::dot(&s, &y) > 1e-12 * chunk::norm(&s) * chunk::norm(&y) {
+            if sums::dot(&s, &y) > 1e-12 * sums::norm(&s) * sums::norm(&y) {
                 pairs.push((s, y));
                 if pairs.len() > MEMORY {
                     pairs.remove(0);
@@ -232,7 +232,7 @@ impl<'a> Descent<'a> {
         let mut step = 1.0;
         loop {
             let mut moved = now.basis.clone();
-            chunk::axpy(step, direction, moved.as_mut_slice());
+            sums::axpy(step, direction, moved.as_mut_slice());
             let tried = match self.evaluate(moved) {
                 Ok(tried) => Some(tried),
                 // Too far for the numbers there are.
@@ -308,16 +308,16 @@ impl Evaluation {
             for task in tasks {
                 task.apply(&basis, &mut product);
                 let penalty = ridge * task.samples() as f64;
-                chunk::axpy(penalty, basis.as_slice(), product.as_mut_slice());
+                sums::axpy(penalty, basis.as_slice(), product.as_mut_slice());
                 let (w, lost) = task.fit(&basis, &product, 0.0)?;
                 loss += lost;
                 off.iter_mut().zip(task.own_right()).for_each(|(o, r)| *o = -2.0 * r);
                 for (i, w) in w.iter().enumerate() {
-                    chunk::axpy(2.0 * w, product.row(i), &mut off);
+                    sums::axpy(2.0 * w, product.row(i), &mut off);
                 }
                 for (i, v) in w.iter().enumerate() {
-                    chunk::axpy(*v, &off, &mut gradient[i * d..(i + 1) * d]);
-                    chunk::axpy(task.samples() as f64 * v, &w, scale.row_mut(i));
+                    sums::axpy(*v, &off, &mut gradient[i * d..(i + 1) * d]);
+                    sums::axpy(task.samples() as f64 * v, &w, scale.row_mut(i));
                 }
                 all.push(w);
             }
@@ -328,8 +328,8 @@ impl Evaluation {
         let (mut loss, mut gradient, mut scale) = (0.0, vec![0.0; k * d], Matrix::zeros(k, k));
         for (b, (w, l, g, s)) in parts.iter().enumerate() {
             loss += l;
-            chunk::axpy(1.0, g, &mut gradient);
-            chunk::axpy(1.0, s.as_slice(), scale.as_mut_slice());
+            sums::axpy(1.0, g, &mut gradient);
+            sums::axpy(1.0, s.as_slice(), scale.as_mut_slice());
             for (m, w) in w.iter().enumerate() {
                 w.iter().enumerate().for_each(|(i, v)| weights[(i, b * BLOCK + m)] = *v);
             }
@@ -343,8 +343,8 @@ impl Evaluation {
         let mut q = self.gradient.clone();
         let mut alphas = Vec::with_capacity(pairs.len());
         for (s, y) in pairs.iter().rev() {
-            let alpha = chunk::dot(s, &q) / chunk::dot(s, y);
-            chunk::axpy(-alpha, y, &mut q);
+            let alpha = sums::dot(s, &q) / sums::dot(s, y);
+            sums::axpy(-alpha, y, &mut q);
             alphas.push(alpha);
         }
         let trace: f64 = (0..k).map(|i| self.scale[(i, i)]).sum();
@@ -359,8 +359,8 @@ impl Evaluation {
             q.chunks_exact_mut(d).for_each(|row| moments.solve_in_place(row));
         }
         for ((s, y), alpha) in pairs.iter().zip(alphas.iter().rev()) {
-            let beta = chunk::dot(y, &q) / chunk::dot(s, y);
-            chunk::axpy(alpha - beta, s, &mut q);
+            let beta = sums::dot(y, &q) / sums::dot(s, y);
+            sums::axpy(alpha - beta, s, &mut q);
         }
         q.iter_mut().for_each(|v| *v = -*v);
         Ok(q)

@@ -5,7 +5,7 @@
 //! noisy copy, and keeps the candidate with the least risk on the average.
 use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::random::{Streams, normal};
-use samplewise_linalg::{Matrix, chunk};
+use samplewise_linalg::{Matrix, sums};
 
 use crate::Error;
 use crate::answer::Route;
@@ -104,7 +104,7 @@ fn all_shares(e: &Estimate<'_>, weights: &Matrix, targets: &Matrix) -> Result<[R
 
 fn blend(shares: &[Vec<f64>; 3], mix: &[f64; 3]) -> Vec<f64> {
     let mut out = vec![0.0; shares[0].len()];
-    shares.iter().zip(mix).for_each(|(s, m)| chunk::axpy(*m, s, &mut out));
+    shares.iter().zip(mix).for_each(|(s, m)| sums::axpy(*m, s, &mut out));
     out
 }
 
@@ -120,7 +120,7 @@ fn risk(e: &Estimate<'_>, shares: &[f64]) -> f64 {
 pub(crate) fn topped_up(samples: &[usize], shares: &[f64], more: f64) -> Vec<f64> {
     let whole = samples.iter().sum::<usize>() as f64 + more;
     let short: Vec<f64> = samples.iter().zip(shares).map(|(n, s)| (s * whole - *n as f64).max(0.0)).collect();
-    let total = chunk::sum(&short).max(f64::MIN_POSITIVE);
+    let total = sums::sum(&short).max(f64::MIN_POSITIVE);
     samples.iter().zip(&short).map(|(n, s)| *n as f64 + s / total * more).collect()
 }
 

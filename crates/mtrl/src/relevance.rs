@@ -7,7 +7,7 @@ use samplewise_lasso::group::{self, GroupOptions};
 use samplewise_lasso::{self as lasso, Design, Homotopy, Workspace};
 use samplewise_linalg::factor::{Cholesky, dense_svd};
 use samplewise_linalg::gram::gram;
-use samplewise_linalg::{LinalgError, Matrix, chunk};
+use samplewise_linalg::{LinalgError, Matrix, sums};
 
 use crate::Error;
 
@@ -111,7 +111,7 @@ pub fn relevance_of_targets(
                 let share = if strategy == Strategy::LeastL1 { 1e-4 } else { 0.05 };
                 let fit = group::solve(&design, targets, &groups, lambda.unwrap_or(share * top), &options)?;
                 let mut nu = vec![0.0; tasks];
-                fit.coefficients.iter().for_each(|(m, row)| nu[*m] = chunk::norm(row) / scales[*m]);
+                fit.coefficients.iter().for_each(|(m, row)| nu[*m] = sums::norm(row) / scales[*m]);
                 (nu, fit.gap() / fit.objective.max(f64::MIN_POSITIVE))
             }
         }
@@ -222,7 +222,7 @@ fn shares(nu: &[f64], strategy: Strategy, scales: &[f64]) -> Vec<f64> {
             share
         }
     };
-    let total = chunk::sum(&share);
+    let total = sums::sum(&share);
     if total > 0.0 && total.is_finite() {
         share.iter_mut().for_each(|s| *s /= total);
     } else {
@@ -240,8 +240,8 @@ fn least_norm(weights: &Matrix, target: &[f64]) -> Result<Vec<f64>, Error> {
     let floor = svd.s.first().copied().unwrap_or(0.0) * 1e-13;
     let mut nu = vec![0.0; weights.columns()];
     for (j, &s) in svd.s.iter().enumerate().filter(|e| *e.1 > floor) {
-        let along = chunk::dot(&svd.u.copy_column(j), target) / s;
-        chunk::axpy(along, &svd.v.copy_column(j), &mut nu);
+        let along = sums::dot(&svd.u.copy_column(j), target) / s;
+        sums::axpy(along, &svd.v.copy_column(j), &mut nu);
     }
     Ok(nu)
 }
@@ -271,10 +271,10 @@ pub fn allocate(shares: &[f64], budget: usize, caps: Option<&[usize]>) -> Result
         let room = |m: usize| out[m] < cap(m);
         let mut share: Vec<f64> =
             (0..shares.len()).map(|m| if room(m) && largest > 0.0 { shares[m] / largest } else { 0.0 }).collect();
-        let mut total = chunk::sum(&share);
+        let mut total = sums::sum(&share);
         if total == 0.0 {
             share = (0..shares.len()).map(|m| f64::from(u8::from(room(m)))).collect();
-            total = chunk::sum(&share);
+            total = sums::sum(&share);
             if total == 0.0 {
                 break;
             }
@@ -333,7 +333,7 @@ pub fn predicted_risk(weights: &Matrix, target: &[f64], samples: &[f64]) -> Resu
     let scaled: Vec<f64> = target.iter().zip(&size).map(|(t, s)| t / s).collect();
     let mut x = scaled.clone();
     factor.solve_in_place(&mut x);
-    Ok(chunk::dot(&x, &scaled))
+    Ok(sums::dot(&x, &scaled))
 }
 
 /// Elfving efficiency in `(0, 1]`: the least risk for this cost over the risk of the allocation (row MTL-3). One is optimal.

@@ -5,7 +5,7 @@ use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::gram::gram;
 use samplewise_linalg::scale::{extreme_exponent, extreme_exponent_of, largest, ldexp, scale};
-use samplewise_linalg::{LinalgError, Matrix, Summary, chunk, products};
+use samplewise_linalg::{LinalgError, Matrix, Summary, rows_times_rows, sums};
 
 /// Data of one task; what different places saw of it can be merged (row MTL-7).
 ///
@@ -141,7 +141,7 @@ impl TaskData {
         match &self.store {
             // The matrix is symmetric: its rows are its columns.
             Store::Moments(g) => {
-                products::rows_times_rows(basis.as_slice(), g.as_slice(), d, out.as_mut_slice(), d)
+                rows_times_rows::rows_times_rows(basis.as_slice(), g.as_slice(), d, out.as_mut_slice(), d)
                     .expect("a row of features per basis vector");
             }
             Store::Rows { x, .. } => {
@@ -149,7 +149,7 @@ impl TaskData {
                 let (n, k) = (x.len() / d, basis.rows());
                 let mut t = vec![0.0; n * k];
                 if n > 0 {
-                    products::rows_times_rows(x, basis.as_slice(), d, &mut t, k).expect("rows of features");
+                    rows_times_rows::rows_times_rows(x, basis.as_slice(), d, &mut t, k).expect("rows of features");
                 }
                 pulp::Arch::new().dispatch(
                     #[inline(always)]
@@ -181,14 +181,14 @@ impl TaskData {
     /// Weights and the loss `‖X B w − y‖²` they leave, in the units of the labels that are kept, from [`TaskData::apply`] to the basis (vectors are rows).
     pub(crate) fn fit(&self, basis: &Matrix, product: &Matrix, ridge: f64) -> Result<(Vec<f64>, f64), LinalgError> {
         let k = basis.rows();
-        let reduced = Matrix::from_fn(k, k, |a, b| chunk::dot(basis.row(a), product.row(b)));
-        let right: Vec<f64> = (0..k).map(|a| chunk::dot(basis.row(a), &self.right)).collect();
+        let reduced = Matrix::from_fn(k, k, |a, b| sums::dot(basis.row(a), product.row(b)));
+        let right: Vec<f64> = (0..k).map(|a| sums::dot(basis.row(a), &self.right)).collect();
         let mut w = right.clone();
         let trace: f64 = (0..k).map(|i| reduced[(i, i)]).sum();
         Cholesky::new(&reduced, ridge + 1e-12 * trace + f64::MIN_POSITIVE)?.solve_in_place(&mut w);
         let mut rw = vec![0.0; k];
         reduced.multiply_vector_into(&w, &mut rw);
-        let loss = self.square - 2.0 * chunk::dot(&w, &right) + chunk::dot(&w, &rw);
+        let loss = self.square - 2.0 * sums::dot(&w, &right) + sums::dot(&w, &rw);
         Ok((w, loss.max(0.0)))
     }
 
@@ -201,14 +201,14 @@ impl TaskData {
     pub(crate) fn add_moments(&self, stride: usize, sum: &mut Matrix) -> Result<(), LinalgError> {
         let d = self.features;
         match &self.store {
-            Store::Moments(g) => chunk::axpy(1.0, g.as_slice(), sum.as_mut_slice()),
+            Store::Moments(g) => sums::axpy(1.0, g.as_slice(), sum.as_mut_slice()),
             Store::Rows { x, .. } => {
                 let some: Vec<f64> = x.chunks_exact(d.max(1)).step_by(stride).flatten().copied().collect();
                 if !some.is_empty() {
                     let rows = some.len() / d;
                     let share = self.samples as f64 / rows as f64;
                     let g = gram(&Matrix::from_vec(rows, d, some)?, None, None)?.matrix;
-                    chunk::axpy(share, g.as_slice(), sum.as_mut_slice());
+                    sums::axpy(share, g.as_slice(), sum.as_mut_slice());
                 }
             }
         }
@@ -238,7 +238,7 @@ fn contradiction(
     if rows {
         let (x, y) = body.split_at(features * samples);
         let near = |a: f64, b: f64, size: f64| (a - b).abs() <= NEAR * size.max(f64::MIN_POSITIVE);
-        let own = chunk::dot(y, y);
+        let own = sums::dot(y, y);
         let column = |j: usize| x.chunks_exact(features).zip(y).map(move |(x, y)| x[j] * y);
         let same = |j: usize| near(column(j).sum(), right[j], column(j).map(f64::abs).sum());
         return (!near(own, square, own) || !(0..features).all(same)).then_some("its sums are not those of its rows");
@@ -286,9 +286,9 @@ impl Summary for TaskData {
         let scaled: Vec<f64> = y.iter().map(|v| ldexp(*v, -units)).collect();
         let y = &scaled[..];
         for (i, y) in y.iter().enumerate() {
-            chunk::axpy(*y, x.row(i), &mut self.right);
+            sums::axpy(*y, x.row(i), &mut self.right);
         }
-        self.square += chunk::dot(y, y);
+        self.square += sums::dot(y, y);
         self.samples = samples;
         if self.samples > self.features {
             self.sum_rows()?;
@@ -298,7 +298,7 @@ impl Summary for TaskData {
                 rows.extend_from_slice(x.as_slice());
                 labels.extend_from_slice(y);
             }
-            Store::Moments(g) => chunk::axpy(1.0, gram(x, None, None)?.matrix.as_slice(), g.as_mut_slice()),
+            Store::Moments(g) => sums::axpy(1.0, gram(x, None, None)?.matrix.as_slice(), g.as_mut_slice()),
         }
         Ok(())
     }
@@ -327,9 +327,9 @@ impl Summary for TaskData {
             Store::Moments(g) => {
                 self.sum_rows()?;
                 if let Store::Moments(mine) = &mut self.store {
-                    chunk::axpy(1.0, g.as_slice(), mine.as_mut_slice());
+                    sums::axpy(1.0, g.as_slice(), mine.as_mut_slice());
                 }
-                chunk::axpy(1.0, &other.right, &mut self.right);
+                sums::axpy(1.0, &other.right, &mut self.right);
                 self.square += other.square;
                 self.samples = samples;
                 Ok(())

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use samplewise_linalg::leverage::whiten;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::{Streams, normal};
-use samplewise_linalg::{Ending, LinalgError, Matrix, Rows, Seconds, chunk, factor, gram};
+use samplewise_linalg::{Ending, LinalgError, Matrix, Rows, Seconds, factor, gram, sums};
 
 use crate::options::DistortionOptions;
 use crate::power::Power;
@@ -139,7 +139,7 @@ impl Search<'_> {
         let mut weights = vec![0.0; self.rows.rows()];
         self.coreset.rows.iter().zip(&self.coreset.weights).for_each(|(&i, w)| weights[i] = *w);
         let mut order: Vec<(f64, usize)> = (0..self.rows.rows())
-            .map(|i| ((weights[i] - 1.0) * chunk::dot(self.rows.row(i), self.rows.row(i)).powf(self.p / 2.0), i))
+            .map(|i| ((weights[i] - 1.0) * sums::dot(self.rows.row(i), self.rows.row(i)).powf(self.p / 2.0), i))
             .collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let ends = order.iter().take(3).chain(order.iter().rev().take(3));
@@ -156,9 +156,9 @@ impl Search<'_> {
     fn value(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
         let mut image = vec![0.0; self.rows.rows()];
         self.rows.multiply_vector_into(x, &mut image);
-        let whole = chunk::sum_by(image.len(), |i| self.power.of(image[i].abs()));
+        let whole = sums::sum_by(image.len(), |i| self.power.of(image[i].abs()));
         let Coreset { rows, weights, .. } = self.coreset;
-        let part = chunk::sum_by(rows.len(), |k| weights[k] * self.power.of(image[rows[k]].abs()));
+        let part = sums::sum_by(rows.len(), |k| weights[k] * self.power.of(image[rows[k]].abs()));
         let slope = |v: f64| self.p * self.slope.of(v.abs()) * v.signum();
         let mut pull: Vec<f64> = image.iter().map(|&v| -slope(v) / whole).collect();
         for (&i, w) in rows.iter().zip(weights) {
@@ -173,7 +173,7 @@ impl Search<'_> {
         const MEMORY: usize = 8;
         let d = x.len();
         let normalise = |x: &mut [f64]| {
-            let norm = chunk::norm(x);
+            let norm = sums::norm(x);
             x.iter_mut().for_each(|v| *v /= norm);
         };
         normalise(&mut x);
@@ -181,33 +181,33 @@ impl Search<'_> {
         let mut value = sign * self.value(&x, &mut gradient);
         gradient.iter_mut().for_each(|g| *g *= sign);
         let mut pairs: Vec<(Vec<f64>, Vec<f64>, f64)> = Vec::new();
-        let mut length = 0.1 / chunk::norm(&gradient).max(1e-300);
+        let mut length = 0.1 / sums::norm(&gradient).max(1e-300);
         for _ in 0..steps {
             // Two-loop recursion for the ascent direction.
             let mut direction = gradient.clone();
             let mut alphas = Vec::with_capacity(pairs.len());
             for (s, y, rho) in pairs.iter().rev() {
-                let alpha = rho * chunk::dot(s, &direction);
-                chunk::axpy(-alpha, y, &mut direction);
+                let alpha = rho * sums::dot(s, &direction);
+                sums::axpy(-alpha, y, &mut direction);
                 alphas.push(alpha);
             }
             if let Some((s, y, _)) = pairs.last() {
-                let scale = chunk::dot(s, y) / chunk::dot(y, y);
+                let scale = sums::dot(s, y) / sums::dot(y, y);
                 direction.iter_mut().for_each(|v| *v *= scale);
             }
             for ((s, y, rho), alpha) in pairs.iter().zip(alphas.iter().rev()) {
-                let beta = rho * chunk::dot(y, &direction);
-                chunk::axpy(alpha - beta, s, &mut direction);
+                let beta = rho * sums::dot(y, &direction);
+                sums::axpy(alpha - beta, s, &mut direction);
             }
             if pairs.is_empty() {
                 direction.iter_mut().for_each(|v| *v *= length);
             }
-            let mut rise = chunk::dot(&direction, &gradient);
+            let mut rise = sums::dot(&direction, &gradient);
             if rise.is_nan() || rise <= 0.0 {
                 pairs.clear();
                 direction.clone_from(&gradient);
                 direction.iter_mut().for_each(|v| *v *= length);
-                rise = chunk::dot(&direction, &gradient);
+                rise = sums::dot(&direction, &gradient);
             }
             let mut t = 1.0;
             let mut next = (f64::NEG_INFINITY, x.clone(), vec![0.0; d]);
@@ -231,14 +231,14 @@ impl Search<'_> {
             let s: Vec<f64> = next.1.iter().zip(&x).map(|(a, b)| a - b).collect();
             // Of the descent problem: minus the gradients.
             let y: Vec<f64> = gradient.iter().zip(&next.2).map(|(old, new)| old - new).collect();
-            let curvature = chunk::dot(&s, &y);
-            if curvature > 1e-12 * chunk::norm(&s) * chunk::norm(&y) {
+            let curvature = sums::dot(&s, &y);
+            if curvature > 1e-12 * sums::norm(&s) * sums::norm(&y) {
                 if pairs.len() == MEMORY {
                     pairs.remove(0);
                 }
                 pairs.push((s, y, 1.0 / curvature));
             }
-            length = 0.1 / chunk::norm(&next.2).max(1e-300);
+            length = 0.1 / sums::norm(&next.2).max(1e-300);
             (value, x, gradient) = next;
         }
         (sign * value, x)

@@ -1,5 +1,5 @@
 //! What a regression minimises.
-use samplewise_linalg::chunk;
+use samplewise_linalg::sums;
 
 use crate::power::Power;
 
@@ -20,21 +20,19 @@ impl Loss {
         match self {
             Loss::Lp(p) => {
                 let power = Power::new(p);
-                chunk::sum_by(r.len(), |i| power.of(r[i].abs()))
+                sums::sum_by(r.len(), |i| power.of(r[i].abs()))
             }
-            Loss::Quantile(tau) => {
-                chunk::sum_by(r.len(), |i| if r[i] >= 0.0 { tau * r[i] } else { (tau - 1.0) * r[i] })
-            }
+            Loss::Quantile(tau) => sums::sum_by(r.len(), |i| if r[i] >= 0.0 { tau * r[i] } else { (tau - 1.0) * r[i] }),
         }
     }
 
     /// What rounding of the residuals, by at most `rounding`, can do to the loss.
     pub(crate) fn rounding(self, residual: &[f64], rounding: &[f64]) -> f64 {
         match self {
-            Loss::Quantile(tau) => tau.max(1.0 - tau) * chunk::sum(rounding),
+            Loss::Quantile(tau) => tau.max(1.0 - tau) * sums::sum(rounding),
             Loss::Lp(p) => {
                 let slope = Power::new(p - 1.0);
-                p * chunk::sum_by(residual.len(), |i| slope.of(residual[i].abs() + rounding[i]) * rounding[i])
+                p * sums::sum_by(residual.len(), |i| slope.of(residual[i].abs() + rounding[i]) * rounding[i])
             }
         }
     }

@@ -45,6 +45,9 @@ pub fn regress<'a>(a: impl Into<Rows<'a>>, b: &[f64], loss: Loss, options: &Opti
 
 /// [`regress`] with progress and cancellation; when stopped, the best coefficients by then.
 ///
+/// The observer is asked between passes over the table, the longest of which takes about `n·d²` multiplications: 50 ms of one
+/// core for 300,000 × 40, more for larger tables.
+///
 /// # Errors
 /// As [`regress`].
 pub fn regress_observed<'a>(

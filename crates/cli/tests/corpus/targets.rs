@@ -4,7 +4,8 @@
 use std::io::{BufReader, Cursor};
 
 use samplewise_cli::cells::{Header, column, list, names_numbers, select};
-use samplewise_cli::commands::complete::triplets::{Ids, Repeated, looks_like_header, pairs_of, read_from};
+use samplewise_cli::choices::Repeated;
+use samplewise_cli::commands::complete::triplets::{Ids, looks_like_header, pairs_of, read_from};
 use samplewise_cli::commands::hamming::decode::{Decode, Tokens};
 use samplewise_cli::commands::lasso::groups::groups_of;
 use samplewise_cli::commands::mtrl::costs_of;
@@ -17,7 +18,7 @@ use samplewise_hamming::PackedDna;
 use samplewise_lasso::Design;
 use samplewise_linalg::envelope::{Kind, seal};
 use samplewise_linalg::factor::Cholesky;
-use samplewise_linalg::summary::GramSummary;
+use samplewise_linalg::gram::GramSummary;
 use samplewise_linalg::{CsrMatrix, Matrix, Summary};
 use samplewise_mtrl::{Budget, TaskData, TaskOracle, learn};
 use samplewise_sensitivity::{Block, StreamingCoreset};

@@ -1,7 +1,7 @@
 //! The start: a few subspace iterations on the observed matrix, unobserved entries zero.
 use rand::Rng;
 use rayon::prelude::*;
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, chunk, factor, gram, random, spmm};
+use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, factor, gram, random, spmm, sums};
 
 use crate::data::entries::{Entries, Orientation, Renumbering};
 use crate::data::ridge::BIAS_RIDGE;
@@ -140,7 +140,7 @@ pub(crate) fn baseline(fitted: &Entries, tuned: Option<(&Entries, &[Triplet])>) 
         for ridge in BASELINES {
             let state = biases_only(without, true, ridge);
             let errors: Vec<f64> = tuning.iter().map(|&(i, j, v)| v - state.predict(i, j)).collect();
-            let error = chunk::norm(&errors);
+            let error = sums::norm(&errors);
             if error < best.0 {
                 best = (error, ridge);
             }

@@ -8,8 +8,8 @@
 use pulp::bytemuck;
 use rayon::prelude::*;
 use samplewise_linalg::Real;
-use samplewise_linalg::small::SmallReal;
-use samplewise_linalg::small::lanes::Lanes;
+use samplewise_linalg::batched::SmallReal;
+use samplewise_linalg::batched::lanes::Lanes;
 
 use super::{KernelReal, Panel, add, as_rows};
 use crate::data::entries::Orientation;

@@ -18,8 +18,8 @@ mod panel;
 mod passes;
 
 use pulp::{Simd, bytemuck};
-use samplewise_linalg::small::SmallReal;
-use samplewise_linalg::small::lanes::Lanes;
+use samplewise_linalg::batched::SmallReal;
+use samplewise_linalg::batched::lanes::Lanes;
 
 pub(crate) use descent::Descent;
 use descent::{DescendRows, descend};

@@ -1,5 +1,5 @@
 //! The normal matrix of every row, factored: preconditioner and elimination of the finish.
-use samplewise_linalg::small::NormalFactors;
+use samplewise_linalg::batched::NormalFactors;
 use samplewise_linalg::{LinalgError, MatrixView};
 
 use super::{KernelReal, Panel};

@@ -58,11 +58,11 @@ impl Tangent {
         [self.core.as_mut_slice(), self.n.as_mut_slice(), self.m.as_mut_slice()]
     }
     fn dot(&self, other: &Self) -> f64 {
-        self.parts().iter().zip(other.parts()).map(|(a, b)| samplewise_linalg::chunk::dot(a, b)).sum()
+        self.parts().iter().zip(other.parts()).map(|(a, b)| samplewise_linalg::sums::dot(a, b)).sum()
     }
     fn add_scaled(&mut self, alpha: f64, other: &Self) {
         for (a, b) in self.parts_mut().into_iter().zip(other.parts()) {
-            samplewise_linalg::chunk::axpy(alpha, b, a);
+            samplewise_linalg::sums::axpy(alpha, b, a);
         }
     }
 }
@@ -219,7 +219,7 @@ impl<'a> Search<'a> {
     /// `a` with `P_T x = U aᵀ + M Vᵀ`.
     fn right_of(&self, x: &Tangent) -> Result<Matrix, LinalgError> {
         let mut a = self.v.multiply(&x.core.transpose())?;
-        samplewise_linalg::chunk::axpy(1.0, x.n.as_slice(), a.as_mut_slice());
+        samplewise_linalg::sums::axpy(1.0, x.n.as_slice(), a.as_mut_slice());
         Ok(a)
     }
 
@@ -227,9 +227,9 @@ impl<'a> Search<'a> {
     fn project(&self, sv: &Matrix, su: &Matrix) -> Result<Tangent, LinalgError> {
         let core = self.u.transpose().multiply(sv)?;
         let mut m = sv.clone();
-        samplewise_linalg::chunk::axpy(-1.0, self.u.multiply(&core)?.as_slice(), m.as_mut_slice());
+        samplewise_linalg::sums::axpy(-1.0, self.u.multiply(&core)?.as_slice(), m.as_mut_slice());
         let mut n = su.clone();
-        samplewise_linalg::chunk::axpy(-1.0, self.v.multiply(&core.transpose())?.as_slice(), n.as_mut_slice());
+        samplewise_linalg::sums::axpy(-1.0, self.v.multiply(&core.transpose())?.as_slice(), n.as_mut_slice());
         Ok(Tangent { core, n, m })
     }
 
@@ -243,8 +243,8 @@ impl<'a> Search<'a> {
             .by_row
             .iter()
             .map(|(i, j, y, _)| {
-                y - samplewise_linalg::chunk::dot(self.u.row(i), a.row(j))
-                    - samplewise_linalg::chunk::dot(self.gamma.m.row(i), self.v.row(j))
+                y - samplewise_linalg::sums::dot(self.u.row(i), a.row(j))
+                    - samplewise_linalg::sums::dot(self.gamma.m.row(i), self.v.row(j))
             })
             .collect();
         sparse.values_mut().copy_from_slice(&residual);
@@ -252,17 +252,17 @@ impl<'a> Search<'a> {
         let times = |w: &Matrix| -> Result<Matrix, LinalgError> {
             let mut out = spmm::multiply(&sparse, w);
             let low = self.u.multiply(&a.transpose().multiply(w)?)?;
-            samplewise_linalg::chunk::axpy(1.0, low.as_slice(), out.as_mut_slice());
+            samplewise_linalg::sums::axpy(1.0, low.as_slice(), out.as_mut_slice());
             let low = self.gamma.m.multiply(&self.v.transpose().multiply(w)?)?;
-            samplewise_linalg::chunk::axpy(1.0, low.as_slice(), out.as_mut_slice());
+            samplewise_linalg::sums::axpy(1.0, low.as_slice(), out.as_mut_slice());
             Ok(out)
         };
         let times_transposed = |w: &Matrix| -> Result<Matrix, LinalgError> {
             let mut out = spmm::multiply(&turned, w);
             let low = a.multiply(&self.u.transpose().multiply(w)?)?;
-            samplewise_linalg::chunk::axpy(1.0, low.as_slice(), out.as_mut_slice());
+            samplewise_linalg::sums::axpy(1.0, low.as_slice(), out.as_mut_slice());
             let low = self.v.multiply(&self.gamma.m.transpose().multiply(w)?)?;
-            samplewise_linalg::chunk::axpy(1.0, low.as_slice(), out.as_mut_slice());
+            samplewise_linalg::sums::axpy(1.0, low.as_slice(), out.as_mut_slice());
             Ok(out)
         };
         let left = orthonormal(&times(&self.wide)?)?;
@@ -286,13 +286,13 @@ impl<'a> Search<'a> {
         let sv = {
             let mut out = u.multiply(&part(&a, &self.v)?)?;
             let low = gamma.m.multiply(&part(&v, &self.v)?)?;
-            samplewise_linalg::chunk::axpy(1.0, low.as_slice(), out.as_mut_slice());
+            samplewise_linalg::sums::axpy(1.0, low.as_slice(), out.as_mut_slice());
             out
         };
         let su = {
             let mut out = a.multiply(&part(&u, &self.u)?)?;
             let low = v.multiply(&part(&gamma.m, &self.u)?)?;
-            samplewise_linalg::chunk::axpy(1.0, low.as_slice(), out.as_mut_slice());
+            samplewise_linalg::sums::axpy(1.0, low.as_slice(), out.as_mut_slice());
             out
         };
         self.gamma = self.project(&sv, &su)?;

@@ -1,7 +1,7 @@
 //! One half step: with one factor fixed, every row of the other is a small ridge problem.
 use rayon::prelude::*;
 use samplewise_linalg::Matrix;
-use samplewise_linalg::small::{MAX_UNKNOWNS, Penalty, SmallReal, solve_penalised};
+use samplewise_linalg::batched::{MAX_UNKNOWNS, Penalty, SmallReal, solve_penalised};
 
 use crate::data::entries::Orientation;
 use crate::data::ridge::{Manner, Ridge, bias_ridge};

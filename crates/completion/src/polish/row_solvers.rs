@@ -1,9 +1,9 @@
 //! The least squares of one row, in other ways than all rows at once by Cholesky: one row alone, warm conjugate gradients,
 //! sketch and precondition (arXiv 2302.11068), non-negative.
 use rayon::prelude::*;
+use samplewise_linalg::batched::SmallReal;
 use samplewise_linalg::random::{Streams, below};
-use samplewise_linalg::small::SmallReal;
-use samplewise_linalg::{Matrix, Real, chunk, factor, fwht};
+use samplewise_linalg::{Matrix, Real, factor, fwht, sums};
 
 use crate::data::entries::Orientation;
 use crate::data::ridge::Ridge;
@@ -64,9 +64,9 @@ impl Work {
         self.right.fill(0.0);
         for (feature, &target) in self.rows.chunks_exact(d).zip(&self.targets) {
             for a in 0..d {
-                chunk::axpy(feature[a], &feature[..=a], &mut self.gram[a * d..=a * d + a]);
+                sums::axpy(feature[a], &feature[..=a], &mut self.gram[a * d..=a * d + a]);
             }
-            chunk::axpy(target, feature, &mut self.right);
+            sums::axpy(target, feature, &mut self.right);
         }
     }
 
@@ -91,10 +91,10 @@ impl Work {
                 let row_i = &mut tail[..d];
                 let row_j: &[f64] = if j < i { &head[j * d..j * d + j] } else { &[] };
                 if j < i {
-                    let s = row_i[j] - chunk::dot(&row_i[..j], row_j);
+                    let s = row_i[j] - sums::dot(&row_i[..j], row_j);
                     row_i[j] = s / head[j * d + j];
                 } else {
-                    let s = row_i[i] - chunk::dot(&row_i[..i], &row_i[..i]);
+                    let s = row_i[i] - sums::dot(&row_i[..i], &row_i[..i]);
                     // A pivot lost to rounding: the direction is undetermined, and a huge pivot sets it to zero.
                     row_i[i] = if s > 0.0 { s.sqrt() } else { f64::MAX.sqrt() };
                 }
@@ -102,7 +102,7 @@ impl Work {
         }
         for i in 0..d {
             self.right[i] =
-                (self.right[i] - chunk::dot(&self.gram[i * d..i * d + i], &self.right[..i])) / self.gram[i * d + i];
+                (self.right[i] - sums::dot(&self.gram[i * d..i * d + i], &self.right[..i])) / self.gram[i * d + i];
         }
         for i in (0..d).rev() {
             let x = self.right[i] / self.gram[i * d + i];
@@ -117,7 +117,7 @@ impl Work {
     fn gradient(&mut self, x: &[f64], penalty: impl Fn(usize) -> f64) {
         self.right.iter_mut().zip(x).enumerate().for_each(|(c, (g, x))| *g = -penalty(c) * x);
         for (feature, &target) in self.rows.chunks_exact(self.d).zip(&self.targets) {
-            chunk::axpy(target - chunk::dot(feature, x), feature, &mut self.right);
+            sums::axpy(target - sums::dot(feature, x), feature, &mut self.right);
         }
     }
 
@@ -125,7 +125,7 @@ impl Work {
     fn normal_product(&self, p: &[f64], penalty: impl Fn(usize) -> f64, out: &mut [f64]) {
         out.iter_mut().zip(p).enumerate().for_each(|(c, (o, p))| *o = penalty(c) * p);
         for feature in self.rows.chunks_exact(self.d) {
-            chunk::axpy(chunk::dot(feature, p), feature, out);
+            sums::axpy(sums::dot(feature, p), feature, out);
         }
     }
 }
@@ -157,7 +157,7 @@ fn each_row<T: SmallReal>(
             },
         )
         .collect();
-    chunk::sum(&work)
+    sums::sum(&work)
 }
 
 /// Conjugate gradients from what `precondition` makes of the gradient, until `‖g‖` in that norm has fallen by `accuracy` or
@@ -176,7 +176,7 @@ fn descend(
     let mut z = g.clone();
     precondition(&mut z);
     let mut p = z.clone();
-    let mut gamma = chunk::dot(&g, &z);
+    let mut gamma = sums::dot(&g, &z);
     let goal = gamma * accuracy * accuracy;
     let mut q = vec![0.0; d];
     for step in 0..steps {
@@ -184,15 +184,15 @@ fn descend(
             return step;
         }
         work.normal_product(&p, penalty, &mut q);
-        let curvature = chunk::dot(&p, &q);
+        let curvature = sums::dot(&p, &q);
         if curvature.is_nan() || curvature <= 0.0 {
             return step;
         }
-        chunk::axpy(gamma / curvature, &p, x);
-        chunk::axpy(-gamma / curvature, &q, &mut g);
+        sums::axpy(gamma / curvature, &p, x);
+        sums::axpy(-gamma / curvature, &q, &mut g);
         z.copy_from_slice(&g);
         precondition(&mut z);
-        let next = chunk::dot(&g, &z);
+        let next = sums::dot(&g, &z);
         p.iter_mut().zip(&z).for_each(|(p, z)| *p = z + next / gamma * *p);
         gamma = next;
     }
@@ -225,10 +225,10 @@ pub(crate) fn conjugate_gradients<T: KernelReal>(
             // Q diag(scales) Qᵀ z.
             let mut rotated = vec![0.0; d];
             for (r, row) in z.iter().enumerate() {
-                chunk::axpy(*row, vectors.row(r), &mut rotated);
+                sums::axpy(*row, vectors.row(r), &mut rotated);
             }
             rotated.iter_mut().zip(&scales).for_each(|(z, s)| *z *= s);
-            z.iter_mut().enumerate().for_each(|(r, z)| *z = chunk::dot(vectors.row(r), &rotated));
+            z.iter_mut().enumerate().for_each(|(r, z)| *z = sums::dot(vectors.row(r), &rotated));
         };
         let used = descend(work, x, |c| dense.penalty(i, c), steps, accuracy, precondition);
         ((2 + 2 * used) * count * d + (1 + used) * 2 * d * d) as f64

@@ -1,7 +1,7 @@
 //! The sampler itself: one draw of everything given everything else.
 use rayon::prelude::*;
+use samplewise_linalg::batched::{Draw, Penalty, solve_penalised};
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::small::{Draw, Penalty, solve_penalised};
 use samplewise_linalg::{LinalgError, Matrix, Real};
 
 use super::links::Links;

@@ -2,7 +2,7 @@
 //! that it has entries in (the implicit feedback of SVD++, here with a prior and drawn).
 use pulp::bytemuck;
 use rand::Rng;
-use samplewise_linalg::small::lanes::Lanes;
+use samplewise_linalg::batched::lanes::Lanes;
 use samplewise_linalg::{LinalgError, Matrix, factor};
 
 use super::prior::{Prior, gamma, normal, solve_lower_transpose};

@@ -7,7 +7,7 @@
 //! Which entries exist moves the prior of a row or column (`links`).
 //!
 //! A draw of all rows given the others is one half step of alternating least squares with a normal number added before the
-//! back substitution ([`samplewise_linalg::small::Draw`]), so that a sweep costs what a pair does.
+//! back substitution ([`samplewise_linalg::batched::Draw`]), so that a sweep costs what a pair does.
 mod chain;
 mod links;
 mod prior;
@@ -17,9 +17,9 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use samplewise_linalg::argument::check_ranges;
+use samplewise_linalg::batched::MAX_UNKNOWNS;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::scale::{ldexp, scale};
-use samplewise_linalg::small::MAX_UNKNOWNS;
 use samplewise_linalg::{Ending, LinalgError, Real, Seconds};
 
 use crate::check::{check_entries, check_test};

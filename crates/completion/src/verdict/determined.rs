@@ -19,7 +19,7 @@
 use rayon::prelude::*;
 use samplewise_linalg::factor::{DenseSvd, dense_svd};
 use samplewise_linalg::random::{Streams, normal};
-use samplewise_linalg::{Matrix, chunk};
+use samplewise_linalg::{Matrix, sums};
 
 use crate::Model;
 use crate::verdict::pattern::{Lines, Pattern};
@@ -72,7 +72,7 @@ struct Motion {
 
 impl Motion {
     fn at(&self, i: usize, j: usize) -> f64 {
-        chunk::dot(self.du.row(i), self.v.row(j)) + chunk::dot(self.u.row(i), self.dv.row(j))
+        sums::dot(self.du.row(i), self.v.row(j)) + sums::dot(self.u.row(i), self.dv.row(j))
     }
 }
 
@@ -122,7 +122,7 @@ pub(crate) enum Question<'a> {
 }
 
 /// What a pattern determines; rows and columns that are known to be open are given. The checks of the rank are made where
-/// their cost allows it. With biases, mean and biases are unknowns as well.
+/// their cost allows it, until `stops` says so. With biases, mean and biases are unknowns as well.
 ///
 /// Row COM-13 of `paper-refs.md`.
 pub(crate) fn determine(
@@ -131,6 +131,7 @@ pub(crate) fn determine(
     biases: bool,
     (open_rows, open_columns): (&[usize], &[usize]),
     seed: u64,
+    stops: &mut dyn FnMut() -> bool,
 ) -> Determination {
     let (m, n) = (pattern.rows.len(), pattern.columns.len());
     let (row_components, column_components, components) = pattern.components();
@@ -164,8 +165,8 @@ pub(crate) fn determine(
             Question::Model { misses, .. } => STILL_AT_MODEL.max(AMPLIFIED * MOVES_AT_MODEL * misses),
             _ => STILL_AT_MODEL,
         };
-        let motions = |bases: Option<&(Matrix, Matrix)>| -> Option<Vec<Motion>> {
-            (0..MOTIONS).map(|c| motion(pattern, rank, biases, bases, small, streams.child(c as u64))).collect()
+        let mut motions = |bases: Option<&(Matrix, Matrix)>| -> Option<Vec<Motion>> {
+            (0..MOTIONS).map(|c| motion(pattern, rank, biases, bases, small, streams.child(c as u64), stops)).collect()
         };
         if let Some(found) = motions(None) {
             out.check = Check::Rank;
@@ -271,7 +272,7 @@ fn bases(model: &Model, error: f64, biases: bool) -> Option<(Matrix, Matrix)> {
         let height = (out.rows() as f64).sqrt();
         for i in 0..out.rows() {
             let row = out.row_mut(i);
-            let size = chunk::norm(row);
+            let size = sums::norm(row);
             let share = row.iter().zip(&middle.s).map(|(x, s)| (x * s).powi(2)).sum::<f64>().sqrt();
             let factor = if share <= error * (others as f64).sqrt() {
                 0.0
@@ -296,6 +297,7 @@ fn motion(
     bases: Option<&(Matrix, Matrix)>,
     small_at_model: f64,
     streams: Streams,
+    stops: &mut dyn FnMut() -> bool,
 ) -> Option<Motion> {
     let (m, n) = (pattern.rows.len(), pattern.columns.len());
     let width = rank + if biases { 2 } else { 0 };
@@ -329,7 +331,7 @@ fn motion(
         parts.into_par_iter().with_min_len(64).enumerate().for_each(|(i, part)| {
             for (out, &j) in part.iter_mut().zip(&pattern.rows.others[pattern.rows.range(i)]) {
                 let j = j as usize;
-                *out = chunk::dot(t[0].row(i), v.row(j)) + chunk::dot(u.row(i), t[1].row(j));
+                *out = sums::dot(t[0].row(i), v.row(j)) + sums::dot(u.row(i), t[1].row(j));
             }
         });
         out
@@ -338,7 +340,7 @@ fn motion(
         let mut out = Matrix::zeros(lines.len(), width);
         out.as_mut_slice().par_chunks_mut(width).with_min_len(64).enumerate().for_each(|(i, row)| {
             for p in lines.range(i) {
-                chunk::axpy(r[p], other.row(lines.others[p] as usize), row);
+                sums::axpy(r[p], other.row(lines.others[p] as usize), row);
             }
             if biases {
                 row[rank + 1 - side] = 0.0;
@@ -351,27 +353,30 @@ fn motion(
         r.iter().zip(&pattern.transposed).for_each(|(r, &p)| by_column[p as usize] = *r);
         [gather(&pattern.rows, r, &v, 0), gather(&pattern.columns, &by_column, &u, 1)]
     };
-    let square = |a: &[Matrix; 2]| a.iter().map(|a| chunk::dot(a.as_slice(), a.as_slice())).sum::<f64>();
+    let square = |a: &[Matrix; 2]| a.iter().map(|a| sums::dot(a.as_slice(), a.as_slice())).sum::<f64>();
     let add = |a: f64, x: &[Matrix; 2], y: &mut [Matrix; 2]| {
-        x.iter().zip(y).for_each(|(x, y)| chunk::axpy(a, x.as_slice(), y.as_mut_slice()));
+        x.iter().zip(y).for_each(|(x, y)| sums::axpy(a, x.as_slice(), y.as_mut_slice()));
     };
     // Conjugate gradients on the normal equations of min ‖J z − J t‖; t − z is kept in the place of t.
     let mut r = see(&t);
-    let first = chunk::norm(&r);
+    let first = sums::norm(&r);
     let mut s = pull(&r);
     let mut p = s.clone();
     let mut gamma = square(&s);
     for _ in 0..MOST_STEPS.min(MOST_WORK_OF_STEPS / (pattern.len() * width).max(1)) {
-        if chunk::norm(&r) <= small * first || gamma == 0.0 {
+        if sums::norm(&r) <= small * first || gamma == 0.0 {
             break;
         }
+        if stops() {
+            return None;
+        }
         let q = see(&p);
-        let alpha = gamma / chunk::dot(&q, &q);
+        let alpha = gamma / sums::dot(&q, &q);
         if !alpha.is_finite() {
             return None;
         }
         add(-alpha, &p, &mut t);
-        chunk::axpy(-alpha, &q, &mut r);
+        sums::axpy(-alpha, &q, &mut r);
         s = pull(&r);
         let next = square(&s);
         let beta = next / gamma;
@@ -382,7 +387,7 @@ fn motion(
     }
     let enough = if bases.is_some() { NEARLY_STILL_AT_MODEL.max(small) } else { small };
     let [du, dv] = t;
-    (chunk::norm(&r) <= enough * first || gamma == 0.0).then_some(Motion { u, v, du, dv, still })
+    (sums::norm(&r) <= enough * first || gamma == 0.0).then_some(Motion { u, v, du, dv, still })
 }
 
 #[cfg(test)]
@@ -409,7 +414,7 @@ mod tests {
             let mut cells: Vec<(usize, usize)> = pattern.observed.iter().map(|e| (e.0, e.1)).collect();
             cells.sort_unstable();
             let lines = Pattern::new(m, n, cells.iter().copied());
-            let found = determine(&lines, &Question::Rank(rank), false, (&[], &[]), seed);
+            let found = determine(&lines, &Question::Rank(rank), false, (&[], &[]), seed, &mut || false);
             let exact = determined(m, n, rank, &cells, seed);
             assert_eq!(found.check, Check::Rank, "seed {seed} {kind:?}");
             let mut open = 0;

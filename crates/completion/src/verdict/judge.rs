@@ -25,6 +25,8 @@ const GIVEN_EACH: f64 = 20.0;
 const GIVEN_OF_OPEN_LINES: f64 = 1e3;
 /// Fewer entries than this, held out by the driver, verify nothing.
 const LEAST_HELD_OUT: usize = 3;
+/// Entries times unknowns per line up to which the determination is looked at after the observer has asked to stop.
+const QUICK: usize = 20_000;
 
 impl<T: Real> Fit<'_, T> {
     /// What may be said of the best fit, and the completion.
@@ -106,8 +108,18 @@ impl<T: Real> Fit<'_, T> {
             Question::Components
         };
         let open = (&peeled.rows[..], &peeled.columns[..]);
-        let determination = determine(&pattern, &question, options.biases, open, self.streams.child(u64::MAX).seed());
+        // After a stop only what takes a moment; what was not looked at is not claimed.
+        let mut cut = stop == Some(Stop::Interrupted) && pattern.len() * (model.rank() + 2) > QUICK;
+        let mut steps = 0;
+        let mut stops = || {
+            steps += 1;
+            cut = cut || control.asks_to_stop("determination", steps);
+            cut
+        };
+        let seed = self.streams.child(u64::MAX).seed();
+        let determination = determine(&pattern, &question, options.biases, open, seed, &mut stops);
         drop(pattern);
+        let stop = control.stop;
         let open = OpenLines::new(entries, &peeled);
         let enough = goal * spread;
         let exempt = matches!(options.loss, Loss::Huber { .. });
@@ -120,7 +132,7 @@ impl<T: Real> Fit<'_, T> {
         // Test entries that were given too judge nothing.
         let own = held_out || !split.verification.iter().any(|&(i, j, _)| entries.has(i, j));
         let something = determination.undetermined_share < 1.0;
-        let relative_claim = relative.filter(|_| met && enough_held_out && own && something);
+        let relative_claim = relative.filter(|_| met && enough_held_out && own && something && !cut);
         let status = match (relative_claim, stop) {
             (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
             (Some(r), _) if r <= goal => Status::Verified,
@@ -146,6 +158,9 @@ impl<T: Real> Fit<'_, T> {
             used.push(Purpose::Judge);
             self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
         }
+        // One that was stopped while it took them in has not come to its end either.
+        let stop = control.stop;
+        let status = if status == Status::Fitted && stop.is_some() { Status::NotConverged } else { status };
         let counted = |p: usize, _: usize, _: usize| used.contains(&split.purpose[p]) && !left_out(p);
         let (squares, weights, fitted_entries) = training_squares(entries, &model, true, counted);
         let report = Report {

@@ -5,7 +5,7 @@
 //! cross-validation reads the table twice, whatever the number of folds and of λ. Correlations come from the Gram matrix,
 //! so certificates are as exact as its entries: about 1e-15 of the null objective.
 use samplewise_linalg::observe::{Progress, Watch};
-use samplewise_linalg::{chunk, products};
+use samplewise_linalg::{rows_times_rows, sums};
 
 use crate::answer::{Outcome, Route};
 use crate::certificate::Certificate;
@@ -60,7 +60,7 @@ impl Moments {
         let mut look = |share: f64| {
             watch.ticks(|| Progress { stage: "Gram matrix", step: p, total: Some(p), value: Some(share) });
         };
-        products::rows_gram_watched(x, n, &mut gram, p, &mut look).ok()?;
+        rows_times_rows::rows_gram_watched(x, n, &mut gram, p, &mut look).ok()?;
         if watch.stopped() {
             return None;
         }
@@ -68,23 +68,23 @@ impl Moments {
         for (i, row) in gram.chunks_exact_mut(p).enumerate() {
             row.iter_mut().zip(scale).for_each(|(g, s)| *g *= scale[i] * s);
         }
-        let with = |v: &[f64]| x.chunks_exact(n).zip(scale).map(|(c, s)| chunk::dot(c, v) * s).collect::<Vec<f64>>();
+        let with = |v: &[f64]| x.chunks_exact(n).zip(scale).map(|(c, s)| sums::dot(c, v) * s).collect::<Vec<f64>>();
         Some(Self {
             p,
             gram,
             right: with(&t),
-            square: chunk::dot(&t, &t),
+            square: sums::dot(&t, &t),
             sums: with(&q),
-            sum: chunk::dot(&q, &t),
-            weight: chunk::dot(&q, &q),
+            sum: sums::dot(&q, &t),
+            weight: sums::dot(&q, &q),
         })
     }
 
     /// Adds those of other rows.
     pub fn add(&mut self, other: &Moments) {
-        chunk::axpy(1.0, &other.gram, &mut self.gram);
-        chunk::axpy(1.0, &other.right, &mut self.right);
-        chunk::axpy(1.0, &other.sums, &mut self.sums);
+        sums::axpy(1.0, &other.gram, &mut self.gram);
+        sums::axpy(1.0, &other.right, &mut self.right);
+        sums::axpy(1.0, &other.sums, &mut self.sums);
         self.square += other.square;
         self.sum += other.sum;
         self.weight += other.weight;

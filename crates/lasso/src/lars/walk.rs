@@ -5,7 +5,7 @@
 //! gains a row by one triangular solve and loses one by rotations. Cost per event: `s²` multiplications and one response
 //! `q`, which is `M·K` for the small problems of [`crate::Homotopy`] and `p·s` on a Gram matrix.
 //!
-use samplewise_linalg::chunk;
+use samplewise_linalg::sums;
 
 /// Pivots below this share of the diagonal are lost to rounding: the column depends on the active ones.
 const LOST: f64 = 1e-12;
@@ -225,10 +225,10 @@ impl Workspace {
         let (known, row) = self.factor.split_at_mut(s * stride);
         for i in 0..s {
             let l = &known[i * stride..][..=i];
-            row[i] = (source.gram(j, self.active[i]) - chunk::dot(&l[..i], &row[..i])) / l[i];
+            row[i] = (source.gram(j, self.active[i]) - sums::dot(&l[..i], &row[..i])) / l[i];
         }
         let diagonal = source.gram(j, j);
-        let pivot = diagonal - chunk::dot(&row[..s], &row[..s]);
+        let pivot = diagonal - sums::dot(&row[..s], &row[..s]);
         if pivot <= LOST * diagonal {
             self.place[j] = Place::Waits;
             return;
@@ -267,13 +267,13 @@ impl Workspace {
         let (stride, d) = (self.stride, &mut self.d);
         for i in 0..d.len() {
             let row = &self.factor[i * stride..][..=i];
-            d[i] = (d[i] - chunk::dot(&row[..i], &d[..i])) / row[i];
+            d[i] = (d[i] - sums::dot(&row[..i], &d[..i])) / row[i];
         }
         for i in (0..d.len()).rev() {
             let row = &self.factor[i * stride..][..=i];
             let x = d[i] / row[i];
             d[i] = x;
-            chunk::axpy(-x, &row[..i], &mut d[..i]);
+            sums::axpy(-x, &row[..i], &mut d[..i]);
         }
     }
 

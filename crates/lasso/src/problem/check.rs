@@ -1,6 +1,6 @@
 //! What a table, a target and options must be.
 use samplewise_linalg::argument::check_ranges;
-use samplewise_linalg::chunk;
+use samplewise_linalg::sums;
 
 use crate::options::RANGES;
 use crate::{Design, Error, Options};
@@ -46,7 +46,7 @@ pub(crate) fn check(design: &Design, y: &[f64], o: &Options) -> Result<(), Error
     if let Some(u) = &o.upper {
         check_vector("upper", u, p, |x| x >= 0.0, "zero or above")?;
     }
-    if !chunk::dot(y, y).is_finite() {
+    if !sums::dot(y, y).is_finite() {
         let (argument, allowed) = ("y", "values whose sum of squares is finite");
         return Err(Error::Entry { argument, position: 0, value: y[0], allowed });
     }

@@ -11,7 +11,7 @@ use samplewise_linalg::factor::solve_upper_in_place;
 use samplewise_linalg::observe::{Progress, Watch};
 use samplewise_linalg::scale::{self, extreme_exponent_of, ldexp};
 use samplewise_linalg::spmm::sparse_dot;
-use samplewise_linalg::{CsrMatrix, Matrix, chunk};
+use samplewise_linalg::{CsrMatrix, Matrix, sums};
 
 use crate::design::{Columns, Store};
 use crate::problem::check::{check, check_vector, is_constant};
@@ -111,7 +111,7 @@ impl<'a> Problem<'a> {
                 let mut w = w.clone();
                 let e = extreme_exponent_of(&w);
                 scale::scale(&mut w, -e);
-                let total = chunk::sum(&w);
+                let total = sums::sum(&w);
                 if !(total > 0.0) {
                     return Err(Error::argument("sample_weights", total, "a positive sum"));
                 }
@@ -126,9 +126,9 @@ impl<'a> Problem<'a> {
             in_parts(&mut means, n, watch, |j| design.dot_column(j, &squares) / n as f64);
             stopped(watch)?;
         }
-        let target_mean = if o.intercept { chunk::dot(y, &squares) / n as f64 } else { 0.0 };
+        let target_mean = if o.intercept { sums::dot(y, &squares) / n as f64 } else { 0.0 };
         // As for the columns, what rounding left of the mean is taken away; a target that is constant but for that is zero.
-        let left = chunk::sum_by(n, |i| squares[i] * (y[i] - target_mean)) / n as f64;
+        let left = sums::sum_by(n, |i| squares[i] * (y[i] - target_mean)) / n as f64;
         let left = if o.intercept { left } else { 0.0 };
         let mut target: Vec<f64> = y.iter().map(|y| (y - target_mean) - left).collect();
         if o.intercept && scale::largest(&target) <= 16.0 * f64::EPSILON * f64::EPSILON * scale::largest(y) {
@@ -148,7 +148,7 @@ impl<'a> Problem<'a> {
                     let left = if *mean == 0.0 {
                         0.0
                     } else {
-                        chunk::sum_by(n, |i| squares[i] * (column[i] - mean)) / n as f64
+                        sums::sum_by(n, |i| squares[i] * (column[i] - mean)) / n as f64
                     };
                     for (i, x) in column.iter_mut().enumerate() {
                         *x = ((*x - mean) - left) * q(i);
@@ -166,14 +166,14 @@ impl<'a> Problem<'a> {
                 let mut second = vec![0.0; p];
                 in_parts(&mut second, n, watch, |j| {
                     let column = &out[j * n..(j + 1) * n];
-                    chunk::dot(column, column)
+                    sums::dot(column, column)
                 });
                 (Kind::Dense(Cow::Owned(out)), second, CENTRED_TWICE.powi(2))
             }
             Store::Sparse(c) if unchanged => (Kind::Sparse(Cow::Borrowed(c)), design.squares.to_vec(), 0.0),
             Store::Sparse(c) => {
                 // Stored entries one by one, all others at once: a difference of two sums would cancel.
-                let total = chunk::sum(&squares);
+                let total = sums::sum(&squares);
                 let square = |j: usize| {
                     let (at, x) = c.row(j);
                     let stored = at.iter().zip(x).map(|(&i, x)| (squares[i as usize], x));
@@ -206,9 +206,9 @@ impl<'a> Problem<'a> {
                     let rows: Vec<usize> = out.indices()[start..end].iter().map(|&i| i as usize).collect();
                     let column = &mut out.values_mut()[start..end];
                     // As for dense columns, what rounding left of the mean is taken away too.
-                    let left = chunk::sum_by(n, |k| squares[rows[k]] * (column[k] - means[j])) / n as f64;
+                    let left = sums::sum_by(n, |k| squares[rows[k]] * (column[k] - means[j])) / n as f64;
                     column.iter_mut().for_each(|x| *x = (*x - means[j]) - left);
-                    second[j] = chunk::sum_by(n, |k| squares[rows[k]] * column[k] * column[k]);
+                    second[j] = sums::sum_by(n, |k| squares[rows[k]] * column[k] * column[k]);
                 }
                 let factors: Vec<f64> = out.indices().iter().map(|&i| q(i as usize)).collect();
                 out.values_mut().iter_mut().zip(factors).for_each(|(v, q)| *v *= q);
@@ -219,7 +219,7 @@ impl<'a> Problem<'a> {
                 let square = |j: usize| {
                     let mut column = design.copy_column(j);
                     column.iter_mut().enumerate().for_each(|(i, x)| *x = (*x - means[j]) * q(i));
-                    chunk::dot(&column, &column)
+                    sums::dot(&column, &column)
                 };
                 let mut second = vec![0.0; p];
                 in_parts(&mut second, n, watch, square);
@@ -253,7 +253,7 @@ impl<'a> Problem<'a> {
         o: &Options,
     ) -> Result<Self, Error> {
         let (n, p) = (design.rows, design.columns);
-        if !chunk::dot(&target, &target).is_finite() {
+        if !sums::dot(&target, &target).is_finite() {
             let (argument, allowed) = ("y", "values whose weighted sum of squares is finite");
             return Err(Error::Entry { argument, position: 0, value: target[0], allowed });
         }
@@ -343,12 +343,12 @@ impl<'a> Problem<'a> {
             let mut along = vec![0.0; basis.len()];
             for _ in 0..2 {
                 for (b, along) in basis.iter().zip(&mut along) {
-                    let a = chunk::dot(b, &v);
-                    chunk::axpy(-a, b, &mut v);
+                    let a = sums::dot(b, &v);
+                    sums::axpy(-a, b, &mut v);
                     *along += a;
                 }
             }
-            let norm = chunk::norm(&v);
+            let norm = sums::norm(&v);
             // What is left of a column that depends on the others is rounding.
             if norm > 1e-12 * (self.n as f64).sqrt() {
                 v.iter_mut().for_each(|x| *x /= norm);
@@ -380,7 +380,7 @@ impl<'a> Problem<'a> {
     #[inline]
     pub fn correlation(&self, j: usize, seen: &[f64]) -> f64 {
         let raw = match &self.columns {
-            Kind::Dense(c) => chunk::dot(&c[j * self.n..(j + 1) * self.n], seen),
+            Kind::Dense(c) => sums::dot(&c[j * self.n..(j + 1) * self.n], seen),
             Kind::Sparse(c) => {
                 let (at, x) = c.row(j);
                 sparse_dot(at, x, seen)
@@ -431,7 +431,7 @@ impl<'a> Problem<'a> {
                 shift += a * m;
             }
             match &self.columns {
-                Kind::Dense(c) => chunk::axpy(-a, &c[j * self.n..(j + 1) * self.n], r),
+                Kind::Dense(c) => sums::axpy(-a, &c[j * self.n..(j + 1) * self.n], r),
                 Kind::Sparse(c) => {
                     let (at, x) = c.row(j);
                     at.iter().zip(x).for_each(|(&i, &x)| r[i as usize] -= a * x);
@@ -446,7 +446,7 @@ impl<'a> Problem<'a> {
         if shift != 0.0 {
             match &self.root {
                 None => r.iter_mut().for_each(|r| *r += shift),
-                Some(q) => chunk::axpy(shift, q, r),
+                Some(q) => sums::axpy(shift, q, r),
             }
         }
         self.centre(r);
@@ -459,12 +459,12 @@ impl<'a> Problem<'a> {
         }
         match &self.root {
             None => {
-                let mean = chunk::sum(r) / self.n as f64;
+                let mean = sums::sum(r) / self.n as f64;
                 r.iter_mut().for_each(|r| *r -= mean);
             }
             Some(q) => {
-                let along = chunk::dot(r, q) / self.n as f64;
-                chunk::axpy(-along, q, r);
+                let along = sums::dot(r, q) / self.n as f64;
+                sums::axpy(-along, q, r);
             }
         }
     }
@@ -473,10 +473,10 @@ impl<'a> Problem<'a> {
     pub fn settle_free(&self, r: &mut [f64]) -> Vec<(usize, f64)> {
         let mut total = vec![0.0; self.free.len()];
         for _ in 0..2 {
-            let mut change: Vec<f64> = self.free_basis.iter().map(|b| chunk::dot(b, r)).collect();
-            self.free_basis.iter().zip(&change).for_each(|(b, a)| chunk::axpy(-a, b, r));
+            let mut change: Vec<f64> = self.free_basis.iter().map(|b| sums::dot(b, r)).collect();
+            self.free_basis.iter().zip(&change).for_each(|(b, a)| sums::axpy(-a, b, r));
             solve_upper_in_place(&self.free_triangle, &mut change);
-            chunk::axpy(1.0, &change, &mut total);
+            sums::axpy(1.0, &change, &mut total);
         }
         self.free.iter().copied().zip(total).collect()
     }
@@ -497,7 +497,7 @@ impl<'a> Problem<'a> {
             Some(q) => y.iter().zip(q).map(|(y, q)| y * q).collect(),
         };
         self.centre(&mut t);
-        if !chunk::dot(&t, &t).is_finite() {
+        if !sums::dot(&t, &t).is_finite() {
             let (argument, allowed) = ("y", "values whose weighted sum of squares is finite");
             return Err(Error::Entry { argument, position: 0, value: y[0], allowed });
         }
@@ -554,7 +554,7 @@ impl<'a> Problem<'a> {
 
     /// `(1/2n) ‖t‖²`.
     pub fn null_objective(&self) -> f64 {
-        0.5 * chunk::dot(&self.target, &self.target) / self.n as f64
+        0.5 * sums::dot(&self.target, &self.target) / self.n as f64
     }
 
     /// `λ Σ (a|w| + b w²/2)` over the nonzeros given.

@@ -1,8 +1,8 @@
 //! Coordinate descent on the residual over the working set, with Anderson extrapolation: for near-orthogonal sparse columns,
 //! where a few sweeps cost less than the Gram matrix of the set, for sets whose Gram matrix would be too large, and on
 //! demand.
-use samplewise_linalg::chunk;
 use samplewise_linalg::observe::{Progress, Watch};
+use samplewise_linalg::sums;
 
 use crate::kernel::correlate;
 use crate::problem::{Kind, Problem};
@@ -162,7 +162,7 @@ fn correlation(problem: &Problem<'_>, j: usize, state: &Split) -> f64 {
 fn add(problem: &Problem<'_>, j: usize, change: f64, state: &mut Split) {
     let a = change * problem.inverse[j];
     match &problem.columns {
-        Kind::Dense(c) => chunk::axpy(a, &c[j * problem.n..(j + 1) * problem.n], &mut state.plain),
+        Kind::Dense(c) => sums::axpy(a, &c[j * problem.n..(j + 1) * problem.n], &mut state.plain),
         Kind::Sparse(c) => {
             let (at, x) = c.row(j);
             at.iter().zip(x).for_each(|(&i, &x)| state.plain[i as usize] += a * x);
@@ -180,7 +180,7 @@ fn extrapolate(problem: &Problem<'_>, lambda: f64, working: &mut Working, state:
     }
     let objective = |w: &[f64], r: &[f64]| {
         let terms = working.ids.iter().copied().zip(w.iter().copied());
-        0.5 * chunk::dot(r, r) / problem.n as f64 + problem.penalty(lambda, terms)
+        0.5 * sums::dot(r, r) / problem.n as f64 + problem.penalty(lambda, terms)
     };
     let mut now = state.plain.clone();
     let whole = |plain: &mut Vec<f64>| {

@@ -5,8 +5,8 @@
 //! the table. A column whose last exact correlation was `c_j` and since when the residual moved at most `δ` satisfies
 //! `|z_jᵀr|/n ≤ |c_j| + δ/√n`: when that is within `λa_j` the column is feasible and is not read at all (row LAS-4). A λ
 //! whose gap is too wide is solved again with the violators in the set.
-use samplewise_linalg::chunk;
 use samplewise_linalg::observe::{Progress, Watch};
+use samplewise_linalg::sums;
 
 use crate::answer::{Outcome, Route};
 use crate::certificate::Certificate;
@@ -66,8 +66,8 @@ pub(crate) fn certificate_of(problem: &Problem<'_>, lambda: f64, w: &[(usize, f6
             && problem.free.binary_search(&j).is_err()
     };
     let over: Vec<(usize, f64)> = (0..problem.p).filter(|&j| violates(j)).map(|j| (j, c[j])).collect();
-    let products = (chunk::dot(&r, &r) / n, chunk::dot(&r, &problem.target) / n);
-    let own = 0.5 * chunk::dot(residual, residual) / n + problem.penalty(lambda, w.iter().copied());
+    let products = (sums::dot(&r, &r) / n, sums::dot(&r, &problem.target) / n);
+    let own = 0.5 * sums::dot(residual, residual) / n + problem.penalty(lambda, w.iter().copied());
     Certificate { primal: own, ..Certificate::new(problem, lambda, w.iter().copied(), products, &over) }
 }
 
@@ -120,7 +120,7 @@ impl<'a, 'p> Engine<'a, 'p> {
         working.add(problem, &problem.free, &c, watch);
         working.shift(&start);
         let largest = problem.largest_lambda(&c);
-        let scale = chunk::norm(&problem.target) / (problem.n as f64).sqrt();
+        let scale = sums::norm(&problem.target) / (problem.n as f64).sqrt();
         let stride = match problem.sparse() {
             Some(_) => STRIDES[1],
             None if problem.n / 4 >= problem.p => STRIDES[2],
@@ -249,7 +249,7 @@ impl<'a, 'p> Engine<'a, 'p> {
         watch: &mut Watch<'_>,
     ) -> (usize, Route, bool) {
         let problem = self.problem;
-        let squares = chunk::dot(&self.residual, &self.residual) / problem.n as f64;
+        let squares = sums::dot(&self.residual, &self.residual) / problem.n as f64;
         let target = Target { accuracy, gap: enough, squares };
         if !self.working.has_gram() {
             let support = self.working.nonzeros().count();
@@ -307,7 +307,7 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn look(&mut self, lambda: f64, watch: &mut Watch<'_>) {
         let problem = self.problem;
         let mut residual = self.working.residual(problem);
-        if !chunk::dot(&residual, &residual).is_finite() {
+        if !sums::dot(&residual, &residual).is_finite() {
             // Coefficients that ran away: back to where everything is known.
             self.working.set(&self.null.0);
             residual.clone_from(&self.null.1);
@@ -330,7 +330,7 @@ impl<'a, 'p> Engine<'a, 'p> {
     }
 
     fn move_to(&mut self, residual: Vec<f64>) {
-        let square: f64 = chunk::sum_by(residual.len(), |i| (residual[i] - self.residual[i]).powi(2));
+        let square: f64 = sums::sum_by(residual.len(), |i| (residual[i] - self.residual[i]).powi(2));
         self.moved += square.sqrt();
         if !self.moved.is_finite() {
             // How far it is from where the columns were read is not known: each must be read again.
@@ -378,7 +378,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             fit.residual = residual;
         }
         let objective = |w: &[(usize, f64)], r: &[f64]| {
-            let value = 0.5 * chunk::dot(r, r) / problem.n as f64 + problem.penalty(fit.lambda, w.iter().copied());
+            let value = 0.5 * sums::dot(r, r) / problem.n as f64 + problem.penalty(fit.lambda, w.iter().copied());
             if value.is_nan() { f64::INFINITY } else { value }
         };
         let own = objective(&fit.w, &fit.residual);
@@ -409,7 +409,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             let over = self.violations(part, &residuals, watch);
             for ((fit, r), over) in part.iter_mut().zip(residuals).zip(&over) {
                 let (n, w) = (problem.n as f64, fit.w.iter().copied());
-                let products = (chunk::dot(&r, &r) / n, chunk::dot(&r, &problem.target) / n);
+                let products = (sums::dot(&r, &r) / n, sums::dot(&r, &problem.target) / n);
                 let certificate = Certificate::new(problem, fit.lambda, w, products, over);
                 fit.certificate = certificate;
                 fit.residual = r;
@@ -485,7 +485,7 @@ impl<'a, 'p> Engine<'a, 'p> {
         // How far each residual of the batch is from the last one.
         let last = residuals.last().expect("a batch has a fit");
         let apart: Vec<f64> =
-            residuals.iter().map(|r| chunk::sum_by(r.len(), |i| (r[i] - last[i]).powi(2)).sqrt()).collect();
+            residuals.iter().map(|r| sums::sum_by(r.len(), |i| (r[i] - last[i]).powi(2)).sqrt()).collect();
         let lambdas: Vec<f64> = part.iter().map(|f| f.lambda).collect();
         // Members have their exact values of the last residual; the others must be read unless known to be feasible.
         let unknown = |j: &usize| {

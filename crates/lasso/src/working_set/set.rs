@@ -2,14 +2,14 @@
 //!
 //! The Gram matrix grows by blocks of columns (floor: `m²n/2` multiplications for `m` columns, one product of matrices per
 //! block). A Newton step solves for the coefficients that are free to move with their signs held; the Cholesky factor of
-//! these follows joins and leaves (`linalg::active`). What crosses zero or a bound is stopped there, and the step along the
+//! these follows joins and leaves (`linalg::growing_cholesky`). What crosses zero or a bound is stopped there, and the step along the
 //! stopped direction is exact, so that the objective never rises. Sweeps of coordinate descent between Newton steps bring
 //! in the columns that want to join.
 use rayon::prelude::*;
-use samplewise_linalg::active::ActiveCholesky;
+use samplewise_linalg::growing_cholesky::ActiveCholesky;
 use samplewise_linalg::observe::{Progress, Watch};
-use samplewise_linalg::sparse_gram::SparseGram;
-use samplewise_linalg::{chunk, products};
+use samplewise_linalg::sparse_columns::SparseGram;
+use samplewise_linalg::{rows_times_rows, sums};
 
 use crate::problem::Problem;
 
@@ -157,7 +157,7 @@ impl Working {
         match &self.panel {
             Panel::Dense(rows) => {
                 for (row, w) in rows.chunks_exact(problem.n).zip(&self.w).filter(|e| *e.1 != 0.0) {
-                    chunk::axpy(-w, row, &mut r);
+                    sums::axpy(-w, row, &mut r);
                 }
                 problem.centre(&mut r);
             }
@@ -207,8 +207,8 @@ impl Working {
                     let value = Some(share);
                     watch.ticks(|| Progress { stage: "Gram matrix", step: size, total: None, value });
                 };
-                products::rows_times_rows_watched(new, known, n, out, stride, &mut look).expect("whole rows");
-                products::rows_gram_watched(new, n, &mut out[old..], stride, &mut look).expect("whole rows");
+                rows_times_rows::rows_times_rows_watched(new, known, n, out, stride, &mut look).expect("whole rows");
+                rows_times_rows::rows_gram_watched(new, n, &mut out[old..], stride, &mut look).expect("whole rows");
                 let scale = 1.0 / n as f64;
                 out.chunks_mut(stride).take(fresh.len()).for_each(|r| r[..size].iter_mut().for_each(|v| *v *= scale));
             }
@@ -230,7 +230,7 @@ impl Working {
         }
         // The other triangle.
         (old..size).for_each(|i| self.gram[i * stride + i] = 1.0);
-        products::mirror(&mut self.gram, stride, old, size);
+        rows_times_rows::mirror(&mut self.gram, stride, old, size);
     }
 
     fn reserve(&mut self, size: usize) {

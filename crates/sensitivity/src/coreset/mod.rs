@@ -7,7 +7,7 @@ mod tree;
 
 use samplewise_linalg::observe::{Observer, Watch};
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
+use samplewise_linalg::{LinalgError, Matrix, Rows, sums};
 
 use crate::Error;
 use crate::options::SampleOptions;
@@ -203,7 +203,7 @@ fn probability_scale(scores: &[f64], size: f64) -> f64 {
     let mut rest: Vec<f64> = scores.iter().filter(|s| **s > 0.0).map(|s| s / largest).collect();
     let mut left = size;
     while !rest.is_empty() {
-        let alpha = left / chunk::sum_by(rest.len(), |i| rest[i]);
+        let alpha = left / sums::sum_by(rest.len(), |i| rest[i]);
         let before = rest.len();
         rest.retain(|s| alpha * s <= 1.0);
         if rest.len() == before {

@@ -1,6 +1,6 @@
 //! Samples by rough scores, of which only the rows that are left are scored well.
-use samplewise_linalg::chunk;
 use samplewise_linalg::random::Streams;
+use samplewise_linalg::sums;
 
 use super::{Coreset, probability_scale};
 use crate::power::Power;
@@ -9,7 +9,7 @@ use crate::power::Power;
 pub(crate) fn thin(leverage: &[f64], p: f64, size: usize, seed: u64) -> Coreset {
     let mut scores = leverage.to_vec();
     Power::new(p / 2.0).raise(&mut scores);
-    let sum = |v: &[f64]| chunk::sum_by(v.len(), |i| v[i]).max(f64::MIN_POSITIVE);
+    let sum = |v: &[f64]| sums::sum_by(v.len(), |i| v[i]).max(f64::MIN_POSITIVE);
     let (rank, total) = (sum(leverage), sum(&scores));
     scores.iter_mut().zip(leverage).for_each(|(s, t)| *s = *s / total + t / rank);
     let alpha = probability_scale(&scores, size as f64);

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::leverage::{Whitening, whiten};
 use samplewise_linalg::observe::{Observer, Progress, Watch};
-use samplewise_linalg::{Ending, LinalgError, Matrix, Rows, Seconds, chunk, factor, gram};
+use samplewise_linalg::{Ending, LinalgError, Matrix, Rows, Seconds, factor, gram, sums};
 
 use super::{Method, ScoreReport, Scores, at_most_one, from_leverage, lewis};
 use crate::Error;
@@ -187,7 +187,7 @@ fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64, slack
     let q = p / (p - 1.0);
     let dual_power = Power::new(q);
     // x is scaled so that a_iᵀx = 1; `v = A x`.
-    let squared = chunk::dot(row, row);
+    let squared = sums::dot(row, row);
     if squared == 0.0 {
         return Ok(Found { lower: 0.0, upper: 0.0, steps: 0 });
     }
@@ -195,7 +195,7 @@ fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64, slack
     let mut v = vec![0.0; n];
     white.multiply_vector_into(&x, &mut v);
     let norm = |v: &[f64], moved: &[f64], t: f64| -> f64 {
-        chunk::sum_by(n, |k| power.of((v[k] + t * (moved[k] - v[k])).abs()))
+        sums::sum_by(n, |k| power.of((v[k] + t * (moved[k] - v[k])).abs()))
     };
     let mut image = vec![0.0; n];
     let mut value = norm(&v, &v, 0.0);
@@ -215,15 +215,15 @@ fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64, slack
         let mut missing = row.to_vec();
         let mut reached = vec![0.0; d];
         white.multiply_transpose_vector_into(&y, &mut reached);
-        chunk::axpy(-1.0, &reached, &mut missing);
+        sums::axpy(-1.0, &reached, &mut missing);
         let largest = y.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
-        let sum = chunk::sum_by(n, |k| dual_power.of(y[k].abs() / largest));
+        let sum = sums::sum_by(n, |k| dual_power.of(y[k].abs() / largest));
         let mut upper = largest * sum.powf(1.0 / q);
         // a_iᵀx = yᵀAx + missingᵀx, and ‖x‖₂ = ‖Ax‖₂ ≤ max(1, n^{1/2−1/p})·‖Ax‖_p.
-        upper += chunk::norm(&missing) * (n as f64).powf((0.5 - 1.0 / p).max(0.0));
+        upper += sums::norm(&missing) * (n as f64).powf((0.5 - 1.0 / p).max(0.0));
         found.tighten(0.0, (upper * slack).powf(p));
         // The minimiser of the weighted problem, and the way of Newton's method towards it.
-        let scale = 1.0 / chunk::dot(row, &z);
+        let scale = 1.0 / sums::dot(row, &z);
         image.iter_mut().chain(&mut z).for_each(|m| *m *= scale);
         let mut t = 1.0 / (p - 1.0);
         let mut best = norm(&v, &image, t);
@@ -250,7 +250,7 @@ fn by_newton(white: &Matrix, i: usize, p: f64, mut found: Found, gap: f64, slack
 fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack: f64) -> Found {
     let (n, d) = (white.rows(), white.columns());
     let row = white.row(i);
-    let squared = chunk::dot(row, row);
+    let squared = sums::dot(row, row);
     if squared == 0.0 {
         return Found { lower: 0.0, upper: 0.0, steps: 0 };
     }
@@ -258,19 +258,19 @@ fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack
     let norm = squared.sqrt();
     let mut mirror = row.to_vec();
     mirror[0] += if row[0] >= 0.0 { norm } else { -norm };
-    let length = chunk::dot(&mirror, &mirror);
+    let length = sums::dot(&mirror, &mirror);
     let sign = if row[0] >= 0.0 { -1.0 } else { 1.0 };
     let mut free = Matrix::zeros(n, d - 1);
     let mut target = vec![0.0; n];
     for (k, t) in target.iter_mut().enumerate() {
         let source = white.row(k);
-        let factor = 2.0 * chunk::dot(source, &mirror) / length;
+        let factor = 2.0 * sums::dot(source, &mirror) / length;
         *t = -sign * (source[0] - factor * mirror[0]) / norm;
         let out = free.row_mut(k);
         out.iter_mut().zip(&source[1..]).zip(&mirror[1..]).for_each(|((o, s), m)| *o = s - factor * m);
     }
     if d == 1 {
-        let total = chunk::sum_by(n, |k| target[k].abs());
+        let total = sums::sum_by(n, |k| target[k].abs());
         found.tighten(1.0 / (total * slack), slack / total);
         return found;
     }
@@ -279,11 +279,11 @@ fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack
     let mut residual = vec![0.0; n];
     free.multiply_vector_into(&solved.x, &mut residual);
     residual.iter_mut().zip(&target).for_each(|(r, t)| *r = t - *r);
-    let total = chunk::sum_by(n, |k| residual[k].abs());
+    let total = sums::sum_by(n, |k| residual[k].abs());
     found.tighten(residual[i].abs() / (total * slack), f64::INFINITY);
     let factor = f64::EPSILON * (d as f64 + 4.0);
     let largest: f64 = solved.x.iter().map(|x| x.abs()).sum();
-    let rounding: Vec<f64> = (0..n).map(|k| factor * (target[k].abs() + largest * chunk::norm(white.row(k)))).collect();
+    let rounding: Vec<f64> = (0..n).map(|k| factor * (target[k].abs() + largest * sums::norm(white.row(k)))).collect();
     let design = Design::whitened(free);
     let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
     let bound = 2.0 * certificate::dual_bound(&candidate, &solved.dual, 0.5);

@@ -9,7 +9,7 @@
 //! Sides are state and not signs of residuals: a row whose residual is zero without being in the basis has exactly one side.
 //! Where steps of length zero pile up (tied rows), the targets are moved apart by tiny amounts, and back at the end.
 use samplewise_linalg::observe::{Observer, Progress};
-use samplewise_linalg::{LinalgError, Matrix, chunk};
+use samplewise_linalg::{LinalgError, Matrix, sums};
 
 use crate::design::Design;
 
@@ -207,7 +207,7 @@ impl Descent<'_, '_> {
             self.x[j] = (0..d).map(|k| self.inverse[j * d + k] * self.b[self.basis[k]]).sum();
         }
         // One round of refinement: the inverse is as exact as its rows are independent.
-        let left: Vec<f64> = self.basis.iter().map(|&i| self.b[i] - chunk::dot(self.rows.a.row(i), &self.x)).collect();
+        let left: Vec<f64> = self.basis.iter().map(|&i| self.b[i] - sums::dot(self.rows.a.row(i), &self.x)).collect();
         for j in 0..d {
             self.x[j] += (0..d).map(|k| self.inverse[j * d + k] * left[k]).sum::<f64>();
         }
@@ -221,7 +221,7 @@ impl Descent<'_, '_> {
             self.scratch[i] = if self.in_basis[i] { 0.0 } else { self.rows.limit(i, self.above[i]) };
         }
         self.rows.a.multiply_transpose_vector_into(&self.scratch, &mut self.gradient);
-        chunk::axpy(1.0, &self.rows.linear, &mut self.gradient);
+        sums::axpy(1.0, &self.rows.linear, &mut self.gradient);
     }
 
     fn find_multipliers(&mut self) {
@@ -300,7 +300,7 @@ impl Descent<'_, '_> {
             add(&mut self.gradient, change, self.rows.a.row(i));
         }
         self.residual.iter_mut().zip(&v).for_each(|(r, v)| *r -= length * v);
-        chunk::axpy(length, &direction, &mut self.x);
+        sums::axpy(length, &direction, &mut self.x);
         self.scratch = v;
         add(&mut self.gradient, -self.rows.limit(entering, self.above[entering]), self.rows.a.row(entering));
         let leaving = self.basis[k];
@@ -388,14 +388,14 @@ fn independent(a: &Matrix, order: &[usize]) -> Vec<usize> {
                 return chosen;
             }
             let mut row = a.row(i).to_vec();
-            let whole = chunk::norm(&row);
+            let whole = sums::norm(&row);
             for _ in 0..2 {
                 for q in &directions {
-                    let along = chunk::dot(q, &row);
-                    chunk::axpy(-along, q, &mut row);
+                    let along = sums::dot(q, &row);
+                    sums::axpy(-along, q, &mut row);
                 }
             }
-            let rest = chunk::norm(&row);
+            let rest = sums::norm(&row);
             if rest > share * whole && rest > 0.0 && !chosen.contains(&i) {
                 row.iter_mut().for_each(|v| *v /= rest);
                 directions.push(row);

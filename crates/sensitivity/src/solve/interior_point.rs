@@ -8,7 +8,7 @@
 //! Besides the Gram matrix and three products with `A`, a step is five passes over eight vectors; they go in groups of
 //! eight rows that the compiler keeps in registers, with zero rows at the end to fill the last group.
 use samplewise_linalg::observe::{Observer, Progress};
-use samplewise_linalg::{LinalgError, Matrix, chunk, factor, gram};
+use samplewise_linalg::{LinalgError, Matrix, factor, gram, sums};
 
 /// Minimiser with its dual point.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,12 +142,12 @@ pub(crate) fn solve_from(
         let ahead: Vec<f64> = x.as_flattened().iter().map(|x| 1.0 - tau - x).collect();
         a.multiply_transpose_vector_into(&ahead, &mut missing);
         if let Some((coefficients, _)) = start.linear {
-            chunk::axpy(-1.0, coefficients, &mut missing);
+            sums::axpy(-1.0, coefficients, &mut missing);
         }
     }
-    let missing_at_first = chunk::norm(&missing);
+    let missing_at_first = sums::norm(&missing);
     // In scaled units, as a function of y.
-    let linear = |y: &[f64]| start.linear.map_or(0.0, |(c, constant)| constant / scale + chunk::dot(c, y));
+    let linear = |y: &[f64]| start.linear.map_or(0.0, |(c, constant)| constant / scale + sums::dot(c, y));
     let (mut q, mut r, mut work, mut rhs) = (zeros(), zeros(), zeros(), zeros());
     let (mut inv_x, mut inv_s) = (zeros(), zeros());
     let (mut dx, mut dz, mut dw) = (zeros(), zeros(), zeros());
@@ -180,7 +180,7 @@ pub(crate) fn solve_from(
         let progress = Progress { stage: "interior point", step: iterations, total: None, value: Some(gap / size) };
         interrupted = observer.step(progress).is_break();
         converged = (gap <= tolerance * size || gap <= 1e-14 * n as f64)
-            && chunk::norm(&missing) <= 1e-9 * (1.0 + missing_at_first);
+            && sums::norm(&missing) <= 1e-9 * (1.0 + missing_at_first);
         // Rounding ends the progress before the tolerance on degenerate data: the certificate will tell. One slow step is no
         // sign of it: at extreme quantiles and heavy tails several follow each other.
         slow = if gap > 0.9 * best_gap { slow + 1 } else { 0 };
@@ -204,7 +204,7 @@ pub(crate) fn solve_from(
             Err(_) => break,
         };
         let mut dy = normal.right;
-        chunk::axpy(1.0, &missing, &mut dy);
+        sums::axpy(1.0, &missing, &mut dy);
         factor.solve_in_place(&mut dy);
         a.multiply_vector_into(&dy, work.as_flattened_mut());
         let (mut primal, mut dual) = ([0.0_f64; GROUP], [0.0_f64; GROUP]);
@@ -251,7 +251,7 @@ pub(crate) fn solve_from(
                 },
             );
             a.multiply_transpose_vector_into(r.as_flattened(), &mut dy);
-            chunk::axpy(1.0, &missing, &mut dy);
+            sums::axpy(1.0, &missing, &mut dy);
             factor.solve_in_place(&mut dy);
             a.multiply_vector_into(&dy, work.as_flattened_mut());
             (primal, dual) = ([0.0; GROUP], [0.0; GROUP]);
@@ -292,7 +292,7 @@ pub(crate) fn solve_from(
                 }
             },
         );
-        chunk::axpy(fd, &dy, &mut y);
+        sums::axpy(fd, &dy, &mut y);
         missing.iter_mut().for_each(|m| *m *= 1.0 - fp);
         if iterations.is_multiple_of(REFRESH) {
             a.multiply_vector_into(&y, fitted.as_flattened_mut());

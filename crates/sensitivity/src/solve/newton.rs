@@ -5,7 +5,7 @@
 //! from stage to stage, so that each stage begins where several residuals are of one size. For `p < 2` the loss is
 //! `Σ w_i (r_i² + ε²)^{p/2}`, with `ε` from the size of a typical residual down to `10⁻¹⁰` of it.
 use samplewise_linalg::observe::{Observer, Progress};
-use samplewise_linalg::{LinalgError, chunk, factor};
+use samplewise_linalg::{LinalgError, factor, sums};
 
 use crate::design::Design;
 use crate::power::Power;
@@ -145,16 +145,16 @@ impl State<'_> {
             let gradient = self.a.multiply_transpose(&pull);
             let mut step = newton_step(&self.a.gram(&bend)?, &gradient)?;
             // In units of the residuals; the promise is half of the decrease of the quadratic model.
-            let promised = 0.5 * stage.p * chunk::dot(&gradient, &step);
+            let promised = 0.5 * stage.p * sums::dot(&gradient, &step);
             step.iter_mut().for_each(|s| *s *= scale);
             self.a.multiply_into(&step, &mut self.direction);
             let length = loss.search(&self.residual, &self.direction);
-            chunk::axpy(length, &step, &mut self.x);
+            sums::axpy(length, &step, &mut self.x);
             self.refresh();
             let gained = value - loss.value(&self.residual);
             if gained < 0.0 || gained.is_nan() {
                 // Rounding: back to the better one.
-                chunk::axpy(-length, &step, &mut self.x);
+                sums::axpy(-length, &step, &mut self.x);
                 self.refresh();
             }
             if promised <= stage.accuracy * value {
@@ -219,7 +219,7 @@ impl<'a> Smoothed<'a> {
     }
 
     fn value(&self, r: &[f64]) -> f64 {
-        chunk::sum_by(r.len(), |i| {
+        sums::sum_by(r.len(), |i| {
             let s = r[i].abs() / self.scale;
             let power = if self.e > 0.0 { self.powers[0].of(s * s + self.e * self.e) } else { self.powers[0].of(s) };
             self.weight(i) * power
@@ -244,7 +244,7 @@ impl<'a> Smoothed<'a> {
     fn search(&self, r: &[f64], direction: &[f64]) -> f64 {
         let at = |t: f64| {
             let mut bend = 0.0;
-            let slope = chunk::sum_by(r.len(), |i| {
+            let slope = sums::sum_by(r.len(), |i| {
                 let along = direction[i] / self.scale;
                 let (slope, curvature) = self.derivatives((r[i] - t * direction[i]) / self.scale);
                 let w = self.weight(i) * along;

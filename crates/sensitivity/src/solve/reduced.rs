@@ -6,7 +6,7 @@
 //! put back and the problem solved again, so that the answer is that of all rows.
 use samplewise_linalg::leverage::Whitening;
 use samplewise_linalg::observe::Observer;
-use samplewise_linalg::{LinalgError, Matrix, Rows, chunk};
+use samplewise_linalg::{LinalgError, Matrix, Rows, sums};
 
 use crate::design::Design;
 use crate::loss::Loss;
@@ -216,7 +216,7 @@ impl Reduced {
             rows: design.transform(given)?,
             target: open.iter().map(|&i| b[i]).collect(),
             coefficients: design.transform_transpose(&needed),
-            constant: chunk::dot(&limits, b),
+            constant: sums::dot(&limits, b),
         })
     }
 

@@ -2,7 +2,7 @@
 use samplewise_linalg::forest::Forest;
 use samplewise_linalg::leverage::{GramFactor, factor_gram, row_norms_squared, whiten};
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::{LinalgError, Matrix, chunk, gram};
+use samplewise_linalg::{LinalgError, Matrix, gram, sums};
 
 use super::{StreamOptions, StreamedCoreset};
 use crate::power::Power;
@@ -186,7 +186,7 @@ pub(super) fn rank_lost(rank: usize, kept: &Matrix) -> Result<usize, LinalgError
 }
 
 fn add(mut l: Matrix, r: &Matrix) -> Matrix {
-    chunk::axpy(1.0, r.as_slice(), l.as_mut_slice());
+    sums::axpy(1.0, r.as_slice(), l.as_mut_slice());
     l
 }
 

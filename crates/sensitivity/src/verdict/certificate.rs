@@ -6,7 +6,7 @@
 //!
 //! What rounding can do is subtracted: `Aᵀu` is zero only nearly, which costs `‖Aᵀu‖` times the distance to the
 //! minimiser, and `r` is known only to a few `ε(|b| + |A||x₀|)`.
-use samplewise_linalg::{LinalgError, chunk, factor, gram};
+use samplewise_linalg::{LinalgError, factor, gram, sums};
 
 use crate::design::Design;
 use crate::loss::Loss;
@@ -27,13 +27,13 @@ impl Candidate<'_> {
     /// `rᵀu` less everything that rounding may have added; `reach` bounds the distance `‖A(x − x₀)‖₂` of the minimiser.
     fn value(&self, u: &[f64], reach: f64) -> f64 {
         let leak = self.design.multiply_transpose(u);
-        let blur = chunk::sum_by(u.len(), |i| u[i].abs() * self.rounding[i]);
-        let sizes = chunk::sum_by(u.len(), |i| (u[i] * self.residual[i]).abs());
+        let blur = sums::sum_by(u.len(), |i| u[i].abs() * self.rounding[i]);
+        let sizes = sums::sum_by(u.len(), |i| (u[i] * self.residual[i]).abs());
         let sum_error = f64::EPSILON * (u.len() as f64 / 8.0 + 8.0) * sizes;
         // Rounding of the leak itself: each of its entries is a sum of n products, and Σ ‖a_iT‖² is the rank.
         let (n, rank) = (u.len() as f64, self.design.rank() as f64);
-        let unseen = f64::EPSILON * (64.0 + n / 512.0 + rank) * chunk::norm(u) * rank.sqrt();
-        chunk::dot(self.residual, u) - blur - sum_error - (2.0 * chunk::norm(&leak) + unseen) * reach
+        let unseen = f64::EPSILON * (64.0 + n / 512.0 + rank) * sums::norm(u) * rank.sqrt();
+        sums::dot(self.residual, u) - blur - sum_error - (2.0 * sums::norm(&leak) + unseen) * reach
     }
 }
 
@@ -135,7 +135,7 @@ fn bound_of(candidate: &Candidate<'_>, u: &[f64], p: f64) -> f64 {
     let (residual, n, q) = (candidate.residual, u.len(), p / (p - 1.0));
     let norm_of = |v: &[f64], q: f64| {
         let (top, power) = (v.iter().fold(0.0_f64, |m, v| m.max(v.abs())), Power::new(q));
-        if top == 0.0 { 0.0 } else { top * chunk::sum_by(n, |i| power.of(v[i].abs() / top)).powf(1.0 / q) }
+        if top == 0.0 { 0.0 } else { top * sums::sum_by(n, |i| power.of(v[i].abs() / top)).powf(1.0 / q) }
     };
     let norm = norm_of(u, q) * (1.0 + 1e-13 * n as f64 / 8.0);
     if norm == 0.0 {
@@ -180,7 +180,7 @@ fn project(design: &Design<'_>, free: &[usize], metric: &[f64], ridge: f64, u: &
                     gone
                 }
             };
-            chunk::axpy(-1.0, &gone, &mut missing);
+            sums::axpy(-1.0, &gone, &mut missing);
         }
     }
     Ok(())

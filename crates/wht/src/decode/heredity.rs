@@ -352,5 +352,5 @@ impl Sums {
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    samplewise_linalg::chunk::dot(a, b)
+    samplewise_linalg::sums::dot(a, b)
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
-use samplewise_linalg::{Observer, Progress, chunk};
+use samplewise_linalg::{Observer, Progress, sums};
 
 use crate::bins::detect::{self, Content};
 use crate::bins::equal_pairs;
@@ -284,10 +284,10 @@ impl<I: Bits> State<'_, I> {
                 let count = group.offsets.len();
                 self.fill_signs(c, u, signs);
                 let y = &self.bins[c][bin * count..(bin + 1) * count];
-                let before = chunk::dot(y, y);
+                let before = sums::dot(y, y);
                 // ‖y − value·s‖², which would cancel if it were expanded.
                 signs.iter_mut().zip(y).for_each(|(s, y)| *s = y - value * *s);
-                let after = chunk::dot(signs, signs);
+                let after = sums::dot(signs, signs);
                 let noise = match self.rule {
                     Rule::SignBits { .. } => 1e-12 * value * value,
                     Rule::Paired { variance } => variance / group.bins() as f64,

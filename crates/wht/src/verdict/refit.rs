@@ -162,7 +162,7 @@ pub(crate) fn inverse_diagonal(lower: &Matrix) -> Vec<f64> {
         .map(|i| {
             column[i] = 1.0 / lower.row(i)[i];
             for j in i + 1..size {
-                column[j] = -samplewise_linalg::chunk::dot(&lower.row(j)[i..j], &column[i..j]) / lower.row(j)[j];
+                column[j] = -samplewise_linalg::sums::dot(&lower.row(j)[i..j], &column[i..j]) / lower.row(j)[j];
             }
             column[i..].iter().map(|v| v * v).sum()
         })

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::triplets::Ids;
 use super::{Arguments, Counted, Data, answer_table, ending_of, failure};
+use crate::choices::EntryLoss;
 use crate::failure::{Failure, usage};
 use crate::output::{self, Array, line};
 use crate::session::{Answer, Session};
@@ -19,7 +20,7 @@ pub fn sampling(a: &Arguments) -> Result<(Rank, PosteriorOptions), Failure> {
         ("--lambda", a.lambda != "auto"),
         ("--ridge-exponent", a.ridge_exponent.is_some()),
         ("--tolerance", a.tolerance.is_some()),
-        ("--loss", a.loss != "squared"),
+        ("--loss", a.loss != EntryLoss::Squared),
         ("--non-negative", a.non_negative),
         ("--max-iterations", a.max_iterations.is_some()),
     ];
@@ -35,7 +36,7 @@ pub fn sampling(a: &Arguments) -> Result<(Rank, PosteriorOptions), Failure> {
         return Err(usage(format!("--samples is {samples}, allowed is 1 to {MOST_DRAWS}")));
     }
     let sampling =
-        PosteriorOptions { samples, burn_in: samples.div_ceil(3), biases: a.biases()?, ..PosteriorOptions::default() };
+        PosteriorOptions { samples, burn_in: samples.div_ceil(3), biases: a.biases(), ..PosteriorOptions::default() };
     Ok((rank, sampling))
 }
 

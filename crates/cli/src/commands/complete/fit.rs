@@ -1,6 +1,6 @@
 //! One best fit.
 use samplewise_completion::{
-    Advanced, Check, Completion, Ending, Entries, Loss, Model, Options, Rank, Route, Solver, Status, complete_observed,
+    Advanced, Check, Completion, Ending, Entries, Model, Options, Rank, Route, Solver, Status, complete_observed,
 };
 use serde_json::{Value, json};
 
@@ -12,20 +12,7 @@ use crate::session::{Answer, Session};
 
 /// What the words of the call ask for.
 pub fn options(a: &Arguments) -> Result<(Rank, Options), Failure> {
-    let solver = match a.solver.as_str() {
-        "auto" => Solver::Auto,
-        "exact" => Solver::Exact,
-        "cg" => Solver::ConjugateGradients { steps: 3 },
-        "sketched" => Solver::Sketched { accuracy: 0.1, rows_per_unknown: 4 },
-        other => return Err(usage(format!("--solver is {other}, allowed is auto, exact, cg, sketched or gibbs"))),
-    };
-    let loss = match a.loss.as_str() {
-        "squared" => Loss::Squared,
-        "huber" => Loss::Huber { threshold: 1.345 },
-        "trimmed" => Loss::Trimmed,
-        other => return Err(usage(format!("--loss is {other}, allowed is squared, huber or trimmed"))),
-    };
-    let biases = a.biases()?;
+    let solver = a.solver.of_rows().unwrap_or(Solver::Auto);
     let rank = match a.rank.as_str() {
         "auto" => Rank::Auto { max: 30 },
         k => Rank::Fixed(k.parse().map_err(|_| usage(format!("--rank is {k}, allowed is auto or a number")))?),
@@ -36,9 +23,9 @@ pub fn options(a: &Arguments) -> Result<(Rank, Options), Failure> {
     };
     let options = Options {
         lambda,
-        biases,
+        biases: a.biases(),
         exact_recovery: a.tolerance,
-        loss,
+        loss: a.loss.into(),
         non_negative: a.non_negative,
         max_iterations: a.max_iterations.unwrap_or(Options::default().max_iterations),
         advanced: Advanced { ridge_exponent: a.ridge_exponent, solver, ..Advanced::default() },

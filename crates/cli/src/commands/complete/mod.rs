@@ -13,6 +13,7 @@ use samplewise_linalg::Ending;
 use samplewise_linalg::observe::Deadline;
 
 use crate::cells::Header;
+use crate::choices::{CompletionSolver, EntryLoss, Repeated, Switch};
 use crate::failure::{Failure, bad, usage};
 use crate::input::Table;
 use crate::output::{NO_TABLES, check_apart, check_ending, check_not_ending};
@@ -32,9 +33,9 @@ pub struct Arguments {
     /// The first line is data.
     #[arg(long)]
     no_header: bool,
-    /// A pair that is given several times: error, or one entry that is their mean, first, last or sum.
-    #[arg(long, default_value = "error")]
-    duplicates: String,
+    /// A pair that is given several times is an error, or one entry.
+    #[arg(long, value_enum, default_value = "error")]
+    duplicates: Repeated,
     /// Rank, or auto.
     #[arg(long, default_value = "auto")]
     rank: String,
@@ -44,16 +45,15 @@ pub struct Arguments {
     /// Exponent of the number of entries in the ridge of a row (default: 0.5, 0 without biases).
     #[arg(long)]
     ridge_exponent: Option<f64>,
-    /// Least squares of a row: auto, exact, cg (warm conjugate gradients) or sketched; or gibbs: the mean of draws from the
-    /// posterior, best for ratings, with a deviation for each prediction.
-    #[arg(long, default_value = "auto")]
-    solver: String,
+    /// How the least squares of a row are solved; or draws instead of one fit.
+    #[arg(long, value_enum, default_value = "auto")]
+    solver: CompletionSolver,
     /// Draws kept with --solver gibbs (default: 60), after a third as many that are not.
     #[arg(long)]
     samples: Option<usize>,
-    /// squared, huber, or trimmed (grossly wrong entries are found and left out).
-    #[arg(long, default_value = "squared")]
-    loss: String,
+    /// What a residual costs.
+    #[arg(long, value_enum, default_value = "squared")]
+    loss: EntryLoss,
     /// No factor is negative.
     #[arg(long)]
     non_negative: bool,
@@ -63,9 +63,9 @@ pub struct Arguments {
     /// Triplets to judge the result on.
     #[arg(long)]
     test: Option<PathBuf>,
-    /// Mean and biases of rows and columns: on or off (default: on, off with --tolerance).
-    #[arg(long)]
-    biases: Option<String>,
+    /// Mean and biases of rows and columns (default: on, off with --tolerance).
+    #[arg(long, value_enum)]
+    biases: Option<Switch>,
     /// Ask for exact recovery to this relative error.
     #[arg(long)]
     tolerance: Option<f64>,
@@ -112,17 +112,12 @@ impl Arguments {
         }
     }
 
-    fn biases(&self) -> Result<bool, Failure> {
-        match self.biases.as_deref() {
-            None => Ok(self.tolerance.is_none()),
-            Some("on") => Ok(true),
-            Some("off") => Ok(false),
-            Some(other) => Err(usage(format!("--biases is {other}, allowed is on or off"))),
-        }
+    fn biases(&self) -> bool {
+        self.biases.map_or(self.tolerance.is_none(), |switch| switch == Switch::On)
     }
 
     fn parameters(&self) -> Value {
-        let biases = self.biases.clone().unwrap_or(if self.tolerance.is_none() { "on".into() } else { "off".into() });
+        let biases = if self.biases() { Switch::On } else { Switch::Off };
         json!({
             "triplets": shown(&self.triplets), "duplicates": self.duplicates, "rank": self.rank, "lambda": self.lambda, "ridge_exponent": self.ridge_exponent,
             "solver": self.solver, "samples": self.samples, "loss": self.loss, "non_negative": self.non_negative,
@@ -136,7 +131,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     check_apart(("--out", a.out.as_deref()), ("--factors", a.factors.as_deref()))?;
     check_ending("--factors", a.factors.as_deref(), &["npz"])?;
     check_not_ending("--out", a.out.as_deref(), NO_TABLES, "a table")?;
-    if a.solver == "gibbs" {
+    if a.solver == CompletionSolver::Gibbs {
         let asked = draws::sampling(a)?;
         return draws::run(asked, a, &data(a, session)?, session);
     }

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::Arguments;
 use crate::cells::{Header, column, list};
-use crate::failure::{Failure, bad, usage};
+use crate::choices::Repeated;
+use crate::failure::{Failure, bad};
 use crate::input::{Table, number};
 use crate::records::Records;
 
@@ -51,31 +52,6 @@ pub struct Triplets {
     pub weights: Option<Vec<f64>>,
 }
 
-/// What becomes of a pair that is given several times.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Repeated {
-    Error,
-    Mean,
-    First,
-    Last,
-    Sum,
-}
-
-impl Repeated {
-    fn of(name: &str) -> Result<Self, Failure> {
-        Ok(match name {
-            "error" => Self::Error,
-            "mean" => Self::Mean,
-            "first" => Self::First,
-            "last" => Self::Last,
-            "sum" => Self::Sum,
-            other => {
-                return Err(usage(format!("--duplicates is {other}, allowed is error, mean, first, last or sum")));
-            }
-        })
-    }
-}
-
 /// The first line is a header when the value is no number, or when columns are asked for by name.
 pub fn looks_like_header(columns: Option<&[String]>) -> impl Fn(&[String]) -> bool {
     let value = columns.map_or("2", |list| list.get(2).map_or("", String::as_str)).parse::<usize>().ok();
@@ -90,7 +66,7 @@ pub fn read(
     rows: &mut Ids,
     columns: &mut Ids,
 ) -> Result<Triplets, Failure> {
-    let repeats = Repeated::of(&a.duplicates)?;
+    let repeats = a.duplicates;
     let asked = a.columns.as_deref().map(list);
     let header = Header::of(a.header, a.no_header);
     let source = Records::open(path, header, looks_like_header(asked.as_deref()))?;

@@ -10,10 +10,9 @@ use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use samplewise_hamming::{
-    Alphabet, Engine, Options, Plan, Search, SymbolOptions, TextN, WildcardMeaning, reverse_complement,
-};
+use samplewise_hamming::{Engine, Options, Plan, Search, SymbolOptions, reverse_complement};
 
+use crate::choices;
 use crate::failure::{Failure, usage};
 use crate::input;
 use crate::output::{check_apart, check_not_ending, is_stream};
@@ -33,19 +32,19 @@ pub struct Arguments {
     /// Symbols are unsigned integers below 2^32 between white space.
     #[arg(long, conflicts_with_all = ["both_strands", "alphabet"])]
     tokens: bool,
-    /// bytes, dna or iupac.
-    #[arg(long, default_value = "bytes")]
-    alphabet: String,
+    /// What the letters are.
+    #[arg(long, value_enum, default_value = "bytes")]
+    alphabet: choices::Alphabet,
     /// A character (an integer with --tokens) that is no symbol like others.
     #[arg(long)]
     wildcard: Option<String>,
-    /// What a pair with a wildcard counts: match, mismatch or excluded.
-    #[arg(long, default_value = "match", requires = "wildcard")]
-    wildcard_meaning: String,
+    /// What a pair with a wildcard counts.
+    #[arg(long, value_enum, default_value = "match", requires = "wildcard")]
+    wildcard_meaning: choices::Meaning,
     /// With --alphabet iupac, what an N of the text matches: match (every letter) or mismatch (an N of the pattern only).
     /// Genomes have long runs of N, where nothing is known.
-    #[arg(long, default_value = "mismatch")]
-    text_n: String,
+    #[arg(long, value_enum, default_value = "mismatch")]
+    text_n: choices::NOfText,
     #[arg(long)]
     both_strands: bool,
     /// Report positions with at most this many mismatches. Where there are insertions and deletions, as in Nanopore reads, a
@@ -67,9 +66,9 @@ pub struct Arguments {
     /// Report the best positions.
     #[arg(long, conflicts_with = "max_distance")]
     best: Option<usize>,
-    /// auto, definition, vertical, bitsliced, fft, ntt, pairs, sumset or, with --max-distance, periodic.
-    #[arg(long, default_value = "auto")]
-    engine: String,
+    /// The engine; periodic goes with --max-distance.
+    #[arg(long, value_parser = choices::engine(), default_value = "auto")]
+    engine: Engine,
     /// Show the alignments of so many hits. Default 3 on a terminal, else 0.
     #[arg(long)]
     show: Option<usize>,
@@ -79,23 +78,8 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
-    let alphabet = match a.alphabet.as_str() {
-        "bytes" => Alphabet::Bytes,
-        "dna" => Alphabet::Dna,
-        "iupac" => Alphabet::Iupac,
-        other => return Err(usage(format!("--alphabet is {other}, allowed is bytes, dna or iupac"))),
-    };
-    let wildcard_meaning = match a.wildcard_meaning.as_str() {
-        "match" => WildcardMeaning::Match,
-        "mismatch" => WildcardMeaning::Mismatch,
-        "excluded" => WildcardMeaning::Excluded,
-        other => return Err(usage(format!("--wildcard-meaning is {other}, allowed is match, mismatch or excluded"))),
-    };
-    let text_n = match a.text_n.as_str() {
-        "match" => TextN::Match,
-        "mismatch" => TextN::Mismatch,
-        other => return Err(usage(format!("--text-n is {other}, allowed is match or mismatch"))),
-    };
+    let (alphabet, wildcard_meaning, text_n) = (a.alphabet.into(), a.wildcard_meaning.into(), a.text_n.into());
+    let engine = a.engine;
     let hits = a.max_distance.is_some() || a.best.is_some();
     if hits && a.out.as_ref().is_some_and(|f| input::kind(f) == "npy") {
         return Err(usage("--out ends in .npy, hits are written as .tsv, .csv, .bed or .json"));
@@ -111,10 +95,6 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     // Hits are shown from a second look at the text, after they are written.
     check_apart(("--out", a.out.as_deref()), ("the text", Some(&a.text)))?;
     check_apart(("--out", a.out.as_deref()), ("the pattern", (!a.literal).then_some(&*a.pattern)))?;
-    let engine = Engine::ALL.into_iter().find(|e| e.name() == a.engine).ok_or_else(|| {
-        let names = Engine::ALL.map(Engine::name).join(", ");
-        usage(format!("--engine is {}, allowed is one of {names}", a.engine))
-    })?;
     for (name, value) in [("--epsilon", a.epsilon), ("--delta", a.delta)] {
         if let Some(v) = value.filter(|v| !(*v > 0.0 && *v < 1.0)) {
             return Err(usage(format!("{name} is {v}, allowed is above 0 and below 1")));

@@ -340,7 +340,7 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         }
         Ok(Answer {
             parameters: json!({"text": shown(&a.text), "pattern": shown(&a.pattern), "text_n": a.text_n, "alphabet": a.alphabet, "tokens": a.tokens,
-                "wildcard": a.wildcard, "wildcard_meaning": a.wildcard_meaning, "engine": a.engine,
+                "wildcard": a.wildcard, "wildcard_meaning": a.wildcard_meaning, "engine": a.engine.name(),
                 "both_strands": a.both_strands, "max_distance": a.max_distance,
                 "required": a.required.as_ref().map(|r| [r.start, r.end]), "best": a.best,
                 "epsilon": a.epsilon, "delta": a.delta}),

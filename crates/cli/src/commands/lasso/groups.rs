@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Arguments, failure, say, status};
 use crate::cells::Header;
+use crate::choices::LassoSolver;
 use crate::failure::{Failure, bad, usage};
 use crate::input::Table;
 use crate::output::{self, line};
@@ -24,7 +25,7 @@ pub fn check(a: &Arguments) -> Result<(), Failure> {
         ("--unpenalized", a.unpenalized.is_some()),
         ("--lower", a.lower.is_some()),
         ("--upper", a.upper.is_some()),
-        ("--solver", a.solver != "auto"),
+        ("--solver", a.solver != LassoSolver::Auto),
     ];
     match given.iter().find(|g| g.1) {
         Some((option, _)) => Err(usage(format!("{option} does not go with --groups or several targets"))),

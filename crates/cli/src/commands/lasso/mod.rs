@@ -2,14 +2,15 @@
 use std::path::PathBuf;
 
 use samplewise_lasso::{
-    ArgumentError, CrossValidationOptions, CsrMatrix, Design, Ending, Error, Folds, Grid, Options, Solution, Solver,
-    Status, cross_validate_observed, largest_lambda, path_observed, solve_observed,
+    ArgumentError, CrossValidationOptions, CsrMatrix, Design, Ending, Error, Folds, Grid, Options, Solution, Status,
+    cross_validate_observed, largest_lambda, path_observed, solve_observed,
 };
 use serde_json::{Value, json};
 
 pub mod groups;
 
 use crate::cells::{Header, select};
+use crate::choices::LassoSolver;
 use crate::failure::{Failure, bad, usage};
 use crate::input::{self, Table};
 use crate::output::{self, line};
@@ -66,9 +67,9 @@ pub struct Arguments {
     /// Upper bound of every coefficient, at least 0.
     #[arg(long, allow_negative_numbers = true)]
     upper: Option<f64>,
-    /// auto, working-set, homotopy or coordinate-descent.
-    #[arg(long, default_value = "auto")]
-    solver: String,
+    /// How the fits are found.
+    #[arg(long, value_enum, default_value = "auto")]
+    solver: LassoSolver,
     /// Relative duality gap that is enough.
     #[arg(long, default_value_t = 1e-8)]
     tolerance: f64,
@@ -99,16 +100,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         groups::check(a)?;
     }
     let min_ratio = a.min_ratio.unwrap_or(1e-2);
-    let solver = match a.solver.as_str() {
-        "auto" => Solver::Auto,
-        "working-set" => Solver::WorkingSet,
-        "homotopy" => Solver::Homotopy,
-        "coordinate-descent" => Solver::CoordinateDescent,
-        other => {
-            let allowed = "auto, working-set, homotopy or coordinate-descent";
-            return Err(usage(format!("--solver is {other}, allowed is {allowed}")));
-        }
-    };
+    let solver = a.solver.into();
     output::check_ending("--out", a.out.as_deref(), &["csv", "tsv"])?;
     let (design, mut targets, titles, names, weights) = session.stage("read", || {
         if sparse {

@@ -11,6 +11,7 @@ use samplewise_sensitivity::{
 use serde_json::{Value, json};
 
 use crate::cells::Header;
+use crate::choices::{Sampling, Scoring};
 use crate::failure::{Failure, bad, usage};
 use crate::input::Table;
 use crate::output::{self, NO_TABLES, check_apart, check_not_ending};
@@ -35,9 +36,9 @@ pub struct Arguments {
     /// Exponent of the norm, 1 to 64.
     #[arg(long, default_value_t = 1.0)]
     p: f64,
-    /// lewis, leverage, root-leverage, sensitivity, sensitivity+leverage or uniform.
-    #[arg(long, default_value = "lewis")]
-    method: String,
+    /// By which scores rows are drawn.
+    #[arg(long, value_enum, default_value = "lewis")]
+    method: Scoring,
     /// Size of the coreset. Default 50 rows per column.
     #[arg(long, conflicts_with = "epsilon")]
     size: Option<usize>,
@@ -45,8 +46,8 @@ pub struct Arguments {
     #[arg(long)]
     epsilon: Option<f64>,
     /// bernoulli (independent), priority (exact size) or tree (systematic along principal directions).
-    #[arg(long, default_value = "bernoulli")]
-    sampler: String,
+    #[arg(long, value_enum, default_value = "bernoulli")]
+    sampler: Sampling,
     /// Writes scores: row,score,lower,upper.
     #[arg(long)]
     scores: Option<PathBuf>,
@@ -77,26 +78,7 @@ fn understand(a: &Arguments) -> Result<Choice, Failure> {
     if a.quantile.is_some() && a.p != 1.0 {
         return Err(usage("--quantile is a loss of its own and goes with --p 1 only"));
     }
-    let method = match a.method.as_str() {
-        "lewis" => Method::Lewis,
-        "leverage" => Method::Leverage,
-        "root-leverage" => Method::RootLeverage,
-        "sensitivity" => Method::Sensitivity,
-        "sensitivity+leverage" => Method::SensitivityPlusLeverage,
-        "uniform" => Method::Uniform,
-        other => {
-            return Err(usage(format!(
-                "--method is {other}, allowed is lewis, leverage, root-leverage, sensitivity, sensitivity+leverage, uniform"
-            )));
-        }
-    };
-    let sampler = match a.sampler.as_str() {
-        "bernoulli" => Sampler::Bernoulli,
-        "priority" => Sampler::Priority,
-        "tree" => Sampler::Tree,
-        other => return Err(usage(format!("--sampler is {other}, allowed is bernoulli, priority, tree"))),
-    };
-    Ok(Choice { method, sampler })
+    Ok(Choice { method: a.method.into(), sampler: a.sampler.into() })
 }
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {

@@ -11,6 +11,7 @@ use super::{Arguments, Choice, write_coreset};
 use samplewise_linalg::Ending;
 
 use crate::cells::{Header, column, names_numbers, select};
+use crate::choices::{self, Sampling};
 use crate::failure::{Failure, bad, usage};
 use crate::input;
 use crate::output::check_apart;
@@ -24,7 +25,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
     for (given, option, why) in [
         (a.scores.is_some(), "--scores", "final scores need a second pass"),
         (a.exact, "--exact", "that needs all rows at once"),
-        (a.sampler != "bernoulli", "--sampler", "a stream decides each row by its own hash: bernoulli"),
+        (a.sampler != Sampling::Bernoulli, "--sampler", "a stream decides each row by its own hash: bernoulli"),
     ] {
         if given {
             return Err(usage(format!("{option} does not go with --stream: {why}")));
@@ -168,10 +169,12 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
             "method": a.method, "size": size, "epsilon": a.epsilon, "sampler": a.sampler, "regress": a.regress,
             "quantile": a.quantile, "stream": true}),
         result,
-        report: super::super::map(json!({"path": format!("{}, streamed", a.method), "ending": ending.name(),
+        report: super::super::map(
+            json!({"path": format!("{}, streamed", choices::word(a.method)), "ending": ending.name(),
             "condition": out.condition,
             "levels": out.levels, "most_rows_held": most, "interrupted": session.interrupted(),
-            "solver": fit.as_ref().map(|f| super::solver(&f.0))})),
+            "solver": fit.as_ref().map(|f| super::solver(&f.0))}),
+        ),
         table: text,
     })
 }
@@ -206,7 +209,7 @@ fn objective(
             row.clear();
             numbers(&reader.record, &mut row)?;
             let (x, y) = row.split_at(columns - 1);
-            residuals.push(y[0] - samplewise_linalg::chunk::dot(x, &fit.coefficients));
+            residuals.push(y[0] - samplewise_linalg::sums::dot(x, &fit.coefficients));
         }
         if residuals.is_empty() {
             return Ok(Some(sum));

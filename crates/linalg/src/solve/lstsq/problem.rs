@@ -7,7 +7,7 @@ use crate::dense::ROW_BLOCK;
 use crate::gram::{self, Gram};
 use crate::operator::LinearOperator;
 use crate::sketch::Sketch;
-use crate::{LinalgError, Matrix, Rows, chunk, leverage, tsqr};
+use crate::{LinalgError, Matrix, Rows, leverage, sums, tsqr};
 
 /// `min ‖A S⁻¹ x − b / β‖` with powers of two in the diagonal `S`: every product, Gram matrix, sketch and triangular factor
 /// is scaled instead of the table, which gives the same digits.
@@ -43,7 +43,7 @@ impl<'a> Problem<'a> {
         if largest.iter().all(|m| *m == 0.0 || MODERATE.contains(m)) {
             return Ok(Self::from_squares(Cow::Borrowed(a), &squares, None, super::scale_target(b)));
         }
-        let first: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
+        let first: Vec<f64> = largest.iter().map(|&m| sums::power_of_two_scale(m)).collect();
         let scaled = leverage::scale_columns(a, &first);
         let squares = Columns::of(&scaled).squares;
         Ok(Self::from_squares(Cow::Owned(scaled), &squares, Some(&first), super::scale_target(b)))
@@ -130,7 +130,7 @@ impl<'a> Problem<'a> {
 
 /// Power of two that brings a column with this sum of squares to a root mean square of 0.7 to 1.4.
 pub(super) fn column_scale(squares: f64, rows: usize) -> f64 {
-    chunk::power_of_two_scale(OFF * (squares / rows as f64).sqrt())
+    sums::power_of_two_scale(OFF * (squares / rows as f64).sqrt())
 }
 
 impl LinearOperator for Problem<'_> {
@@ -172,7 +172,7 @@ impl Columns {
         for part in parts {
             for (m, q) in part.largest.chunks_exact(d).zip(part.squares.chunks_exact(d)) {
                 all.largest.iter_mut().zip(m).for_each(|(all, m)| *all = all.max(*m));
-                chunk::axpy(1.0, q, &mut all.squares);
+                sums::axpy(1.0, q, &mut all.squares);
             }
         }
         all

@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
 use crate::LinalgError;
-use crate::small::lanes::Lanes;
+use crate::batched::lanes::Lanes;
 
 /// Rows of a block of the left side, which is a task.
 const BLOCK: usize = 96;

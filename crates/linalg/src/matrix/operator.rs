@@ -1,5 +1,5 @@
 //! Products with a matrix that need not exist.
-use crate::{CsrMatrix, Matrix, chunk, spmm};
+use crate::{CsrMatrix, Matrix, spmm, sums};
 
 /// A linear map `ℝⁿ → ℝᵐ` with its transpose; object safe.
 ///
@@ -21,10 +21,10 @@ pub trait LinearOperator: Sync {
                 unit.fill(0.0);
                 unit[j] = 1.0;
                 self.apply_into(&unit, &mut column);
-                chunk::norm(&column)
+                sums::norm(&column)
             })
             .collect();
-        chunk::norm(&norms)
+        sums::norm(&norms)
     }
 
     /// `A X` for a block of columns.
@@ -79,7 +79,7 @@ impl LinearOperator for CsrMatrix {
         spmm::multiply_transpose_vector_into(self, x, y);
     }
     fn frobenius_norm(&self) -> f64 {
-        chunk::norm(self.values())
+        sums::norm(self.values())
     }
     fn apply_block(&self, x: &Matrix) -> Matrix {
         spmm::multiply(self, x)
@@ -156,13 +156,13 @@ impl LinearOperator for Sum<'_> {
         let mut t = vec![0.0; y.len()];
         self.1.apply_into(x, &mut t);
         self.0.apply_into(x, y);
-        chunk::axpy(1.0, &t, y);
+        sums::axpy(1.0, &t, y);
     }
     fn apply_transpose_into(&self, x: &[f64], y: &mut [f64]) {
         let mut t = vec![0.0; y.len()];
         self.1.apply_transpose_into(x, &mut t);
         self.0.apply_transpose_into(x, y);
-        chunk::axpy(1.0, &t, y);
+        sums::axpy(1.0, &t, y);
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
             let (mut ax, mut aty) = (vec![f64::NAN; m], vec![f64::NAN; n]);
             a.apply_into(&x, &mut ax);
             a.apply_transpose_into(&y, &mut aty);
-            assert_eq!(chunk::dot(&ax, &y), chunk::dot(&x, &aty));
+            assert_eq!(sums::dot(&ax, &y), sums::dot(&x, &aty));
             let block = a.apply_block(&Matrix::from_fn(n, 2, |i, j| x[i] * (j as f64 + 1.0)));
             let block_t = a.apply_transpose_block(&Matrix::from_fn(m, 1, |i, _| y[i]));
             for i in 0..m {

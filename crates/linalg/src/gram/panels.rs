@@ -7,8 +7,8 @@
 use pulp::{Simd, WithSimd, bytemuck};
 
 use crate::Matrix;
-use crate::small::gram::{Panel, TILE, aligned, right_side, triangle};
-use crate::small::lanes::Lanes;
+use crate::batched::gram::{Panel, TILE, aligned, right_side, triangle};
+use crate::batched::lanes::Lanes;
 
 /// Rows of a panel.
 const PANEL: usize = 96;

@@ -2,7 +2,7 @@
 //! semidefinite systems, LSQR and LSMR for least squares with any [`LinearOperator`].
 use rayon::prelude::*;
 
-use crate::{LinalgError, LinearOperator, Matrix, Observer, Progress, chunk};
+use crate::{LinalgError, LinearOperator, Matrix, Observer, Progress, sums};
 
 /// How a conjugate-gradient run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub fn conjugate_gradient(
     max_iterations: usize,
 ) -> CgReport {
     let n = b.len();
-    let norm_b = chunk::norm(b);
+    let norm_b = sums::norm(b);
     if norm_b == 0.0 {
         x.fill(0.0);
         return CgReport { iterations: 0, relative_residual: 0.0, converged: true };
@@ -36,19 +36,19 @@ pub fn conjugate_gradient(
     apply(x, &mut ax);
     let mut r: Vec<f64> = b.iter().zip(&ax).map(|(b, a)| b - a).collect();
     let mut p = r.clone();
-    let mut rr = chunk::dot(&r, &r);
+    let mut rr = sums::dot(&r, &r);
     let mut iterations = 0;
     // A residual that overflows, or is not a number, cannot be worked on.
     while iterations < max_iterations && rr.is_finite() && rr.sqrt() > tolerance * norm_b {
         apply(&p, &mut ax);
-        let curvature = chunk::dot(&p, &ax);
+        let curvature = sums::dot(&p, &ax);
         if curvature.is_nan() || curvature <= 0.0 {
             break; // direction in the null space: x is as good as it gets
         }
         let step = rr / curvature;
-        chunk::axpy(step, &p, x);
-        chunk::axpy(-step, &ax, &mut r);
-        let next = chunk::dot(&r, &r);
+        sums::axpy(step, &p, x);
+        sums::axpy(-step, &ax, &mut r);
+        let next = sums::dot(&r, &r);
         let beta = next / rr;
         rr = next;
         p.iter_mut().zip(&r).for_each(|(p, r)| *p = r + beta * *p);
@@ -56,7 +56,7 @@ pub fn conjugate_gradient(
     }
     apply(x, &mut ax);
     let residual: Vec<f64> = b.iter().zip(&ax).map(|(b, a)| b - a).collect();
-    let relative_residual = chunk::norm(&residual) / norm_b;
+    let relative_residual = sums::norm(&residual) / norm_b;
     CgReport { iterations, relative_residual, converged: relative_residual <= 2.0 * tolerance }
 }
 
@@ -151,14 +151,14 @@ impl<'a> Bidiagonal<'a> {
             u: b.to_vec(),
             v: vec![0.0; n],
             alpha: 0.0,
-            beta: chunk::norm(b),
+            beta: sums::norm(b),
             norm_squared: 0.0,
             product_m: vec![0.0; m],
             product_n: vec![0.0; n],
         };
         normalise(&mut this.u, this.beta);
         a.apply_transpose_into(&this.u, &mut this.v);
-        this.alpha = chunk::norm(&this.v);
+        this.alpha = sums::norm(&this.v);
         normalise(&mut this.v, this.alpha);
         this.norm_squared = this.alpha * this.alpha;
         this
@@ -168,11 +168,11 @@ impl<'a> Bidiagonal<'a> {
     fn step(&mut self) -> bool {
         self.a.apply_into(&self.v, &mut self.product_m);
         self.u.iter_mut().zip(&self.product_m).for_each(|(u, p)| *u = p - self.alpha * *u);
-        self.beta = chunk::norm(&self.u);
+        self.beta = sums::norm(&self.u);
         normalise(&mut self.u, self.beta);
         self.a.apply_transpose_into(&self.u, &mut self.product_n);
         self.v.iter_mut().zip(&self.product_n).for_each(|(v, p)| *v = p - self.beta * *v);
-        self.alpha = chunk::norm(&self.v);
+        self.alpha = sums::norm(&self.v);
         normalise(&mut self.v, self.alpha);
         self.norm_squared += self.alpha * self.alpha + self.beta * self.beta;
         self.norm_squared.is_finite()
@@ -230,10 +230,10 @@ fn finish(
     a.apply_into(&x, &mut residual);
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
     a.apply_transpose_into(&residual, &mut gradient);
-    chunk::axpy(-damping * damping, &x, &mut gradient);
-    let residual_norm = chunk::norm(&residual);
+    sums::axpy(-damping * damping, &x, &mut gradient);
+    let residual_norm = sums::norm(&residual);
     let scale = norm * residual_norm;
-    let gradient_norm = chunk::norm(&gradient);
+    let gradient_norm = sums::norm(&gradient);
     if !(residual_norm.is_finite() && gradient_norm.is_finite()) {
         return Err(LinalgError::OutOfRange {
             argument: "products with a",
@@ -292,7 +292,7 @@ pub fn lsqr(
         rho_bar = -c * bd.alpha;
         let phi = c * phi_bar;
         phi_bar *= s;
-        chunk::axpy(phi / rho, &w, &mut x);
+        sums::axpy(phi / rho, &w, &mut x);
         w.iter_mut().zip(&bd.v).for_each(|(w, v)| *w = v - theta / rho * *w);
         iterations += 1;
         let norm_a = bd.norm_squared.sqrt();
@@ -353,15 +353,15 @@ pub fn lsmr(
         zeta_bar *= -s_bar;
         let back = theta_bar * rho / (rho_old * rho_bar_old);
         h_bar.iter_mut().zip(&h).for_each(|(hb, h)| *hb = h - back * *hb);
-        chunk::axpy(zeta / (rho * rho_bar), &h_bar, &mut x);
+        sums::axpy(zeta / (rho * rho_bar), &h_bar, &mut x);
         h.iter_mut().zip(&bd.v).for_each(|(h, v)| *h = v - theta / rho * *h);
         iterations += 1;
         let gradient = zeta_bar.abs();
         if gradient <= examine_below || bd.alpha == 0.0 || bd.beta == 0.0 {
             a.apply_into(&x, &mut residual);
             residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
-            let norm = chunk::norm(&residual).hypot(options.damping * chunk::norm(&x));
-            let enough = norm <= options.tolerance * chunk::norm(b)
+            let norm = sums::norm(&residual).hypot(options.damping * sums::norm(&x));
+            let enough = norm <= options.tolerance * sums::norm(b)
                 || gradient <= options.tolerance * bd.norm_squared.sqrt() * norm;
             if enough {
                 status = Status::Converged;

@@ -45,7 +45,7 @@ impl<T: SmallReal> NormalFactors<T> {
     /// one instruction set.
     ///
     /// ```
-    /// use samplewise_linalg::{CooBuilder, Duplicates, Matrix, small::NormalFactors};
+    /// use samplewise_linalg::{CooBuilder, Duplicates, Matrix, batched::NormalFactors};
     /// let features = Matrix::from_vec(2, 1, vec![1.0, 2.0])?;
     /// let mut pattern = CooBuilder::new(1, 2);
     /// pattern.push(0, 0, 1.0)?;

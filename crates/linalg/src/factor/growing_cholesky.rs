@@ -178,7 +178,7 @@ impl ActiveCholesky {
                 for j in (0..size).rev() {
                     let column = &self.lower[j * stride + j..j * stride + size];
                     let (x, rest) = b[j..].split_first_mut().expect("j is inside");
-                    *x = (*x - crate::chunk::dot(rest, &column[1..])) / column[0];
+                    *x = (*x - crate::sums::dot(rest, &column[1..])) / column[0];
                 }
             },
         );
@@ -189,10 +189,10 @@ impl ActiveCholesky {
     fn multipliers(&self, z: &[f64]) -> Vec<f64> {
         let k = self.removed.len();
         let mut mu: Vec<f64> =
-            self.half.chunks_exact(self.stride).take(k).map(|v| -crate::chunk::dot(&v[..self.size], z)).collect();
+            self.half.chunks_exact(self.stride).take(k).map(|v| -crate::sums::dot(&v[..self.size], z)).collect();
         for i in 0..k {
             let row = &self.small[i * k..][..=i];
-            mu[i] = (mu[i] - crate::chunk::dot(&row[..i], &mu[..i])) / row[i];
+            mu[i] = (mu[i] - crate::sums::dot(&row[..i], &mu[..i])) / row[i];
         }
         for i in (0..k).rev() {
             mu[i] /= self.small[i * k + i];
@@ -210,8 +210,8 @@ impl ActiveCholesky {
         for i in 0..k {
             for j in 0..=i {
                 let (a, b) = (&self.half[i * self.stride..][..self.size], &self.half[j * self.stride..][..self.size]);
-                let known = crate::chunk::dot(&self.small[i * k..i * k + j], &self.small[j * k..j * k + j]);
-                let s = crate::chunk::dot(a, b) - known;
+                let known = crate::sums::dot(&self.small[i * k..i * k + j], &self.small[j * k..j * k + j]);
+                let s = crate::sums::dot(a, b) - known;
                 // V has full rank: its entry at the member itself is one over a pivot.
                 self.small[i * k + j] =
                     if i == j { s.max(f64::MIN_POSITIVE).sqrt() } else { s / self.small[j * k + j] };

@@ -6,11 +6,11 @@
 use rayon::prelude::*;
 
 use crate::dense::ROW_BLOCK;
+use crate::gram::panels::{self, Packed, Task};
 use crate::gram::{self, BLOCK, Gram};
 use crate::rows::Rows;
 use crate::sketch::{Kind, Sketch};
-use crate::tall::{self, Packed, Task};
-use crate::{CsrMatrix, LinalgError, Matrix, chunk, factor, random, tsqr};
+use crate::{CsrMatrix, LinalgError, Matrix, factor, random, sums, tsqr};
 
 /// `W` with `(D^½ A W)ᵀ(D^½ A W) = I` on the row space of `A`.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,7 +184,7 @@ pub fn factor_gram(gram: &Matrix) -> Result<GramFactor, LinalgError> {
                 allowed: "1e-300 to 1e300",
             });
         }
-        *s = if value == 0.0 { 0.0 } else { 1.0 / chunk::power_of_two_scale(value.sqrt()) };
+        *s = if value == 0.0 { 0.0 } else { 1.0 / sums::power_of_two_scale(value.sqrt()) };
     }
     // Rows of L for all columns, against the kept ones.
     let mut lower = Matrix::try_zeros(d, d)?;
@@ -194,11 +194,11 @@ pub fn factor_gram(gram: &Matrix) -> Result<GramFactor, LinalgError> {
             let (head, row) = lower.as_mut_slice().split_at_mut(i * d);
             let other = &head[k * d..][..=c];
             let g = gram[(i, k)] * scales[i] * scales[k];
-            row[c] = (g - chunk::dot(&row[..c], &other[..c])) / other[c];
+            row[c] = (g - sums::dot(&row[..c], &other[..c])) / other[c];
         }
         let row = &lower.row(i)[..kept.len()];
         let own = gram[(i, i)] * scales[i] * scales[i];
-        let pivot = own - chunk::dot(row, row);
+        let pivot = own - sums::dot(row, row);
         if own > 0.0 && pivot > DEPENDENT * own {
             let c = kept.len();
             lower[(i, c)] = pivot.sqrt();
@@ -213,7 +213,7 @@ pub fn factor_gram(gram: &Matrix) -> Result<GramFactor, LinalgError> {
         let (done, row) = inverse.as_mut_slice().split_at_mut(i * r);
         let row = &mut row[..r];
         for (j, above) in done.chunks_exact(r.max(1)).enumerate() {
-            chunk::axpy(-factor[(i, j)], &above[..i], &mut row[..i]);
+            sums::axpy(-factor[(i, j)], &above[..i], &mut row[..i]);
         }
         row[i] = 1.0;
         row[..=i].iter_mut().for_each(|v| *v /= factor[(i, i)]);
@@ -245,13 +245,13 @@ fn largest_singular_value(m: &Matrix) -> f64 {
     let mut y = vec![0.0; m.rows()];
     let mut value = 0.0;
     for _ in 0..STEPS {
-        let norm = chunk::norm(&x);
+        let norm = sums::norm(&x);
         if norm == 0.0 {
             break;
         }
         x.iter_mut().for_each(|v| *v /= norm);
         m.multiply_vector_into(&x, &mut y);
-        value = chunk::norm(&y);
+        value = sums::norm(&y);
         m.multiply_transpose_vector_into(&y, &mut x);
     }
     value
@@ -372,7 +372,7 @@ pub(crate) fn column_scales<'a>(a: impl Into<Rows<'a>>) -> Vec<f64> {
     let largest = match a {
         Rows::Joined(a, b) => {
             let mut scales = column_scales(a);
-            scales.push(chunk::power_of_two_scale(b.iter().fold(0.0, |m, v| f64::max(m, v.abs()))));
+            scales.push(sums::power_of_two_scale(b.iter().fold(0.0, |m, v| f64::max(m, v.abs()))));
             return scales;
         }
         Rows::Sparse(a) => {
@@ -396,7 +396,7 @@ pub(crate) fn column_scales<'a>(a: impl Into<Rows<'a>>) -> Vec<f64> {
             (0..d).map(|j| parts.iter().fold(0.0_f64, |m, p| m.max(p[j]))).collect()
         }
     };
-    largest.into_iter().map(chunk::power_of_two_scale).collect()
+    largest.into_iter().map(sums::power_of_two_scale).collect()
 }
 
 /// Every column divided by its scale.
@@ -428,19 +428,19 @@ pub(crate) fn gram_of_product(a: Rows<'_>, weights: Option<&[f64]>, transform: &
         return Ok(Matrix::zeros(0, 0));
     }
     let packed = Packed::new(transform);
-    let ld = tall::stride(r);
+    let ld = panels::stride(r);
     let sums = gram::in_blocks(a.rows(), ld, |from, to, out, scratch| {
         let weights = weights.map(|w| &w[from..to]);
         match (a, a.dense_part(from, to)) {
             (_, Some(rows)) => {
-                tall::run(rows, d, Task::GramOfProduct { transform: &packed, weights, out }, scratch);
+                panels::run(rows, d, Task::GramOfProduct { transform: &packed, weights, out }, scratch);
             }
             (Rows::Sparse(a), _) => {
                 let mut product = vec![0.0; (to - from) * r];
                 for (i, y) in (from..to).zip(product.chunks_exact_mut(r)) {
                     sparse_product(a, i, transform, y);
                 }
-                tall::run((&product, None), r, Task::Gram { weights, right: None, out }, scratch);
+                panels::run((&product, None), r, Task::Gram { weights, right: None, out }, scratch);
             }
             _ => unreachable!("rows are sparse or have a dense part"),
         }
@@ -453,7 +453,7 @@ fn sparse_product(a: &CsrMatrix, i: usize, transform: &Matrix, y: &mut [f64]) {
     y.fill(0.0);
     let (indices, values) = a.row(i);
     for (&j, &v) in indices.iter().zip(values) {
-        chunk::axpy(v, transform.row(j as usize), y);
+        sums::axpy(v, transform.row(j as usize), y);
     }
 }
 
@@ -472,7 +472,7 @@ pub fn row_norms_squared<'a>(a: impl Into<Rows<'a>>, transform: &Matrix) -> Vec<
         return out;
     }
     let packed = Packed::new(transform);
-    out.par_chunks_mut(BLOCK).enumerate().for_each_init(tall::Scratch::default, |scratch, (b, out)| {
+    out.par_chunks_mut(BLOCK).enumerate().for_each_init(panels::Scratch::default, |scratch, (b, out)| {
         norms_of_block(a, b * BLOCK, transform, &packed, out, scratch);
     });
     out
@@ -484,15 +484,15 @@ fn norms_of_block(
     transform: &Matrix,
     packed: &Packed,
     out: &mut [f64],
-    scratch: &mut tall::Scratch,
+    scratch: &mut panels::Scratch,
 ) {
     match (a, a.dense_part(from, from + out.len())) {
-        (_, Some(rows)) => tall::run(rows, a.columns(), Task::Norms { transform: packed, out }, scratch),
+        (_, Some(rows)) => panels::run(rows, a.columns(), Task::Norms { transform: packed, out }, scratch),
         (Rows::Sparse(a), _) => {
             let mut y = vec![0.0; transform.columns()];
             for (k, q) in out.iter_mut().enumerate() {
                 sparse_product(a, from + k, transform, &mut y);
-                *q = chunk::dot(&y, &y);
+                *q = sums::dot(&y, &y);
             }
         }
         _ => unreachable!("rows are sparse or have a dense part"),
@@ -529,7 +529,7 @@ pub fn reweigh<'a>(
         gram::in_blocks_with(n, ld, &mut parts, |from, to, out, norms, scratch| match (a, a.dense_part(from, to)) {
             (_, Some(rows)) => {
                 let weigh = &|i: usize, q: &[f64], w: &mut [f64]| weigh(from + i, q, w);
-                tall::run(rows, d, Task::Reweighed { transform: &packed, norms, weigh, out }, scratch);
+                panels::run(rows, d, Task::Reweighed { transform: &packed, norms, weigh, out }, scratch);
             }
             (Rows::Sparse(sparse), _) => {
                 norms_of_block(a, from, transform, &packed, norms, scratch);

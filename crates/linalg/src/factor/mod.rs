@@ -1,8 +1,11 @@
 //! Factorisations of small dense matrices: Cholesky, symmetric eigenvalues, singular values.
+pub mod growing_cholesky;
+pub mod tsqr;
+
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 
-use crate::{LinalgError, Matrix, chunk};
+use crate::{LinalgError, Matrix, sums};
 
 /// `A = L Lᵀ` of a symmetric positive definite matrix.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ impl Cholesky {
         for i in 0..n {
             for j in 0..=i {
                 let own = if i == j { a[(i, i)] + ridge } else { a[(i, j)] };
-                let value = own - chunk::dot(&l.row(i)[..j], &l.row(j)[..j]);
+                let value = own - sums::dot(&l.row(i)[..j], &l.row(j)[..j]);
                 if i == j {
                     if value.is_nan() || value <= 0.0 {
                         return Err(LinalgError::NotPositiveDefinite { pivot: i, value });
@@ -60,7 +63,7 @@ impl Cholesky {
     pub fn solve_lower_in_place(&self, b: &mut [f64]) {
         for i in 0..b.len() {
             let row = &self.lower.row(i)[..i];
-            b[i] = (b[i] - chunk::dot(row, &b[..i])) / self.lower[(i, i)];
+            b[i] = (b[i] - sums::dot(row, &b[..i])) / self.lower[(i, i)];
         }
     }
 
@@ -71,7 +74,7 @@ impl Cholesky {
             let x = b[i] / self.lower[(i, i)];
             b[i] = x;
             let (head, _) = b.split_at_mut(i);
-            chunk::axpy(-x, &self.lower.row(i)[..i], head);
+            sums::axpy(-x, &self.lower.row(i)[..i], head);
         }
     }
 
@@ -114,7 +117,7 @@ fn blocked_cholesky(a: &Matrix, ridge: f64) -> Option<Matrix> {
 /// When `b` is not as long as `R` is wide.
 pub fn solve_upper_in_place(r: &Matrix, b: &mut [f64]) {
     for i in (0..r.columns()).rev() {
-        b[i] = (b[i] - chunk::dot(&r.row(i)[i + 1..], &b[i + 1..])) / r[(i, i)];
+        b[i] = (b[i] - sums::dot(&r.row(i)[i + 1..], &b[i + 1..])) / r[(i, i)];
     }
 }
 
@@ -126,7 +129,7 @@ pub fn invert_upper(r: &Matrix) -> Matrix {
         let (head, below) = inverse.as_mut_slice().split_at_mut((i + 1) * d);
         let row = &mut head[i * d..];
         for (j, known) in (i + 1..d).zip(below.chunks_exact(d)) {
-            chunk::axpy(-r[(i, j)], &known[j..], &mut row[j..]);
+            sums::axpy(-r[(i, j)], &known[j..], &mut row[j..]);
         }
         row[i] = 1.0;
         row[i..].iter_mut().for_each(|v| *v /= r[(i, i)]);
@@ -143,7 +146,7 @@ pub fn solve_upper_transpose_in_place(r: &Matrix, b: &mut [f64]) {
         let x = b[i] / r[(i, i)];
         b[i] = x;
         let (_, tail) = b.split_at_mut(i + 1);
-        chunk::axpy(-x, &r.row(i)[i + 1..], tail);
+        sums::axpy(-x, &r.row(i)[i + 1..], tail);
     }
 }
 
@@ -250,7 +253,7 @@ pub fn symmetric_eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix), LinalgError> {
 /// Entries divided by the power of two at their largest, which keeps squares inside the range of `f64` and changes no digit.
 fn scaled_entries(a: &Matrix) -> (Vec<f64>, f64) {
     let largest = a.as_slice().iter().fold(0.0_f64, |s, x| s.max(x.abs()));
-    let scale = chunk::power_of_two_scale(largest);
+    let scale = sums::power_of_two_scale(largest);
     (a.as_slice().iter().map(|x| x / scale).collect(), scale)
 }
 
@@ -316,7 +319,7 @@ mod tests {
             for i in 0..n {
                 assert!(l.row(i)[i + 1..].iter().all(|v| *v == 0.0));
                 for j in 0..=i {
-                    let product = chunk::dot(&l.row(i)[..=j], &l.row(j)[..=j]);
+                    let product = sums::dot(&l.row(i)[..=j], &l.row(j)[..=j]);
                     let wanted = value(i, j) + if i == j { 0.5 } else { 0.0 };
                     assert!((product - wanted).abs() < 1e-14 * n as f64, "{n}: {i} {j} {product} {wanted}");
                 }

@@ -82,7 +82,7 @@ mod tests {
             gram.append(&at, &values, factor, &mut out);
             assert_eq!(gram.len(), j + 1);
             for (l, out) in out.iter().enumerate() {
-                let exact = if l <= j { crate::chunk::dot(&dense[l], &dense[j]) } else { 0.0 };
+                let exact = if l <= j { crate::sums::dot(&dense[l], &dense[j]) } else { 0.0 };
                 assert!((exact - out).abs() <= 1e-12 * (1.0 + exact.abs()), "{j}, {l}: {exact} {out}");
             }
         }

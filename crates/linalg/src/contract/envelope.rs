@@ -12,7 +12,7 @@ use crate::LinalgError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Kind {
-    /// [`crate::summary::GramSummary`].
+    /// [`crate::gram::GramSummary`].
     Gram = 1,
     /// A streaming coreset.
     Coreset = 2,

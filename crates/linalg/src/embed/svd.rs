@@ -5,7 +5,7 @@
 use rand::Rng;
 
 use crate::operator::LinearOperator;
-use crate::{LinalgError, Matrix, chunk, factor, random};
+use crate::{LinalgError, Matrix, factor, random, sums};
 
 /// Settings of [`truncated_svd`].
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub fn truncated_svd<R: Rng + ?Sized>(
     let s = small.s[..kept].to_vec();
     let av = a.apply_block(&v);
     let residuals: Vec<f64> =
-        (0..kept).map(|j| chunk::norm(&(0..m).map(|i| av[(i, j)] - s[j] * u[(i, j)]).collect::<Vec<_>>())).collect();
+        (0..kept).map(|j| sums::norm(&(0..m).map(|i| av[(i, j)] - s[j] * u[(i, j)]).collect::<Vec<_>>())).collect();
     if let Some(&value) = residuals.iter().find(|r| !r.is_finite()) {
         return Err(LinalgError::OutOfRange { argument: "residual of a triplet", value, allowed: "finite; scale a" });
     }
@@ -146,27 +146,27 @@ fn orthonormal(a: &Matrix) -> Result<Matrix, LinalgError> {
 /// Gram–Schmidt, twice (which is enough: the second pass leaves an error of the order of ε).
 fn extend_orthonormal(basis: &mut Vec<Vec<f64>>, candidates: Vec<Vec<f64>>) {
     for mut c in candidates {
-        let original = chunk::norm(&c);
+        let original = sums::norm(&c);
         if original == 0.0 {
             continue;
         }
         c.iter_mut().for_each(|x| *x /= original);
         for _ in 0..2 {
             for q in basis.iter() {
-                let projection = chunk::dot(q, &c);
-                chunk::axpy(-projection, q, &mut c);
+                let projection = sums::dot(q, &c);
+                sums::axpy(-projection, q, &mut c);
             }
         }
-        let left = chunk::norm(&c);
+        let left = sums::norm(&c);
         if left > 1e-10 {
             c.iter_mut().for_each(|x| *x /= left);
             // One more pass for candidates that lost most of their length.
             if left < 0.1 {
                 for q in basis.iter() {
-                    let projection = chunk::dot(q, &c);
-                    chunk::axpy(-projection, q, &mut c);
+                    let projection = sums::dot(q, &c);
+                    sums::axpy(-projection, q, &mut c);
                 }
-                let again = chunk::norm(&c);
+                let again = sums::norm(&c);
                 c.iter_mut().for_each(|x| *x /= again);
             }
             basis.push(c);

@@ -13,7 +13,7 @@
 use rayon::prelude::*;
 
 use crate::random::{Streams, normal};
-use crate::{CsrMatrix, LinalgError, Matrix, chunk, fwht};
+use crate::{CsrMatrix, LinalgError, Matrix, fwht, sums};
 
 /// Which distribution `S` has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -132,7 +132,7 @@ impl Sketch {
         match self.kind {
             Kind::SparseSign | Kind::CountSketch => {
                 for (i, row) in shard.chunks_exact(d).enumerate() {
-                    self.each_entry(first + i as u64, |r, sign| chunk::axpy(sign, row, out.row_mut(r)));
+                    self.each_entry(first + i as u64, |r, sign| sums::axpy(sign, row, out.row_mut(r)));
                 }
             }
             Kind::Gaussian => self.gaussian(first, shard, out),
@@ -232,7 +232,7 @@ impl Sketch {
             })
             .collect();
         for part in parts {
-            chunk::axpy(1.0, part?.as_slice(), total.as_mut_slice());
+            sums::axpy(1.0, part?.as_slice(), total.as_mut_slice());
         }
         Ok(total)
     }

@@ -2,7 +2,7 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use rayon::prelude::*;
 
-use crate::{LinalgError, Matrix, Rows, chunk};
+use crate::{LinalgError, Matrix, Rows, sums};
 
 /// The triangular factor and whether the last factorisation had full rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,7 @@ pub(crate) fn skipped_below(rows: usize) -> f64 {
 
 /// Whether the pivot of a column of a factored panel of so many rows is one that faer does not skip.
 fn is_taken(panel: &faer::Mat<f64>, j: usize, rows: usize) -> bool {
-    panel[(j, j)].abs() > skipped_below(rows) * chunk::norm(&panel.col_as_slice(j)[..=j])
+    panel[(j, j)].abs() > skipped_below(rows) * sums::norm(&panel.col_as_slice(j)[..=j])
 }
 
 struct Factor {
@@ -156,7 +156,7 @@ mod tests {
             let mut a = Matrix::from_fn(n, d, |_, _| normal(&mut rng));
             (0..n).for_each(|i| a[(i, 3)] = a[(i, 1)] - a[(i, 2)] + a[(i, 3)] / condition);
             let x: Vec<f64> = (0..d).map(|_| normal(&mut rng)).collect();
-            let b: Vec<f64> = (0..n).map(|i| chunk::dot(a.row(i), &x)).collect();
+            let b: Vec<f64> = (0..n).map(|i| sums::dot(a.row(i), &x)).collect();
             let found = in_chunks(Rows::Joined(&a, &b), 4096);
             assert_eq!(found.skipped, twice, "condition {condition:e}");
             let alone = tsqr(&a).unwrap().r;
@@ -165,7 +165,7 @@ mod tests {
                     continue;
                 }
                 let sum: f64 = (i..d).map(|j| found.r[(i, j)] * x[j]).sum();
-                assert!((sum - found.r[(i, d)]).abs() < 1e-13 * chunk::norm(&b), "row {i}");
+                assert!((sum - found.r[(i, d)]).abs() < 1e-13 * sums::norm(&b), "row {i}");
                 for j in 0..d {
                     let [a, b] = [&found.r, &alone].map(|r| (0..=i.min(j)).map(|k| r[(k, i)] * r[(k, j)]).sum::<f64>());
                     assert!((a - b).abs() < 1e-13 * alone.norm().powi(2), "({i}, {j}): {a} {b}");

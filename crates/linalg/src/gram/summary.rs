@@ -1,41 +1,6 @@
-//! Mergeable summaries: data may be split in any way, each part summarised anywhere, and the summaries combined in any
-//! order; bytes travel between processes and versions.
+//! Gram matrices of rows that are split in any way.
 use crate::envelope::{self, Kind};
-use crate::{LinalgError, Matrix, chunk, gram};
-
-/// A summary of data that can be split.
-///
-/// `merge` must give the same answer for every tree of merges, up to rounding; `to_bytes`/`from_bytes` are versioned,
-/// little-endian, and independent of the machine.
-pub trait Summary: Sized {
-    /// What one update takes.
-    type Input<'a>;
-    /// What comes out at the end.
-    type Output;
-
-    /// Adds data.
-    ///
-    /// # Errors
-    /// When the data do not fit the summary or are not finite.
-    fn update(&mut self, input: Self::Input<'_>) -> Result<(), LinalgError>;
-    /// Adds another summary's data.
-    ///
-    /// # Errors
-    /// When the summaries are of different dimensions.
-    fn merge(&mut self, other: Self) -> Result<(), LinalgError>;
-    /// The summary in its [`envelope`].
-    fn to_bytes(&self) -> Vec<u8>;
-    /// Reads what [`Summary::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`LinalgError::Bytes`].
-    fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError>;
-    /// The result.
-    ///
-    /// # Errors
-    /// When there is no result yet.
-    fn finish(self) -> Result<Self::Output, LinalgError>;
-}
+use crate::{LinalgError, Matrix, Summary, gram, sums};
 
 /// Sum of Gram matrices, right-hand sides and squares: all that least squares needs of its rows (row LA-8).
 #[derive(Clone, Debug, PartialEq)]
@@ -84,8 +49,8 @@ impl GramSummary {
                 allowed: "finite; divide x and y",
             });
         }
-        chunk::axpy(1.0, matrix.as_slice(), self.matrix.as_mut_slice());
-        chunk::axpy(1.0, right, &mut self.right);
+        sums::axpy(1.0, matrix.as_slice(), self.matrix.as_mut_slice());
+        sums::axpy(1.0, right, &mut self.right);
         self.squares += squares;
         self.rows = rows;
         Ok(())
@@ -111,7 +76,7 @@ impl Summary for GramSummary {
         }
         let rows = self.rows.checked_add(x.rows() as u64).ok_or(TOO_MANY)?;
         let g = gram::gram(x, None, Some(y))?;
-        self.add(rows, &g.matrix, &g.right, chunk::dot(y, y))
+        self.add(rows, &g.matrix, &g.right, sums::dot(y, y))
     }
 
     fn merge(&mut self, other: Self) -> Result<(), LinalgError> {

@@ -1,9 +1,16 @@
 //! Gram matrices in one pass over row blocks.
+pub(crate) mod panels;
+pub mod rows_times_rows;
+pub mod sparse_columns;
+mod summary;
+
+pub use summary::{GramSummary, GramTotals};
+
 use rayon::prelude::*;
 
 use crate::forest::Forest;
 use crate::rows::Rows;
-use crate::{CsrMatrix, LinalgError, Matrix, chunk, tall};
+use crate::{CsrMatrix, LinalgError, Matrix, sums};
 
 /// `XᵀDX` with, when asked, `XᵀDy`, for a diagonal `D ≥ 0`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +68,7 @@ pub(crate) fn unchecked(x: Rows<'_>, weights: Option<&[f64]>, right: Option<&[f6
         let (weights, right) = (weights.map(|w| &w[from..to]), right.map(|y| &y[from..to]));
         match (x, x.dense_part(from, to)) {
             (Rows::Sparse(x), _) => add_sparse(x, from, to, weights, right, out),
-            (_, Some(rows)) => tall::run(rows, d, tall::Task::Gram { weights, right, out }, scratch),
+            (_, Some(rows)) => panels::run(rows, d, panels::Task::Gram { weights, right, out }, scratch),
             _ => unreachable!("rows are sparse or have a dense part"),
         }
     })?;
@@ -70,7 +77,7 @@ pub(crate) fn unchecked(x: Rows<'_>, weights: Option<&[f64]>, right: Option<&[f6
 
 /// Distance between rows of the packed sums.
 pub(crate) fn stride(x: Rows<'_>) -> usize {
-    if matches!(x, Rows::Sparse(_)) { x.columns() } else { tall::stride(x.columns()) }
+    if matches!(x, Rows::Sparse(_)) { x.columns() } else { panels::stride(x.columns()) }
 }
 
 /// Both triangles, without padding.
@@ -89,7 +96,7 @@ pub(crate) fn unpack(sums: &[f64], d: usize, ld: usize, right: bool) -> Result<G
 pub(crate) fn in_blocks(
     n: usize,
     ld: usize,
-    block: impl Fn(usize, usize, &mut [f64], &mut tall::Scratch) + Sync,
+    block: impl Fn(usize, usize, &mut [f64], &mut panels::Scratch) + Sync,
 ) -> Result<Vec<f64>, LinalgError> {
     in_blocks_with(n, ld, &mut vec![(); n.div_ceil(BLOCK)], |from, to, out, (), scratch| block(from, to, out, scratch))
 }
@@ -99,7 +106,7 @@ pub(crate) fn in_blocks_with<T: Send>(
     n: usize,
     ld: usize,
     own: &mut [T],
-    block: impl Fn(usize, usize, &mut [f64], &mut T, &mut tall::Scratch) + Sync,
+    block: impl Fn(usize, usize, &mut [f64], &mut T, &mut panels::Scratch) + Sync,
 ) -> Result<Vec<f64>, LinalgError> {
     let size = Matrix::<f64>::try_zeros(ld + 1, ld)?.into_vec();
     if n == 0 || ld == 0 {
@@ -112,7 +119,7 @@ pub(crate) fn in_blocks_with<T: Send>(
         let sums: Vec<Vec<f64>> = own
             .par_iter_mut()
             .enumerate()
-            .map_init(tall::Scratch::default, |scratch, (b, own)| {
+            .map_init(panels::Scratch::default, |scratch, (b, own)| {
                 let from = (w * wave + b) * BLOCK;
                 let mut out = vec![0.0; size.len()];
                 block(from, (from + BLOCK).min(n), &mut out, own, scratch);
@@ -128,7 +135,7 @@ pub(crate) fn in_blocks_with<T: Send>(
 
 /// `l + r`.
 pub(crate) fn add(mut l: Vec<f64>, r: &[f64]) -> Vec<f64> {
-    chunk::axpy(1.0, r, &mut l);
+    sums::axpy(1.0, r, &mut l);
     l
 }
 

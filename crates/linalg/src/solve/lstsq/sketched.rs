@@ -2,7 +2,7 @@
 use super::{Path, Solved, triangular_condition};
 use crate::krylov::{self, KrylovOptions, Status};
 use crate::operator::LinearOperator;
-use crate::{LinalgError, Matrix, Observer, Rows, chunk, factor, tsqr};
+use crate::{LinalgError, Matrix, Observer, Rows, factor, sums, tsqr};
 
 /// Beyond this the triangular factor of a sketch is no preconditioner.
 const SKETCH_CONDITION: f64 = 1e14;
@@ -71,7 +71,7 @@ pub(super) fn by_sketch(
         }
         let mut step = fit.x;
         factor::solve_upper_in_place(&r, &mut step);
-        chunk::axpy(1.0, &step, &mut x);
+        sums::axpy(1.0, &step, &mut x);
     }
     Ok(Some(Solved { x, path: Path::Sketched, rank: d, condition, iterations }))
 }

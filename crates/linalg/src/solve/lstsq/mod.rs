@@ -19,7 +19,7 @@ mod sketched;
 use crate::krylov::{self, KrylovOptions, Status};
 use crate::operator::LinearOperator;
 use crate::sketch::{Kind, Sketch};
-use crate::{CsrMatrix, LinalgError, Matrix, Observer, chunk, factor};
+use crate::{CsrMatrix, LinalgError, Matrix, Observer, factor, sums};
 
 /// Which solver runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -165,7 +165,7 @@ pub fn sparse_least_squares(
     for (_, j, v) in a.iter() {
         largest[j] = largest[j].max(v.abs());
     }
-    let mut scales: Vec<f64> = largest.iter().map(|&m| chunk::power_of_two_scale(m)).collect();
+    let mut scales: Vec<f64> = largest.iter().map(|&m| sums::power_of_two_scale(m)).collect();
     let mut squares = vec![0.0; d];
     for (_, j, v) in a.iter() {
         squares[j] += (v / scales[j]).powi(2);
@@ -199,11 +199,11 @@ pub fn sparse_least_squares(
     scaled.apply_into(&solved.x, &mut residual);
     residual.iter_mut().zip(&target).for_each(|(r, t)| *r = t - *r);
     scaled.apply_transpose_into(&residual, &mut gradient);
-    report(solved, chunk::norm(&residual), &gradient, scaled.frobenius_norm(), &scales, b_scale)
+    report(solved, sums::norm(&residual), &gradient, scaled.frobenius_norm(), &scales, b_scale)
 }
 
 fn scale_target(b: &[f64]) -> (Vec<f64>, f64) {
-    let scale = chunk::power_of_two_scale(b.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
+    let scale = sums::power_of_two_scale(b.iter().fold(0.0, |m: f64, v| m.max(v.abs())));
     (b.iter().map(|v| v / scale).collect(), scale)
 }
 
@@ -243,7 +243,7 @@ fn report(
         rank,
         condition,
         residual_norm: residual_norm * b_scale,
-        residual_orthogonality: if scale > 0.0 { chunk::norm(gradient) / scale } else { 0.0 },
+        residual_orthogonality: if scale > 0.0 { sums::norm(gradient) / scale } else { 0.0 },
         iterations,
     })
 }

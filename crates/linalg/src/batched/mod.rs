@@ -175,14 +175,14 @@ pub struct Scratch<T> {
 /// threads on one instruction set.
 ///
 /// ```
-/// use samplewise_linalg::{CooBuilder, Duplicates, Matrix, small};
+/// use samplewise_linalg::{CooBuilder, Duplicates, Matrix, batched};
 /// let features = Matrix::from_vec(3, 2, vec![1.0, 0.0, 1.0, 1.0, 1.0, 2.0])?;
 /// let mut y = CooBuilder::new(1, 3);
 /// for (j, value) in [1.0, 3.0, 5.0].into_iter().enumerate() {
 ///     y.push(0, j, value)?;
 /// }
 /// let mut x = Matrix::<f64>::zeros(1, 2);
-/// let solved = small::solve_normal_equations(&features, &y.build(Duplicates::Error)?, None, &[0.0], &mut x)?;
+/// let solved = batched::solve_normal_equations(&features, &y.build(Duplicates::Error)?, None, &[0.0], &mut x)?;
 /// assert!(solved[0] && (x[(0, 0)] - 1.0).abs() < 1e-12 && (x[(0, 1)] - 2.0).abs() < 1e-12);
 /// # Ok::<(), samplewise_linalg::LinalgError>(())
 /// ```

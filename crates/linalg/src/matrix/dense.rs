@@ -1,7 +1,7 @@
 //! Dense matrices: row-major and owned, or a strided view of a slice.
 use rayon::prelude::*;
 
-use crate::{LinalgError, Real, chunk};
+use crate::{LinalgError, Real, sums};
 
 /// Owned dense matrix, row-major.
 ///
@@ -208,12 +208,12 @@ impl Matrix<f64> {
         assert!(x.len() == self.columns && y.len() == self.rows, "{}x{} times {}", self.rows, self.columns, x.len());
         if self.rows * self.columns < 1 << 15 {
             for (i, out) in y.iter_mut().enumerate() {
-                *out = chunk::dot(self.row(i), x);
+                *out = sums::dot(self.row(i), x);
             }
         } else {
             y.par_chunks_mut(ROW_BLOCK).enumerate().for_each(|(b, part)| {
                 for (i, out) in part.iter_mut().enumerate() {
-                    *out = chunk::dot(self.row(b * ROW_BLOCK + i), x);
+                    *out = sums::dot(self.row(b * ROW_BLOCK + i), x);
                 }
             });
         }
@@ -228,7 +228,7 @@ impl Matrix<f64> {
         y.fill(0.0);
         let add_rows = |block: usize, acc: &mut [f64]| {
             for i in block * ROW_BLOCK..((block + 1) * ROW_BLOCK).min(self.rows) {
-                chunk::axpy(x[i], self.row(i), acc);
+                sums::axpy(x[i], self.row(i), acc);
             }
         };
         let blocks = self.rows.div_ceil(ROW_BLOCK);
@@ -237,7 +237,7 @@ impl Matrix<f64> {
             for block in 0..blocks {
                 acc.fill(0.0);
                 add_rows(block, &mut acc);
-                chunk::axpy(1.0, &acc, y);
+                sums::axpy(1.0, &acc, y);
             }
         } else {
             let parts: Vec<Vec<f64>> = (0..blocks)
@@ -249,7 +249,7 @@ impl Matrix<f64> {
                 })
                 .collect();
             for part in parts {
-                chunk::axpy(1.0, &part, y);
+                sums::axpy(1.0, &part, y);
             }
         }
     }
@@ -263,7 +263,7 @@ impl Matrix<f64> {
         assert!(x.len() == d && gradient.len() == d && b.len() == n, "{n}x{d}: {}, {}", x.len(), b.len());
         gradient.fill(0.0);
         if d == 0 {
-            return chunk::norm(b);
+            return sums::norm(b);
         }
         let part = |(rows, b): (&[f64], &[f64])| {
             let mut acc = vec![0.0; d];
@@ -278,7 +278,7 @@ impl Matrix<f64> {
         };
         let mut squares = 0.0;
         for (acc, partial) in parts {
-            chunk::axpy(1.0, &acc, gradient);
+            sums::axpy(1.0, &acc, gradient);
             squares += partial;
         }
         squares.sqrt()
@@ -286,7 +286,7 @@ impl Matrix<f64> {
 
     /// Frobenius norm.
     pub fn norm(&self) -> f64 {
-        chunk::norm(&self.data)
+        sums::norm(&self.data)
     }
 }
 

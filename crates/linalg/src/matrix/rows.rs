@@ -1,5 +1,5 @@
 //! Rows of a table, dense or sparse, for routines that take both.
-use crate::{CsrMatrix, LinalgError, Matrix, chunk, spmm};
+use crate::{CsrMatrix, LinalgError, Matrix, spmm, sums};
 
 /// A borrowed table; `&Matrix` and `&CsrMatrix` convert into it.
 ///
@@ -73,7 +73,7 @@ impl Rows<'_> {
             Rows::Joined(a, b) => {
                 let (last, x) = x.split_last().expect("one column at least");
                 a.multiply_vector_into(x, y);
-                chunk::axpy(*last, b, y);
+                sums::axpy(*last, b, y);
             }
             Rows::Sparse(a) => spmm::multiply_vector_into(a, x, y),
         }
@@ -89,7 +89,7 @@ impl Rows<'_> {
             Rows::Joined(a, b) => {
                 let (last, y) = y.split_last_mut().expect("one column at least");
                 a.multiply_transpose_vector_into(x, y);
-                *last = chunk::dot(b, x);
+                *last = sums::dot(b, x);
             }
             Rows::Sparse(a) => spmm::multiply_transpose_vector_into(a, x, y),
         }
@@ -111,7 +111,7 @@ impl Rows<'_> {
                 let top = Matrix::from_vec(d, x.columns(), x.as_slice()[..d * x.columns()].to_vec())?;
                 let mut out = a.multiply(&top)?;
                 for (row, b) in out.as_mut_slice().chunks_exact_mut(x.columns().max(1)).zip(*b) {
-                    chunk::axpy(*b, x.row(d), row);
+                    sums::axpy(*b, x.row(d), row);
                 }
                 Ok(out)
             }
@@ -180,5 +180,5 @@ impl Rows<'_> {
 
 fn absolute_dot(row: &[f64], x: &[f64]) -> f64 {
     let x = &x[..row.len()];
-    chunk::sum_by(row.len(), |j| row[j].abs() * x[j])
+    sums::sum_by(row.len(), |j| row[j].abs() * x[j])
 }

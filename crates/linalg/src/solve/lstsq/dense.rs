@@ -5,7 +5,7 @@ use super::{Method, Path, SKETCH_ROWS, SKETCH_SEED, SVD_COLUMNS, Solved, predict
 use crate::gram::{self, Gram};
 use crate::operator::LinearOperator;
 use crate::sketch::{Kind, Sketch};
-use crate::{LinalgError, Matrix, chunk, factor, leverage, tsqr};
+use crate::{LinalgError, Matrix, factor, leverage, sums, tsqr};
 
 /// Condition number up to which one step of refinement finishes the Gram path: error about `ε·cond² < 1e-8` before it.
 const GRAM_CONDITION: f64 = 1e4;
@@ -138,8 +138,8 @@ fn refine(
     for iterations in 1.. {
         let residual = a.residual_and_gradient(x, &mut correction);
         solve(&mut correction);
-        chunk::axpy(1.0, &correction, x);
-        let (step, size) = (chunk::norm(&correction), chunk::norm(x));
+        sums::axpy(1.0, &correction, x);
+        let (step, size) = (sums::norm(&correction), sums::norm(x));
         if iterations >= limit || step <= f64::EPSILON * size || step.is_nan() || step > 0.25 * before {
             // Rounding of a backward stable method: what does not come that far is not the minimiser.
             let rounding = f64::EPSILON * condition * (size + condition * residual / norm);
@@ -210,7 +210,7 @@ fn by_triangular(a: &Problem<'_>) -> Result<Solved, LinalgError> {
         }
         // Where a column was skipped, the rows of R moved up and its last pivot vanished.
         let skipped = tsqr::skipped_below(d + 1 + tsqr::careful_chunk(d + 1));
-        if square[(d - 1, d - 1)].abs() <= skipped * chunk::norm(&square.copy_column(d - 1)) {
+        if square[(d - 1, d - 1)].abs() <= skipped * sums::norm(&square.copy_column(d - 1)) {
             relative = skipped;
         }
         (factor::dense_svd(&square)?, right)
@@ -222,8 +222,8 @@ fn by_triangular(a: &Problem<'_>) -> Result<Solved, LinalgError> {
     let rank = svd.s.iter().filter(|&&s| s > tolerance).count();
     let mut x = vec![0.0; d];
     for j in 0..rank {
-        let coefficient = chunk::dot(&svd.u.copy_column(j), &right) / svd.s[j];
-        chunk::axpy(coefficient, &svd.v.copy_column(j), &mut x);
+        let coefficient = sums::dot(&svd.u.copy_column(j), &right) / svd.s[j];
+        sums::axpy(coefficient, &svd.v.copy_column(j), &mut x);
     }
     let condition = if rank == 0 { 1.0 } else { top / svd.s[rank - 1] };
     let path = if rank == d { Path::Tsqr } else { Path::MinimumNorm };

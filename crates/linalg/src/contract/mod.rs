@@ -1,0 +1,11 @@
+//! What every crate of the collection shares, with or without matrices.
+pub mod argument;
+pub mod ending;
+pub mod envelope;
+pub mod error;
+pub mod forest;
+pub mod observe;
+pub mod random;
+pub mod scale;
+pub mod summary;
+pub mod sums;

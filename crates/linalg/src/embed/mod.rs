@@ -1,0 +1,3 @@
+//! Embeddings into fewer dimensions.
+pub mod sketch;
+pub mod svd;

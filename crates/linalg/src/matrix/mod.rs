@@ -1,0 +1,11 @@
+//! Dense and sparse tables, their products, and where they come from.
+pub mod convert;
+pub mod dense;
+mod matrix_market;
+pub mod operator;
+pub(crate) mod prefetch;
+pub mod rows;
+#[cfg(feature = "serde")]
+mod serial;
+pub mod sparse;
+pub mod spmm;

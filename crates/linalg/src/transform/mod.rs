@@ -1,0 +1,3 @@
+//! Fast transforms.
+pub mod fft;
+pub mod fwht;
