@@ -63,7 +63,7 @@ fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
     (start.elapsed().as_secs_f64(), out)
 }
 
-/// C1: successes (relative error at most 1e-4) of 50 seeds, 1000 × 1000, at least rank entries in each row and column.
+/// Successes (relative error at most 1e-4) of 50 seeds, 1000 × 1000, at least rank entries in each row and column.
 fn recovery() {
     println!("recovery: 1000 x 1000, 50 seeds, relative error <= 1e-4 on what is determined; floors of the successes");
     println!("rank  condition  oversampling  successes  goal  undetermined somewhere  false  median floors  paths");
@@ -100,7 +100,7 @@ fn recovery() {
     }
 }
 
-/// C4: floors beside published methods (own versions) at κ = 1, k = 5.
+/// Floors beside published methods (own versions) at κ = 1, k = 5.
 fn rivals() {
     println!("rivals: 1000 x 1000, rank 5, condition 1, 12 seeds, relative error <= 1e-4");
     println!("oversampling  method         successes  median floors  times ours");
@@ -146,7 +146,7 @@ fn rivals() {
     }
 }
 
-/// C2, C3, C13: the whole fit in looks at every entry, in single precision.
+/// The whole fit in looks at every entry, in single precision.
 fn passes() {
     let threads = rayon::current_num_threads();
     println!(
@@ -188,7 +188,7 @@ fn passes() {
     );
 }
 
-/// C5: error on all entries over `σ √(k(m+n)/|Ω|) √(ρ/(ρ−1))`.
+/// Error on all entries over `σ √(k(m+n)/|Ω|) √(ρ/(ρ−1))`.
 fn noise() {
     println!("noise: 1000 x 1000, rank 5, signal of standard deviation 1, 6 seeds, median over the oracle rate");
     println!("noise  oversampling  error / rate  goal");
@@ -210,7 +210,7 @@ fn noise() {
     println!("(noise as large as the signal: over the rate without the last factor)");
 }
 
-/// C6: additive errors of ten standard deviations.
+/// Additive errors of ten standard deviations.
 fn outliers() {
     println!("outliers: 1000 x 1000, rank 5, noise 0.05, 20 seeds; error over that of the fit without the outliers");
     println!("share  oversampling  within 1.03  within 1.1  median ratio  median ratio, squared loss");
@@ -247,7 +247,7 @@ fn outliers() {
     }
 }
 
-/// C11: pairs and multiplications with each row solver, alternation to the end.
+/// Pairs and multiplications with each row solver, alternation to the end.
 fn solvers() {
     println!("solvers: n = 2,000, oversampling 4, alternation to 1e-6");
     println!("rank  solver    pairs  multiplications / (entries x rank)  seconds");
@@ -293,7 +293,7 @@ fn solvers() {
     }
 }
 
-/// C9: R² of protein GB1 double mutants that were hidden.
+/// R² of protein GB1 double mutants that were hidden.
 fn gb1() {
     let Some(path) = fixtures::full_data("gb1/gb1_data.csv") else {
         println!("gb1: no data (python3 scripts/fetch_data.py fetch gb1)");
@@ -339,7 +339,7 @@ fn gb1() {
     }
 }
 
-/// C12: false claims and coverage of the certificate in runs near the limit.
+/// False claims and coverage of the certificate in runs near the limit.
 fn hard() {
     println!("hard: 300 x 300, rank 3, 2,000 runs, oversampling 1.0 to 2.0");
     let runs: Vec<(Status, f64, bool)> = (0..2000_u64)
@@ -373,7 +373,7 @@ fn hard() {
     println!("certificate at 95 % holds for entries like those held out in {covered} of 2000");
 }
 
-/// C7: rows of very different size, and rows and columns of very different counts.
+/// Rows of very different size, and rows and columns of very different counts.
 fn skewed() {
     println!("skewed: 1000 x 1000, rank 5, 40 seeds, relative error <= 1e-4 on what is determined");
     println!("row norms  sampling  oversampling  successes  goal  false");
@@ -394,7 +394,7 @@ fn skewed() {
     }
 }
 
-/// C8: MovieLens 100K, the mean of draws beside one fit; the same splits for both, predictions clipped to the stars.
+/// MovieLens 100K, the mean of draws beside one fit; the same splits for both, predictions clipped to the stars.
 fn ratings() {
     let Some(path) = fixtures::full_data("ml-100k/ratings.csv") else {
         println!("ratings: no data (python3 scripts/fetch_data.py fetch ml-100k)");
@@ -451,7 +451,7 @@ fn ratings() {
     }
 }
 
-/// C13: memory beyond the entries while fitting, on Linux.
+/// Memory beyond the entries while fitting, on Linux.
 fn memory() {
     println!("memory: n = 20,000, rank 10, oversampling 10; peak of the process while it fits, above that before");
     let status = |name: &str| -> Option<f64> {

@@ -42,7 +42,7 @@ fn leverage_by_qr(a: &Matrix) -> Vec<f64> {
     (0..n).map(|i| (0..d).map(|j| thin[(i, j)].powi(2)).sum()).collect()
 }
 
-/// S1: exact leverage scores beside faer's thin QR.
+/// Exact leverage scores beside faer's thin QR.
 fn leverage() {
     println!("leverage: exact scores; floor: n d^2 multiply-adds; both answers agree to 1e-10");
     println!("       n    d   ours ms  GF/s   thin QR of faer ms   times as fast");
@@ -88,7 +88,7 @@ fn conditioned(n: usize, d: usize, condition: f64, seed: u64) -> (Matrix, Vec<f6
     (a, truth)
 }
 
-/// S2: largest relative error of a leverage score against the columns the matrix was made from.
+/// Largest relative error of a leverage score against the columns the matrix was made from.
 fn accuracy() {
     println!(
         "accuracy: 4000 x 20, heavy rows, largest relative error of a score (goal: 1e-6 to 1e10, never worse than QR)"
@@ -106,7 +106,7 @@ fn accuracy() {
     }
 }
 
-/// S3: Lewis weights in units of one pair of passes.
+/// Lewis weights in units of one pair of passes.
 fn lewis() {
     println!("Lewis weights: time in pairs of passes (Gram matrix and norms) of the same table");
     println!("table                 p   to 10 %: passes  pairs    to 1 %: passes  pairs   reference residual");
@@ -118,7 +118,7 @@ fn lewis() {
         let (pair, _) = timed(|| (whiten(&a, None), row_norms_squared(&a, &white)));
         for p in [1.0, 1.5, 3.0, 4.0, 8.0] {
             let run = |tolerance| {
-                let options = ScoreOptions { tolerance: tolerance, ..ScoreOptions::default() };
+                let options = ScoreOptions { tolerance, ..ScoreOptions::default() };
                 let (time, s) = timed(|| scores(&a, p, &options).expect("finite"));
                 (s.report.iterations + 1, time / pair, s)
             };
@@ -131,7 +131,7 @@ fn lewis() {
     }
 }
 
-/// S4: all sensitivities of small tables, certified.
+/// All sensitivities of small tables, certified.
 fn certified() {
     println!("certified: all sensitivities, gap at most 1e-3; seconds of all rows (peer: run.py sensitivity)");
     println!("   n   d    p   seconds   steps   largest gap    total between");
@@ -155,7 +155,7 @@ fn excess(d: &Design, x: &[f64], best: f64) -> f64 {
     Loss::Lp(1.0).value(&r) / best - 1.0
 }
 
-/// S5: `ℓ1` regression on coresets of all flights.
+/// `ℓ1` regression on coresets of all flights.
 fn coreset() {
     let Some(d) = designs::flights_mid() else {
         return println!("coreset: flights are not there");
@@ -202,7 +202,7 @@ fn coreset() {
     }
 }
 
-/// S6 and S7: exact median regression, certified.
+/// Exact median regression, certified.
 fn exact() {
     println!(
         "exact: median regression of all rows, gap = objective over certified bound - 1 (peers: run.py sensitivity)"
@@ -265,7 +265,7 @@ fn crossover() {
     }
 }
 
-/// S8: distortion of samplers with the same scores under the same search.
+/// Distortion of samplers with the same scores under the same search.
 fn samplers() {
     println!("samplers: Lewis weights, 32 d rows, distortion found by the search, mean of 5 seeds");
     println!("table            p   Bernoulli   priority       tree   tree over Bernoulli");
@@ -286,7 +286,7 @@ fn samplers() {
     }
 }
 
-/// S11: sizes planned for a distortion, under the search.
+/// Sizes planned for a distortion, under the search.
 fn embedding() {
     println!("embedding: size planned for epsilon; seeds of 40 in which the search stays within it, the largest found");
     println!("table            p   epsilon    rows   within   largest");
@@ -311,7 +311,7 @@ fn embedding() {
     }
 }
 
-/// S9: the same coreset from any shards and threads, as a digest of row numbers and weights.
+/// The same coreset from any shards and threads, as a digest of row numbers and weights.
 fn shards() {
     println!("shards: SHA-256 of row numbers and weights, first 16 digits");
     let digest = |rows: &mut dyn Iterator<Item = u64>, weights: &[f64]| {
@@ -368,7 +368,7 @@ fn shards() {
     }
 }
 
-/// S10: leverage scores of a sparse design beside the dense kernel.
+/// Leverage scores of a sparse design beside the dense kernel.
 fn sparse() {
     let Some(f) = designs::flights_wide() else {
         return println!("sparse: flights are not there");

@@ -90,7 +90,7 @@ fn default_plans() {
     }
 }
 
-/// W1, W2, W4: the operating points of the default decoders.
+/// The operating points of the default decoders.
 fn decoders() {
     println!("variables  K      noise  amplitudes  samples  exact of  seeds  decode ms (median)");
     for (n, k, snr, samples, gaussian, seeds) in [
@@ -116,7 +116,7 @@ fn decoders() {
     }
 }
 
-/// W3: at most 5 of 40 variables, with lists from all candidates and from BCH syndromes.
+/// At most 5 of 40 variables, with lists from all candidates and from BCH syndromes.
 fn degree() {
     println!("at most 5 of 40 variables, K = 100, 10 dB: lists, samples, exact of 100, decode ms, with its table ms");
     let cases = [
@@ -142,7 +142,7 @@ fn degree() {
     }
 }
 
-/// W5: sums of decision trees, masked to the mean (ten instances) and over binary inputs (ten seeds).
+/// Sums of decision trees, masked to the mean (ten instances) and over binary inputs (ten seeds).
 fn trees() {
     println!("trees, heredity pursuit: model, evaluations, R2 mean and least of ten, coefficients, decode ms (median)");
     for name in ["breast_cancer", "diabetes", "wine", "digits", "breast_cancer_binary"] {
@@ -193,7 +193,7 @@ fn dense_transform() {
     }
 }
 
-/// W7: time per coefficient as the sparsity grows, 60 variables, without noise and at 10 dB, one and two threads.
+/// Time per coefficient as the sparsity grows, 60 variables, without noise and at 10 dB, one and two threads.
 fn scaling() {
     println!("60 variables: K, noise, samples, us per coefficient with 1 and 2 threads, ratio");
     for snr in [None, Some(10.0)] {
@@ -230,7 +230,7 @@ fn scaling() {
     }
 }
 
-/// W8: the sparsity and the noise unknown, against fixed plans that know both.
+/// The sparsity and the noise unknown, against fixed plans that know both.
 fn rateless() {
     println!(
         "rateless, 20 variables: K, noise, unknown, exact of seeds, mean and most samples (64 fresh ones included)"
@@ -269,7 +269,7 @@ fn rateless() {
     }
 }
 
-/// W9: coverage of 95 % intervals over 200 seeds.
+/// Coverage of 95 % intervals over 200 seeds.
 fn errors() {
     println!("95 % intervals: variables, K, noise, covered of all");
     for (n, k, snr, samples) in
@@ -297,7 +297,7 @@ fn errors() {
     }
 }
 
-/// W10: full landscapes of 2^16 sequences, a fifth of them asked.
+/// Full landscapes of 2^16 sequences, a fifth of them asked.
 fn landscapes() {
     println!(
         "binding of 65,536 8-mers, 13,107 asked: factor, method, coefficients, energy captured, the best so many, ratio"

@@ -190,7 +190,7 @@ fn tables(record: &Value, quality: Option<(&str, &str)>, out: &mut String) {
     let mut cases: Vec<&str> = Vec::new();
     rows.iter().for_each(|r| {
         if !cases.contains(&text(r, "case")) {
-            cases.push(text(r, "case"))
+            cases.push(text(r, "case"));
         }
     });
     let tools_of = |case: &str| -> Vec<String> {
@@ -265,9 +265,9 @@ fn front() -> String {
     for (core, work, name, case, rival) in FRONT {
         let record = record(name);
         let rows = rows(&record, Some(case));
-        let others = rows.iter().filter(|r| !text(r, "tool").starts_with(OURS));
+        let mut others = rows.iter().filter(|r| !text(r, "tool").starts_with(OURS));
         let best = match rival {
-            Some(tool) => others.filter(|r| text(r, "tool") == tool).next(),
+            Some(tool) => others.find(|r| text(r, "tool") == tool),
             None => others
                 .filter(|r| r["ratio_to_ours_1_thread"].as_f64().is_some())
                 .min_by(|a, b| a["median_s"].as_f64().unwrap().total_cmp(&b["median_s"].as_f64().unwrap())),

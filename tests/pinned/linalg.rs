@@ -28,7 +28,7 @@ pub fn pin(pins: &mut Pins) {
         pins.pin(format!("linalg least squares {method:?}"), &[&found.x, &found.residual_norm]);
     }
     let s = sparse(700, 40, 3);
-    let found = sparse_least_squares(&s, gaussian(700, 1, 4).as_slice(), &mut ()).unwrap();
+    let found = sparse_least_squares(&s, gaussian(700, 1, 4).as_slice()).unwrap();
     pins.pin("linalg sparse least squares", &[&found.x]);
     pins.pin("linalg leverage", &[&leverage_scores(&a).unwrap()]);
     pins.pin("linalg sparse leverage", &[&leverage_scores(&s).unwrap()]);

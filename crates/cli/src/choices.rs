@@ -7,7 +7,7 @@ use samplewise_sensitivity::{Method, Sampler};
 use serde::Serialize;
 
 /// The word of a choice, as it is typed.
-pub fn word(choice: impl ValueEnum) -> String {
+pub fn word(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned())
 }
 

@@ -29,6 +29,17 @@ pub fn shown_option(path: Option<&std::path::PathBuf>) -> Option<String> {
     path.map(|p| shown(p))
 }
 
+/// A path among parameters: its text, what is no Unicode replaced.
+pub fn lossy<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&shown(path))
+}
+
+/// A path that may be missing among parameters.
+#[allow(clippy::ref_option)]
+pub fn lossy_option<S: serde::Serializer>(path: &Option<std::path::PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&shown_option(path.as_ref()), to)
+}
+
 /// A finished command.
 pub struct Answer {
     pub parameters: Value,

@@ -75,7 +75,7 @@ impl Route {
     }
 }
 
-/// Evidence.
+/// How a call went, and what its claims rest on.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Report {
@@ -103,7 +103,7 @@ pub struct Report {
     pub undetermined_rows: Vec<usize>,
     /// Columns that the entries do not determine.
     pub undetermined_columns: Vec<usize>,
-    /// Entries left out as outliers, `(row, column)`, with [`Loss::Trimmed`].
+    /// Entries left out as outliers, `(row, column)`, with [`crate::Loss::Trimmed`].
     pub outliers: Vec<(usize, usize)>,
     /// Root mean square error on the fitted entries.
     pub train_rmse: f64,
@@ -132,11 +132,11 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Completion {
-    /// The model.
+    /// The low-rank model: mean, biases and factors.
     pub model: Model,
     /// What can be said of it.
     pub status: Status,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: Report,
 }
 

@@ -16,7 +16,7 @@ pub struct Stage {
     pub steps: usize,
     /// Multiplications over those of one look at every fitted entry, `|Ω|k`.
     pub floors: f64,
-    /// Wall time.
+    /// Wall time of the stage.
     pub seconds: Seconds,
 }
 

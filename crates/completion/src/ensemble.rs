@@ -35,7 +35,7 @@ impl Ensemble {
         self.models.iter_mut().for_each(|m| m.multiply_values(e));
     }
 
-    /// The models.
+    /// The models whose mean is taken, in the order of their fits.
     pub fn models(&self) -> &[Model] {
         &self.models
     }

@@ -11,25 +11,25 @@ pub enum Error {
     /// The data are bad: entries outside the shape, twice or not finite, bytes that are no stored model.
     #[error(transparent)]
     Data(#[from] LinalgError),
-    /// No entries.
+    /// There are no entries to fit.
     #[error("there are no entries")]
     Empty,
     /// The rank is zero or above what the shape allows.
     #[error("rank is {rank}, allowed is 1 to {limit}")]
     Rank {
-        /// Rank given.
+        /// The rank that was given.
         rank: usize,
-        /// Largest rank.
+        /// The largest rank that the shape allows.
         limit: usize,
     },
     /// Fewer entries than are needed to fit and to check.
     #[error("{given} entries are too few for rank {rank}: at least {needed} are needed")]
     TooFewEntries {
-        /// Entries given.
+        /// Number of entries that were given.
         given: usize,
-        /// Rank asked.
+        /// The rank that was asked for.
         rank: usize,
-        /// Entries needed.
+        /// Number of entries that are needed.
         needed: usize,
     },
     /// The rank is to be chosen on held-out entries, and none can be spared.
@@ -42,7 +42,7 @@ pub enum Error {
     Weight {
         /// Position of the weight.
         position: usize,
-        /// Value given.
+        /// The value that was given.
         value: f64,
     },
     /// The model to start from has another shape or rank, or the rank is automatic.

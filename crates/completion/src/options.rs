@@ -9,7 +9,7 @@ use crate::Model;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Rank {
-    /// As given.
+    /// The rank that is given.
     Fixed(usize),
     /// Grown from 1, in steps of about a quarter beyond 6, while the tuning set says so; up to `max`.
     Auto {
@@ -62,7 +62,7 @@ pub enum Finish {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Loss {
-    /// Squares.
+    /// The square of the residual.
     Squared,
     /// Huber's, with the threshold at so many robust standard deviations of the residuals. 1.345 is the usual choice.
     Huber {

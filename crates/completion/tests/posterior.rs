@@ -82,7 +82,7 @@ fn the_mean_of_draws_beats_one_fit() {
         let one = complete(
             &data,
             Rank::Fixed(10),
-            &Options { seed, verification: Verification::Given(test.to_vec()), ..options.clone() },
+            &Options { seed, verification: Verification::Given(test.clone()), ..options.clone() },
         )
         .unwrap();
         wins += usize::from(found.report.test_rmse.unwrap() < 0.99 * one.model.rmse(&test).unwrap());
@@ -148,7 +148,7 @@ fn a_stopped_run_gives_its_draws() {
         let found = sample_posterior_observed(
             &data,
             Rank::Fixed(1),
-            &PosteriorOptions { seed: 1, verification: Verification::Given(test.to_vec()), ..sampling.clone() },
+            &PosteriorOptions { seed: 1, verification: Verification::Given(test.clone()), ..sampling.clone() },
             &mut observer,
         )
         .unwrap();

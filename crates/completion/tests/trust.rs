@@ -390,7 +390,7 @@ fn extreme_arguments_have_answers_or_errors_that_name_them() {
     let found = complete(
         &data,
         Rank::Fixed(8),
-        &Options { seed: 1, verification: Verification::Given(seen.to_vec()), ..options.clone() },
+        &Options { seed: 1, verification: Verification::Given(seen.clone()), ..options.clone() },
     )
     .unwrap();
     assert!(!found.status.is_verified(), "{:?}", found.status);

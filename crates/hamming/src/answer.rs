@@ -38,7 +38,7 @@ impl Route {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EngineCost {
-    /// The engine.
+    /// The engine that is meant.
     pub engine: Engine,
     /// Number of letters of the pattern that it counts.
     pub letters: usize,
@@ -80,7 +80,7 @@ pub struct Answer {
     /// Pairs of symbols that each distance is about, where wildcards are
     /// [excluded](crate::WildcardMeaning::Excluded) or ends overhang; else `None`.
     pub valid: Option<Vec<u32>>,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: Report,
 }
 

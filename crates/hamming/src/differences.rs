@@ -176,7 +176,7 @@ fn enumerate(a: &[i64], b: &[i64], first: i64, width: usize) -> Vec<u64> {
 
 /// Stretches of time of `b` that have partners in `a`.
 struct Blocks {
-    /// Transform length.
+    /// Length of the transform.
     len: usize,
     /// Time of one stretch.
     span: i64,

@@ -21,17 +21,17 @@ pub enum Error {
         query: usize,
         /// First position given.
         start: usize,
-        /// End given.
+        /// The end that was given.
         end: usize,
-        /// Pattern length.
+        /// Length of the pattern.
         pattern: usize,
     },
     /// The pattern is longer than the text, so there is no alignment.
     #[error("the pattern has {pattern} symbols and the text only {text}")]
     PatternLongerThanText {
-        /// Pattern length.
+        /// Length of the pattern.
         pattern: usize,
-        /// Text length.
+        /// Length of the text.
         text: usize,
     },
     /// The text has no symbols.
@@ -42,7 +42,7 @@ pub enum Error {
     UnknownSymbol {
         /// `"pattern"` or `"text"`.
         argument: &'static str,
-        /// The symbol.
+        /// The symbol that is none of the alphabet.
         symbol: char,
         /// Its position, 0-based.
         position: usize,
@@ -58,7 +58,7 @@ pub enum Error {
         letters: usize,
         /// Bytes they would take.
         bytes: u128,
-        /// Bytes allowed.
+        /// Number of bytes that are allowed.
         limit: u128,
     },
     /// An engine was forced that cannot serve this input.
@@ -66,7 +66,7 @@ pub enum Error {
     EngineUnsuitable {
         /// Name of the engine.
         engine: &'static str,
-        /// Why not.
+        /// Why it cannot be.
         reason: &'static str,
     },
 }

@@ -23,7 +23,7 @@ use crate::plan::{check_len, check_spectra};
 /// One pattern that is searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query<'a, S: Symbol = u8> {
-    /// Its symbols.
+    /// The symbols of the pattern.
     pub pattern: &'a [S],
     /// Mismatches that a hit may have.
     pub max_distance: u32,
@@ -54,7 +54,7 @@ pub struct Hit {
     pub query: usize,
     /// True when the reverse complement of the pattern matched.
     pub reverse: bool,
-    /// Mismatches.
+    /// Number of mismatches.
     pub distance: u32,
 }
 

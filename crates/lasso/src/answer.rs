@@ -72,7 +72,7 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Solution {
-    /// λ.
+    /// The ridge of the ℓ1 norm, `λ`.
     pub lambda: f64,
     /// Intercept, for the columns as given.
     pub intercept: f64,
@@ -88,7 +88,7 @@ pub struct Solution {
     pub no_bound: Option<NoBound>,
     /// What may be claimed of it.
     pub status: Status,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: Report,
 }
 

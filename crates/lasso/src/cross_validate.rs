@@ -56,7 +56,7 @@ pub struct CrossValidation {
     pub best: usize,
     /// Fits on all rows, one per λ.
     pub path: Vec<Solution>,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: CrossValidationReport,
 }
 

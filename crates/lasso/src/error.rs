@@ -17,9 +17,9 @@ pub enum Error {
     /// No rows or no columns.
     #[error("the table has {rows} rows and {columns} columns; at least one of each is needed")]
     Empty {
-        /// Rows.
+        /// Number of rows.
         rows: usize,
-        /// Columns.
+        /// Number of columns.
         columns: usize,
     },
     /// A vector does not fit the table.
@@ -27,9 +27,9 @@ pub enum Error {
     Length {
         /// Name of the argument.
         argument: &'static str,
-        /// Length given.
+        /// The length that was given.
         given: usize,
-        /// Length expected.
+        /// The length that was expected.
         expected: usize,
     },
     /// A vector holds a value that is not allowed.
@@ -37,9 +37,9 @@ pub enum Error {
     Entry {
         /// Name of the argument.
         argument: &'static str,
-        /// Position.
+        /// Position of the entry.
         position: usize,
-        /// Value given.
+        /// The value that was given.
         value: f64,
         /// Allowed values in words.
         allowed: &'static str,

@@ -50,7 +50,7 @@ impl Default for GroupOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GroupSolution {
-    /// λ.
+    /// The ridge of the ℓ1 norm, `λ`.
     pub lambda: f64,
     /// Intercept of each target.
     pub intercepts: Vec<f64>,

@@ -168,7 +168,7 @@ impl Homotopy {
     /// `min_w (1/2K)‖y − X w‖² + λ‖w‖₁`, exactly up to rounding (row LAS-5).
     ///
     /// # Errors
-    /// [`Error::Length`], [`Error::Entry`], [`Error::OptionOutOfRange`]; [`Error::Degenerate`] when
+    /// [`Error::Length`], [`Error::Entry`], [`Error::Argument`]; [`Error::Degenerate`] when
     /// ties lead the path in a circle ([`crate::solve()`] has no such case).
     pub fn solve(&self, y: &[f64], lambda: f64, workspace: &mut Workspace) -> Result<SmallSolution, Error> {
         crate::problem::check::check_lambda(lambda)?;

@@ -99,12 +99,13 @@ fn the_observer_is_asked_often() {
     let options = Options::default();
     let grid = Grid::Geometric { count: 50, min_ratio: 0.02 };
     let plan = CrossValidationOptions { grid: grid.clone(), ..CrossValidationOptions::default() };
-    let mut found: Vec<(&str, Gap)> = Vec::new();
-    found.push(("path, many rows", gaps(|o| path_observed(&tall, &y, &grid, &options, o).unwrap()).1));
-    found.push(("cross-validation, many rows", gaps(|o| cross_validate_observed(&tall, &y, &plan, o).unwrap()).1));
-    found.push(("path, many columns", gaps(|o| path_observed(&wide, &z, &grid, &options, o).unwrap()).1));
-    found.push(("largest lambda", gaps(|o| largest_lambda_observed(&wide, &z, &options, o).unwrap()).1));
-    found.push(("grid", gaps(|o| lambda_grid_observed(&wide, &z, &grid, &options, o).unwrap()).1));
+    let found: [(&str, Gap); 5] = [
+        ("path, many rows", gaps(|o| path_observed(&tall, &y, &grid, &options, o).unwrap()).1),
+        ("cross-validation, many rows", gaps(|o| cross_validate_observed(&tall, &y, &plan, o).unwrap()).1),
+        ("path, many columns", gaps(|o| path_observed(&wide, &z, &grid, &options, o).unwrap()).1),
+        ("largest lambda", gaps(|o| largest_lambda_observed(&wide, &z, &options, o).unwrap()).1),
+        ("grid", gaps(|o| lambda_grid_observed(&wide, &z, &grid, &options, o).unwrap()).1),
+    ];
     for (call, gap) in &found {
         println!("{call}: longest gap {:?} before {}, {} looks", gap.longest, gap.stage, gap.looks);
     }

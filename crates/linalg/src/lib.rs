@@ -1,43 +1,8 @@
-//! The linear-algebra facade of samplewise.
-//!
-//! It is the only crate of the collection that names faer and nalgebra-sparse: thin where they are good, complete
-//! where they are dangerous (faer's unpivoted least squares answers wrongly on ill-conditioned tall input, its
-//! truncated SVD panics on small and hangs on zero matrices; see [`lstsq`] and [`svd`]).
-//!
-//! | module | what it answers | row in paper-refs.md |
-//! |---|---|---|
-//! | [`observe`], [`random`], [`sums`] | progress and cancellation, counter-based streams, fixed-order sums | LA-9 |
-//! | [`argument`], [`ending`], [`error`] | ranges of options, how a call ended, why there is no answer | |
-//! | [`forest`] | sums over blocks with the same bits for every split | LA-13 |
-//! | [`summary`] | mergeable summaries with versioned bytes | LA-8 |
-//! | [`envelope`] | kind, format and checksum of everything that is stored | TRU-4 |
-//! | [`scale`] | powers of two, so that no square overflows or vanishes | TRU-1 |
-//! | [`fwht`] | fast Walsh–Hadamard transform | LA-7 |
-//! | [`fft`] | real FFT plans, cached per thread | |
-//!
-//! With the feature `dense`, which is on unless it is switched off, and brings faer:
-//!
-//! | module | what it answers | row in paper-refs.md |
-//! |---|---|---|
-//! | [`dense`], [`sparse`] | row-major [`Matrix`], strided [`MatrixView`], checked [`CsrMatrix`], [`Rows`] of either | |
-//! | [`operator`] | [`LinearOperator`]: products without a matrix | |
-//! | [`spmm`] | sparse times dense block | LA-5 |
-//! | [`convert`] | faer, nalgebra, nalgebra-sparse and ndarray, each behind a feature | |
-//! | [`gram`] | `XᵀDX` and `XᵀDy` in one pass | LA-1 |
-//! | [`rows_times_rows`], [`sparse_columns`] | Gram matrices of stored columns | LA-15 |
-//! | [`factor`] | Cholesky, symmetric eigenvalues, dense SVD | |
-//! | [`tsqr`] | the R factor of a tall matrix in fixed chunks | LA-2 |
-//! | [`growing_cholesky`] | Cholesky of a set whose members join and leave | LA-15 |
-//! | [`batched`] | many small normal equations at once | LA-12 |
-//! | [`lstsq`] | least squares that says how it was solved and how sure it is | LA-3 |
-//! | [`krylov`] | LSQR, LSMR and conjugate gradients, with limits, observers and true residuals | LA-11 |
-//! | [`leverage`] | leverage scores, whitening, one pass that weighs rows anew | LA-4 |
-//! | [`sketch`] | Gaussian, sparse-sign, CountSketch and SRHT embeddings | LA-10 |
-//! | [`svd`] | block-Krylov truncated SVD with a residual per triplet | LA-6 |
-//!
-//! **Determinism.** Every function gives the same bits for every number of threads: work is cut into blocks whose
-//! boundaries depend on the shape alone, each block is computed serially, and partial results are combined in block
-//! order. rayon's ambient pool is used; no global setting is read or written.
+#![cfg_attr(feature = "dense", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "dense"),
+    doc = "The part of the linear-algebra facade of samplewise that needs no matrices."
+)]
 #![warn(missing_docs)]
 
 mod contract;

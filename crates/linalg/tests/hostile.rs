@@ -147,7 +147,7 @@ fn attempt(n: usize, d: usize, k: usize, spoil: Spoil, spoil_b: Spoil, seed: u64
     }
     for solve in [krylov::lsqr, krylov::lsmr] {
         let options = KrylovOptions { max_iterations: 100, damping: s.uniform(5), ..KrylovOptions::default() };
-        judge("lsqr/lsmr", solve(&a, &b, &options, &mut ()), |f| {
+        judge("lsqr/lsmr", solve(&a, &b, &options), |f| {
             [&f.x[..], &[f.residual_norm, f.residual_orthogonality]].concat()
         })?;
     }
@@ -186,7 +186,7 @@ fn attempt(n: usize, d: usize, k: usize, spoil: Spoil, spoil_b: Spoil, seed: u64
         let mut answers = vec![0.0; n * k];
         let solved = kept.and_then(|kept| kept.solve_into(&vec![1.0; n * k], k, &mut answers));
         judge("NormalFactors", solved, |()| answers.clone())?;
-        judge("sparse_least_squares", sparse_least_squares(&sparse, &b, &mut ()), |f| {
+        judge("sparse_least_squares", sparse_least_squares(&sparse, &b), |f| {
             [&f.x[..], &[f.residual_norm, f.residual_orthogonality]].concat()
         })?;
         let x = Matrix::from_fn(d, k, |i, j| (i + j) as f64);

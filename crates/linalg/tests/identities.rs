@@ -253,13 +253,13 @@ fn sketched_least_squares_agrees_with_tsqr_at_any_condition() {
     }
     let sparse = coo.build(Duplicates::Sum).unwrap();
     let b: Vec<f64> = (0..3000).map(|i| s.uniform(i + 1_000_000)).collect();
-    let fit = sparse_least_squares(&sparse, &b, &mut ()).unwrap();
+    let fit = sparse_least_squares(&sparse, &b).unwrap();
     let dense = least_squares(&sparse.copy_to_dense(), &b, Method::Tsqr).unwrap();
     assert_eq!(fit.path, Path::Sketched);
     assert!(fit.x.iter().zip(&dense.x).all(|(a, b)| (a - b).abs() < 1e-12));
     // More columns than an eighth of the rows: plain LSQR, least norm.
     let wide = sparse.transpose();
-    let fit = sparse_least_squares(&wide, &b[..40], &mut ()).unwrap();
+    let fit = sparse_least_squares(&wide, &b[..40]).unwrap();
     let dense = least_squares(&wide.copy_to_dense(), &b[..40], Method::Auto).unwrap();
     assert_eq!(fit.path, Path::Lsqr);
     assert!(fit.residual_norm < 1e-10 && fit.x.iter().zip(&dense.x).all(|(a, b)| (a - b).abs() < 1e-10));

@@ -66,13 +66,13 @@ pub struct Learned {
     pub targets: Vec<Vec<f64>>,
     /// Samples of each task.
     pub samples: Vec<usize>,
-    /// Money spent.
+    /// Money spent on samples of source tasks.
     pub cost: f64,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: Report,
 }
 
-/// Evidence.
+/// How a call went, and what its claims rest on.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Report {

@@ -16,7 +16,7 @@ pub enum CostModel {
     FeePlusLinear {
         /// Paid once, with the first sample.
         fee: f64,
-        /// Per sample.
+        /// Price of each sample.
         unit: f64,
     },
     /// Price per sample by tier `(samples up to, unit)`, in ascending order; beyond the last its price goes on.

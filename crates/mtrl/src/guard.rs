@@ -13,7 +13,7 @@ use crate::relevance::{Relevance, Strategy, predicted_risk, relevance_of_targets
 
 /// Share of the precision that the size of the weights alone would give.
 const PRIOR: f64 = 0.1;
-/// Noisy copies.
+/// Number of noisy copies that are allocated.
 const DRAWS: u64 = 12;
 
 /// Shares of uniform, L2 and L1 in each candidate, and its name.

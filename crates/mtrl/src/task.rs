@@ -50,7 +50,7 @@ impl TaskData {
         Ok(out)
     }
 
-    /// Rows seen.
+    /// Number of rows that were seen.
     pub fn samples(&self) -> usize {
         self.samples
     }

@@ -94,7 +94,7 @@ pub struct Regression {
     pub no_bound: Option<NoBound>,
     /// What may be claimed of it.
     pub status: Status,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: Report,
 }
 

@@ -23,7 +23,7 @@ pub struct Distortion {
     pub direction: Vec<f64>,
     /// `‖SAx‖_p^p / ‖Ax‖_p^p` there.
     pub ratio: f64,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: DistortionReport,
 }
 
@@ -117,7 +117,7 @@ pub fn distortion_observed<'a>(
 }
 
 struct Search<'a> {
-    /// Whitened.
+    /// The rows in a basis in which their Gram matrix is the identity.
     rows: Matrix,
     coreset: &'a Coreset,
     power: Power,

@@ -17,9 +17,9 @@ pub enum Error {
     /// The coreset is smaller than it can be or larger than the data.
     #[error("size is {size}, allowed is {least} to {rows}")]
     Size {
-        /// Size given.
+        /// The size that was given.
         size: usize,
-        /// Least size.
+        /// The least size that can be drawn.
         least: usize,
         /// Rows of the data.
         rows: usize,
@@ -27,7 +27,7 @@ pub enum Error {
     /// Of the rows, none was drawn.
     #[error("none of the rows was drawn at an expected size of {size}: ask for more rows, or take another seed")]
     NothingDrawn {
-        /// Size given.
+        /// The size that was given.
         size: usize,
     },
     /// A method that cannot be had in one pass.
@@ -38,7 +38,7 @@ pub enum Error {
     Label {
         /// The row asked for.
         row: usize,
-        /// What came.
+        /// The value that came instead.
         value: f64,
     },
 }

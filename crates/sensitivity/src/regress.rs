@@ -45,8 +45,8 @@ pub fn regress<'a>(a: impl Into<Rows<'a>>, b: &[f64], loss: Loss, options: &Opti
 
 /// [`regress`] with progress and cancellation; when stopped, the best coefficients by then.
 ///
-/// The observer is asked between passes over the table, the longest of which takes about `n·d²` multiplications: 50 ms of one
-/// core for 300,000 × 40, more for larger tables.
+/// The observer is asked between passes over the table, the longest of which take about `n·d²` multiplications: within 50 ms
+/// of one core up to about 100,000 × 40, a tenth of a second at 300,000 × 40.
 ///
 /// # Errors
 /// As [`regress`].

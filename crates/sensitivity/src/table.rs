@@ -80,7 +80,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Their target.
+    /// The target of the rows.
     pub fn target(&self) -> &[f64] {
         &self.target
     }

@@ -102,7 +102,7 @@ fn the_observer_is_asked_often() {
     let (a, b) = table(300_000, 40, 6);
     let large = gaps(|o| regress_observed(&a, &b, Loss::Lp(1.0), &Options::default(), o).unwrap()).1;
     println!("300,000 x 40: longest gap {:?} before {}, {} looks", large.longest, large.stage, large.looks);
-    assert!(large.longest < Duration::from_millis(1_000), "{large:?}");
+    assert!(large.longest < Duration::from_secs(1), "{large:?}");
     for (call, gap) in &found {
         println!("{call}: longest gap {:?} before {}, {} looks", gap.longest, gap.stage, gap.looks);
     }

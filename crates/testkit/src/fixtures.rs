@@ -20,7 +20,7 @@ pub fn full_data(name: &str) -> Option<PathBuf> {
 pub struct Table {
     /// Column names.
     pub header: Vec<String>,
-    /// Rows.
+    /// Number of rows.
     pub rows: Vec<Vec<String>>,
 }
 

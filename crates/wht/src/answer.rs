@@ -29,7 +29,7 @@ impl<I: Bits> Coefficient<I> {
     }
 }
 
-/// What can be said of the answer; [`crate::verdict::verify`] says why.
+/// What can be said of the answer; `verdict/verify.rs` says why (row WHT-12 of `paper-refs.md`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Status {
@@ -133,7 +133,7 @@ pub struct Spectrum<I = u64> {
     pub coefficients: Vec<Coefficient<I>>,
     /// What can be said of them.
     pub status: Status,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: Report,
 }
 

@@ -370,7 +370,7 @@ impl AnySpectrum {
         each!(&self.0, s => s.coefficients.iter().map(Coefficient::variables).collect())
     }
 
-    /// Their values.
+    /// The values of the coefficients, in the order of their indices.
     pub fn values(&self) -> Vec<f64> {
         each!(&self.0, s => s.coefficients.iter().map(|c| c.value).collect())
     }
@@ -385,7 +385,7 @@ impl AnySpectrum {
         each!(&self.0, s => s.status)
     }
 
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub fn report(&self) -> &Report {
         each!(&self.0, s => &s.report)
     }

@@ -14,7 +14,7 @@ pub enum Error {
     /// The decoder cannot serve what was asked of it.
     #[error("decoder {decoder:?} needs {needs}")]
     DecoderNeeds {
-        /// The decoder.
+        /// The decoder that needs it.
         decoder: crate::Decoder,
         /// What it needs, in words.
         needs: &'static str,
@@ -32,9 +32,9 @@ pub enum Error {
     /// A budget that does not reach the first stage.
     #[error("samples is {samples}, and the first stage asks {needed}")]
     Budget {
-        /// Samples allowed.
+        /// Number of samples that are allowed.
         samples: usize,
-        /// Samples needed.
+        /// Number of samples that are needed.
         needed: usize,
     },
     /// The plan asked for another number of values than were given.
@@ -50,7 +50,7 @@ pub enum Error {
     AnswerNotFinite {
         /// Position of the answer, 0-based.
         position: usize,
-        /// Its value.
+        /// The value that was given.
         value: f64,
     },
     /// The call ended before anything was decoded.
@@ -59,9 +59,9 @@ pub enum Error {
     /// More than can be held: queries of a plan, candidates of its lists, terms of a Möbius transform.
     #[error("{what} would be {count}, allowed is {most} (by the memory that they take)")]
     TooLarge {
-        /// What.
+        /// What would take so many.
         what: &'static str,
-        /// How many.
+        /// How many it would take.
         count: u128,
         /// How many are allowed.
         most: u128,

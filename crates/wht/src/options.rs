@@ -53,7 +53,7 @@ impl Sparsity {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Support {
-    /// Nothing.
+    /// Nothing is known of it.
     #[default]
     Any,
     /// No interaction of more variables than this.

@@ -198,7 +198,7 @@ impl<I: Bits> Recovery<I> {
         self.best.as_ref()
     }
 
-    /// The answer.
+    /// The spectrum that was found, with what can be said of it.
     ///
     /// # Errors
     /// [`Error::Interrupted`] before the first answers.

@@ -8,7 +8,7 @@ use samplewise_cli::choices::Repeated;
 use samplewise_cli::commands::complete::triplets::{Ids, looks_like_header, pairs_of, read_from};
 use samplewise_cli::commands::hamming::decode::{Decode, Tokens};
 use samplewise_cli::commands::lasso::groups::groups_of;
-use samplewise_cli::commands::mtrl::costs_of;
+use samplewise_cli::commands::mtrl::read::costs_of;
 use samplewise_cli::commands::wht::exec::answers_of;
 use samplewise_cli::input::{Table, decompressed, vector_of};
 use samplewise_cli::records::Records;

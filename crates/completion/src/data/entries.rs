@@ -16,7 +16,7 @@ pub struct Entries<T: Real = f64> {
     pub(crate) by_column: Orientation<T>,
 }
 
-/// One orientation.
+/// The entries in one orientation: by rows, or by columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Orientation<T: Real = f64> {
     pub values: CsrMatrix<T>,

@@ -27,7 +27,7 @@ pub(crate) struct Descent<'a, T: Real> {
     pub features: &'a Panel<T>,
     /// Per unknown, padded: the mean square of the features, the preconditioner of a row with one entry and no ridge.
     pub moments: &'a [T],
-    /// Per row.
+    /// Ridge of each row.
     pub ridges: &'a [T],
     /// The direction of the bias, padded, and its ridge in the place of that of the row.
     pub bias: Option<(T, &'a [T])>,

@@ -20,7 +20,7 @@ const INNER: usize = 15;
 const INNER_TOLERANCE: f64 = 1e-3;
 /// Columns beyond the rank of the subspace iteration; the first of them tells the next singular value.
 const OVERSAMPLING: usize = 5;
-/// Most iterates.
+/// Number of iterates at most.
 const STEPS: usize = 250;
 /// Training residual over the spread at which the finish is tried; a failure tries again at a third of it.
 const HAND_OVER: f64 = 3e-2;

@@ -32,7 +32,7 @@ use crate::options::{POSTERIOR, PosteriorOptions, Verification};
 use crate::{Ensemble, Entries, Error, Model, Rank};
 use chain::Chain;
 
-/// Evidence.
+/// How a call went, and what its claims rest on.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PosteriorReport {
@@ -62,11 +62,11 @@ pub struct PosteriorReport {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Posterior {
-    /// The draws.
+    /// The models that were drawn, in the order of the sweeps.
     pub models: Ensemble,
     /// Standard deviation of the noise of each draw.
     pub noise: Vec<f64>,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: PosteriorReport,
 }
 
@@ -74,7 +74,7 @@ pub struct Posterior {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Prediction {
-    /// Mean.
+    /// Mean of the entry over the draws.
     pub mean: f64,
     /// Standard deviation of the entry without its noise; 0 from a single draw.
     pub uncertainty: f64,

@@ -107,7 +107,7 @@ const SEEN: usize = 1_024;
 
 /// What is asked of a pattern.
 pub(crate) enum Question<'a> {
-    /// Components only.
+    /// Connected components, and nothing of the rank.
     Components,
     /// The rank at random factors.
     Rank(usize),

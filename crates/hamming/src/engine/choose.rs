@@ -142,7 +142,7 @@ pub(crate) const MAX_SPECTRA: u128 = 2 << 30;
 /// One engine and the letters it counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// The engine.
+    /// The engine that is meant.
     pub engine: Engine,
     /// `letters[c]`: letter `c` is its.
     pub letters: Vec<bool>,

@@ -13,7 +13,7 @@ pub(crate) mod periodic;
 pub(crate) mod pool;
 pub(crate) mod running;
 
-/// An engine.
+/// A way to count matches; each gives the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Engine {

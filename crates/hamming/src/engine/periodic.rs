@@ -31,7 +31,7 @@ const PLACES: usize = 64;
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(test), allow(dead_code, reason = "tests compare it with the bound of the paper"))]
 pub struct Work {
-    /// In words.
+    /// Operations on machine words.
     pub operations: Operations,
     /// Alignments looked at by jumps.
     pub jumped: usize,

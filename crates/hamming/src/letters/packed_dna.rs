@@ -91,12 +91,12 @@ impl PackedDna {
         self.len == 0
     }
 
-    /// One letter.
+    /// The letter at a position, or none beyond the end.
     pub fn get(&self, i: usize) -> Option<u8> {
         (i < self.len).then(|| UNPACKED[self.bytes[i / 4] as usize][i % 4])
     }
 
-    /// All letters.
+    /// All letters, a byte each.
     pub fn to_letters(&self) -> Vec<u8> {
         self.pieces().flatten().collect()
     }

@@ -112,7 +112,7 @@ pub enum TextN {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum WildcardMeaning {
-    /// A match.
+    /// The pair counts as a match.
     #[default]
     Match,
     /// A mismatch, even beside another wildcard.
@@ -128,7 +128,7 @@ pub enum Codes<'a> {
     Narrow(Cow<'a, [u8]>),
     /// At most 65,536.
     Wide(Vec<u16>),
-    /// More.
+    /// More bits, for each code a word.
     Full(Vec<u32>),
 }
 
@@ -137,7 +137,7 @@ pub enum Codes<'a> {
 /// Row HAM-5 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub struct Relation<S: Symbol> {
-    /// The letters.
+    /// The symbols that occur, by classes that match alike.
     pub classes: Classes,
     /// What wildcards count.
     pub meaning: WildcardMeaning,

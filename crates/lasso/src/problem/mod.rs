@@ -112,7 +112,7 @@ impl<'a> Problem<'a> {
                 let e = extreme_exponent_of(&w);
                 scale::scale(&mut w, -e);
                 let total = sums::sum(&w);
-                if !(total > 0.0) {
+                if total.is_nan() || total <= 0.0 {
                     return Err(Error::argument("sample_weights", total, "a positive sum"));
                 }
                 w.iter_mut().for_each(|w| *w = (*w * n as f64 / total).sqrt());

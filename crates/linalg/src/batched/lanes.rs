@@ -5,9 +5,9 @@ use pulp::{Simd, bytemuck};
 
 /// See the module.
 pub trait Lanes<T>: Simd {
-    /// A register.
+    /// A register of lanes.
     type V: Copy + bytemuck::Pod + Send + Sync;
-    /// Its lanes.
+    /// Number of lanes of a register.
     const WIDTH: usize;
     /// All lanes `x`.
     fn splat(self, x: T) -> Self::V;

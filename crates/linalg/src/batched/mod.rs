@@ -86,7 +86,7 @@ macro_rules! small_real {
 }
 small_real!(f32, f64);
 
-/// Consecutive problems.
+/// Problems that follow each other in memory.
 #[doc(hidden)]
 pub struct Group<'a, T: Real> {
     problem: &'a Problem<'a, T>,

@@ -14,7 +14,7 @@ use std::ops::RangeBounds as _;
 pub struct ArgumentError {
     /// Name of the argument, option or field.
     pub name: &'static str,
-    /// Value given.
+    /// The value that was given, as text.
     pub given: String,
     /// Allowed values, in words.
     pub allowed: String,
@@ -49,7 +49,7 @@ impl ArgumentError {
 pub struct OptionRange<O> {
     /// Name of the field.
     pub name: &'static str,
-    /// Lower end.
+    /// Lower end of the range.
     pub low: Bound<f64>,
     /// Upper end; without one, the number must still be finite.
     pub high: Bound<f64>,

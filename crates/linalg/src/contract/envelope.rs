@@ -112,7 +112,7 @@ impl Writer {
         self.0.extend(value.to_le_bytes());
     }
 
-    /// A count.
+    /// Appends a count.
     pub fn count(&mut self, value: usize) {
         self.word(value as u64);
     }
@@ -122,7 +122,7 @@ impl Writer {
         self.word(u64::from(value));
     }
 
-    /// A number.
+    /// Appends a number, bit by bit.
     pub fn number(&mut self, value: f64) {
         self.word(value.to_bits());
     }
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes")))
     }
 
-    /// A count.
+    /// Reads a count.
     ///
     /// # Errors
     /// [`LinalgError::Bytes`].
@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
         Ok(there.then_some(value))
     }
 
-    /// Numbers.
+    /// Reads how many numbers, then the numbers.
     ///
     /// # Errors
     /// [`LinalgError::Bytes`].
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| self.number()).collect()
     }
 
-    /// Counts.
+    /// Reads how many counts, then the counts.
     ///
     /// # Errors
     /// [`LinalgError::Bytes`].
@@ -265,7 +265,7 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| self.count()).collect()
     }
 
-    /// Bytes.
+    /// Reads a length, then so many bytes.
     ///
     /// # Errors
     /// [`LinalgError::Bytes`].
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
         self.take(count)
     }
 
-    /// A text.
+    /// Reads a text.
     ///
     /// # Errors
     /// [`LinalgError::Bytes`].

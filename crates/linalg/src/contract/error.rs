@@ -9,9 +9,9 @@ pub enum LinalgError {
     Shape {
         /// Name of the argument.
         argument: &'static str,
-        /// Rows given.
+        /// Number of rows that were given.
         rows: usize,
-        /// Columns given.
+        /// Number of columns that were given.
         columns: usize,
         /// What is allowed.
         expected: String,
@@ -21,9 +21,9 @@ pub enum LinalgError {
     Length {
         /// Name of the argument.
         argument: &'static str,
-        /// Length given.
+        /// The length that was given.
         given: usize,
-        /// Length expected.
+        /// The length that was expected.
         expected: usize,
     },
     /// A matrix or slice without entries where at least one is needed.
@@ -41,7 +41,7 @@ pub enum LinalgError {
         row: usize,
         /// Column of the first such entry.
         column: usize,
-        /// The entry.
+        /// The entry that is not finite.
         value: f64,
     },
     /// An index beyond its bound.
@@ -49,7 +49,7 @@ pub enum LinalgError {
     IndexOutOfRange {
         /// Name of the argument.
         argument: &'static str,
-        /// Index given.
+        /// The index that was given.
         index: usize,
         /// First index that is not allowed.
         bound: usize,
@@ -67,7 +67,7 @@ pub enum LinalgError {
     Unsorted {
         /// Name of the argument.
         argument: &'static str,
-        /// The row.
+        /// The row of the entry.
         row: usize,
     },
     /// A number outside its range.
@@ -75,7 +75,7 @@ pub enum LinalgError {
     OutOfRange {
         /// Name of the argument.
         argument: &'static str,
-        /// Value given.
+        /// The value that was given.
         value: f64,
         /// Allowed range in words.
         allowed: &'static str,
@@ -85,7 +85,7 @@ pub enum LinalgError {
     NotPositiveDefinite {
         /// Index of the pivot.
         pivot: usize,
-        /// Its value.
+        /// The value that was given.
         value: f64,
     },
     /// More memory than can be indexed or reserved.
@@ -111,6 +111,6 @@ pub enum LinalgError {
         method: &'static str,
     },
     /// The observer asked to stop before anything usable existed.
-    #[error("cancelled before a result existed")]
-    Cancelled,
+    #[error("interrupted before there was an answer")]
+    Interrupted,
 }

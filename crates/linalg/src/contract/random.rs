@@ -30,7 +30,7 @@ impl Streams {
         Self { seed: rng.next_u64() }
     }
 
-    /// The seed.
+    /// The seed from which all streams are derived.
     pub fn seed(&self) -> u64 {
         self.seed
     }

@@ -14,7 +14,7 @@ pub trait Summary: Sized {
     /// What comes out at the end.
     type Output;
 
-    /// Adds data.
+    /// Adds data to the summary.
     ///
     /// # Errors
     /// When the data do not fit the summary or are not finite.
@@ -31,7 +31,7 @@ pub trait Summary: Sized {
     /// # Errors
     /// [`LinalgError::Bytes`].
     fn from_bytes(bytes: &[u8]) -> Result<Self, LinalgError>;
-    /// The result.
+    /// What the summary says in the end.
     ///
     /// # Errors
     /// When there is no result yet.

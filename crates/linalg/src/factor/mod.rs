@@ -262,7 +262,7 @@ fn scaled_entries(a: &Matrix) -> (Vec<f64>, f64) {
 pub struct DenseSvd {
     /// Left vectors, `m × min(m, n)`.
     pub u: Matrix,
-    /// Singular values.
+    /// Singular values, the largest first.
     pub s: Vec<f64>,
     /// Right vectors, `n × min(m, n)`.
     pub v: Matrix,

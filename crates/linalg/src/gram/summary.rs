@@ -14,7 +14,7 @@ pub struct GramSummary {
 /// What [`GramSummary`] knows at the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GramTotals {
-    /// Rows seen.
+    /// Number of rows that were seen.
     pub rows: u64,
     /// `XᵀX`.
     pub matrix: Matrix,

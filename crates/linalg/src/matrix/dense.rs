@@ -284,7 +284,7 @@ impl Matrix<f64> {
         squares.sqrt()
     }
 
-    /// Frobenius norm.
+    /// The Frobenius norm: the root of the sum of all squares.
     pub fn norm(&self) -> f64 {
         sums::norm(&self.data)
     }

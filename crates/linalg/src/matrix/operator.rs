@@ -92,14 +92,14 @@ impl LinearOperator for CsrMatrix {
 /// A sparse matrix with its transpose stored beside it, so that both products run over rows.
 #[derive(Clone, Debug)]
 pub struct BothOrientations {
-    /// The matrix.
+    /// The matrix, by rows.
     pub by_row: CsrMatrix,
-    /// Its transpose.
+    /// Its transpose, by rows: the matrix by columns.
     pub by_column: CsrMatrix,
 }
 
 impl BothOrientations {
-    /// Transposes once.
+    /// Keeps a matrix with its transpose, which is made once.
     pub fn new(by_row: CsrMatrix) -> Self {
         let by_column = by_row.transpose();
         Self { by_row, by_column }

@@ -10,7 +10,7 @@ pub enum Rows<'a> {
     Dense(&'a Matrix),
     /// Row-major, with one more column at the end that is stored apart: a table with its target.
     Joined(&'a Matrix, &'a [f64]),
-    /// Compressed rows.
+    /// Rows of a sparse matrix, compressed.
     Sparse(&'a CsrMatrix),
 }
 

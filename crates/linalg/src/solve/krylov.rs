@@ -1,13 +1,12 @@
 //! Iterative solvers with limits, observers and the true residual at the end: conjugate gradients for positive
 //! semidefinite systems, LSQR and LSMR for least squares with any [`LinearOperator`].
-use rayon::prelude::*;
 
-use crate::{LinalgError, LinearOperator, Matrix, Observer, Progress, sums};
+use crate::{Ending, LinalgError, LinearOperator, Observer, Progress, sums};
 
 /// How a conjugate-gradient run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CgReport {
-    /// Steps taken.
+    /// Number of steps that were taken.
     pub iterations: usize,
     /// `‖b − A x‖ / ‖b‖`, recomputed at the end.
     pub relative_residual: f64,
@@ -60,31 +59,6 @@ pub fn conjugate_gradient(
     CgReport { iterations, relative_residual, converged: relative_residual <= 2.0 * tolerance }
 }
 
-/// Solves many independent systems, each small, in parallel: `apply(i, v, out)` multiplies with the `i`-th matrix, row `i`
-/// of `b` is its right-hand side and row `i` of `x` its start and answer. Same bits for every number of threads.
-///
-/// # Panics
-/// When `b` and `x` differ in shape.
-pub fn conjugate_gradient_batch(
-    apply: impl Fn(usize, &[f64], &mut [f64]) + Sync,
-    b: &Matrix,
-    x: &mut Matrix,
-    tolerance: f64,
-    max_iterations: usize,
-) -> Vec<CgReport> {
-    assert!(b.rows() == x.rows() && b.columns() == x.columns(), "right-hand sides and answers differ in shape");
-    let d = b.columns();
-    if d == 0 {
-        return vec![CgReport { iterations: 0, relative_residual: 0.0, converged: true }; b.rows()];
-    }
-    x.as_mut_slice()
-        .par_chunks_mut(d)
-        .with_min_len(16)
-        .enumerate()
-        .map(|(i, x)| conjugate_gradient(|v, out| apply(i, v, out), b.row(i), x, tolerance, max_iterations))
-        .collect()
-}
-
 /// Settings of [`lsqr`] and [`lsmr`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct KrylovOptions {
@@ -110,7 +84,7 @@ pub enum Status {
     /// The limit of steps was met; the answer is the best so far.
     Limit,
     /// The observer asked to stop; the answer is the best so far.
-    Cancelled,
+    Interrupted,
     /// A product with the operator overflowed or was not a number; the answer is the last finite one.
     NotFinite,
 }
@@ -129,6 +103,22 @@ pub struct KrylovFit {
     /// `‖Aᵀr − λ²x‖ / (‖A‖·‖r‖)`, computed anew; `‖A‖` is the Frobenius norm of the part of `A` that was seen.
     /// 1, its upper bound, when that norm left the range of numbers.
     pub residual_orthogonality: f64,
+}
+
+impl KrylovFit {
+    /// Whether the tolerance was met.
+    pub fn converged(&self) -> bool {
+        self.status == Status::Converged
+    }
+
+    /// How the iteration ended.
+    pub fn ending(&self) -> Ending {
+        match self.status {
+            Status::Converged | Status::NotFinite => Ending::Finished,
+            Status::Limit => Ending::Limit,
+            Status::Interrupted => Ending::Interrupted,
+        }
+    }
 }
 
 /// Golub–Kahan bidiagonalisation: `u`, `v` with `A v = α u + β u'`.
@@ -254,14 +244,22 @@ fn finish(
 /// ```
 /// use samplewise_linalg::{Matrix, krylov::{KrylovOptions, lsqr}};
 /// let a = Matrix::from_vec(3, 2, vec![1.0, 0.0, 1.0, 1.0, 1.0, 2.0])?;
-/// let fit = lsqr(&a, &[1.0, 3.0, 5.0], &KrylovOptions::default(), &mut ())?;
+/// let fit = lsqr(&a, &[1.0, 3.0, 5.0], &KrylovOptions::default())?;
 /// assert!((fit.x[0] - 1.0).abs() < 1e-12 && (fit.x[1] - 2.0).abs() < 1e-12);
 /// # Ok::<(), samplewise_linalg::LinalgError>(())
 /// ```
 ///
 /// # Errors
 /// [`LinalgError::Empty`], [`LinalgError::Length`], [`LinalgError::NotFinite`], [`LinalgError::OutOfRange`].
-pub fn lsqr(
+pub fn lsqr(a: &dyn LinearOperator, b: &[f64], options: &KrylovOptions) -> Result<KrylovFit, LinalgError> {
+    lsqr_observed(a, b, options, &mut ())
+}
+
+/// [`lsqr`] with progress and cancellation; when stopped, the best answer so far.
+///
+/// # Errors
+/// As [`lsqr`].
+pub fn lsqr_observed(
     a: &dyn LinearOperator,
     b: &[f64],
     options: &KrylovOptions,
@@ -301,7 +299,7 @@ pub fn lsqr(
             status = Status::Converged;
         }
         if stopped(observer, "LSQR", iterations, options, phi_bar.abs()) && status == Status::Limit {
-            status = Status::Cancelled;
+            status = Status::Interrupted;
         }
     }
     finish(a, b, x, iterations, status, bd.norm_squared.sqrt(), damping)
@@ -312,7 +310,15 @@ pub fn lsqr(
 ///
 /// # Errors
 /// As [`lsqr`].
-pub fn lsmr(
+pub fn lsmr(a: &dyn LinearOperator, b: &[f64], options: &KrylovOptions) -> Result<KrylovFit, LinalgError> {
+    lsmr_observed(a, b, options, &mut ())
+}
+
+/// [`lsmr`] with progress and cancellation; when stopped, the best answer so far.
+///
+/// # Errors
+/// As [`lsmr`].
+pub fn lsmr_observed(
     a: &dyn LinearOperator,
     b: &[f64],
     options: &KrylovOptions,
@@ -369,7 +375,7 @@ pub fn lsmr(
             examine_below = gradient / 4.0;
         }
         if stopped(observer, "LSMR", iterations, options, gradient) && status == Status::Limit {
-            status = Status::Cancelled;
+            status = Status::Interrupted;
         }
     }
     finish(a, b, x, iterations, status, bd.norm_squared.sqrt(), options.damping)
@@ -380,6 +386,7 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::*;
+    use crate::Matrix;
 
     #[test]
     fn a_diagonal_system_is_solved_in_as_many_steps_as_it_has_eigenvalues() {
@@ -423,7 +430,7 @@ mod tests {
         let s = crate::random::Streams::new(5);
         let a = Matrix::from_fn(60, 7, |i, j| s.uniform((i * 7 + j) as u64) - 0.5);
         let b: Vec<f64> = (0..60).map(|i| s.uniform(i + 10_000) - 0.3).collect();
-        for solve in [lsqr, lsmr] {
+        for solve in [lsqr_observed, lsmr_observed] {
             for damping in [0.0, 0.7] {
                 let options = KrylovOptions { damping, ..KrylovOptions::default() };
                 let fit = solve(&a, &b, &options, &mut ()).unwrap();
@@ -440,7 +447,7 @@ mod tests {
             let fit = solve(&a, &b, &short, &mut ()).unwrap();
             assert_eq!((fit.iterations, fit.status), (2, Status::Limit));
             let mut stop = crate::observe::FromFn(|_| ControlFlow::Break(()));
-            assert_eq!(solve(&a, &b, &KrylovOptions::default(), &mut stop).unwrap().status, Status::Cancelled);
+            assert_eq!(solve(&a, &b, &KrylovOptions::default(), &mut stop).unwrap().status, Status::Interrupted);
             // Two equal columns share the coefficient.
             let twice = Matrix::from_fn(60, 2, |i, _| a[(i, 0)]);
             let fit = solve(&twice, &a.copy_column(0), &KrylovOptions::default(), &mut ()).unwrap();
@@ -455,22 +462,6 @@ mod tests {
             assert!(solve(&a, &b[1..], &KrylovOptions::default(), &mut ()).is_err());
             let bad = KrylovOptions { tolerance: f64::NAN, ..KrylovOptions::default() };
             assert!(solve(&a, &b, &bad, &mut ()).is_err());
-        }
-    }
-
-    #[test]
-    fn a_batch_equals_its_systems() {
-        let b = Matrix::from_fn(100, 3, |i, j| (i + j) as f64 - 20.0);
-        let apply = |i: usize, v: &[f64], out: &mut [f64]| {
-            out.iter_mut().zip(v).enumerate().for_each(|(j, (o, v))| *o = v * (1 + (i + j) % 5) as f64);
-        };
-        let mut x = Matrix::zeros(100, 3);
-        let reports = conjugate_gradient_batch(apply, &b, &mut x, 1e-13, 10);
-        assert!(reports.iter().all(|r| r.converged));
-        for i in 0..100 {
-            let mut one = [0.0; 3];
-            conjugate_gradient(|v, out| apply(i, v, out), b.row(i), &mut one, 1e-13, 10);
-            assert_eq!(x.row(i), one);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{CsrMatrix, LinalgError, Matrix, factor, random, sums, tsqr};
 pub struct Whitening {
     /// `d × rank`.
     pub transform: Matrix,
-    /// Numerical rank.
+    /// Number of directions that are told apart from rounding.
     pub rank: usize,
     /// Estimate of the condition number of the columns that count, after scaling them (by power iteration, seldom more than
     /// a fifth too small).

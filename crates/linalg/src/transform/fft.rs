@@ -34,7 +34,7 @@ fft_real!(f32, PLANS_F32);
 fft_real!(f64, PLANS_F64);
 
 impl<T: FftReal> RealPlan<T> {
-    /// Real length.
+    /// Number of real values of the transform.
     pub fn len(&self) -> usize {
         self.forward.len()
     }

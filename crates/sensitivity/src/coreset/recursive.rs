@@ -17,7 +17,7 @@ use crate::power::check_exponent;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RecursiveCoreset {
-    /// The sample.
+    /// Rows and weights that were drawn.
     pub coreset: Coreset,
     /// Rows left after each round.
     pub rounds: Vec<usize>,

@@ -22,7 +22,7 @@ const SKETCH: usize = 8;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ScreenedCoreset {
-    /// The sample.
+    /// Rows and weights that were drawn.
     pub coreset: Coreset,
     /// Number of rows scored by the method asked for: all, or those that a first draw left; none for uniform samples.
     pub rows_scored: usize,

@@ -28,7 +28,7 @@ use crate::verdict::certificate::{self, Candidate};
 pub struct CertifiedScores {
     /// Lower bounds, in the order asked.
     pub lower: Vec<f64>,
-    /// Upper bounds.
+    /// Upper bound of the sensitivity of each row.
     pub upper: Vec<f64>,
     /// The evidence: the ending is a limit when some row stopped before the gap was reached; its bounds hold all the same.
     pub report: ScoreReport,

@@ -53,7 +53,7 @@ pub struct Scores {
     pub rank: usize,
     /// Condition number of the column-scaled table.
     pub condition: f64,
-    /// The evidence.
+    /// The evidence: how the call went, and what its claims rest on.
     pub report: ScoreReport,
 }
 

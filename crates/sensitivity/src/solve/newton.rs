@@ -13,9 +13,9 @@ use crate::power::Power;
 /// Coefficients and how they came.
 #[derive(Clone, Debug)]
 pub struct Solution {
-    /// Coefficients.
+    /// Coefficients of the columns.
     pub x: Vec<f64>,
-    /// Steps.
+    /// Number of steps.
     pub iterations: usize,
     /// True when the last step promised less than the tolerance.
     pub converged: bool,

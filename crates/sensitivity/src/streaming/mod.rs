@@ -50,7 +50,7 @@ pub struct StreamedCoreset {
     pub weights: Vec<f64>,
     /// The rows themselves, unweighted.
     pub data: Matrix,
-    /// Rows seen.
+    /// Number of rows that were seen.
     pub seen: u64,
     /// Numerical rank; for Lewis that of the last sample.
     pub rank: usize,
@@ -72,7 +72,7 @@ pub struct StreamedCoreset {
 pub struct Block<'a> {
     /// Number of the first row in the whole.
     pub first: u64,
-    /// The rows.
+    /// The rows of the block.
     pub rows: &'a Matrix,
 }
 

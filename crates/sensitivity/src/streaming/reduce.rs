@@ -10,7 +10,7 @@ use crate::power::Power;
 use crate::scores::{Method, scores};
 use crate::{Coreset, Error};
 
-/// Weighted rows.
+/// Rows with the weights that they stand for.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Part {
     pub(super) numbers: Vec<u64>,

@@ -24,7 +24,7 @@ pub struct Settings {
     pub penalty_factors: Option<Vec<f64>>,
     /// Lower bounds; `positive` of the options is a lower bound of zero everywhere.
     pub lower: Option<Vec<f64>>,
-    /// Upper bounds.
+    /// Upper bound of the sensitivity of each row.
     pub upper: Option<Vec<f64>>,
     /// Beside an intercept, a column whose deviation is at most this share of its mean counts as constant: it takes no part
     /// in the dual. The default is the rounding of the referee; a solver that works in double precision may say `1e-14`.

@@ -22,7 +22,7 @@ pub struct Setting {
     pub variables: usize,
     /// Most variables of an interaction.
     pub max_degree: usize,
-    /// Most coefficients.
+    /// Number of coefficients at most.
     pub most: usize,
     /// Standard deviation of rounding of one sample: a residual below it is zero.
     pub rounding: f64,

@@ -22,7 +22,7 @@ use crate::plan::spec::PlanSpec;
 /// What a decoder sees. Samples kept for verification are not in it.
 #[derive(Debug)]
 pub(crate) struct Observed<'a, I> {
-    /// The plan.
+    /// What was asked for.
     pub spec: &'a PlanSpec,
     /// Its groups; none for the dense transform and for random points.
     pub groups: &'a [Group<I>],
@@ -152,7 +152,7 @@ fn listed<I: Bits>(seen: Observed<'_, I>, lists: &dyn Lists<I>, observer: &mut d
     }
 }
 
-/// Heredity pursuit.
+/// Decodes by pursuit of interactions whose parents are there.
 fn heredity<I: Bits>(seen: &Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
     let setting = heredity::Setting {
         variables: seen.spec.variables,

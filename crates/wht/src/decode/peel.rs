@@ -15,7 +15,7 @@ use crate::field::bits::Bits;
 pub enum Rule {
     /// Offsets of [`crate::bins::subsample::sign_bit_offsets`]; entries are exact up to this tolerance.
     SignBits {
-        /// Absolute tolerance.
+        /// Difference up to which two sums count as equal.
         tolerance: f64,
     },
     /// Offsets of [`crate::bins::subsample::paired_offsets`]; variance of the noise on one sample.

@@ -50,8 +50,7 @@ impl Plan {
     /// - **Randomness**: all from `options.seed`.
     ///
     /// # Errors
-    /// [`Error::Variables`], [`Error::Sparsity`], [`Error::OptionOutOfRange`], [`Error::SupportSet`],
-    /// [`Error::DecoderNeeds`], [`Error::TooLarge`].
+    /// [`Error::Argument`], [`Error::SupportSet`], [`Error::DecoderNeeds`], [`Error::TooLarge`].
     pub fn new(variables: usize, sparsity: impl Into<Sparsity>, options: &Options) -> Result<Self, Error> {
         Self::for_bits(variables, sparsity, options)
     }

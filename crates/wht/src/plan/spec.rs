@@ -29,13 +29,13 @@ pub struct PlanSpec {
     pub sparsity: usize,
     /// True when `sparsity` was given, not tried: then no more are reported with noise.
     pub sparsity_known: bool,
-    /// Noise.
+    /// What is known of the noise of an answer.
     pub noise: Noise,
     /// Where coefficients may be.
     pub support: Support,
     /// Decoder, resolved: never [`Decoder::Auto`].
     pub decoder: Decoder,
-    /// Seed.
+    /// Seed of the maps and offsets.
     pub seed: u64,
     /// Bin bits of each group.
     pub group_bits: Vec<usize>,
@@ -45,7 +45,7 @@ pub struct PlanSpec {
     pub anchors: usize,
     /// Random points besides the groups.
     pub points: usize,
-    /// Verification samples.
+    /// Number of fresh points that judge the answer.
     pub verification: usize,
     /// Probability with which the status may claim too much.
     pub delta: f64,

@@ -119,7 +119,7 @@ fn answer(
             session.warn("not recovered: the held-out or the given entries disagree with the model");
         }
         Status::NotConverged if ending == Ending::Limit => {
-            session.warn("a limit of iterations or time was reached: this is the best model so far")
+            session.warn("a limit of iterations or time was reached: this is the best model so far");
         }
         _ => {}
     }

@@ -7,7 +7,9 @@ use samplewise_lasso::group::{GroupOptions, GroupSolution, largest_lambda, path_
 use samplewise_linalg::Matrix;
 use serde_json::json;
 
-use super::{Arguments, failure, say, status};
+use super::Arguments;
+use super::run::failure;
+use super::show::{say, status};
 use crate::cells::Header;
 use crate::choices::LassoSolver;
 use crate::failure::{Failure, bad, usage};

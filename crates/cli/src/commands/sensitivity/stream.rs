@@ -170,7 +170,7 @@ pub fn run(a: &Arguments, choice: &Choice, session: &Session) -> Result<Answer, 
             "quantile": a.quantile, "stream": true}),
         result,
         report: super::super::map(
-            json!({"path": format!("{}, streamed", choices::word(a.method)), "ending": ending.name(),
+            json!({"path": format!("{}, streamed", choices::word(&a.method)), "ending": ending.name(),
             "condition": out.condition,
             "levels": out.levels, "most_rows_held": most, "interrupted": session.interrupted(),
             "solver": fit.as_ref().map(|f| super::solver(&f.0))}),

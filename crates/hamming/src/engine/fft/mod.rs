@@ -112,7 +112,7 @@ pub struct Prepared {
     single: Option<Spectra<f32>>,
     /// Made only if some block asks for it.
     double: OnceLock<Spectra<f64>>,
-    /// The same.
+    /// The same pattern for the transforms modulo an integer, made when it is needed.
     integers: OnceLock<ntt::Prepared>,
 }
 
@@ -158,7 +158,7 @@ impl Prepared {
 }
 
 impl Certificate {
-    /// Both together.
+    /// What holds of two counts together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

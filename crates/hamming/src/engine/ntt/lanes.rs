@@ -82,7 +82,7 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Plain)
 }
 
-/// Arrays.
+/// Lanes as arrays, for machines without the registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 

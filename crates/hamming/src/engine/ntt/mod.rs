@@ -380,7 +380,7 @@ impl Kernel for Interleave<'_> {
 /// The spectra of two letters of a block of the text, or of none.
 struct Transform<'a> {
     both: [Option<&'a [u64; WORDS]>; 2],
-    /// Working memory.
+    /// Memory for the spectra of two stretches of text.
     spectra: &'a mut [[Line; LINES]; 2],
     to: Layout,
     text: &'a mut [Line],

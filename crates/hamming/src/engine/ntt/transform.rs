@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use super::lanes::{Lanes, Line};
 use crate::engine::modular::{self, twice};
 
-/// The modulus.
+/// The modulus: 12,289 = 3·2¹² + 1.
 pub(crate) const P: i32 = 12_289;
 /// Length of a transform.
 pub(crate) const N: usize = 4096;
@@ -87,7 +87,7 @@ pub(crate) struct Tables {
     backward: Roots,
 }
 
-/// Made once.
+/// The tables of the transforms, made once for the process.
 pub(crate) fn tables() -> &'static Tables {
     static TABLES: OnceLock<Tables> = OnceLock::new();
     TABLES.get_or_init(|| Tables { forward: Roots::new(false), backward: Roots::new(true) })
@@ -114,7 +114,7 @@ fn reduce<L: Lanes>(l: L, m: Modulus<L::V>, a: L::V) -> L::V {
     l.sub_modulo(a, l.mul_low(quotient, m.p))
 }
 
-/// Montgomery product.
+/// The product of two numbers in Montgomery form.
 #[inline(always)]
 fn times<L: Lanes>(l: L, m: Modulus<L::V>, b: L::V, r: Root<L::V>) -> L::V {
     let low = l.mul_low(b, r.quotient);

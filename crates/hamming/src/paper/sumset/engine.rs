@@ -43,7 +43,7 @@ impl Prepared {
     }
 
     /// Subtracts the matches of one block of alignments from `out` (row HAM-14); `codes` as in
-    /// [`crate::engine::byte_counters::Prepared::subtract_matches`]. Returns the operations.
+    /// the same call of `engine/byte_counters.rs`. Returns the operations.
     pub fn subtract_matches<C: Code>(&self, codes: &[C], out: &mut [u32]) -> Operations {
         let (m, universe) = (self.classes.pattern.len(), codes.len());
         let mut operations = Operations::new(universe);

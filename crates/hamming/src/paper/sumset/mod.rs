@@ -18,7 +18,7 @@
 //!
 //! **Where it wins**: nowhere that we could measure. The logarithm that it removes is smaller than the constants of what
 //! replaces it for every length that fits in memory, and registers pack 32 residues whatever `log U` is: that is
-//! [`crate::engine::ntt`]. The dispatcher never chooses it. It is here, whole, for the count of operations: `O(n√m)` for patterns
+//! `engine/ntt`. The dispatcher never chooses it. It is here, whole, for the count of operations: `O(n√m)` for patterns
 //! of up to 2^21 symbols ([`Operations`] says how they are counted); longer ones are counted pair by pair.
 use samplewise_linalg::random::{Streams, below};
 
@@ -37,7 +37,7 @@ pub(crate) use engine::block;
 /// transpositions too, as registers do them). Residues of the last prime are a word each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operations {
-    /// So many.
+    /// Number of operations on words.
     pub words: u64,
     word_bits: u32,
 }

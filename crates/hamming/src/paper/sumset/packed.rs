@@ -17,9 +17,9 @@ pub(crate) struct Field {
     generator: i64,
 }
 
-/// 9 bits.
+/// The field whose numbers have 9 bits.
 pub(crate) const SMALL: Field = Field { p: 257, order: 8, generator: 3 };
-/// 14 bits.
+/// The field whose numbers have 14 bits.
 pub(crate) const LARGE: Field = Field { p: 12_289, order: 12, generator: 11 };
 
 impl Field {

@@ -65,7 +65,7 @@ pub struct LeastSquares {
     pub x: Vec<f64>,
     /// Which way it came.
     pub path: Path,
-    /// Numerical rank.
+    /// Number of directions that are told apart from rounding.
     pub rank: usize,
     /// Condition number of the column-scaled `A` over its numerical rank: exact where singular values were taken, an
     /// estimate within a small factor (of the 1-norm condition number) elsewhere.
@@ -93,7 +93,7 @@ const SVD_COLUMNS: usize = 64;
 pub struct Predicted {
     /// Gram + Cholesky.
     pub gram: f64,
-    /// TSQR.
+    /// Nanoseconds by TSQR.
     pub tsqr: f64,
     /// Sketch + LSQR; infinite below `n = 8d`.
     pub sketched: f64,
@@ -152,9 +152,17 @@ pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquar
 /// `d > 2048`.
 ///
 /// # Errors
-/// As [`least_squares`]; [`LinalgError::Cancelled`] when the observer asks to stop: what there is then does not minimise
-/// yet; [`LinalgError::NoConvergence`] when LSQR meets its limit of 10,000 steps before `‖Aᵀr‖ ≤ 1e-10·‖A‖·‖r‖`.
-pub fn sparse_least_squares(
+/// As [`least_squares`]; [`LinalgError::NoConvergence`] when LSQR meets its limit of 10,000 steps before `‖Aᵀr‖ ≤ 1e-10·‖A‖·‖r‖`.
+pub fn sparse_least_squares(a: &CsrMatrix, b: &[f64]) -> Result<LeastSquares, LinalgError> {
+    sparse_least_squares_observed(a, b, &mut ())
+}
+
+/// [`sparse_least_squares`] with progress and cancellation.
+///
+/// # Errors
+/// As [`sparse_least_squares`]; [`LinalgError::Interrupted`] when the observer asks to stop: what there is then does not
+/// minimise yet.
+pub fn sparse_least_squares_observed(
     a: &CsrMatrix,
     b: &[f64],
     observer: &mut dyn Observer,
@@ -185,9 +193,9 @@ pub fn sparse_least_squares(
         solved
     } else {
         let options = KrylovOptions { tolerance: 1e-13, max_iterations: 10_000, ..KrylovOptions::default() };
-        let fit = krylov::lsqr(&scaled, &target, &options, observer)?;
-        if fit.status == Status::Cancelled {
-            return Err(LinalgError::Cancelled);
+        let fit = krylov::lsqr_observed(&scaled, &target, &options, observer)?;
+        if fit.status == Status::Interrupted {
+            return Err(LinalgError::Interrupted);
         }
         if fit.status != Status::Converged && fit.residual_orthogonality > 1e-10 {
             return Err(LinalgError::NoConvergence { method: "LSQR" });

@@ -58,10 +58,10 @@ pub(super) fn by_sketch(
         a.apply_into(&x, &mut residual);
         residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
         let options = KrylovOptions { tolerance, max_iterations, ..KrylovOptions::default() };
-        let fit = krylov::lsqr(&operator, &residual, &options, observer)?;
+        let fit = krylov::lsqr_observed(&operator, &residual, &options, observer)?;
         iterations += fit.iterations;
-        if fit.status == Status::Cancelled {
-            return Err(LinalgError::Cancelled);
+        if fit.status == Status::Interrupted {
+            return Err(LinalgError::Interrupted);
         }
         if fit.status == Status::NotFinite {
             return Err(LinalgError::NoConvergence { method: "preconditioned LSQR" });

@@ -17,7 +17,7 @@ use std::arch::x86_64::{__m256, __m256d, __m256i, __m512, __m512d, __m512i};
 pub(super) trait Tier<T>: Simd {
     /// One register in memory: `[T; W]`.
     type Chunk: bytemuck::Pod;
-    /// One register.
+    /// A register of the instruction set.
     type Register: Copy;
     /// Scalars in a register.
     const WIDTH: usize;

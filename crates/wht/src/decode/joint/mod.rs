@@ -42,7 +42,7 @@ pub struct Decoded<I = u64> {
     pub variance: f64,
     /// Rounds of listing and accepting.
     pub rounds: usize,
-    /// Lists made.
+    /// Number of lists of candidates that were made.
     pub lists: usize,
     /// The observer ended it.
     pub stopped: bool,
