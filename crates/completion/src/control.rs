@@ -71,7 +71,7 @@ impl<'a> Control<'a> {
     /// Asks the observer in the midst of a stage, if the last look is long ago; whether it has asked to stop now. One that has
     /// asked before is not asked again: what is left is to say what the model is worth.
     pub fn asks_to_stop(&mut self, stage: &'static str, step: usize) -> bool {
-        if self.stop.is_some() || self.looked.elapsed() < LONGEST_GAP / 5 {
+        if self.stop == Some(Stop::Interrupted) || self.looked.elapsed() < LONGEST_GAP / 5 {
             return false;
         }
         self.looked = Instant::now();

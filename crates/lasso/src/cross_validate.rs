@@ -49,8 +49,10 @@ pub struct CrossValidation {
     /// The values of λ.
     pub lambdas: Vec<f64>,
     /// Mean squared error on the held-out rows, averaged over folds, per λ.
+    #[cfg_attr(feature = "serde", serde(with = "samplewise_linalg::extended::list"))]
     pub mean_squared_error: Vec<f64>,
     /// Standard error of that mean over folds.
+    #[cfg_attr(feature = "serde", serde(with = "samplewise_linalg::extended::list"))]
     pub standard_error: Vec<f64>,
     /// Position of the smallest error.
     pub best: usize,

@@ -20,8 +20,10 @@ pub struct Options {
     /// Only coefficients `≥ 0`: the same as lower bounds of zero. Default false.
     pub positive: bool,
     /// Lower bounds of the coefficients, each `≤ 0`, `−∞` for none. Default none.
+    #[cfg_attr(feature = "serde", serde(with = "samplewise_linalg::extended::optional_list"))]
     pub lower: Option<Vec<f64>>,
     /// Upper bounds of the coefficients, each `≥ 0`, `∞` for none. Default none.
+    #[cfg_attr(feature = "serde", serde(with = "samplewise_linalg::extended::optional_list"))]
     pub upper: Option<Vec<f64>>,
     /// Weights of the rows, finite and `≥ 0`, scaled to mean 1. Default all equal.
     pub sample_weights: Option<Vec<f64>>,

@@ -88,6 +88,20 @@ fn options_and_answers_are_data() {
     let plan = CrossValidationOptions { folds: Folds::Given(vec![vec![1, 2]]), ..CrossValidationOptions::default() };
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<CrossValidationOptions>(&text).unwrap(), plan);
+    // Bounds that are none are infinite, which JSON has no number for.
+    let bounds = Options {
+        lower: Some(vec![f64::NEG_INFINITY, -1.5, 0.0]),
+        upper: Some(vec![f64::INFINITY, 2.0, 0.5]),
+        ..Options::default()
+    };
+    let text = serde_json::to_string(&bounds).unwrap();
+    assert_eq!(serde_json::from_str::<Options>(&text).unwrap(), bounds, "{text}");
+    assert!(serde_json::from_str::<Options>(&text.replace("\"inf\"", "\"none\"")).is_err());
+    let failed = samplewise_lasso::NoBound::Failed { objective: 1.0, bound: f64::INFINITY };
+    assert_eq!(
+        serde_json::from_str::<samplewise_lasso::NoBound>(&serde_json::to_string(&failed).unwrap()).unwrap(),
+        failed
+    );
     let fit = solve(&Design::dense(&x).unwrap(), &y, 0.1, &Options::default()).unwrap();
     let back: samplewise_lasso::Solution = serde_json::from_str(&serde_json::to_string(&fit).unwrap()).unwrap();
     assert_eq!(back, fit);

@@ -24,6 +24,8 @@ mod solve;
 pub use contract::argument::ArgumentError;
 pub use contract::ending::{Ending, NoBound, Seconds};
 pub use contract::error::LinalgError;
+#[cfg(feature = "serde")]
+pub use contract::extended;
 pub use contract::observe::{Observer, Progress};
 pub use contract::summary::Summary;
 pub use contract::{argument, ending, envelope, error, forest, observe, random, scale, summary, sums};

@@ -49,6 +49,7 @@ pub struct Round {
     /// targets; what the target's own labels leave, `σ²K/n_t`, comes on top. Infinite while there are less than twice as
     /// many samples as parameters, and the noise is not known. Zero without noise, or where the representation is the whole
     /// space.
+    #[cfg_attr(feature = "serde", serde(with = "samplewise_linalg::extended"))]
     pub predicted_risk: f64,
     /// Elfving efficiency of these samples for the first target, as estimated.
     pub efficiency: f64,

@@ -125,5 +125,9 @@ fn options_and_answers_are_data() {
     let found = learned(&Options { dimension: Some(2), ..Options::default() }, Budget::Samples(200), false);
     let back: Learned = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
     assert_eq!(back, found);
+    // A risk that cannot be predicted yet is infinite.
+    let few = learned(&Options { dimension: Some(2), ..Options::default() }, Budget::Samples(10), false);
+    assert!(few.last().predicted_risk.is_infinite(), "{}", few.last().predicted_risk);
+    assert_eq!(serde_json::from_str::<Learned>(&serde_json::to_string(&few).unwrap()).unwrap(), few);
     assert!(serde_json::to_string(&CostModel::Custom(std::sync::Arc::new(|n| n as f64))).is_err());
 }

@@ -3,4 +3,5 @@ pub(crate) mod annealing;
 pub(crate) mod growth;
 pub(crate) mod mending;
 pub(crate) mod order;
+pub(crate) mod refit;
 pub(crate) mod reweighting;

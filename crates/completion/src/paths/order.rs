@@ -17,7 +17,7 @@ use samplewise_linalg::LinalgError;
 use samplewise_linalg::random::Streams;
 
 use crate::answer::Route;
-use crate::control::{Control, Stop};
+use crate::control::Control;
 use crate::data::biases::{Start, biases_only, residual_entries, start};
 use crate::data::entries::Entries;
 use crate::data::ridge::first_bias_ridge;
@@ -157,12 +157,12 @@ fn may_be_ridged(options: &Options) -> bool {
 }
 
 /// Whether the data may be free of noise as far as the options say.
-fn finishes(options: &Options) -> bool {
+pub(crate) fn finishes(options: &Options) -> bool {
     options.lambda.is_none() && !options.biases && !options.non_negative && options.advanced.finish != Finish::None
 }
 
 /// Whether the factorisations that the finish keeps take no more than eight times the memory of the entries, or a gigabyte.
-fn factors_fit<T: KernelReal>(entries: &Entries<T>, rank: usize) -> bool {
+pub(crate) fn factors_fit<T: KernelReal>(entries: &Entries<T>, rank: usize) -> bool {
     let bytes = Normal::<T>::bytes(entries.rows() + entries.columns(), rank);
     bytes <= (8 * 24 * entries.len() as u128).max(1 << 30)
 }
@@ -175,7 +175,7 @@ const NEAR: f64 = 1e-3;
 const WITHIN: f64 = 8.0;
 
 /// Of the number of entries in the ridge of a row.
-fn exponent(options: &Options) -> f64 {
+pub(crate) fn exponent(options: &Options) -> f64 {
     options.advanced.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 })
 }
 
@@ -422,57 +422,3 @@ impl Setting<'_> {
         Outcome { state, lambda, tuning_error, training_error, recovered, route, ridged: self.ridged }
     }
 }
-
-/// A few more pairs from a state, at its λ, on more entries than the `fitted` ones: one pair where there are hardly more.
-pub(crate) fn refit(
-    entries: &Entries,
-    fitted: usize,
-    outcome: &mut Outcome,
-    options: &Options,
-    control: &mut Control<'_>,
-) {
-    let (lambda, ridged, state) = (outcome.lambda, outcome.ridged, &mut outcome.state);
-    if control.stop == Some(Stop::Interrupted) || control.stop.is_some() && lambda == 0.0 {
-        return;
-    }
-    let ridge =
-        Ridge { lambda, exponent: exponent(options), biases: options.biases.then(|| options.lambda.unwrap_or(lambda)) };
-    let newton = options.advanced.finish == Finish::GaussNewton && factors_fit(entries, state.rank());
-    if lambda == 0.0 && finishes(options) && newton {
-        let mut spread: f64 = entries.iter().map(|(_, _, v, _)| v * v).sum();
-        spread = (spread / entries.len() as f64).sqrt();
-        let damping = 1e-6 * state.u.norm() * state.v.norm() / (state.u.rows().min(state.v.rows()) as f64).max(1.0);
-        let aim = Goal { residual: 1e-13 * spread, spread, damping, outer: 8, inner: 60, progress: 0.999 };
-        gauss_newton(entries, entries, state, aim, control);
-        return;
-    }
-    let pairs = if (entries.len() as f64) < 1.01 * fitted as f64 { 1 } else { REFIT_PAIRS };
-    match if ridged { entries.to_single() } else { None } {
-        Some(single) => {
-            let mut narrow = State::copy(state);
-            some_pairs(&single, &mut narrow, ridge, options, pairs, control);
-            *state = State::copy(&narrow);
-        }
-        None => some_pairs(entries, state, ridge, options, pairs, control),
-    }
-}
-
-fn some_pairs<T: KernelReal>(
-    entries: &Entries<T>,
-    state: &mut State<T>,
-    ridge: Ridge,
-    options: &Options,
-    pairs: usize,
-    control: &mut Control<'_>,
-) {
-    let (solver, non_negative) = (options.advanced.solver, options.non_negative);
-    let manner = Manner { solver, non_negative, roughly: size_of::<T>() == 4, seed: 1 };
-    let floor = (entries.len() * state.rank().max(1)) as f64;
-    for _ in 0..pairs {
-        let work = state.pair(entries, ridge, manner);
-        control.book("refit", work / floor);
-    }
-}
-
-/// Pairs of half steps of a refit.
-const REFIT_PAIRS: usize = 8;

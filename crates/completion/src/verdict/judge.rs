@@ -10,7 +10,8 @@ use crate::data::core_peeling::{Peeled, peel};
 use crate::data::entries::Renumbering;
 use crate::data::split::Purpose;
 use crate::options::Loss;
-use crate::paths::order::{self, Outcome};
+use crate::paths::order::Outcome;
+use crate::paths::refit;
 use crate::verdict::certificate::Certificate;
 use crate::verdict::determined::{Question, determine};
 use crate::verdict::fill::fill;
@@ -109,7 +110,7 @@ impl<T: Real> Fit<'_, T> {
         };
         let open = (&peeled.rows[..], &peeled.columns[..]);
         // After a stop only what takes a moment; what was not looked at is not claimed.
-        let mut cut = stop == Some(Stop::Interrupted) && pattern.len() * (model.rank() + 2) > QUICK;
+        let mut cut = control.stop == Some(Stop::Interrupted) && pattern.len() * (model.rank() + 2) > QUICK;
         let mut steps = 0;
         let mut stops = || {
             steps += 1;
@@ -222,7 +223,7 @@ impl<T: Real> Fit<'_, T> {
             self.split.purpose[*p] == Purpose::Fit && !left_out(*p) && inside(*i, *j)
         };
         let fitted = self.entries.iter().enumerate().filter(taught).count();
-        order::refit(&more, fitted, outcome, &scaled, control);
+        refit::refit(&more, fitted, outcome, &scaled, control);
         *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
         fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);
     }

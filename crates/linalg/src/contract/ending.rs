@@ -45,8 +45,10 @@ pub enum NoBound {
     /// The computed value is above the objective by more than rounding explains, or is no number: it proves nothing.
     Failed {
         /// Objective of the answer.
+        #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
         objective: f64,
         /// The value that cannot be a lower bound.
+        #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
         bound: f64,
     },
 }

@@ -3,6 +3,8 @@ pub mod argument;
 pub mod ending;
 pub mod envelope;
 pub mod error;
+#[cfg(feature = "serde")]
+pub mod extended;
 pub mod forest;
 pub mod observe;
 pub mod random;

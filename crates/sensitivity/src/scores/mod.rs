@@ -72,6 +72,7 @@ pub struct ScoreReport {
     pub seconds: Seconds,
     /// Lewis weights: largest relative difference between the weights before the last step and their map; those returned are
     /// closer, by about `|p − 2|/(p + 2)`. Zero for the other methods.
+    #[cfg_attr(feature = "serde", serde(with = "samplewise_linalg::extended"))]
     pub residual: f64,
 }
 
