@@ -4,7 +4,6 @@
 //! more, instances of a rate run side by side. Peers in other languages: `python3 benches/peers/run.py completion`.
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::time::Instant;
 
 use rayon::prelude::*;
 use samplewise::completion::internals::Pass;
@@ -13,6 +12,7 @@ use samplewise::completion::{
     complete, sample_posterior,
 };
 use samplewise::linalg::random::{Streams, normal, uniform};
+use samplewise_benches::{Table, median, print, seconds};
 use samplewise_testkit::generate::{LowRank, conditioned_low_rank, skewed_low_rank};
 use samplewise_testkit::{fixtures, picture};
 
@@ -50,17 +50,6 @@ fn determined(found: &Completion) -> bool {
 
 fn floors(found: &Completion) -> f64 {
     found.report.stages.iter().map(|s| s.floors).sum()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
-    let start = Instant::now();
-    let out = black_box(work());
-    (start.elapsed().as_secs_f64(), out)
 }
 
 /// Successes (relative error at most 1e-4) of 50 seeds, 1000 × 1000, at least rank entries in each row and column.
@@ -553,27 +542,19 @@ fn picture() {
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let tables: [(&str, fn()); 13] = [
-        ("recovery", recovery),
-        ("rivals", rivals),
-        ("passes", passes),
-        ("noise", noise),
-        ("outliers", outliers),
-        ("solvers", solvers),
-        ("skewed", skewed),
-        ("ratings", ratings),
-        ("gb1", gb1),
-        ("memory", memory),
-        ("hard", hard),
-        ("curves", curves),
-        ("picture", picture),
-    ];
-    for (name, table) in tables {
-        let named = words.iter().any(|w| name.contains(w.as_str()));
-        if named || words.is_empty() && !["hard", "curves", "picture"].contains(&name) {
-            table();
-            println!();
-        }
-    }
+    print(&[
+        Table::new("recovery", recovery),
+        Table::new("rivals", rivals),
+        Table::new("passes", passes),
+        Table::new("noise", noise),
+        Table::new("outliers", outliers),
+        Table::new("solvers", solvers),
+        Table::new("skewed", skewed),
+        Table::new("ratings", ratings),
+        Table::new("gb1", gb1),
+        Table::new("memory", memory),
+        Table::on_request("hard", hard),
+        Table::on_request("curves", curves),
+        Table::on_request("picture", picture),
+    ]);
 }

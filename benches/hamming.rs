@@ -13,40 +13,11 @@ use samplewise::hamming::{
 };
 use samplewise::linalg::fft::{Complex, FftReal};
 use samplewise::linalg::random::{Streams, below, uniform};
+use samplewise_benches::{Runner, Table, print, race};
 use samplewise_testkit::fixtures;
 use samplewise_testkit::generate::{adversarial_periodic_text, random_text};
 use triple_accel::SearchType;
 use triple_accel::hamming::hamming_search_simd_with_opts;
-
-/// One contestant: its name, and what is timed.
-type Runner<'a> = (&'static str, Box<dyn FnMut() + 'a>);
-
-/// Times all in turn, `rounds` times after one unmeasured round; prints medians, and how many times the first is faster
-/// than each other.
-fn race(work: &str, rounds: usize, mut runners: Vec<Runner<'_>>) {
-    let mut seconds = vec![Vec::new(); runners.len()];
-    for round in 0..=rounds {
-        for ((_, run), seconds) in runners.iter_mut().zip(&mut seconds) {
-            let start = Instant::now();
-            run();
-            if round > 0 {
-                seconds.push(start.elapsed().as_secs_f64());
-            }
-        }
-    }
-    let medians: Vec<f64> = seconds
-        .iter_mut()
-        .map(|s| {
-            s.sort_by(f64::total_cmp);
-            s[s.len() / 2]
-        })
-        .collect();
-    print!("{work}: {} {:.3} ms", runners[0].0, 1e3 * medians[0]);
-    for ((name, _), median) in runners.iter().zip(&medians).skip(1) {
-        print!(" | {name} {:.3} ms, {:.2}x", 1e3 * median, median / medians[0]);
-    }
-    println!();
-}
 
 fn fasta(file: &str) -> Option<Vec<u8>> {
     let text = std::fs::read_to_string(fixtures::full_data(file)?).expect("readable FASTA");
@@ -245,7 +216,7 @@ fn compare_long(name: &str, text: &[u8], pattern: &[u8], some: usize) {
     );
 }
 
-fn words() {
+fn english_words() {
     // Word frequencies of a language: the r-th word has a share of about 1/r.
     let mut rng = Streams::new(4).stream(0);
     let made: Vec<u32> = (0..3_000_000).map(|_| (uniform(&mut rng) * 14_000_f64.ln()).exp() as u32).collect();
@@ -595,21 +566,17 @@ fn threads((name, text): &(String, Vec<u8>)) {
 }
 
 fn main() {
-    let word = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let genome = genome();
-    let tables: [(&str, &dyn Fn()); 10] = [
-        ("short", &|| short_patterns(&genome)),
-        ("bounded", &|| few_mismatches(&genome)),
-        ("long", &|| long_patterns(&genome)),
-        ("words", &words),
-        ("periodic", &periodic),
-        ("batch", &|| batch(&genome)),
-        ("sumset", &lemma),
-        ("differences", &event_times),
-        ("dispatch", &regret),
-        ("threads", &|| threads(&genome)),
-    ];
-    for (_, run) in tables.iter().filter(|(name, _)| name.contains(&word)) {
-        run();
-    }
+    print(&[
+        Table::new("short", || short_patterns(&genome)),
+        Table::new("bounded", || few_mismatches(&genome)),
+        Table::new("long", || long_patterns(&genome)),
+        Table::new("words", english_words),
+        Table::new("periodic", periodic),
+        Table::new("batch", || batch(&genome)),
+        Table::new("sumset", lemma),
+        Table::new("differences", event_times),
+        Table::new("dispatch", regret),
+        Table::new("threads", || threads(&genome)),
+    ]);
 }

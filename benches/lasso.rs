@@ -1,7 +1,6 @@
 //! The Lasso on tables of the sizes that the literature uses, every gap computed here from the coefficients alone.
 //! `cargo bench --bench lasso -- WORD` prints one of: `single`, `paths`, `small`, `cross-validation`; without a word all.
 //! Peers outside of Rust: `python3 benches/peers/run.py lasso`.
-use std::hint::black_box;
 use std::time::Instant;
 
 use linfa::Dataset;
@@ -14,23 +13,15 @@ use samplewise::lasso::{
 };
 use samplewise::linalg::random::{StreamRng, Streams, below, normal, uniform};
 use samplewise::linalg::{CsrMatrix, Matrix};
+use samplewise_benches::{Table, print, timed};
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let asked = |name: &str| words.is_empty() || words.iter().any(|w| w == name);
-    println!("{} threads", rayon::current_num_threads());
-    if asked("single") {
-        single();
-    }
-    if asked("paths") {
-        paths();
-    }
-    if asked("small") {
-        small();
-    }
-    if asked("cross-validation") {
-        cross_validation();
-    }
+    print(&[
+        Table::new("single", single),
+        Table::new("paths", paths),
+        Table::new("small", small),
+        Table::new("cross-validation", cross_validation),
+    ]);
 }
 
 /// A table and its target, as values column after column where it is dense.
@@ -132,21 +123,6 @@ impl Problem {
         };
         column.iter().zip(r).map(|(x, r)| x * r).sum()
     }
-}
-
-fn median(mut v: Vec<f64>) -> f64 {
-    v.sort_by(f64::total_cmp);
-    v[v.len() / 2]
-}
-
-fn timed<T>(runs: usize, mut f: impl FnMut() -> T) -> (f64, T) {
-    let mut last = f();
-    let seconds = (0..runs).map(|_| {
-        let start = Instant::now();
-        last = black_box(f());
-        start.elapsed().as_secs_f64()
-    });
-    (median(seconds.collect()), last)
 }
 
 fn options(tolerance: f64) -> Options {

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use samplewise::linalg::lstsq::{Method, Path, least_squares};
+use samplewise_benches::{median, words};
 use samplewise_testkit::generate::random_matrix;
 
 const ROWS: [usize; 5] = [2_000, 6_000, 20_000, 60_000, 200_000];
@@ -14,8 +15,7 @@ fn main() {
     println!("{} threads; milliseconds", rayon_threads());
     let mut worst = 0.0_f64;
     // The last column becomes the first plus this much of what it was.
-    let words = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
-    let (shapes, words): (Vec<String>, Vec<String>) = words.partition(|w| w.contains('x'));
+    let (shapes, words): (Vec<String>, Vec<String>) = words().into_iter().partition(|w| w.contains('x'));
     let known = |shape: &&String| ROWS.iter().any(|n| COLUMNS.iter().any(|d| **shape == format!("{n}x{d}")));
     if let Some(shape) = shapes.iter().find(|s| !known(s)) {
         panic!("no shape {shape}: rows {ROWS:?}, columns {COLUMNS:?}");
@@ -87,11 +87,6 @@ fn shape(n: usize, d: usize, apart: f64) -> f64 {
 }
 
 /// Infinite for none.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
-}
-
 fn rayon_threads() -> usize {
     std::env::var("RAYON_NUM_THREADS")
         .ok()

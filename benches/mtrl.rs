@@ -10,26 +10,17 @@ use samplewise::mtrl::{
     Budget, FitOptions, Options, Strategy, TaskData, TaskOracle, allocate, fit_representation, learn, predicted_risk,
     relevance,
 };
+use samplewise_benches::{Table, median, print, timed};
 use samplewise_testkit::generate::random_matrix;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let asked = |name: &str, always: bool| words.iter().any(|w| w == name) || (always && words.is_empty());
-    if asked("risk", false) {
-        risk();
-    }
-    if asked("savings", false) {
-        savings();
-    }
-    if asked("costs", true) {
-        costs();
-    }
-    if asked("planner", true) {
-        planner();
-    }
-    if asked("representation", true) {
-        representation();
-    }
+    print(&[
+        Table::on_request("risk", risk),
+        Table::on_request("savings", savings),
+        Table::new("costs", costs),
+        Table::new("planner", planner),
+        Table::new("representation", representation),
+    ]);
 }
 
 /// Tasks `y = xᵀ B w_m + noise` with noise of variance one.
@@ -215,21 +206,6 @@ fn costs() {
     assert!(l1 >= 1.0 && l2 >= l1);
 }
 
-fn median(mut v: Vec<f64>) -> f64 {
-    v.sort_by(f64::total_cmp);
-    v[v.len() / 2]
-}
-
-fn timed<T>(mut f: impl FnMut() -> T) -> f64 {
-    f();
-    let seconds = (0..9).map(|_| {
-        let start = Instant::now();
-        std::hint::black_box(f());
-        start.elapsed().as_secs_f64()
-    });
-    median(seconds.collect())
-}
-
 /// Row M5, first half: relevance and allocation of a planner step.
 fn planner() {
     let (k, m) = (50, 1_000);
@@ -240,7 +216,7 @@ fn planner() {
             let found = relevance(&weights, &target, strategy, None, None).expect("valid");
             allocate(&found.shares, 100_000, None).expect("shares")
         };
-        println!("  {strategy:?} {:.2} ms", 1e3 * timed(run));
+        println!("  {strategy:?} {:.2} ms", 1e3 * timed(9, run).0);
     }
     let mut rng = Streams::new(9).stream(0);
     let some: Vec<f64> = (0..m).map(|_| uniform(&mut rng)).collect();
@@ -261,7 +237,7 @@ fn representation() {
         let fit = run();
         println!(
             "fit d = {d}, K = {k}, {tasks} tasks of {n}: {:.1} ms, {} evaluations, loss {:.6e}",
-            1e3 * timed(run),
+            1e3 * timed(9, run).0,
             fit.report.iterations,
             fit.loss
         );
@@ -279,7 +255,7 @@ fn dense_alternation(raw: &[(Matrix, Vec<f64>)], tasks: &[TaskData], k: usize) -
     let d = tasks[0].features();
     let grams: Vec<Matrix> = tasks.iter().map(|t| t.gram_times(&Matrix::identity(d)).expect("shapes")).collect();
     let moments = Matrix::from_fn(d, tasks.len(), |i, m| tasks[m].right()[i]);
-    let start = svd::truncated_svd(&moments, k, &svd::SvdOptions::default(), &mut Streams::new(1).stream(0));
+    let start = svd::truncated_svd(&moments, k, &svd::SvdOptions::default());
     let mut basis = start.expect("finite").u;
     for _ in 0..12 {
         let mut system = Matrix::zeros(d * k, d * k);

@@ -2,7 +2,6 @@
 //! `cargo bench --bench sensitivity -- WORD` runs the tables whose name has WORD; `stream` (a table of 5 GB) runs only when
 //! it is named. One thread: `RAYON_NUM_THREADS=1`. Real tables: `python3 scripts/fetch_data.py fetch flights cpssw8 gss
 //! diamonds`. Peers in other languages: `python3 benches/peers/run.py sensitivity`.
-use std::hint::black_box;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -14,27 +13,10 @@ use samplewise::sensitivity::{
     SampleOptions, Sampler, ScoreOptions, StreamOptions, StreamingCoreset, certified_sensitivities, distortion,
     planned_size, regress, regress_on_coreset, scores,
 };
+use samplewise_benches::{Table, median, print, seconds, timed};
 use samplewise_testkit::designs::{self, Design};
 use samplewise_testkit::generate::random_matrix;
 use sha2::{Digest, Sha256};
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
-    let start = Instant::now();
-    let out = black_box(work());
-    (start.elapsed().as_secs_f64(), out)
-}
-
-/// Median seconds of five runs, and the last result.
-fn timed<T>(mut work: impl FnMut() -> T) -> (f64, T) {
-    let mut runs: Vec<(f64, T)> = (0..5).map(|_| seconds(&mut work)).collect();
-    let times = runs.iter().map(|r| r.0).collect();
-    (median(times), runs.pop().expect("five runs").1)
-}
 
 fn leverage_by_qr(a: &Matrix) -> Vec<f64> {
     let (n, d) = (a.rows(), a.columns());
@@ -48,7 +30,7 @@ fn leverage() {
     println!("       n    d   ours ms  GF/s   thin QR of faer ms   times as fast");
     for (n, d) in [(100_000, 10), (100_000, 50), (100_000, 100), (1_000_000, 10), (300_000, 100)] {
         let a = random_matrix(n, d, 1);
-        let (ours, found) = timed(|| leverage_scores(&a).expect("finite"));
+        let (ours, found) = timed(5, || leverage_scores(&a).expect("finite"));
         let (theirs, expected) = seconds(|| leverage_by_qr(&a));
         assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-10));
         let flops = 2.0 * n as f64 * (d * d) as f64;
@@ -115,11 +97,11 @@ fn lewis() {
     tables.extend(designs::fetched("diamonds").map(|d| (d.name, d.a)));
     for (name, a) in tables {
         let white = whiten(&a, None).expect("finite").transform;
-        let (pair, _) = timed(|| (whiten(&a, None), row_norms_squared(&a, &white)));
+        let (pair, _) = timed(5, || (whiten(&a, None), row_norms_squared(&a, &white)));
         for p in [1.0, 1.5, 3.0, 4.0, 8.0] {
             let run = |tolerance| {
                 let options = ScoreOptions { tolerance, ..ScoreOptions::default() };
-                let (time, s) = timed(|| scores(&a, p, &options).expect("finite"));
+                let (time, s) = timed(5, || scores(&a, p, &options).expect("finite"));
                 (s.report.iterations + 1, time / pair, s)
             };
             let (rough, fine) = (run(0.1), run(0.01));
@@ -160,7 +142,7 @@ fn coreset() {
     let Some(d) = designs::flights_mid() else {
         return println!("coreset: flights are not there");
     };
-    let (all, best) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), &Options::default()).expect("finite"));
+    let (all, best) = timed(5, || regress(&d.a, &d.b, Loss::Lp(1.0), &Options::default()).expect("finite"));
     let (n, columns) = (d.a.rows(), d.a.columns());
     println!(
         "coreset: {n} flights x {columns}, sum of absolute errors; all rows certified in {:.0} ms, gap {:.0e}",
@@ -215,7 +197,7 @@ fn exact() {
     tables.push(designs::student_noise(100_000, 100, 1));
     tables.push(designs::student_noise(1_000_000, 10, 1));
     for d in tables {
-        let (time, f) = timed(|| regress(&d.a, &d.b, Loss::Lp(1.0), &Options::default()).expect("finite"));
+        let (time, f) = timed(5, || regress(&d.a, &d.b, Loss::Lp(1.0), &Options::default()).expect("finite"));
         let path = match f.report.route {
             Route::Preprocessed { rows, repaired } => format!("{rows}, {repaired}"),
             _ => "all".to_owned(),
@@ -249,7 +231,7 @@ fn crossover() {
             let (a, b) = (d.a.select_rows(&rows), rows.iter().map(|&i| d.b[i]).collect::<Vec<_>>());
             let run = |preprocessing| {
                 let options = Options { preprocessing, ..Options::default() };
-                timed(|| regress(&a, &b, Loss::Lp(1.0), &options).expect("finite"))
+                timed(5, || regress(&a, &b, Loss::Lp(1.0), &options).expect("finite"))
             };
             let ((without, plain), (with, reduced)) = (run(Preprocessing::Never), run(Preprocessing::Always));
             assert!((plain.objective / reduced.objective - 1.0).abs() < 1e-7);
@@ -337,7 +319,7 @@ fn shards() {
                             for first in (from..to).step_by(10_007) {
                                 let rows: Vec<usize> = (first..(first + 10_007).min(to)).collect();
                                 let block = a.select_rows(&rows);
-                                part.update(Block { first: first as u64, rows: &block }).expect("finite");
+                                part.update(Block { first: first as u64, rows: block.view() }).expect("finite");
                             }
                             part
                         })
@@ -376,8 +358,8 @@ fn sparse() {
     let (a, dense) = (f.sparse(), f.dense("").a);
     let share = a.nnz() as f64 / (a.rows() * a.columns()) as f64;
     println!("sparse: leverage scores of {} flights x {}, {:.1} % dense", a.rows(), a.columns(), 100.0 * share);
-    let (sparse_time, s) = timed(|| scores(&a, 2.0, &Method::Leverage.into()).expect("finite").values);
-    let (dense_time, t) = timed(|| scores(&dense, 2.0, &Method::Leverage.into()).expect("finite").values);
+    let (sparse_time, s) = timed(5, || scores(&a, 2.0, &Method::Leverage.into()).expect("finite").values);
+    let (dense_time, t) = timed(5, || scores(&dense, 2.0, &Method::Leverage.into()).expect("finite").values);
     let apart = s.iter().zip(&t).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     println!(
         "sparse {:.1} ms, dense {:.1} ms: {:.1} times as fast; apart by {apart:.0e}",
@@ -385,8 +367,8 @@ fn sparse() {
         1e3 * dense_time,
         dense_time / sparse_time
     );
-    let (exact, s) = timed(|| leverage_scores(&a).expect("finite"));
-    let (exact_dense, _) = timed(|| leverage_scores(&dense).expect("finite"));
+    let (exact, s) = timed(5, || leverage_scores(&a).expect("finite"));
+    let (exact_dense, _) = timed(5, || leverage_scores(&dense).expect("finite"));
     println!(
         "to the last digits (condition {:.0e}): {:.1} ms, dense {:.1} ms; sum {:.6}",
         whiten(&a, None).expect("finite").condition,
@@ -402,9 +384,10 @@ fn fused() {
     for (n, d) in [(1_000_000, 10), (200_000, 50), (100_000, 100)] {
         let a = random_matrix(n, d, 1);
         let t = whiten(&a, None).expect("finite").transform;
-        let (one, _) =
-            timed(|| reweigh(&a, &t, &|_, q, w| w.iter_mut().zip(q).for_each(|(w, q)| *w = q.sqrt())).expect("finite"));
-        let (two, _) = timed(|| {
+        let (one, _) = timed(5, || {
+            reweigh(&a, &t, &|_, q, w| w.iter_mut().zip(q).for_each(|(w, q)| *w = q.sqrt())).expect("finite")
+        });
+        let (two, _) = timed(5, || {
             let q = row_norms_squared(&a, &t);
             let w: Vec<f64> = q.iter().map(|q| q.sqrt()).collect();
             samplewise::linalg::gram::gram(&a, Some(&w), None).expect("finite")
@@ -467,26 +450,19 @@ fn stream() {
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let tables: [(&str, fn()); 13] = [
-        ("leverage", leverage),
-        ("accuracy", accuracy),
-        ("lewis", lewis),
-        ("certified", certified),
-        ("coreset", coreset),
-        ("exact", exact),
-        ("crossover", crossover),
-        ("samplers", samplers),
-        ("embedding", embedding),
-        ("shards", shards),
-        ("sparse", sparse),
-        ("fused", fused),
-        ("stream", stream),
-    ];
-    for (name, table) in tables {
-        if words.is_empty() && name != "stream" || words.iter().any(|w| name.contains(w.as_str())) {
-            table();
-            println!();
-        }
-    }
+    print(&[
+        Table::new("leverage", leverage),
+        Table::new("accuracy", accuracy),
+        Table::new("lewis", lewis),
+        Table::new("certified", certified),
+        Table::new("coreset", coreset),
+        Table::new("exact", exact),
+        Table::new("crossover", crossover),
+        Table::new("samplers", samplers),
+        Table::new("embedding", embedding),
+        Table::new("shards", shards),
+        Table::new("sparse", sparse),
+        Table::new("fused", fused),
+        Table::on_request("stream", stream),
+    ]);
 }

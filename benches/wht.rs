@@ -5,13 +5,12 @@
 //! `benches/results/wht_curve.csv`, and runs only when it is named. One thread: `RAYON_NUM_THREADS=1`.
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::hint::black_box;
-use std::time::Instant;
 
 use samplewise::lasso;
 use samplewise::linalg::Matrix;
 use samplewise::linalg::random::{Streams, normal};
 use samplewise::wht::{Decoder, Noise, Options, Plan, Sparsity, Spectrum, Support, dense, recover, recover_in_memory};
+use samplewise_benches::{Table, median, print, seconds};
 use samplewise_testkit::fixtures;
 use samplewise_testkit::generate::{low_degree_spectrum, random_spectrum};
 use samplewise_testkit::trees::TreeModel;
@@ -35,15 +34,9 @@ fn missing(found: &Spectrum, truth: &[(u64, f64)]) -> f64 {
     left.values().map(|v| v * v).sum()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn milliseconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
-    let start = Instant::now();
-    let out = black_box(work());
-    (1e3 * start.elapsed().as_secs_f64(), out)
+    let (time, out) = seconds(work);
+    (1e3 * time, out)
 }
 
 fn decibels(snr: Option<f64>) -> String {
@@ -452,25 +445,17 @@ fn curves() {
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let tables: [(&str, fn()); 11] = [
-        ("default plans", default_plans),
-        ("decoders", decoders),
-        ("degree", degree),
-        ("trees", trees),
-        ("dense", dense_transform),
-        ("scaling", scaling),
-        ("rateless", rateless),
-        ("errors", errors),
-        ("landscapes", landscapes),
-        ("crossover", crossover),
-        ("curves", curves),
-    ];
-    for (name, table) in tables {
-        let wanted = if words.is_empty() { name != "curves" } else { words.iter().any(|w| name.contains(w.as_str())) };
-        if wanted {
-            table();
-            println!();
-        }
-    }
+    print(&[
+        Table::new("default plans", default_plans),
+        Table::new("decoders", decoders),
+        Table::new("degree", degree),
+        Table::new("trees", trees),
+        Table::new("dense", dense_transform),
+        Table::new("scaling", scaling),
+        Table::new("rateless", rateless),
+        Table::new("errors", errors),
+        Table::new("landscapes", landscapes),
+        Table::new("crossover", crossover),
+        Table::on_request("curves", curves),
+    ]);
 }

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("Lewis", Method::Lewis, Sampler::Bernoulli),
         ("Lewis, tree", Method::Lewis, Sampler::Tree),
     ];
-    let joined = Rows::Joined(&a, &b);
+    let joined = Rows::Joined(a.view(), &b);
     let d = a.columns();
     let mut scored = Vec::new();
     for (_, method, sampler) in methods {

@@ -68,7 +68,7 @@ fn names(text: &str, id: &str) -> bool {
 fn every_row_has_its_code_and_its_tests() {
     let table = fs::read_to_string(root().join("paper-refs.md")).expect("the table");
     let mut code = String::new();
-    sources(&root().join("crates"), &mut code);
+    ["crates", "tests"].iter().for_each(|folder| sources(&root().join(folder), &mut code));
     let mut rows = 0;
     let is_row = |l: &&str| l.starts_with("| ") && l.split_once('-').is_some_and(|(a, _)| a.len() <= 6);
     for line in table.lines().filter(is_row).filter(|l| !l.starts_with("| id")) {

@@ -4,7 +4,7 @@ use samplewise::linalg::gram::gram;
 use samplewise::linalg::leverage::leverage_scores;
 use samplewise::linalg::lstsq::{Method, least_squares, sparse_least_squares};
 use samplewise::linalg::sketch::{Kind, Sketch};
-use samplewise::linalg::svd::{SvdOptions, truncated_svd};
+use samplewise::linalg::svd::{SvdOptions, truncated_svd_with};
 use samplewise::linalg::tsqr::tsqr;
 use samplewise::linalg::{CooBuilder, CsrMatrix, Duplicates, fwht};
 
@@ -39,7 +39,7 @@ pub fn pin(pins: &mut Pins) {
     pins.pin("linalg eigen", &[&values, &vectors]);
     let svd = dense_svd(&gaussian(60, 23, 5)).unwrap();
     pins.pin("linalg svd", &[&svd.u, &svd.s, &svd.v]);
-    let svd = truncated_svd(&s, 6, &SvdOptions::default(), &mut stream(6)).unwrap();
+    let svd = truncated_svd_with(&s, 6, &SvdOptions::default(), &mut stream(6)).unwrap();
     pins.pin("linalg truncated svd", &[&svd.u, &svd.s]);
     for kind in [Kind::Gaussian, Kind::SparseSign, Kind::CountSketch, Kind::Srht] {
         let sketch = Sketch::new(kind, 64, 7).unwrap();

@@ -53,7 +53,7 @@ pub fn pin(pins: &mut Pins) {
         let mut stream = StreamingCoreset::new(6, &StreamOptions { p: 1.0, method, size: 200, seed: 3 }).unwrap();
         for first in (0..1_500).step_by(400) {
             let rows = Matrix::from_fn(400.min(1_500 - first), 6, |i, j| a[(first + i, j)]);
-            stream.update(Block { first: first as u64, rows: &rows }).unwrap();
+            stream.update(Block { first: first as u64, rows: rows.view() }).unwrap();
         }
         let found = stream.finish().unwrap();
         pins.pin(format!("sensitivity stream {method:?}"), &[&found.rows, &found.weights]);

@@ -14,16 +14,34 @@ pub enum Header {
     Absent,
 }
 
-impl Header {
-    /// From `--header` and `--no-header`.
-    pub fn of(given: bool, absent: bool) -> Self {
-        match (given, absent) {
-            (true, _) => Self::Given,
-            (_, true) => Self::Absent,
-            _ => Self::Detect,
-        }
+/// The words of every command that reads tables of cells.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct FirstLine {
+    /// The first line of every file is the header, also one of numbers.
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
+    /// The first line of every file is data.
+    #[arg(long)]
+    no_header: bool,
+}
+
+impl FirstLine {
+    /// Whether anything was said.
+    pub fn is_given(self) -> bool {
+        self.header || self.no_header
     }
 
+    /// What was said.
+    pub fn header(self) -> Header {
+        match (self.header, self.no_header) {
+            (true, _) => Header::Given,
+            (_, true) => Header::Absent,
+            _ => Header::Detect,
+        }
+    }
+}
+
+impl Header {
     /// Whether the first line is a header, where `looks` decides if nothing was said.
     pub fn is(self, looks: impl FnOnce() -> bool) -> bool {
         match self {

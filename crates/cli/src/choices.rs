@@ -4,6 +4,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use samplewise_completion::{Loss, Solver};
 use samplewise_hamming::{Engine, TextN, WildcardMeaning};
 use samplewise_sensitivity::{Method, Sampler};
+use samplewise_wht::Decoder;
 use serde::Serialize;
 
 /// The word of a choice, as it is typed.
@@ -191,6 +192,35 @@ impl From<EntryLoss> for Loss {
 pub enum Switch {
     On,
     Off,
+}
+
+/// `--decoder`.
+#[derive(ValueEnum, Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decoding {
+    Auto,
+    Dense,
+    SignBits,
+    Spright,
+    JointList,
+    ExhaustiveLists,
+    BchLists,
+    Heredity,
+}
+
+impl From<Decoding> for Decoder {
+    fn from(word: Decoding) -> Self {
+        match word {
+            Decoding::Auto => Self::Auto,
+            Decoding::Dense => Self::Dense,
+            Decoding::SignBits => Self::SignBits,
+            Decoding::Spright => Self::Spright,
+            Decoding::JointList => Self::JointList,
+            Decoding::ExhaustiveLists => Self::ExhaustiveLists,
+            Decoding::BchLists => Self::BchLists,
+            Decoding::Heredity => Self::Heredity,
+        }
+    }
 }
 
 /// `--duplicates`: what becomes of a pair that is given several times.

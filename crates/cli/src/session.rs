@@ -45,7 +45,7 @@ pub struct Answer {
     pub parameters: Value,
     pub result: Value,
     pub report: Map<String, Value>,
-    /// For people.
+    /// What is printed without `--json`.
     pub table: String,
 }
 

@@ -25,7 +25,7 @@ pub use model::{FoldedRow, Model};
 pub use options::{Advanced, Finish, Loss, Options, PosteriorOptions, Rank, Solver, Verification};
 pub use posterior::{Posterior, PosteriorReport, Prediction, sample_posterior, sample_posterior_observed};
 pub use samplewise_linalg::observe::{Observer, Progress};
-pub use samplewise_linalg::{ArgumentError, CooBuilder, CsrMatrix, Ending, Matrix, Seconds};
+pub use samplewise_linalg::{ArgumentError, CooBuilder, CsrMatrix, CsrView, Ending, Matrix, MatrixView, Seconds};
 pub use verdict::certificate::Certificate;
 pub use verdict::determined::{Check, Determination};
 

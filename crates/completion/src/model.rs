@@ -2,7 +2,7 @@
 use rayon::prelude::*;
 use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp, scale};
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, sums};
+use samplewise_linalg::{CsrView, LinalgError, Matrix, sums};
 
 use crate::data::ridge::bias_ridge;
 use crate::data::ridge::{Manner, Ridge};
@@ -16,7 +16,7 @@ use crate::{Entries, Error};
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Model {
-    /// `μ`.
+    /// Mean `μ`, in the units of the values.
     pub mean: f64,
     /// `b`, zeros without biases.
     pub row_biases: Vec<f64>,
@@ -57,7 +57,7 @@ impl Model {
         self.row_factors.columns()
     }
 
-    /// `(U, V)`.
+    /// Factors `U` of the rows and `V` of the columns.
     pub fn factors(&self) -> (&Matrix, &Matrix) {
         (&self.row_factors, &self.column_factors)
     }
@@ -184,7 +184,8 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::fold_in`]; [`Error::Data`] for a matrix of another number of columns.
-    pub fn fold_in_many(&self, rows: &CsrMatrix, lambda: f64) -> Result<(Matrix, Vec<f64>), Error> {
+    pub fn fold_in_many<'a>(&self, rows: impl Into<CsrView<'a>>, lambda: f64) -> Result<(Matrix, Vec<f64>), Error> {
+        let rows = rows.into();
         check_lambda(lambda)?;
         if rows.columns() != self.columns() {
             let expected = format!("{} columns", self.columns());

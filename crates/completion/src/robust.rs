@@ -46,7 +46,6 @@ pub(crate) fn run(
     streams: Streams,
     control: &mut Control<'_>,
 ) -> Result<(Outcome, Vec<bool>), Error> {
-    let threshold = if let Loss::Huber { threshold } = options.loss { threshold } else { 1.345 };
     let all = problem.entries.clone();
     let baseline = crate::data::biases::biases_only(&clipped(&all), options.biases, first_bias_ridge(options.lambda));
     let scale = deviation(all.iter().map(|(i, j, v, _)| v - baseline.predict(i, j)));
@@ -59,18 +58,55 @@ pub(crate) fn run(
         (state.u, state.v) = (first.u.clone(), first.v.clone());
         state
     };
+    let top = first.values.first().copied().unwrap_or(0.0);
+    let best = anneal(problem, &mut state, (top, scale, rank), options, streams.seed(), control);
+    if options.loss != Loss::Trimmed || control.stop.is_some() {
+        return Ok((best.judged(problem), Vec::new()));
+    }
+    let (outcome, out) = trim(problem, &state, (scale, rank), options, streams, control)?;
+    Ok((outcome.unwrap_or_else(|| best.judged(problem)), out))
+}
+
+/// A state on the way, and the ridge that it was found at.
+struct Reached {
+    state: State,
+    lambda: f64,
+    error: f64,
+}
+
+impl Reached {
+    fn judged(self, problem: &Problem) -> Outcome {
+        let Reached { state, lambda, .. } = self;
+        Outcome {
+            tuning_error: median_error(&state, &problem.tuning) / problem.spread,
+            training_error: state.training_rmse(&problem.entries) / problem.spread,
+            recovered: false,
+            route: Route::Annealing { decay: DECAY, pairs: 1 },
+            ridged: false,
+            state,
+            lambda,
+        }
+    }
+}
+
+/// Huber's loss by weights that are renewed before every pair, along falling ridges; the best state on the way. `top` is the
+/// first singular value, `scale` that of the values beside the biases.
+fn anneal(
+    problem: &Problem,
+    state: &mut State,
+    (top, scale, rank): (f64, f64, usize),
+    options: &Options,
+    seed: u64,
+    control: &mut Control<'_>,
+) -> Reached {
+    let all = &problem.entries;
+    let threshold = if let Loss::Huber { threshold } = options.loss { threshold } else { 1.345 };
     let exponent = options.advanced.ridge_exponent.unwrap_or(if options.biases { 0.5 } else { 0.0 });
-    let manner = Manner {
-        solver: options.advanced.solver,
-        non_negative: options.non_negative,
-        roughly: false,
-        seed: streams.seed(),
-    };
+    let manner = Manner { solver: options.advanced.solver, non_negative: options.non_negative, roughly: false, seed };
     let floor = (all.len() * rank) as f64;
     let typical = (all.len() as f64 / all.rows().min(all.columns()) as f64).max(1.0).powf(exponent);
-    let largest = (first.values.first().copied().unwrap_or(0.0) / typical).max(f64::MIN_POSITIVE);
-    let mut lambda = largest;
-    let mut best: Option<(State, f64, f64)> = None;
+    let mut lambda = (top / typical).max(f64::MIN_POSITIVE);
+    let mut best: Option<Reached> = None;
     let mut weighted = all.clone();
     let positions = all.by_row.values.transpose_positions();
     for pair in 0..ANNEALED + SETTLED {
@@ -94,32 +130,32 @@ pub(crate) fn run(
         let manner = Manner { seed: manner.seed.wrapping_add(2 * pair as u64), ..manner };
         weighted.set_weights(weights, &positions);
         let work = state.pair(&weighted, ridge, manner);
-        let error = median_error(&state, &problem.tuning);
-        if best.as_ref().is_none_or(|b| problem.tuning.is_empty() || options.lambda.is_some() || error < b.2) {
-            best = Some((state.clone(), lambda, error));
+        let error = median_error(state, &problem.tuning);
+        if best.as_ref().is_none_or(|b| problem.tuning.is_empty() || options.lambda.is_some() || error < b.error) {
+            best = Some(Reached { state: state.clone(), lambda, error });
         }
         if !control.step("robust annealing", work / floor, Some(error)) {
             break;
         }
     }
-    let (best_state, best_lambda, _) = best.expect("one pair was run");
-    let judged = |state: State, lambda: f64, problem: &Problem| Outcome {
-        tuning_error: median_error(&state, &problem.tuning) / problem.spread,
-        training_error: state.training_rmse(&problem.entries) / problem.spread,
-        recovered: false,
-        route: Route::Annealing { decay: DECAY, pairs: 1 },
-        ridged: false,
-        state,
-        lambda,
-    };
-    if options.loss != Loss::Trimmed || control.stop.is_some() {
-        return Ok((judged(best_state, best_lambda, problem), Vec::new()));
-    }
+    best.expect("one pair was run")
+}
+
+/// Leaves out what is far from the fit and fits the rest by squares, until the same entries are far; the last fit, and which
+/// entries it was without. What one trim left out wrongly comes back with the better fit.
+fn trim(
+    problem: &Problem,
+    annealed: &State,
+    (scale, rank): (f64, usize),
+    options: &Options,
+    streams: Streams,
+    control: &mut Control<'_>,
+) -> Result<(Option<Outcome>, Vec<bool>), Error> {
+    let all = &problem.entries;
     let mut outcome = None;
     let mut out: Vec<bool> = Vec::new();
-    // What one trim left out wrongly comes back with the better fit.
     for round in 0..ROUNDS {
-        let fit = outcome.as_ref().map_or(&state, |o: &Outcome| &o.state);
+        let fit = outcome.as_ref().map_or(annealed, |o: &Outcome| &o.state);
         let sigma = deviation(all.iter().map(|(i, j, v, _)| v - fit.predict(i, j)));
         let limit = (TRIM * sigma).max(TRIM_FLOOR * scale);
         let far: Vec<bool> = all.iter().map(|(i, j, v, _)| (v - fit.predict(i, j)).abs() > limit).collect();
@@ -132,14 +168,12 @@ pub(crate) fn run(
             problem.tuning.iter().copied().filter(|&(i, j, v)| (v - fit.predict(i, j)).abs() <= limit).collect();
         let inner = Problem::new(kept, near, problem.spread, problem.oversampling);
         let plain = Options { loss: Loss::Squared, ..options.clone() };
-        let next = order::run(&inner, rank, &plain, None, 0, streams.child(round), control)?;
+        outcome = Some(order::run(&inner, rank, &plain, None, 0, streams.child(round), control)?);
         out = far;
-        outcome = Some(next);
         if control.stop.is_some() {
             break;
         }
     }
-    let outcome = outcome.unwrap_or_else(|| judged(best_state, best_lambda, problem));
     Ok((outcome, out))
 }
 

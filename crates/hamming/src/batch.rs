@@ -8,7 +8,8 @@ use samplewise_linalg::{Ending, Seconds};
 use crate::Error;
 use crate::answer::{Answer, Block, Report, Route};
 use crate::engine::Engine;
-use crate::engine::choose::{NttCosts, Work, costs, ntt_costs, shares};
+use crate::engine::choose::{Work, shares};
+use crate::engine::costs::costs;
 use crate::engine::ntt;
 use crate::engine::pool::Pool;
 use crate::engine::running::{Counter, stride_of};
@@ -251,8 +252,8 @@ impl<S: Symbol> Batch<S> {
         let threads = rayon::current_num_threads();
         // As many alignments at a time as their memory allows, but no less than a block.
         let counters_of = || counters.iter().chain(&excluded).flatten();
-        let stride = counters_of().map(Counter::stride).chain(ntt.iter().map(|n| 2 * threads * n.0.block())).max();
-        let least = counters_of().map(Counter::block).chain(ntt.iter().map(|n| n.0.block())).max();
+        let stride = counters_of().map(Counter::stride).chain(ntt.iter().map(|n| 2 * threads * n.0.alignments())).max();
+        let least = counters_of().map(Counter::block).chain(ntt.iter().map(|n| n.0.alignments())).max();
         let stride = stride.unwrap_or(1).min((MOST_DISTANCES / self.len()).max(least.unwrap_or(1)));
         let nanoseconds =
             counters_of().map(Counter::predicted).sum::<f64>() + shared.iter().map(|&p| predicted[p]).sum::<f64>();
@@ -268,7 +269,7 @@ impl<S: Symbol> Batch<S> {
     fn shared(&self, text: usize, own: &[(Classes, Work)]) -> (Vec<usize>, Vec<f64>) {
         let longest = self.parts.iter().map(ExactSizeIterator::len).max().expect("patterns");
         let letters = self.relation.classes.len();
-        let NttCosts { transforms, products, inverse } = ntt_costs(longest, text + 1 - longest, letters);
+        let ntt::Costs { transforms, products, inverse } = ntt::costs_of(longest, text + 1 - longest, letters);
         let together = |classes: &Classes| {
             let groups = 1.0 + (classes.counted() / ntt::TOGETHER) as f64;
             products * letters as f64 + groups * inverse + costs().ntt_fixed
@@ -329,7 +330,7 @@ impl Run {
         }
         let Some((prepared, pool, _)) = &self.ntt else { return };
         let start = std::time::Instant::now();
-        let block = prepared.block();
+        let block = prepared.alignments();
         let mut outs: Vec<&mut [u32]> = Vec::new();
         for (p, (distances, _)) in memory.iter_mut().enumerate() {
             if self.counters[p].is_none() {

@@ -36,6 +36,6 @@ pub use stream::{SearchStream, Stream};
 /// For the tests and benches of this collection: outside what versions promise.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::engine::choose::{Costs, costs};
+    pub use crate::engine::costs::{Costs, costs};
     pub use crate::options::APPROXIMATE;
 }

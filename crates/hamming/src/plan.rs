@@ -8,8 +8,6 @@ use crate::Error;
 use crate::answer::{Answer, Block, EngineCost, Report};
 use crate::engine::Engine;
 use crate::engine::choose::Work;
-use crate::engine::fft;
-use crate::engine::ntt;
 use crate::engine::running::{Counter, cost};
 use crate::letters::classes::{Classes, Code};
 use crate::letters::relation::{Codes, Relation, Symbol, WildcardMeaning};
@@ -173,7 +171,7 @@ impl<S: Symbol> Plan<S> {
 
     /// What would run on this text: engines, letters, predicted nanoseconds per alignment; nothing is computed.
     ///
-    /// *Tuned* constants of [`crate::engine::choose::costs`], measured by the bench `hamming`; only their ratios decide.
+    /// *Tuned* constants of [`crate::engine::costs::costs`], measured by the bench `hamming`; only their ratios decide.
     pub fn explain(&self, text: &[S]) -> Vec<EngineCost> {
         let work = self.work(&self.relation.classes, text);
         let parts = if self.engine == Engine::Auto { work.choose() } else { work.all(self.engine) };
@@ -292,12 +290,7 @@ pub(crate) fn check_len(pattern: usize) -> Result<(), Error> {
 
 /// An engine that is forced may need more memory for spectra than is allowed, of so many patterns at once.
 pub(crate) fn check_spectra(engine: Engine, letters: usize, pattern: usize, patterns: usize) -> Result<(), Error> {
-    let bytes = match engine {
-        Engine::Fft => fft::bytes(letters, pattern),
-        Engine::Ntt => ntt::bytes(letters, pattern),
-        _ => return Ok(()),
-    };
-    let (bytes, limit) = (bytes * patterns as u128, crate::engine::choose::MAX_SPECTRA);
+    let (bytes, limit) = (engine.bytes(letters, pattern) * patterns as u128, crate::engine::choose::MAX_SPECTRA);
     if bytes > limit {
         return Err(Error::SpectraTooLarge { engine: engine.name(), letters, bytes, limit });
     }

@@ -224,3 +224,47 @@ pub(crate) fn fits(
     let (mut engine, _) = Engine::new(problem, o.solver, o.tolerance, o.max_iterations, watch);
     Ok(engine.run(lambdas, watch))
 }
+
+#[cfg(test)]
+mod tests {
+    use samplewise_linalg::Matrix;
+    use samplewise_linalg::random::{Streams, normal};
+
+    use super::*;
+
+    /// Large tables are not copied to be centred and weighted: every solver gives the bits that it gives with a copy.
+    #[test]
+    fn answers_do_not_depend_on_whether_the_table_was_copied() {
+        for (n, p, shift) in [(1_500, 12, 3.0), (40, 90, 1e3), (700, 700, 0.0)] {
+            let mut rng = Streams::new(n as u64).stream(0);
+            let x = Matrix::from_fn(n, p, |_, j| normal(&mut rng) + shift * (j % 4) as f64);
+            let y: Vec<f64> = (0..n).map(|i| 2.0 * x[(i, 0)] - x[(i, p - 1)] + 0.3 * normal(&mut rng)).collect();
+            let design = Design::dense(&x).unwrap();
+            let weights: Vec<f64> = (0..n).map(|i| (i % 4) as f64).collect();
+            for (solver, sample_weights, intercept) in [
+                (Solver::Auto, None, true),
+                (Solver::Auto, Some(weights.clone()), true),
+                (Solver::Auto, Some(weights), false),
+                (Solver::WorkingSet, None, true),
+                (Solver::CoordinateDescent, None, true),
+                (Solver::Homotopy, None, true),
+            ] {
+                let o = Options { solver, sample_weights, intercept, tolerance: 1e-6, ..Options::default() };
+                let all = |copied: usize| {
+                    let mut observer = ();
+                    let watch = &mut Watch::new(&mut observer);
+                    let problem = Problem::with_copies(&design, &y, &o, copied, watch).unwrap();
+                    let grid = Grid::Geometric { count: 20, min_ratio: 0.05 };
+                    let lambdas = values(&problem, &y, &grid, watch).unwrap();
+                    let found = fits(&problem, &lambdas, &o, None, watch).unwrap();
+                    let found = answers(&problem, &design, &y, &o, found).unwrap();
+                    let moments = crate::lars::gram::Moments::new(&problem, Some(&[3, 5, 8, 13]), watch).unwrap();
+                    let errors: Vec<_> = found.iter().map(|f| moments.squared_error(&f.coefficients, 0.1)).collect();
+                    let answer = |f: Solution| (f.coefficients, f.intercept, f.objective, f.lower_bound, f.lambda);
+                    (found.into_iter().map(answer).collect::<Vec<_>>(), errors)
+                };
+                assert_eq!(all(0), all(usize::MAX), "{n} x {p}, {solver:?}");
+            }
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 pub(crate) struct Certificate {
     pub primal: f64,
     pub dual: f64,
-    /// `s`.
+    /// Factor `s` by which the residual is scaled to be a dual point.
     pub scale: f64,
     /// What rounding may have added to the dual value before it was taken off.
     pub rounding: f64,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use samplewise_linalg::scale::{self, extreme_exponent, extreme_exponent_of, ldexp};
 use samplewise_linalg::spmm::sparse_dot;
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, sums};
+use samplewise_linalg::{CsrMatrix, CsrView, LinalgError, MatrixView, sums};
 
 use crate::{Error, Solution};
 
@@ -59,12 +59,13 @@ impl std::fmt::Debug for Design {
 }
 
 impl Design {
-    /// Copies a dense matrix column by column. Memory `8·n·p` bytes.
+    /// Copies a dense table, in any storage order, column by column. Memory `8·n·p` bytes.
     ///
     /// # Errors
     /// [`Error::Data`] for entries that are not finite; [`Error::Empty`].
-    pub fn dense(x: &Matrix) -> Result<Self, Error> {
-        Self::dense_columns(x.transpose().into_vec(), x.rows(), x.columns())
+    pub fn dense<'a>(x: impl Into<MatrixView<'a>>) -> Result<Self, Error> {
+        let x = x.into();
+        Self::dense_columns(x.transpose().copy_to_matrix().into_vec(), x.rows(), x.columns())
     }
 
     /// Takes a dense table stored column after column; nothing is copied.
@@ -115,8 +116,8 @@ impl Design {
     ///
     /// # Errors
     /// [`Error::Empty`].
-    pub fn sparse(x: &CsrMatrix) -> Result<Self, Error> {
-        Self::sparse_transposed(x.transpose())
+    pub fn sparse<'a>(x: impl Into<CsrView<'a>>) -> Result<Self, Error> {
+        Self::sparse_transposed(x.into().transpose())
     }
 
     /// Takes a sparse table by its transpose, whose row `j` is column `j`; nothing is copied.

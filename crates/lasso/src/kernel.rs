@@ -13,6 +13,8 @@ pub(crate) const BATCH: usize = 8;
 const ROWS: usize = 16;
 /// Columns of a task.
 const TASK: usize = 256;
+/// Columns made at a time: as many as the kernel reads together.
+const MADE: usize = 8;
 
 /// `c_jk = (1/n) z_jᵀ r_k` for the columns listed; the residuals are orthogonal to the intercept.
 /// The observer is asked on the way; what it says is for the caller to act on.
@@ -37,7 +39,10 @@ pub(crate) fn correlate(
         }
         let (arch, residuals) = (pulp::Arch::new(), &interleaved[..]);
         match &problem.columns {
-            Kind::Dense(table) => arch.dispatch(Dense { table, n, columns, residuals, out }),
+            Kind::Dense(dense) => match dense.as_stored() {
+                Some(table) => arch.dispatch(Dense { table, n, columns, residuals, out }),
+                None => correlate_made(dense, n, columns, residuals, out),
+            },
             Kind::Sparse(table) => arch.dispatch(Sparse { table, columns, residuals, out }),
             Kind::Custom(_) => unreachable!("its columns go one by one"),
         }
@@ -53,6 +58,23 @@ pub(crate) fn correlate(
         watch.ticks(|| Progress { stage: "columns", step, total, value: None });
     }
     out
+}
+
+/// Columns that are not stored as they are read: a few at a time are written where the kernel finds them.
+fn correlate_made(
+    dense: &crate::problem::dense::Dense<'_>,
+    n: usize,
+    columns: &[usize],
+    residuals: &[f64],
+    out: &mut [[f64; BATCH]],
+) {
+    let mut table = vec![0.0; MADE * n];
+    let numbers: [usize; MADE] = std::array::from_fn(|c| c);
+    for (out, columns) in out.chunks_mut(MADE).zip(columns.chunks(MADE)) {
+        table.chunks_exact_mut(n).zip(columns).for_each(|(made, &j)| dense.copy_part(j, 0, made));
+        let columns = &numbers[..columns.len()];
+        pulp::Arch::new().dispatch(Dense { table: &table, n, columns, residuals, out });
+    }
 }
 
 /// `out_jk = Σ_i a_ji x_ki` for the rows of a dense matrix, each `n` long.

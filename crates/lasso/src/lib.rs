@@ -27,7 +27,9 @@ pub use error::Error;
 pub use lars::walk::Workspace;
 pub use options::{CrossValidationOptions, Folds, Grid, Options, Solver};
 pub use samplewise_linalg::observe::{Observer, Progress};
-pub use samplewise_linalg::{ArgumentError, CooBuilder, CsrMatrix, Ending, Matrix, NoBound, Rows, Seconds};
+pub use samplewise_linalg::{
+    ArgumentError, CooBuilder, CsrMatrix, CsrView, Ending, Matrix, MatrixView, NoBound, Rows, Seconds,
+};
 pub use small_tables::{Homotopy, SmallSolution};
 
 /// For the tests and benches of this collection: outside what versions promise.

@@ -38,7 +38,7 @@ pub use factor::{growing_cholesky, tsqr};
 #[cfg(feature = "dense")]
 pub use gram::{rows_times_rows, sparse_columns};
 #[cfg(feature = "dense")]
-pub use matrix::dense::{Matrix, MatrixView};
+pub use matrix::dense::Matrix;
 #[cfg(feature = "dense")]
 pub use matrix::operator::LinearOperator;
 #[cfg(feature = "dense")]
@@ -46,7 +46,9 @@ pub(crate) use matrix::prefetch;
 #[cfg(feature = "dense")]
 pub use matrix::rows::Rows;
 #[cfg(feature = "dense")]
-pub use matrix::sparse::{CooBuilder, CsrMatrix, Duplicates};
+pub use matrix::sparse::{CooBuilder, CsrMatrix, CsrView, Duplicates};
+#[cfg(feature = "dense")]
+pub use matrix::view::MatrixView;
 #[cfg(feature = "dense")]
 pub use matrix::{convert, dense, operator, rows, sparse, spmm};
 #[cfg(feature = "dense")]

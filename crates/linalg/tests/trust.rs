@@ -44,7 +44,7 @@ fn numbers_that_are_not_finite_do_not_pass() {
 #[test]
 fn damaged_summaries_are_refused() {
     let mut summary = GramSummary::new(3).unwrap();
-    summary.update((&Matrix::from_fn(5, 3, |i, j| (i * j) as f64), &[1.0, 2.0, 3.0, 4.0, 5.0])).unwrap();
+    summary.update((Matrix::from_fn(5, 3, |i, j| (i * j) as f64).view(), &[1.0, 2.0, 3.0, 4.0, 5.0])).unwrap();
     let bytes = summary.to_bytes();
     assert_eq!(GramSummary::from_bytes(&bytes).unwrap(), summary);
     for bit in 0..8 * bytes.len() {

@@ -1,5 +1,5 @@
 //! What was learned, and the evidence.
-use samplewise_linalg::{ArgumentError, Ending, LinalgError, Matrix, Seconds};
+use samplewise_linalg::{ArgumentError, Ending, LinalgError, MatrixView, Seconds};
 
 use crate::Error;
 use crate::guard::mixture_name;
@@ -93,7 +93,8 @@ impl Learned {
     ///
     /// # Errors
     /// [`Error::Argument`] for a target beyond their number, [`Error::Data`] for rows of another number of features.
-    pub fn predict(&self, target: usize, rows: &Matrix) -> Result<Vec<f64>, Error> {
+    pub fn predict<'a>(&self, target: usize, rows: impl Into<MatrixView<'a>>) -> Result<Vec<f64>, Error> {
+        let rows = rows.into();
         let refused = || ArgumentError::new("target", target, format!("below {}", self.targets.len()));
         let coefficients = self.targets.get(target).ok_or_else(refused)?;
         if rows.columns() != coefficients.len() {

@@ -20,7 +20,7 @@ pub use planner::Planner;
 pub use relevance::{Relevance, Strategy, allocate, efficiency, predicted_risk, relevance, relevance_of_targets};
 pub use representation::{FitReport, Representation, fit_representation, fit_representation_observed};
 pub use samplewise_linalg::observe::{Observer, Progress};
-pub use samplewise_linalg::{ArgumentError, Ending, Matrix, Seconds, Summary};
+pub use samplewise_linalg::{ArgumentError, Ending, Matrix, MatrixView, Seconds, Summary};
 pub use task::TaskData;
 
 /// For the tests and benches of this collection: outside what versions promise.

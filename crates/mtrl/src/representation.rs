@@ -2,13 +2,12 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use rand::Rng;
 use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::factor::dense_svd;
 use samplewise_linalg::observe::Observer;
-use samplewise_linalg::random::Streams;
+use samplewise_linalg::random::{StreamRng, Streams};
 use samplewise_linalg::scale::{ldexp, scale};
-use samplewise_linalg::svd::{SvdOptions, truncated_svd};
+use samplewise_linalg::svd::{SvdOptions, truncated_svd_with};
 use samplewise_linalg::{Ending, LinalgError, Matrix, Seconds};
 
 use crate::Error;
@@ -118,11 +117,11 @@ pub fn fit_representation_observed(
 }
 
 /// [`fit_representation_observed`] of tasks in common units, in these units.
-pub(crate) fn fit_in_units<R: Rng + ?Sized>(
+pub(crate) fn fit_in_units(
     tasks: &[TaskData],
     dimension: Option<usize>,
     options: &FitOptions,
-    rng: &mut R,
+    rng: &mut StreamRng,
     observer: &mut dyn Observer,
 ) -> Result<Representation, Error> {
     let started = Instant::now();
@@ -173,13 +172,13 @@ pub(crate) fn fit_in_units<R: Rng + ?Sized>(
 }
 
 /// Left singular vectors of the moments `X_mᵀy_m/√n_m`, which span `B` in expectation.
-fn spectral_start<R: Rng + ?Sized>(tasks: &[TaskData], dimension: Option<usize>, rng: &mut R) -> Result<Matrix, Error> {
+fn spectral_start(tasks: &[TaskData], dimension: Option<usize>, rng: &mut StreamRng) -> Result<Matrix, Error> {
     let d = tasks[0].features();
     let root = |m: usize| (tasks[m].samples().max(1) as f64).sqrt();
     let moments = Matrix::from_fn(d, tasks.len(), |i, m| tasks[m].own_right()[i] / root(m));
     let limit = d.min(tasks.len());
     let wanted = dimension.unwrap_or((limit / 2).clamp(1, 50) + 1).min(limit);
-    let svd = truncated_svd(&moments, wanted, &SvdOptions::default(), rng)?;
+    let svd = truncated_svd_with(&moments, wanted, &SvdOptions::default(), rng)?;
     let k = dimension.unwrap_or_else(|| {
         // Relative gap; values that are rounding beside the first do not count.
         let value = |i: usize| svd.s.get(i).copied().unwrap_or(0.0).max(1e-12 * svd.s[0]);

@@ -5,7 +5,7 @@ use samplewise_linalg::envelope::{self, Kind};
 use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::gram::gram;
 use samplewise_linalg::scale::{extreme_exponent, extreme_exponent_of, largest, ldexp, scale};
-use samplewise_linalg::{LinalgError, Matrix, Summary, rows_times_rows, sums};
+use samplewise_linalg::{LinalgError, Matrix, MatrixView, Summary, rows_times_rows, sums};
 
 /// Data of one task; what different places saw of it can be merged (row MTL-7).
 ///
@@ -40,11 +40,12 @@ impl TaskData {
         Self { samples: 0, features, exponent: 0, right: vec![0.0; features], square: 0.0, store }
     }
 
-    /// Of `x` (`n × d`) and `y`. Memory `8d·min(n, d)` bytes.
+    /// Of the features `x` (`n × d`, any storage order) and the labels `y`. Memory `8d·min(n, d)` bytes.
     ///
     /// # Errors
     /// [`LinalgError`] for entries that are not finite or lengths that do not match.
-    pub fn new(x: &Matrix, y: &[f64]) -> Result<Self, LinalgError> {
+    pub fn new<'a>(x: impl Into<MatrixView<'a>>, y: &[f64]) -> Result<Self, LinalgError> {
+        let x = x.into();
         let mut out = Self::empty(x.columns());
         out.update((x, y))?;
         Ok(out)
@@ -255,10 +256,10 @@ fn contradiction(
 }
 
 impl Summary for TaskData {
-    type Input<'a> = (&'a Matrix, &'a [f64]);
+    type Input<'a> = (MatrixView<'a>, &'a [f64]);
     type Output = TaskData;
 
-    fn update(&mut self, (x, y): (&Matrix, &[f64])) -> Result<(), LinalgError> {
+    fn update(&mut self, (x, y): (MatrixView<'_>, &[f64])) -> Result<(), LinalgError> {
         if y.is_empty() && x.rows() == 0 {
             return Ok(());
         }
@@ -271,7 +272,8 @@ impl Summary for TaskData {
         if let Some(row) = y.iter().position(|v| !v.is_finite()) {
             return Err(LinalgError::NotFinite { argument: "y", row, column: 0, value: y[row] });
         }
-        let value = largest(x.as_slice());
+        let mut value = 0.0;
+        x.for_each_row(|_, row| value = f64::max(value, largest(row)));
         if extreme_exponent(value) != 0 {
             let (argument, allowed) = ("largest feature", "2^-200 to 2^200 in size: scale the features");
             return Err(LinalgError::OutOfRange { argument, value, allowed });
@@ -285,9 +287,7 @@ impl Summary for TaskData {
         }
         let scaled: Vec<f64> = y.iter().map(|v| ldexp(*v, -units)).collect();
         let y = &scaled[..];
-        for (i, y) in y.iter().enumerate() {
-            sums::axpy(*y, x.row(i), &mut self.right);
-        }
+        x.for_each_row(|i, row| sums::axpy(y[i], row, &mut self.right));
         self.square += sums::dot(y, y);
         self.samples = samples;
         if self.samples > self.features {
@@ -295,7 +295,7 @@ impl Summary for TaskData {
         }
         match &mut self.store {
             Store::Rows { x: rows, y: labels } => {
-                rows.extend_from_slice(x.as_slice());
+                x.for_each_row(|_, row| rows.extend_from_slice(row));
                 labels.extend_from_slice(y);
             }
             Store::Moments(g) => sums::axpy(1.0, gram(x, None, None)?.matrix.as_slice(), g.as_mut_slice()),
@@ -322,7 +322,7 @@ impl Summary for TaskData {
             Store::Rows { x, mut y } => {
                 scale(&mut y, exponent);
                 let x = Matrix::from_vec(y.len(), self.features, x)?;
-                self.update((&x, &y))
+                self.update((x.view(), &y))
             }
             Store::Moments(g) => {
                 self.sum_rows()?;

@@ -1,5 +1,6 @@
 //! Rows in coordinates in which their columns are orthonormal.
 use samplewise_linalg::leverage::Whitening;
+use samplewise_linalg::observe::Observer;
 use samplewise_linalg::scale::extreme_exponent_of;
 use samplewise_linalg::{LinalgError, Matrix, Rows, gram};
 
@@ -21,14 +22,14 @@ enum Source<'a> {
 }
 
 impl<'a> Design<'a> {
-    pub(crate) fn new(rows: Rows<'a>, base: &Whitening) -> Result<Self, LinalgError> {
+    pub(crate) fn new(rows: Rows<'a>, base: &Whitening, observer: &mut dyn Observer) -> Result<Self, LinalgError> {
         let rank = base.rank;
         // Products with rows of extreme size would overflow or vanish before the transform makes them moderate.
         let moderate = extreme_exponent_of(base.transform.as_slice()) == 0;
         Ok(if base.condition <= ON_COEFFICIENTS && moderate {
             Self { source: Source::Given(rows), transform: Some(base.transform.clone()), rank }
         } else {
-            Self { source: Source::Own(rows.multiply(&base.transform)?), transform: None, rank }
+            Self { source: Source::Own(rows.multiply_observed(&base.transform, observer)?), transform: None, rank }
         })
     }
 
@@ -82,24 +83,33 @@ impl<'a> Design<'a> {
     }
 
     /// `X T` of rows in the coordinates of the source.
-    pub(crate) fn transform(&self, rows: Matrix) -> Result<Matrix, LinalgError> {
+    pub(crate) fn transform(&self, rows: Matrix, observer: &mut dyn Observer) -> Result<Matrix, LinalgError> {
         match &self.transform {
             None => Ok(rows),
-            Some(t) => rows.multiply(t),
+            Some(t) => rows.view().multiply_observed(t, observer),
         }
     }
 
     /// `Tᵀ AᵀDA T`.
-    pub(crate) fn gram(&self, weights: &[f64]) -> Result<Matrix, LinalgError> {
-        let g = gram::gram(self.rows(), Some(weights), None)?.matrix;
+    pub(crate) fn gram(&self, weights: &[f64], observer: &mut dyn Observer) -> Result<Matrix, LinalgError> {
+        let g = gram::gram_observed(self.rows(), Some(weights), None, observer)?.matrix;
         match &self.transform {
             None => Ok(g),
             Some(t) => t.transpose().multiply(&g.multiply(t)?),
         }
     }
 
+    /// All rows of `A T`.
+    pub(crate) fn whole(&self, observer: &mut dyn Observer) -> Result<Matrix, LinalgError> {
+        match (self.rows(), &self.transform) {
+            (Rows::View(rows), Some(t)) => rows.multiply_observed(t, observer),
+            // Sparse rows, and those with a column apart, are multiplied as dense ones.
+            (rows, _) => self.transform(rows.copy_to_dense()?, observer),
+        }
+    }
+
     /// Some rows of `A T`.
-    pub(crate) fn select(&self, rows: &[usize]) -> Result<Matrix, LinalgError> {
-        self.transform(self.rows().select_rows(rows))
+    pub(crate) fn select(&self, rows: &[usize], observer: &mut dyn Observer) -> Result<Matrix, LinalgError> {
+        self.transform(self.rows().select_rows(rows), observer)
     }
 }

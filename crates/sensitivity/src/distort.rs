@@ -2,8 +2,8 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
-use samplewise_linalg::leverage::whiten;
-use samplewise_linalg::observe::{Observer, Progress};
+use samplewise_linalg::leverage::whiten_observed;
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{Ending, LinalgError, Matrix, Rows, Seconds, factor, gram, sums};
 
@@ -67,7 +67,7 @@ pub fn distortion<'a>(
 /// [`distortion`] with progress and cancellation; when stopped, the worst direction by then.
 ///
 /// # Errors
-/// As [`distortion`].
+/// As [`distortion`]; [`Error::Interrupted`] before there is a direction.
 pub fn distortion_observed<'a>(
     a: impl Into<Rows<'a>>,
     coreset: &Coreset,
@@ -84,20 +84,26 @@ pub fn distortion_observed<'a>(
     if let Some(&index) = coreset.rows.iter().find(|i| **i >= a.rows()) {
         return Err(LinalgError::IndexOutOfRange { argument: "coreset.rows", index, bound: a.rows() }.into());
     }
-    let white = whiten(a, None)?;
+    let watch = &mut Watch::new(observer);
+    let white = whiten_observed(a, None, watch)?;
     if white.rank == 0 {
         let direction = vec![0.0; a.columns()];
         let report = report(Ending::Finished, 0);
         return Ok(Distortion { at_least: 0.0, direction, ratio: 1.0, report });
     }
-    let search =
-        Search { rows: a.multiply(&white.transform)?, coreset, power: Power::new(p), slope: Power::new(p - 1.0), p };
+    let search = Search {
+        rows: a.multiply_observed(&white.transform, watch)?,
+        coreset,
+        power: Power::new(p),
+        slope: Power::new(p - 1.0),
+        p,
+    };
     let starts = search.starts(options)?;
     let mut best = (0.0_f64, 1.0, vec![0.0; white.rank]);
     let (mut ending, mut done) = (Ending::Finished, 0);
     for (k, start) in starts.iter().enumerate() {
         let progress = Progress { stage: "distortion", step: k, total: Some(starts.len()), value: Some(best.0) };
-        if observer.step(progress).is_break() {
+        if watch.stops(progress) {
             ending = Ending::Interrupted;
             break;
         }

@@ -10,7 +10,7 @@ pub enum Error {
     Argument(#[from] ArgumentError),
     /// The data are bad: empty, not finite, wrong length.
     #[error(transparent)]
-    Data(#[from] LinalgError),
+    Data(LinalgError),
     /// The observer ended the call before there was anything to return.
     #[error("interrupted before there was an answer")]
     Interrupted,
@@ -41,6 +41,15 @@ pub enum Error {
         /// The value that came instead.
         value: f64,
     },
+}
+
+impl From<LinalgError> for Error {
+    fn from(e: LinalgError) -> Self {
+        match e {
+            LinalgError::Interrupted => Error::Interrupted,
+            other => Error::Data(other),
+        }
+    }
 }
 
 impl Error {

@@ -29,7 +29,9 @@ pub use options::{
 };
 pub use regress::{regress, regress_observed, regress_on_coreset, regress_on_coreset_observed};
 pub use samplewise_linalg::observe::{Observer, Progress};
-pub use samplewise_linalg::{ArgumentError, CooBuilder, CsrMatrix, Ending, Matrix, NoBound, Rows, Seconds, Summary};
+pub use samplewise_linalg::{
+    ArgumentError, CooBuilder, CsrMatrix, CsrView, Ending, Matrix, MatrixView, NoBound, Rows, Seconds, Summary,
+};
 pub use scores::{
     CertifiedScores, Method, ScoreReport, Scores, certified_sensitivities, certified_sensitivities_observed, scores,
     scores_observed,

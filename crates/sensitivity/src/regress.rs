@@ -3,10 +3,10 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use samplewise_linalg::argument::check_ranges;
-use samplewise_linalg::leverage::whiten;
-use samplewise_linalg::observe::Observer;
+use samplewise_linalg::leverage::whiten_observed;
+use samplewise_linalg::observe::{Observer, Watch};
 use samplewise_linalg::scale::{extreme_exponent_of, ldexp};
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, Rows, Seconds};
+use samplewise_linalg::{CsrMatrix, CsrView, LinalgError, Matrix, Rows, Seconds};
 
 use crate::Error;
 use crate::answer::{Outcome, Regression};
@@ -45,11 +45,11 @@ pub fn regress<'a>(a: impl Into<Rows<'a>>, b: &[f64], loss: Loss, options: &Opti
 
 /// [`regress`] with progress and cancellation; when stopped, the best coefficients by then.
 ///
-/// The observer is asked between passes over the table, the longest of which take about `n·d²` multiplications: within 50 ms
-/// of one core up to about 100,000 × 40, a tenth of a second at 300,000 × 40.
+/// The observer is asked at least every 50 ms of one core; the exceptions are single products of the whole table with a
+/// vector, beyond about 100 million entries, and sparse tables.
 ///
 /// # Errors
-/// As [`regress`].
+/// As [`regress`]; [`Error::Interrupted`] when it was stopped before there were coefficients.
 pub fn regress_observed<'a>(
     a: impl Into<Rows<'a>>,
     b: &[f64],
@@ -76,18 +76,19 @@ fn regress_table(
     let tolerance = options.tolerance;
     let (b, exponent) = moderate(b);
     let b = &b[..];
-    let base = whiten(a, None)?;
-    let design = Design::new(a, &base)?;
+    let watch = &mut Watch::new(observer);
+    let base = whiten_observed(a, None, watch)?;
+    let design = Design::new(a, &base, watch)?;
     let solved = match loss.quantile() {
         Some(tau) if base.rank > 0 => {
             let how = (tolerance, options.preprocessing);
-            quantile::solve_all((&design, &base, a), b, tau, how, observer)?
+            quantile::solve_all((&design, &base, a), b, tau, how, watch)?
         }
-        _ => solve(&design, b, None, loss, tolerance, observer)?,
+        _ => solve(&design, b, None, loss, tolerance, watch)?,
     };
     let coefficients = representable(coefficients(&base.transform, &solved.x), exponent)?;
     let judged = Judged { a, b, loss, coefficients, design: Some(design), certify: true, tolerance };
-    judge(judged, solved, a.rows(), base.rank, observer)?.multiply_target(exponent, loss)
+    judge(judged, solved, a.rows(), base.rank, watch)?.multiply_target(exponent, loss)
 }
 
 /// A target whose powers are far from both ends of the range, and the exponent it was divided by.
@@ -154,35 +155,34 @@ fn regress_sampled(
     }
     let (apart, dense);
     let joined = match a {
-        Rows::Dense(a) => Rows::Joined(a, b),
+        Rows::View(a) => Rows::Joined(a, b),
         Rows::Sparse(a) => {
             apart = join(a, b)?;
-            Rows::Sparse(&apart)
+            (&apart).into()
         }
         Rows::Joined(..) => {
-            dense = a.select_rows(&(0..n).collect::<Vec<_>>());
-            Rows::Joined(&dense, b)
+            dense = a.copy_to_dense()?;
+            Rows::Joined(dense.view(), b)
         }
     };
-    let p = loss.exponent();
-    let ScreenedCoreset { coreset: sample, rows_scored } =
-        screened_coreset_observed(joined, p, size, options, observer)?;
+    let (p, watch) = (loss.exponent(), &mut Watch::new(observer));
+    let ScreenedCoreset { coreset: sample, rows_scored } = screened_coreset_observed(joined, p, size, options, watch)?;
     if sample.rows.is_empty() {
         return Err(Error::NothingDrawn { size });
     }
     let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
     let chosen = a.select_rows(&sample.rows);
-    let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, tolerance, observer)?;
+    let (solved, rank) = fit_rows(&chosen, &target, &sample.weights, loss, tolerance, watch)?;
     let coefficients = representable(solved.x.clone(), exponent)?;
     let certify = options.certify && solved.outcome != Outcome::Interrupted;
     let judged = Judged { a, b, loss, coefficients, design: None, certify, tolerance };
-    let mut fit = judge(judged, solved, sample.rows.len(), rank, observer)?;
+    let mut fit = judge(judged, solved, sample.rows.len(), rank, watch)?;
     fit.report.rows_scored = rows_scored;
     fit.multiply_target(exponent, loss)
 }
 
 /// `[A b]` of a sparse `A`.
-pub(crate) fn join(a: &CsrMatrix, b: &[f64]) -> Result<CsrMatrix, LinalgError> {
+pub(crate) fn join(a: CsrView<'_>, b: &[f64]) -> Result<CsrMatrix, LinalgError> {
     let d = a.columns();
     let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
     for (i, &b) in b.iter().enumerate() {
@@ -208,8 +208,8 @@ pub(crate) fn fit_rows(
     observer: &mut dyn Observer,
 ) -> Result<(Solved, usize), Error> {
     // In whitened coordinates every Gram matrix is well conditioned and the rank is full.
-    let white = whiten(rows, None)?;
-    let design = Design::whitened(rows.multiply(&white.transform)?);
+    let white = whiten_observed(rows, None, observer)?;
+    let design = Design::whitened(rows.view().multiply_observed(&white.transform, observer)?);
     let mut solved = solve(&design, target, Some(weights), loss, tolerance, observer)?;
     solved.x = coefficients(&white.transform, &solved.x);
     Ok((solved, white.rank))

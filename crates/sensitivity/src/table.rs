@@ -3,7 +3,7 @@
 //! `Σ w_i |b_i − a_iᵀx|^p = Σ |w_i^{1/p} b_i − (w_i^{1/p} a_i)ᵀx|^p`, and the same with `w_i` itself for quantiles.
 use std::borrow::Cow;
 
-use samplewise_linalg::{CsrMatrix, LinalgError, Matrix, Rows};
+use samplewise_linalg::{CsrMatrix, CsrView, LinalgError, Matrix, Rows};
 
 use crate::Error;
 use crate::loss::Loss;
@@ -15,7 +15,7 @@ use crate::regress::join;
 pub(crate) struct Table<'a> {
     given: Rows<'a>,
     /// The rows where they are not those given.
-    dense: Option<Cow<'a, Matrix>>,
+    dense: Option<Matrix>,
     sparse: Option<CsrMatrix>,
     /// The column of the intercept beside dense rows.
     beside: Option<Vec<f64>>,
@@ -45,19 +45,19 @@ impl<'a> Table<'a> {
             Rows::Sparse(x) => {
                 let scaled = factors.is_some().then(|| scaled_sparse(x, &column, kept.as_deref())).transpose()?;
                 out.sparse = match (scaled, intercept) {
-                    (Some(x), true) => Some(join(&x, &column)?),
+                    (Some(x), true) => Some(join(x.view(), &column)?),
                     (None, true) => Some(join(x, &column)?),
                     (scaled, false) => scaled,
                 };
             }
-            Rows::Dense(_) | Rows::Joined(..) => {
+            Rows::View(_) | Rows::Joined(..) => {
                 if factors.is_some() || (intercept && matches!(a, Rows::Joined(..))) {
                     let mut x = a.select_rows(&kept.unwrap_or_else(|| (0..n).collect()));
                     for (i, f) in column.iter().enumerate() {
                         x.row_mut(i).iter_mut().for_each(|v| *v *= f);
                     }
                     x.check_finite("a times the roots of its weights")?;
-                    out.dense = Some(Cow::Owned(x));
+                    out.dense = Some(x);
                 }
                 out.beside = intercept.then_some(column);
             }
@@ -73,9 +73,9 @@ impl<'a> Table<'a> {
     pub fn rows(&self) -> Rows<'_> {
         match (self.given, &self.dense, &self.sparse, &self.beside) {
             (_, _, Some(x), _) => x.into(),
-            (_, Some(x), _, Some(beside)) => Rows::Joined(x, beside),
-            (Rows::Dense(x), None, _, Some(beside)) => Rows::Joined(x, beside),
-            (_, Some(x), _, None) => Rows::Dense(x),
+            (_, Some(x), _, Some(beside)) => Rows::Joined(x.view(), beside),
+            (Rows::View(x), None, _, Some(beside)) => Rows::Joined(x, beside),
+            (_, Some(x), _, None) => Rows::View(x.view()),
             (given, ..) => given,
         }
     }
@@ -108,7 +108,7 @@ fn factors(weights: &[f64], n: usize, loss: Loss) -> Result<Vec<f64>, Error> {
     Ok(weights.iter().map(|&w| root.of(w)).collect())
 }
 
-fn scaled_sparse(x: &CsrMatrix, factors: &[f64], kept: Option<&[usize]>) -> Result<CsrMatrix, LinalgError> {
+fn scaled_sparse(x: CsrView<'_>, factors: &[f64], kept: Option<&[usize]>) -> Result<CsrMatrix, LinalgError> {
     let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
     for (k, f) in factors.iter().enumerate() {
         let (columns, entries) = x.row(kept.map_or(k, |kept| kept[k]));

@@ -431,7 +431,7 @@ fn streamed(
         let firsts: Vec<usize> = (w[0]..w[1]).step_by(block).collect();
         for &first in firsts.iter().rev() {
             let rows: Vec<usize> = (first..(first + block).min(w[1])).collect();
-            part.update(Block { first: first as u64, rows: &a.select_rows(&rows) }).unwrap();
+            part.update(Block { first: first as u64, rows: a.select_rows(&rows).view() }).unwrap();
         }
         parts.push(if through_bytes { StreamingCoreset::from_bytes(&part.to_bytes()).unwrap() } else { part });
     }
@@ -497,21 +497,22 @@ fn streams_refuse_what_is_wrong() {
     let options = StreamOptions { p: 1.0, method: Method::Lewis, size: 300, seed: 1 };
     let part = |from: usize, to: usize| a.select_rows(&(from..to).collect::<Vec<_>>());
     let mut s = StreamingCoreset::new(3, &options).unwrap();
-    s.update(Block { first: 0, rows: &part(0, 5_000) }).unwrap();
-    assert!(s.update(Block { first: 4_999, rows: &part(0, 1) }).is_err(), "twice");
-    assert!(s.update(Block { first: 100, rows: &part(0, 1) }).is_err(), "twice, in a finished leaf");
-    assert!(s.update(Block { first: 5_000, rows: &generate::random_matrix(2, 4, 0) }).is_err());
+    s.update(Block { first: 0, rows: part(0, 5_000).view() }).unwrap();
+    assert!(s.update(Block { first: 4_999, rows: part(0, 1).view() }).is_err(), "twice");
+    assert!(s.update(Block { first: 100, rows: part(0, 1).view() }).is_err(), "twice, in a finished leaf");
+    assert!(s.update(Block { first: 5_000, rows: generate::random_matrix(2, 4, 0).view() }).is_err());
     assert!(
-        s.update(Block { first: 5_000, rows: &Matrix::from_vec(1, 3, vec![0.0, f64::NAN, 1.0]).unwrap() }).is_err()
+        s.update(Block { first: 5_000, rows: Matrix::from_vec(1, 3, vec![0.0, f64::NAN, 1.0]).unwrap().view() })
+            .is_err()
     );
     let bytes = s.to_bytes();
     assert_eq!(StreamingCoreset::from_bytes(&bytes).unwrap(), s);
     assert!((0..bytes.len()).step_by(97).all(|k| StreamingCoreset::from_bytes(&bytes[..k]).is_err()));
     let mut other = s.clone();
-    other.update(Block { first: 6_000, rows: &part(6_000, 9_000) }).unwrap();
+    other.update(Block { first: 6_000, rows: part(6_000, 9_000).view() }).unwrap();
     assert!(other.clone().finish().is_err(), "1,000 rows are missing");
     assert!(other.merge(s).is_err(), "rows of both");
-    other.update(Block { first: 5_000, rows: &part(5_000, 6_000) }).unwrap();
+    other.update(Block { first: 5_000, rows: part(5_000, 6_000).view() }).unwrap();
     let out = other.finish().unwrap();
     let image = |m: &Matrix, i: usize| (m[(i, 0)] - m[(i, 1)]).abs();
     let truth: f64 = (0..9_000).map(|i| image(&a, i)).sum();

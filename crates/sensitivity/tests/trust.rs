@@ -175,7 +175,7 @@ fn damaged_streams_are_refused() {
         let options = StreamOptions { p: 1.0, method, size: 10, seed: 3 };
         let mut stream = StreamingCoreset::new(2, &options).unwrap();
         let rows = Matrix::from_fn(40, 2, |i, j| ((i * (j + 3)) % 11) as f64 - 5.0);
-        stream.update(Block { first: 0, rows: &rows }).unwrap();
+        stream.update(Block { first: 0, rows: rows.view() }).unwrap();
         let bytes = stream.to_bytes();
         assert_eq!(StreamingCoreset::from_bytes(&bytes).unwrap(), stream);
         for bit in 0..8 * bytes.len() {
@@ -205,7 +205,7 @@ fn a_lost_column_is_reported() {
                 );
             let options = StreamOptions { p: 1.0, method, size: 100, seed };
             let mut stream = StreamingCoreset::new(3, &options).unwrap();
-            stream.update(Block { first: 0, rows: &rows }).unwrap();
+            stream.update(Block { first: 0, rows: rows.view() }).unwrap();
             let out = stream.finish().unwrap();
             let knows = out.rows.contains(&(rare as u64));
             assert_eq!(out.rank_lost, usize::from(!knows), "seed {seed} {method:?}: {:?}", out.rows);
@@ -222,7 +222,7 @@ fn a_lost_column_is_reported() {
         let rows = Matrix::from_fn(2_000, 3, |i, j| value(i, j, normal(&mut rng)));
         let options = StreamOptions { p: 1.0, method: Method::Lewis, size: 4 + seed as usize % 8, seed };
         let mut stream = StreamingCoreset::new(3, &options).unwrap();
-        stream.update(Block { first: 0, rows: &rows }).unwrap();
+        stream.update(Block { first: 0, rows: rows.view() }).unwrap();
         let out = stream.finish().unwrap();
         assert!(out.rows.iter().any(|r| rare.contains(&(*r as usize))), "seed {seed}: {:?}", out.rows);
         assert!(out.rank == 3 && out.rank_lost == 0, "seed {seed}: {out:?}");

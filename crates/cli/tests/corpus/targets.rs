@@ -289,7 +289,7 @@ pub fn gram_summary(data: &[u8]) {
         let d = totals.right.len();
         assert!(totals.squares >= 0.0 && (totals.matrix.rows(), totals.matrix.columns()) == (d, d));
         let _ = summary.merge(summary.clone());
-        let _ = summary.update((&Matrix::from_fn(2, d, |i, j| (i + j) as f64), &[1.0, -1.0]));
+        let _ = summary.update((Matrix::from_fn(2, d, |i, j| (i + j) as f64).view(), &[1.0, -1.0]));
         let mut solution = totals.right;
         if let Ok(factor) = Cholesky::new(&totals.matrix, 1.0) {
             factor.solve_in_place(&mut solution);
@@ -313,7 +313,7 @@ pub fn coreset(data: &[u8]) {
             let _ = stream.clone().finish();
             let rows = Matrix::from_fn(5, columns, |i, j| ((i + 1) * (j + 2) % 7) as f64);
             for first in [0, word(bytes, 40 + 6 * 8), 1 << 40, u64::MAX - 2] {
-                let _ = stream.update(Block { first, rows: &rows });
+                let _ = stream.update(Block { first, rows: rows.view() });
             }
             let _ = stream.finish();
         }
@@ -353,7 +353,7 @@ pub fn task_data(data: &[u8]) {
             let _ = learn(&mut Sources(d), &[task.clone()], Budget::Samples(6), &samplewise_mtrl::Options::default());
         }
         let _ = task.merge(task.clone());
-        let _ = task.update((&Matrix::from_fn(2, d, |i, j| (i + j) as f64), &[1.0, -1.0]));
+        let _ = task.update((Matrix::from_fn(2, d, |i, j| (i + j) as f64).view(), &[1.0, -1.0]));
         let _ = task.weights(&basis, 0.1);
     });
 }

@@ -1,6 +1,6 @@
 //! Observed entries, by row and by column.
 use samplewise_linalg::scale::{extreme_exponent, largest_of, ldexp};
-use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, LinalgError, Matrix, Real};
+use samplewise_linalg::{CooBuilder, CsrMatrix, Duplicates, LinalgError, MatrixView, Real};
 
 use crate::Error;
 
@@ -128,18 +128,21 @@ impl<T: Real> Entries<T> {
         Ok(Self::from_orientation(Orientation { values, weights }))
     }
 
-    /// The entries of a dense matrix that are not NaN.
+    /// The entries of a dense matrix that are not NaN. Of a [`MatrixView`], in any storage order, nothing else is copied.
     ///
     /// # Errors
     /// [`Error::Empty`]; [`Error::Data`] for infinite entries.
-    pub fn from_dense(matrix: &Matrix<T>) -> Result<Self, Error> {
-        let mut coo = CooBuilder::new(matrix.rows(), matrix.columns());
-        for i in 0..matrix.rows() {
-            for (j, &v) in matrix.row(i).iter().enumerate().filter(|(_, v)| !v.to_f64().is_nan()) {
-                coo.push(i, j, v)?;
+    pub fn from_dense<'a>(matrix: impl Into<MatrixView<'a, T>>) -> Result<Self, Error> {
+        let matrix = matrix.into();
+        let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+        matrix.for_each_row(|_, row| {
+            for (j, &v) in row.iter().enumerate().filter(|(_, v)| !v.to_f64().is_nan()) {
+                indices.push(j as u32);
+                values.push(v);
             }
-        }
-        Self::from_csr(coo.build(Duplicates::Error)?, None)
+            offsets.push(values.len());
+        });
+        Self::from_csr(CsrMatrix::from_parts(matrix.rows(), matrix.columns(), offsets, indices, values)?, None)
     }
 
     /// The entries (positions in row order) for which `keep` is true, with rows and columns renumbered; `u32::MAX` drops

@@ -6,7 +6,7 @@ use crate::options::Solver;
 /// The penalty of one half step.
 #[derive(Clone, Copy, Debug)]
 pub struct Ridge {
-    /// `λ`.
+    /// Ridge `λ` per entry to the exponent.
     pub lambda: f64,
     /// Exponent of the number of entries.
     pub exponent: f64,

@@ -187,6 +187,18 @@ fn largest_ridge(problem: &Problem, options: &Options, first: &Start) -> f64 {
     (top / count.powf(exponent(options))).max(f64::MIN_POSITIVE)
 }
 
+/// The best outcome so far: the last that recovered the matrix, or that with the least error.
+#[derive(Default)]
+struct BestOutcome(Option<Outcome>);
+
+impl BestOutcome {
+    fn offer(&mut self, o: Outcome) {
+        if self.0.as_ref().is_none_or(|b| o.recovered || measure(&o) < measure(b)) {
+            self.0 = Some(o);
+        }
+    }
+}
+
 /// What all paths of one rank share.
 struct Setting<'a> {
     problem: &'a Problem,
@@ -201,6 +213,7 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
+    /// One path, from its start or from where another one stopped.
     fn walk<T: KernelReal>(
         &self,
         route: Route,
@@ -209,8 +222,46 @@ impl Setting<'_> {
         number: u64,
         control: &mut Control<'_>,
     ) -> Result<Outcome, LinalgError> {
+        match route {
+            Route::Reweighting => self.reweight(control),
+            Route::Annealing { .. } | Route::Growth => self.descend(route, entries, from, number, control),
+        }
+    }
+
+    /// By iteratively reweighted least squares. It interpolates: weights mean nothing to it.
+    fn reweight(&self, control: &mut Control<'_>) -> Result<Outcome, LinalgError> {
+        let (problem, route) = (self.problem, Route::Reweighting);
+        let plain = problem.entries.without_weights();
+        let mut search = reweighting::Search::new(&plain, self.first, self.rank);
+        let mut best = BestOutcome::default();
+        loop {
+            let state = match search.next(problem.spread, control) {
+                // Beside a large mean its systems may be beyond the digits there are: this path leads nowhere.
+                Ok(None) | Err(LinalgError::NotFinite { .. }) => break,
+                Ok(Some(state)) => state,
+                Err(other) => return Err(other),
+            };
+            let o = self.finish(&problem.entries, state, search.damping(), route, control);
+            let done = o.recovered || control.stop.is_some();
+            best.offer(o);
+            if done {
+                break;
+            }
+        }
+        best.offer(self.judge(search.state(), 0.0, route));
+        Ok(best.0.expect("the end was offered"))
+    }
+
+    /// Along falling ridges, from a start of full rank or from a rank that grows, with a finish at each checkpoint.
+    fn descend<T: KernelReal>(
+        &self,
+        route: Route,
+        entries: &Entries<T>,
+        from: Option<(&State, f64)>,
+        number: u64,
+        control: &mut Control<'_>,
+    ) -> Result<Outcome, LinalgError> {
         let Setting { problem, options, first, .. } = *self;
-        let exponent = exponent(options);
         let largest = largest_ridge(problem, options, first);
         let manner = Manner {
             solver: options.advanced.solver,
@@ -218,104 +269,82 @@ impl Setting<'_> {
             roughly: size_of::<T>() == 4,
             seed: self.streams.child(number).seed(),
         };
-        let mut outcome: Option<Outcome> = None;
-        let mut offer = |o: Outcome| {
-            if outcome.as_ref().is_none_or(|b| o.recovered || measure(&o) < measure(b)) {
-                outcome = Some(o);
+        let (decay, pairs) = if let Route::Annealing { decay, pairs } = route { (decay, pairs) } else { (0.9, 1) };
+        let (mut state, mut lambda);
+        if route == Route::Growth {
+            state = State::<T>::copy(self.baseline);
+            let streams = self.streams.child(DIRECTIONS + number);
+            lambda = growth::grow(entries, &mut state, self.rank, manner, streams, control)?;
+        } else {
+            state = State::copy(&self.begin(from));
+            lambda = largest;
+        }
+        if let Some((_, started)) = from {
+            lambda = if started > 0.0 { started } else { largest * CHECKPOINTS[2] };
+        }
+        let mut outcome = BestOutcome::default();
+        let mut best: Option<Best<T>> = None;
+        for &share in self.checkpoints() {
+            let schedule = self.schedule((lambda, largest, share), (decay, pairs), from.is_none());
+            let (reached, past) = anneal(entries, &problem.tuning, &mut state, &schedule, manner, &mut best, control);
+            lambda = reached;
+            if control.stop.is_some() || !finishes(options) {
+                break;
             }
-        };
-        match route {
-            Route::Reweighting => {
-                // It interpolates: weights mean nothing to it.
-                let plain = problem.entries.without_weights();
-                let mut search = reweighting::Search::new(&plain, first, self.rank);
-                loop {
-                    let state = match search.next(problem.spread, control) {
-                        // Beside a large mean its systems may be beyond the digits there are: this path leads nowhere.
-                        Ok(None) | Err(LinalgError::NotFinite { .. }) => break,
-                        Ok(Some(state)) => state,
-                        Err(other) => return Err(other),
-                    };
-                    let o = self.finish(&problem.entries, state, search.damping(), route, control);
-                    let done = o.recovered || control.stop.is_some();
-                    offer(o);
-                    if done {
-                        break;
-                    }
+            let o = match options.advanced.finish {
+                Finish::GaussNewton if factors_fit::<T>(entries, self.rank) => {
+                    self.finish(entries, State::copy(&state), lambda, route, control)
                 }
-                offer(self.judge(search.state(), 0.0, route));
-            }
-            Route::Annealing { .. } | Route::Growth => {
-                let (decay, pairs) =
-                    if let Route::Annealing { decay, pairs } = route { (decay, pairs) } else { (0.9, 1) };
-                let (mut state, mut lambda);
-                if route == Route::Growth {
-                    state = State::<T>::copy(self.baseline);
-                    let streams = self.streams.child(DIRECTIONS + number);
-                    lambda = growth::grow(entries, &mut state, self.rank, manner, streams, control)?;
-                } else {
-                    state = State::copy(&self.begin(from));
-                    lambda = largest;
-                }
-                if let Some((_, started)) = from {
-                    lambda = if started > 0.0 { started } else { largest * CHECKPOINTS[2] };
-                }
-                let mut best: Option<Best<T>> = None;
-                let share = match options.biases && !problem.tuning.is_empty() {
-                    _ if finishes(options) => &CHECKPOINTS[..],
-                    true => &UNSHRUNK[..],
-                    false => &CHECKPOINTS[2..],
-                };
-                for &share in share {
-                    let last = match options.lambda {
-                        // Annealing ends at a small share of the start even when less is asked for.
-                        Some(asked) => asked,
-                        None => largest * share,
-                    };
-                    // A ridge of some size that was asked for needs no long way.
-                    let near = match options.lambda {
-                        Some(asked) if from.is_none() && asked > NEAR * largest => WITHIN * asked,
-                        _ => f64::INFINITY,
-                    };
-                    let schedule = Schedule {
-                        first: lambda.max(last).min(near),
-                        decay,
-                        last: last.max(if options.lambda == Some(0.0) { 0.0 } else { f64::MIN_POSITIVE }),
-                        pairs,
-                        exponent,
-                        biases: options.biases,
-                        asked: options.lambda,
-                        settle: options.lambda.is_some(),
-                        watch: options.exact_recovery.is_none() && options.lambda.is_none(),
-                    };
-                    let (reached, past) =
-                        anneal(entries, &problem.tuning, &mut state, &schedule, manner, &mut best, control);
-                    lambda = reached;
-                    if control.stop.is_some() || !finishes(options) {
-                        break;
-                    }
-                    let o = match options.advanced.finish {
-                        Finish::GaussNewton if factors_fit::<T>(entries, self.rank) => {
-                            self.finish(entries, State::copy(&state), lambda, route, control)
-                        }
-                        _ => self.alternate(&problem.entries, State::copy(&state), manner, route, control),
-                    };
-                    let done = o.recovered || control.stop.is_some() || past;
-                    offer(o);
-                    if done {
-                        break;
-                    }
-                }
-                if let Some(best) = best {
-                    offer(self.judge(State::copy(&best.state), best.lambda, route));
-                }
-                // A path that was cut short may have nothing better than where it stands.
-                if outcome.is_none() {
-                    return Ok(self.judge(State::copy(&state), lambda, route));
-                }
+                _ => self.alternate(&problem.entries, State::copy(&state), manner, route, control),
+            };
+            let done = o.recovered || control.stop.is_some() || past;
+            outcome.offer(o);
+            if done {
+                break;
             }
         }
-        Ok(outcome.expect("every path offers its end"))
+        if let Some(best) = best {
+            outcome.offer(self.judge(State::copy(&best.state), best.lambda, route));
+        }
+        // A path that was cut short may have nothing better than where it stands.
+        Ok(outcome.0.unwrap_or_else(|| self.judge(State::copy(&state), lambda, route)))
+    }
+
+    /// Shares of the first ridge at which a path is looked at.
+    fn checkpoints(&self) -> &'static [f64] {
+        match self.options.biases && !self.problem.tuning.is_empty() {
+            _ if finishes(self.options) => &CHECKPOINTS[..],
+            true => &UNSHRUNK[..],
+            false => &CHECKPOINTS[2..],
+        }
+    }
+
+    /// The ridges from one checkpoint to the next, at a share of the largest.
+    fn schedule(
+        &self,
+        (lambda, largest, share): (f64, f64, f64),
+        (decay, pairs): (f64, usize),
+        from_the_start: bool,
+    ) -> Schedule {
+        let options = self.options;
+        // Annealing ends at a small share of the start even when less is asked for.
+        let last = options.lambda.unwrap_or(largest * share);
+        // A ridge of some size that was asked for needs no long way.
+        let near = match options.lambda {
+            Some(asked) if from_the_start && asked > NEAR * largest => WITHIN * asked,
+            _ => f64::INFINITY,
+        };
+        Schedule {
+            first: lambda.max(last).min(near),
+            decay,
+            last: last.max(if options.lambda == Some(0.0) { 0.0 } else { f64::MIN_POSITIVE }),
+            pairs,
+            exponent: exponent(options),
+            biases: options.biases,
+            asked: options.lambda,
+            settle: options.lambda.is_some(),
+            watch: options.exact_recovery.is_none() && options.lambda.is_none(),
+        }
     }
 
     /// Where the first path begins: the start, or the caller's model.

@@ -8,12 +8,12 @@ use crate::control::{Control, Stop};
 use crate::data::biases::baseline;
 use crate::data::core_peeling::{Peeled, peel};
 use crate::data::entries::Renumbering;
-use crate::data::split::Purpose;
+use crate::data::split::{Purpose, Split};
 use crate::options::Loss;
 use crate::paths::order::Outcome;
 use crate::paths::refit;
 use crate::verdict::certificate::Certificate;
-use crate::verdict::determined::{Question, determine};
+use crate::verdict::determined::{Determination, Question, determine};
 use crate::verdict::fill::fill;
 use crate::verdict::pattern::Pattern;
 use crate::{Entries, Model, Options, robust};
@@ -35,12 +35,10 @@ impl<T: Real> Fit<'_, T> {
     /// Row COM-6 of `paper-refs.md`.
     pub fn judge(self, found: Found, ranks_tried: Vec<(usize, f64)>, mut control: Control<'_>) -> Completion {
         let Fit { entries, split, options, spread, .. } = self;
-        let Found { mut outcome, peeled, core, oversampling, outliers } = found;
+        let Found { mut outcome, mut peeled, core, oversampling, mut outliers } = found;
         let Core { rows, columns, scale } = &core;
-        let scale = *scale;
         let stop = control.stop;
-        let mut outliers = outliers;
-        let mut model = outcome.state.to_model(scale, rows, columns);
+        let mut model = outcome.state.to_model(*scale, rows, columns);
         fill(entries, &mut model, &peeled, rows, columns, outcome.lambda * scale, &|p: usize| {
             split.purpose[p] == Purpose::Fit && !outliers.get(p).copied().unwrap_or(false)
         });
@@ -48,111 +46,31 @@ impl<T: Real> Fit<'_, T> {
         if options.loss == Loss::Trimmed {
             robust::mark_held_out(entries, &model, &mut outliers, |p| split.purpose[p] != Purpose::Fit);
         }
-        let left_out = |p: usize| outliers.get(p).copied().unwrap_or(false);
-        let mut used: Vec<Purpose> = vec![Purpose::Fit];
         let goal = options.exact_recovery.unwrap_or(1e-6);
-        let measure = |model: &Model| model.rmse(&split.verification).map(|e| e / spread);
-        let verified = measure(&model).is_some_and(|r| r <= goal);
+        let case = Case { entries, split, options, outliers: &outliers, goal, spread };
+        let left_out = |p: usize| case.left_out(p);
+        let mut used: Vec<Purpose> = vec![Purpose::Fit];
         // The tuning entries have chosen; now they may teach, unless the model is exact already.
+        let verified = model.rmse(&split.verification).is_some_and(|e| e / spread <= goal);
         let sound = !matches!(options.loss, Loss::Huber { .. }) && !outcome.recovered;
         let teaches = options.advanced.refit && !verified && stop != Some(Stop::Interrupted) && sound;
         if teaches && split.purpose.contains(&Purpose::Tune) {
             used.push(Purpose::Tune);
             self.refit(&mut outcome, &core, &peeled, &mut model, &used, &left_out, &mut control);
         }
-        let test_rmse = model.rmse(&split.verification);
-        let relative = test_rmse.map(|e| e / spread);
-        let certificate = test_rmse.map(|rmse| Certificate {
-            entries: split.verification.len(),
-            largest_error: split
-                .verification
-                .iter()
-                .map(|&(i, j, v)| (v - model.predict(i, j)).abs())
-                .fold(0.0, f64::max),
-            rmse,
-        });
-        let agrees = relative.is_some_and(|r| r <= goal);
-        // An entry that alone ties two blocks together counts for little in the mean, and a tuning entry may lie where the fit
-        // saw nothing: the model must meet all entries that were given, whatever they were for. Huber's loss leaves outliers
-        // among these. Entries of undetermined lines are met by as little as fits them, if at all.
-        // Weights do not count: an entry that ties two blocks together may have next to none.
-        let mean = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
-            let (squares, _, count) = training_squares(entries, &model, false, counted);
-            if count == 0 { 0.0 } else { (squares / count as f64).sqrt() }
-        };
-        let largest = |counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)| {
-            let all = entries.iter().enumerate().filter(|(p, e)| counted(*p, e.0, e.1));
-            all.fold(0.0_f64, |m, (_, (i, j, v, _))| m.max((v - model.predict(i, j)).abs()))
-        };
-        // Where the entries of the fit leave every line open, as in a small table of which some were held out: what all given
-        // entries determine, if the model meets them.
-        let mut peeled = peeled;
-        let nothing = peeled.rows.len() == entries.rows() || peeled.columns.len() == entries.columns();
-        let complete = (agrees && nothing).then(|| peel(entries, model.rank(), |p| !left_out(p))).filter(|whole| {
-            let (before, after) = (OpenLines::new(entries, &peeled), OpenLines::new(entries, whole));
-            mean(&|p, i, j| !left_out(p) && before.meets(i, j) && !after.meets(i, j)) <= GIVEN * goal * spread
-        });
-        let all_count = complete.is_some();
-        if let Some(whole) = complete {
-            (peeled.rows, peeled.columns) = (whole.rows, whole.columns);
-        }
-        // Else the entries that the model has seen. Those left out as wrong never count.
-        let seen = |p: usize| (all_count || used.contains(&split.purpose[p])) && !left_out(p);
-        let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
-        let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
-        let question = if agrees {
-            let misses = largest(&|p, _, _| !left_out(p)).max(test_rmse.unwrap_or(0.0)) / spread;
-            Question::Model { model: &model, error: goal * spread, misses }
-        } else if options.exact_recovery.is_some() || outcome.recovered {
-            Question::Rank(model.rank())
-        } else {
-            Question::Components
-        };
-        let open = (&peeled.rows[..], &peeled.columns[..]);
-        // After a stop only what takes a moment; what was not looked at is not claimed.
-        let mut cut = control.stop == Some(Stop::Interrupted) && pattern.len() * (model.rank() + 2) > QUICK;
-        let mut steps = 0;
-        let mut stops = || {
-            steps += 1;
-            cut = cut || control.asks_to_stop("determination", steps);
-            cut
-        };
-        let seed = self.streams.child(u64::MAX).seed();
-        let determination = determine(&pattern, &question, options.biases, open, seed, &mut stops);
-        drop(pattern);
-        let stop = control.stop;
-        let open = OpenLines::new(entries, &peeled);
-        let enough = goal * spread;
-        let exempt = matches!(options.loss, Loss::Huber { .. });
-        let inside = |p: usize, i: usize, j: usize| !left_out(p) && !open.meets(i, j);
-        let met = exempt || mean(&inside) <= GIVEN * enough && largest(&inside) <= GIVEN_EACH * enough;
-        let everywhere = exempt || mean(&|p, i, j| !left_out(p) && open.meets(i, j)) <= GIVEN_OF_OPEN_LINES * enough;
-        // How many a test set needs is the choice of who gives it.
-        let held_out = split.purpose.contains(&Purpose::Judge);
-        let enough_held_out = !held_out || split.verification.len() >= LEAST_HELD_OUT;
-        // Test entries that were given too judge nothing.
-        let own = held_out || !split.verification.iter().any(|&(i, j, _)| entries.has(i, j));
-        let something = determination.undetermined_share < 1.0;
-        let relative_claim = relative.filter(|_| met && enough_held_out && own && something && !cut);
-        let status = match (relative_claim, stop) {
-            (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
-            (Some(r), _) if r <= goal => Status::Verified,
-            (_, Some(_)) => Status::NotConverged,
-            _ if options.exact_recovery.is_some() && relative.is_some() && (!agrees || !met) => Status::NotRecovered,
-            _ => Status::Fitted,
-        };
-        let everyone = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
-        let baseline_test_rmse = if split.verification.is_empty() {
-            None
-        } else {
-            let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !left_out(p);
-            let taught = entries.select(with_tuning, &everyone.0, &everyone.1);
-            let fitted = |p: usize| split.purpose[p] == Purpose::Fit && !left_out(p);
-            let without = entries.select(fitted, &everyone.0, &everyone.1);
-            let tuned = without.as_ref().map(|w| (w, &split.tuning[..]));
-            let baseline = taught.map(|t| baseline(&t, tuned).to_model(1.0, &everyone.0, &everyone.1));
-            baseline.and_then(|b| b.rmse(&split.verification))
-        };
+        let errors = Errors::new(&model, &split.verification, spread);
+        let agrees = errors.relative.is_some_and(|r| r <= goal);
+        let all_count = agrees && case.widen(&model, &mut peeled);
+        let question = case.question(&model, agrees, outcome.recovered, errors.test_rmse);
+        let (determination, cut) = case.determine(
+            &model,
+            &question,
+            (&peeled, if all_count { None } else { Some(&used) }),
+            self.streams.child(u64::MAX).seed(),
+            &mut control,
+        );
+        let status = case.status(&model, &peeled, &errors, &determination, cut, control.stop);
+        let baseline_test_rmse = case.baseline(&used);
         // The verdict stands; the model to use is the one that has seen all entries.
         let verification_fitted = teaches && split.purpose.contains(&Purpose::Judge) && status == Status::Fitted;
         if verification_fitted {
@@ -187,11 +105,11 @@ impl<T: Real> Fit<'_, T> {
             undetermined_columns: peeled.columns,
             outliers: entries.iter().enumerate().filter(|(p, _)| left_out(*p)).map(|(_, e)| (e.0, e.1)).collect(),
             train_rmse: (squares / weights).sqrt(),
-            test_rmse,
+            test_rmse: errors.test_rmse,
             baseline_test_rmse,
             spread,
-            relative_test_error: relative,
-            certificate,
+            relative_test_error: errors.relative,
+            certificate: errors.certificate,
             ranks_tried,
             verification_fitted,
             stages: control.stages,
@@ -226,6 +144,170 @@ impl<T: Real> Fit<'_, T> {
         refit::refit(&more, fitted, outcome, &scaled, control);
         *model = outcome.state.to_model(core.scale, &core.rows, &core.columns);
         fill(self.entries, model, peeled, &core.rows, &core.columns, outcome.lambda * core.scale, &keep);
+    }
+}
+
+/// Errors of a model on the entries that only judge.
+struct Errors {
+    test_rmse: Option<f64>,
+    /// Over the spread of the values.
+    relative: Option<f64>,
+    certificate: Option<Certificate>,
+}
+
+impl Errors {
+    fn new(model: &Model, verification: &[(usize, usize, f64)], spread: f64) -> Self {
+        let test_rmse = model.rmse(verification);
+        let error = |&(i, j, v): &(usize, usize, f64)| (v - model.predict(i, j)).abs();
+        let largest_error = verification.iter().map(error).fold(0.0, f64::max);
+        let certificate = test_rmse.map(|rmse| Certificate { entries: verification.len(), largest_error, rmse });
+        Self { test_rmse, relative: test_rmse.map(|e| e / spread), certificate }
+    }
+}
+
+/// What the verdict on a model rests on.
+struct Case<'a, T: Real> {
+    entries: &'a Entries<T>,
+    split: &'a Split,
+    options: &'a Options,
+    /// Whether an entry was left out as wrong; empty when none was.
+    outliers: &'a [bool],
+    /// Relative error up to which a model is exact.
+    goal: f64,
+    spread: f64,
+}
+
+impl<T: Real> Case<'_, T> {
+    fn left_out(&self, p: usize) -> bool {
+        self.outliers.get(p).copied().unwrap_or(false)
+    }
+
+    /// Root mean square error on the entries that count. Weights do not: an entry that ties two blocks together may have next
+    /// to none.
+    fn mean(&self, model: &Model, counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)) -> f64 {
+        let (squares, _, count) = training_squares(self.entries, model, false, counted);
+        if count == 0 { 0.0 } else { (squares / count as f64).sqrt() }
+    }
+
+    /// Largest error on the entries that count.
+    fn largest(&self, model: &Model, counted: &(dyn Fn(usize, usize, usize) -> bool + Sync)) -> f64 {
+        let all = self.entries.iter().enumerate().filter(|(p, e)| counted(*p, e.0, e.1));
+        all.fold(0.0_f64, |m, (_, (i, j, v, _))| m.max((v - model.predict(i, j)).abs()))
+    }
+
+    /// Where the entries of the fit leave every line open, as in a small table of which some were held out: takes what all
+    /// given entries determine for what is determined, if the model meets them, and says so.
+    fn widen(&self, model: &Model, peeled: &mut Peeled) -> bool {
+        let entries = self.entries;
+        if peeled.rows.len() != entries.rows() && peeled.columns.len() != entries.columns() {
+            return false;
+        }
+        let whole = peel(entries, model.rank(), |p| !self.left_out(p));
+        let (before, after) = (OpenLines::new(entries, peeled), OpenLines::new(entries, &whole));
+        let fresh = |p: usize, i: usize, j: usize| !self.left_out(p) && before.meets(i, j) && !after.meets(i, j);
+        let meets = self.mean(model, &fresh) <= GIVEN * self.goal * self.spread;
+        if meets {
+            (peeled.rows, peeled.columns) = (whole.rows, whole.columns);
+        }
+        meets
+    }
+
+    /// What has to be determined for the claim that the model can make.
+    fn question<'m>(&self, model: &'m Model, agrees: bool, recovered: bool, test_rmse: Option<f64>) -> Question<'m> {
+        if agrees {
+            let largest = self.largest(model, &|p, _, _| !self.left_out(p));
+            let misses = largest.max(test_rmse.unwrap_or(0.0)) / self.spread;
+            Question::Model { model, error: self.goal * self.spread, misses }
+        } else if self.options.exact_recovery.is_some() || recovered {
+            Question::Rank(model.rank())
+        } else {
+            Question::Components
+        }
+    }
+
+    /// What the entries that the model has seen determine (all of them without a list of purposes; those left out as wrong
+    /// never count), and whether the look at it was cut short: what was not looked at is not claimed.
+    fn determine(
+        &self,
+        model: &Model,
+        question: &Question<'_>,
+        (peeled, used): (&Peeled, Option<&Vec<Purpose>>),
+        seed: u64,
+        control: &mut Control<'_>,
+    ) -> (Determination, bool) {
+        let entries = self.entries;
+        let purpose = |p: usize| used.is_none_or(|used| used.contains(&self.split.purpose[p]));
+        let seen = |p: usize| purpose(p) && !self.left_out(p);
+        let cells = entries.iter().enumerate().filter(|(p, _)| seen(*p)).map(|(_, e)| (e.0, e.1));
+        let pattern = Pattern::new(entries.rows(), entries.columns(), cells);
+        let open = (&peeled.rows[..], &peeled.columns[..]);
+        // After a stop only what takes a moment.
+        let mut cut = control.stop == Some(Stop::Interrupted) && pattern.len() * (model.rank() + 2) > QUICK;
+        let mut steps = 0;
+        let mut stops = || {
+            steps += 1;
+            cut = cut || control.asks_to_stop("determination", steps);
+            cut
+        };
+        let determination = determine(&pattern, question, self.options.biases, open, seed, &mut stops);
+        (determination, cut)
+    }
+
+    /// What may be claimed of the model.
+    ///
+    /// An entry that alone ties two blocks together counts for little in the mean, and a tuning entry may lie where the fit saw
+    /// nothing: the model must meet all entries that were given, whatever they were for. Huber's loss leaves outliers among
+    /// these. Entries of undetermined lines are met by as little as fits them, if at all.
+    fn status(
+        &self,
+        model: &Model,
+        peeled: &Peeled,
+        errors: &Errors,
+        determination: &Determination,
+        cut: bool,
+        stop: Option<Stop>,
+    ) -> Status {
+        let (split, options, goal) = (self.split, self.options, self.goal);
+        let open = OpenLines::new(self.entries, peeled);
+        let enough = goal * self.spread;
+        let exempt = matches!(options.loss, Loss::Huber { .. });
+        let inside = |p: usize, i: usize, j: usize| !self.left_out(p) && !open.meets(i, j);
+        let outside = |p: usize, i: usize, j: usize| !self.left_out(p) && open.meets(i, j);
+        let met = exempt
+            || self.mean(model, &inside) <= GIVEN * enough && self.largest(model, &inside) <= GIVEN_EACH * enough;
+        let everywhere = exempt || self.mean(model, &outside) <= GIVEN_OF_OPEN_LINES * enough;
+        // How many a test set needs is the choice of who gives it.
+        let held_out = split.purpose.contains(&Purpose::Judge);
+        let enough_held_out = !held_out || split.verification.len() >= LEAST_HELD_OUT;
+        // Test entries that were given too judge nothing.
+        let own = held_out || !split.verification.iter().any(|&(i, j, _)| self.entries.has(i, j));
+        let something = determination.undetermined_share < 1.0;
+        let agrees = errors.relative.is_some_and(|r| r <= goal);
+        let claim = errors.relative.filter(|_| met && enough_held_out && own && something && !cut);
+        match (claim, stop) {
+            (Some(r), _) if r <= goal && (!everywhere || determination.is_in_parts()) => Status::VerifiedInParts,
+            (Some(r), _) if r <= goal => Status::Verified,
+            (_, Some(_)) => Status::NotConverged,
+            _ if options.exact_recovery.is_some() && errors.relative.is_some() && (!agrees || !met) => {
+                Status::NotRecovered
+            }
+            _ => Status::Fitted,
+        }
+    }
+
+    /// Error of means and biases alone, taught by the same entries.
+    fn baseline(&self, used: &[Purpose]) -> Option<f64> {
+        let (entries, split) = (self.entries, self.split);
+        if split.verification.is_empty() {
+            return None;
+        }
+        let (rows, columns) = (Renumbering::without(entries.rows(), &[]), Renumbering::without(entries.columns(), &[]));
+        let with_tuning = |p: usize| used.contains(&split.purpose[p]) && !self.left_out(p);
+        let taught = entries.select(with_tuning, &rows, &columns)?;
+        let fitted = |p: usize| split.purpose[p] == Purpose::Fit && !self.left_out(p);
+        let without = entries.select(fitted, &rows, &columns);
+        let tuned = without.as_ref().map(|w| (w, &split.tuning[..]));
+        baseline(&taught, tuned).to_model(1.0, &rows, &columns).rmse(&split.verification)
     }
 }
 

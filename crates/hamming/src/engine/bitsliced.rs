@@ -5,13 +5,17 @@
 //! pattern symbol, for every alphabet. Floor: one load per 512 comparisons.
 use pulp::Simd;
 
+use crate::engine::CountingEngine;
+use crate::engine::choose::Work;
+use crate::engine::costs::{Cost, costs};
+use crate::engine::fft::Certificate;
 use crate::engine::match_bits::{Place, Tables};
 use crate::kernel::{Bits, Low, full_add, load, ripple, unpack};
 use crate::letters::classes::{Classes, Code};
 
 /// Alignments per block and pattern positions per piece: tables of a DNA text stay in the second-level cache.
-pub(crate) const BLOCK: usize = 1 << 14;
-pub(crate) const PIECE: usize = 1 << 14;
+const BLOCK: usize = 1 << 14;
+const PIECE: usize = 1 << 14;
 /// Bit planes: a piece has at most 2^14 positions.
 const PLANES: usize = 15;
 /// Bit planes for up to 255 positions: fewer to clear.
@@ -112,6 +116,48 @@ impl Prepared {
         if let Some(base) = base {
             out.fill(base); // no letters at all
         }
+    }
+}
+
+impl CountingEngine for Prepared {
+    const SHARES_LETTERS: bool = true;
+    type Scratch = Scratch;
+
+    fn prepare(letters: Classes) -> Self {
+        Self::new(letters)
+    }
+
+    fn block(&self) -> usize {
+        BLOCK
+    }
+
+    fn subtract<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) -> Option<Certificate> {
+        self.subtract_matches(codes, None, out, scratch);
+        None
+    }
+
+    fn subtract_from<C: Code>(
+        &self,
+        base: u32,
+        codes: &[C],
+        out: &mut [u32],
+        scratch: &mut Scratch,
+    ) -> Option<Certificate> {
+        self.subtract_matches(codes, Some(base), out, scratch);
+        None
+    }
+
+    fn cost(work: &Work) -> Cost {
+        let costs = costs();
+        let pieces = (work.pattern_len as f64 / PIECE as f64).ceil();
+        let overlap = work.overlap(BLOCK, PIECE);
+        // Tables of a letter are made for every piece where it occurs, counts written once for 64 letters.
+        let letter = move |a: f64, _| {
+            let here = a.min(pieces);
+            let table = costs.bitsliced_letter + costs.bitsliced_shift * (a / here.max(1.0)).min(8.0);
+            a * costs.bitsliced + (table * overlap + costs.bitsliced_fixed / 64.0) * here
+        };
+        Cost::new(letter, costs.bitsliced_fixed * pieces)
     }
 }
 

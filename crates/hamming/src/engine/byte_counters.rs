@@ -4,6 +4,10 @@
 //! store of the counter.
 use std::ops::Range;
 
+use crate::engine::CountingEngine;
+use crate::engine::choose::Work;
+use crate::engine::costs::{Cost, costs};
+use crate::engine::fft::Certificate;
 use crate::letters::classes::{Classes, Code};
 
 /// Alignments per block: its counters and the match bytes of a DNA text stay in the first-level cache.
@@ -57,6 +61,29 @@ impl Prepared {
                 out,
             });
         }
+    }
+}
+
+impl CountingEngine for Prepared {
+    type Scratch = Scratch;
+
+    fn prepare(letters: Classes) -> Self {
+        Self::new(letters)
+    }
+
+    fn block(&self) -> usize {
+        BLOCK
+    }
+
+    fn subtract<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) -> Option<Certificate> {
+        self.subtract_matches(codes, out, scratch);
+        None
+    }
+
+    fn cost(work: &Work) -> Cost {
+        let costs = costs();
+        let letter = costs.vertical_letter * work.overlap(BLOCK, work.pattern_len);
+        Cost::new(move |a, _| a * costs.vertical + letter, costs.vertical_fixed)
     }
 }
 

@@ -2,10 +2,14 @@
 //!
 //! Cost per alignment: one look at the text, and one subtraction per pair, `Σ_c a_c f_c` for `a_c` occurrences in the
 //! pattern and frequency `f_c` in the text. Independent of how many letters there are.
+use crate::engine::CountingEngine;
+use crate::engine::choose::Work;
+use crate::engine::costs::{Cost, costs};
+use crate::engine::fft::Certificate;
 use crate::letters::classes::{Classes, Code, Rule};
 
 /// Alignments per block: their counters stay in the second-level cache.
-pub(crate) const BLOCK: usize = 1 << 16;
+const BLOCK: usize = 1 << 16;
 
 /// For each text code the pattern positions that it matches.
 ///
@@ -15,6 +19,7 @@ pub struct Lists {
     /// `positions[starts[code]..starts[code + 1]]`, ascending.
     starts: Vec<u32>,
     positions: Vec<u32>,
+    pattern_len: usize,
 }
 
 impl Lists {
@@ -44,7 +49,7 @@ impl Lists {
             positions.extend(list);
             starts.push(positions.len() as u32);
         }
-        Self { starts, positions }
+        Self { starts, positions, pattern_len: classes.pattern.len() }
     }
 
     /// Subtracts the matches of one block from `out` (row HAM-7); `codes` as in
@@ -65,5 +70,29 @@ impl Lists {
             }
         }
         pairs
+    }
+}
+
+impl CountingEngine for Lists {
+    const SHARES_LETTERS: bool = true;
+    type Scratch = ();
+
+    fn prepare(letters: Classes) -> Self {
+        Self::new(&letters)
+    }
+
+    fn block(&self) -> usize {
+        BLOCK.max(self.pattern_len)
+    }
+
+    fn subtract<C: Code>(&self, codes: &[C], out: &mut [u32], (): &mut ()) -> Option<Certificate> {
+        self.subtract_matches(codes, out);
+        None
+    }
+
+    fn cost(work: &Work) -> Cost {
+        let costs = costs();
+        let pair = |a: f64| costs.pairs_long + (costs.pairs - costs.pairs_long) / (1.0 + a / 32.0);
+        Cost::new(move |a, f| a * f * pair(a), costs.pairs_fixed * work.overlap(BLOCK, work.pattern_len))
     }
 }

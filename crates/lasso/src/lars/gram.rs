@@ -4,6 +4,7 @@
 //! subtracted from those of all rows, and the error of a fold is a quadratic form in its own moments, so that
 //! cross-validation reads the table twice, whatever the number of folds and of λ. Correlations come from the Gram matrix,
 //! so certificates are as exact as its entries: about 1e-15 of the null objective.
+use rayon::prelude::*;
 use samplewise_linalg::observe::{Progress, Watch};
 use samplewise_linalg::{rows_times_rows, sums};
 
@@ -11,6 +12,7 @@ use crate::answer::{Outcome, Route};
 use crate::certificate::Certificate;
 use crate::kernel::{BATCH, multiply};
 use crate::lars::walk::{End, Source, Workspace};
+use crate::problem::dense::Dense;
 use crate::problem::{Kind, Problem};
 use crate::working_set::lambda_path::Fit;
 
@@ -24,6 +26,24 @@ pub(crate) fn suits(problem: &Problem<'_>) -> bool {
         && problem.free.is_empty()
         && problem.absolute.iter().all(|a| *a > 0.0)
         && problem.p <= MOST_COLUMNS
+}
+
+/// Numbers of a stretch of rows of all columns: 16 MB.
+const STRETCH: usize = 1 << 21;
+
+/// The Gram matrix of columns that are not stored as they are read: stretch after stretch of their rows, cut where the product
+/// of whole columns is cut too, so that the bits are the same.
+fn gram_in_stretches(x: &Dense<'_>, (p, n): (usize, usize), gram: &mut [f64], look: &mut dyn FnMut(f64)) -> Option<()> {
+    let length = (STRETCH / p).max(1).next_multiple_of(rows_times_rows::PIECE).min(n);
+    let mut stretch = vec![0.0; p * length];
+    for from in (0..n).step_by(length) {
+        let here = length.min(n - from);
+        let rows = &mut stretch[..p * here];
+        rows.par_chunks_mut(here).enumerate().for_each(|(j, out)| x.copy_part(j, from, out));
+        rows_times_rows::add_rows_gram_watched(rows, here, gram, p, from == 0, look).ok()?;
+    }
+    rows_times_rows::mirror(gram, p, 0, p);
+    Some(())
 }
 
 /// Second moments of some rows: `Σ z zᵀ`, `Σ z t`, `Σ t²`, `Σ q z`, `Σ q t`, `Σ q²`, of columns scaled by one factor each.
@@ -43,11 +63,11 @@ impl Moments {
     pub fn new(problem: &Problem<'_>, rows: Option<&[usize]>, watch: &mut Watch<'_>) -> Option<Self> {
         let Kind::Dense(x) = &problem.columns else { return None };
         let p = problem.p;
-        let picked: Vec<f64>;
-        let (x, t, q): (&[f64], Vec<f64>, Vec<f64>) = match rows {
+        let picked;
+        let (x, t, q): (&Dense<'_>, Vec<f64>, Vec<f64>) = match rows {
             None => (x, problem.target.clone(), problem.roots()),
             Some(rows) => {
-                picked = x.chunks_exact(problem.n).flat_map(|c| rows.iter().map(|&i| c[i])).collect();
+                picked = x.select_rows(p, rows);
                 let (roots, pick) = (problem.roots(), |v: &[f64]| rows.iter().map(|&i| v[i]).collect::<Vec<f64>>());
                 (&picked, pick(&problem.target), pick(&roots))
             }
@@ -60,7 +80,10 @@ impl Moments {
         let mut look = |share: f64| {
             watch.ticks(|| Progress { stage: "Gram matrix", step: p, total: Some(p), value: Some(share) });
         };
-        rows_times_rows::rows_gram_watched(x, n, &mut gram, p, &mut look).ok()?;
+        match x.as_stored() {
+            Some(table) => rows_times_rows::rows_gram_watched(table, n, &mut gram, p, &mut look).ok()?,
+            None => gram_in_stretches(x, (p, n), &mut gram, &mut look)?,
+        }
         if watch.stopped() {
             return None;
         }
@@ -68,7 +91,7 @@ impl Moments {
         for (i, row) in gram.chunks_exact_mut(p).enumerate() {
             row.iter_mut().zip(scale).for_each(|(g, s)| *g *= scale[i] * s);
         }
-        let with = |v: &[f64]| x.chunks_exact(n).zip(scale).map(|(c, s)| sums::dot(c, v) * s).collect::<Vec<f64>>();
+        let with = |v: &[f64]| (0..p).map(|j| x.dot(j, v) * scale[j]).collect::<Vec<f64>>();
         Some(Self {
             p,
             gram,

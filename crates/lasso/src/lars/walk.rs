@@ -18,7 +18,7 @@ const STEPS: usize = 20;
 pub(crate) trait Source {
     /// Number of columns.
     fn len(&self) -> usize;
-    /// `G_ij`.
+    /// Entry `G_ij` of the Gram matrix over the number of rows.
     fn gram(&self, i: usize, j: usize) -> f64;
     /// `out_j = Σ_i G_{j, active_i} d_i`.
     fn respond(&self, active: &[usize], d: &[f64], scratch: &mut Vec<f64>, out: &mut [f64]);

@@ -3,46 +3,57 @@
 //! `min_w (1/2n)‖t − Z w‖² + λ Σ_j (a_j|w_j| + b_j w_j²/2)`, `l_j ≤ w_j ≤ u_j`, with `z_j = q∘(x_j − μ_j)/σ_j`, `q_i = √s_i`.
 //! A Lasso on `X` is one on `Z` with penalty factors divided by `σ_j`; standardisation only changes these factors.
 pub(crate) mod check;
+mod columns;
+pub(crate) mod dense;
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
 use samplewise_linalg::factor::solve_upper_in_place;
-use samplewise_linalg::observe::{Progress, Watch};
+use samplewise_linalg::observe::Watch;
 use samplewise_linalg::scale::{self, extreme_exponent_of, ldexp};
 use samplewise_linalg::spmm::sparse_dot;
 use samplewise_linalg::{CsrMatrix, Matrix, sums};
 
-use crate::design::{Columns, Store};
-use crate::problem::check::{check, check_vector, is_constant};
+use crate::problem::check::{check, check_vector};
+use crate::problem::columns::{Seen, Weighing, columns_between_looks, in_parts};
+use crate::problem::dense::MOST_COPIED;
 use crate::{Design, Error, Options};
+
+pub(crate) use columns::Kind;
 
 /// A column whose ridge factor is above this takes no part: what it could take from the objective is below rounding.
 const LARGEST_RIDGE: f64 = 1e200;
 
-/// Deviation over the mean up to which a column that was freed of its mean, and of what rounding left of that, is constant.
-const CENTRED_TWICE: f64 = 16.0 * f64::EPSILON * f64::EPSILON;
-/// The same where products are freed of the mean, not the column.
-const CENTRED_ONCE: f64 = 64.0 * f64::EPSILON;
-/// Sparse columns whose mean is more than this many deviations are stored centred.
-const OFFSET: f64 = 100.0;
-
-/// Columns of so many rows whose products with so many vectors take about a hundredth of a second.
-fn columns_between_looks(n: usize, vectors: usize) -> usize {
-    (LOOK * rayon::current_num_threads() / (n * vectors).max(1)).max(1)
+/// Square roots of weights whose sum is their number.
+fn roots(weights: &[f64]) -> Result<Vec<f64>, Error> {
+    let mut w = weights.to_vec();
+    let e = extreme_exponent_of(&w);
+    scale::scale(&mut w, -e);
+    let (total, n) = (sums::sum(&w), w.len() as f64);
+    if total.is_nan() || total <= 0.0 {
+        return Err(Error::argument("sample_weights", total, "a positive sum"));
+    }
+    w.iter_mut().for_each(|w| *w = (*w * n / total).sqrt());
+    Ok(w)
 }
 
-/// Entries of columns between two looks, on one thread.
-const LOOK: usize = 1 << 23;
-
-/// A number for every column, in parallel over columns with looks in between; once stopped, the rest is done all the same.
-fn in_parts(out: &mut [f64], n: usize, watch: &mut Watch<'_>, value: impl Fn(usize) -> f64 + Sync) {
-    let (together, total) = (columns_between_looks(n, 1), out.len());
-    for (part, out) in out.chunks_mut(together).enumerate() {
-        let first = part * together;
-        out.par_iter_mut().with_min_len(64).enumerate().for_each(|(j, out)| *out = value(first + j));
-        watch.ticks(|| Progress { stage: "columns", step: first + out.len(), total: Some(total), value: None });
+/// The target freed of its weighted mean, weighted, and divided by a power of two; and that power. As of the columns, what
+/// rounding left of the mean is taken away; a target that is constant but for that is zero.
+fn target(y: &[f64], intercept: bool, squares: &[f64], root: Option<&[f64]>) -> (Vec<f64>, i32) {
+    let (n, exponent) = (y.len(), extreme_exponent_of(y));
+    let y: Cow<'_, [f64]> =
+        if exponent == 0 { y.into() } else { y.iter().map(|y| ldexp(*y, -exponent)).collect::<Vec<f64>>().into() };
+    let mean = if intercept { sums::dot(&y, squares) / n as f64 } else { 0.0 };
+    let left = sums::sum_by(n, |i| squares[i] * (y[i] - mean)) / n as f64;
+    let left = if intercept { left } else { 0.0 };
+    let mut target: Vec<f64> = y.iter().map(|y| (y - mean) - left).collect();
+    if intercept && scale::largest(&target) <= 16.0 * f64::EPSILON * f64::EPSILON * scale::largest(&y) {
+        target.fill(0.0);
     }
+    if let Some(q) = root {
+        target.iter_mut().zip(q).for_each(|(t, q)| *t *= q);
+    }
+    (target, exponent)
 }
 
 /// A problem with its columns centred, weighted and scaled.
@@ -81,174 +92,44 @@ pub(crate) struct Problem<'a> {
     pub plain: bool,
 }
 
-/// Columns before scaling.
-pub(crate) enum Kind<'a> {
-    Dense(Cow<'a, [f64]>),
-    Sparse(Cow<'a, CsrMatrix>),
-    Custom(&'a dyn Columns),
-}
-
 impl<'a> Problem<'a> {
-    /// Checks everything and builds the problem. Dense columns are copied when they must be centred or weighted.
+    /// Checks everything and builds the problem. Dense columns that must be centred or weighted are copied, except large
+    /// tables, see [`dense`].
     ///
     /// # Errors
     /// For what does not fit; [`Error::Interrupted`] when the observer stops it.
     pub fn new(design: &'a Design, y: &[f64], o: &Options, watch: &mut Watch<'_>) -> Result<Self, Error> {
+        Self::with_copies(design, y, o, MOST_COPIED, watch)
+    }
+
+    /// [`Problem::new`] that copies dense tables of so many entries at most.
+    pub fn with_copies(
+        design: &'a Design,
+        y: &[f64],
+        o: &Options,
+        copied: usize,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, Error> {
         let (n, p) = (design.rows, design.columns);
         check(design, y, o)?;
-        let stopped = |watch: &Watch<'_>| if watch.stopped() { Err(Error::Interrupted) } else { Ok(()) };
-        let target_exponent = extreme_exponent_of(y);
-        let scaled: Vec<f64>;
-        let y = if target_exponent == 0 {
-            y
-        } else {
-            scaled = y.iter().map(|y| ldexp(*y, -target_exponent)).collect();
-            &scaled
-        };
-        let root = match &o.sample_weights {
-            None => None,
-            Some(w) => {
-                let mut w = w.clone();
-                let e = extreme_exponent_of(&w);
-                scale::scale(&mut w, -e);
-                let total = sums::sum(&w);
-                if total.is_nan() || total <= 0.0 {
-                    return Err(Error::argument("sample_weights", total, "a positive sum"));
-                }
-                w.iter_mut().for_each(|w| *w = (*w * n as f64 / total).sqrt());
-                Some(w)
-            }
-        };
+        let root = o.sample_weights.as_ref().map(|w| roots(w)).transpose()?;
         let squares: Vec<f64> = root.as_ref().map_or_else(|| vec![1.0; n], |q| q.iter().map(|q| q * q).collect());
-        let q = |i: usize| root.as_ref().map_or(1.0, |q| q[i]);
         let mut means = vec![0.0; p];
         if o.intercept {
             in_parts(&mut means, n, watch, |j| design.dot_column(j, &squares) / n as f64);
-            stopped(watch)?;
+            if watch.stopped() {
+                return Err(Error::Interrupted);
+            }
         }
-        let target_mean = if o.intercept { sums::dot(y, &squares) / n as f64 } else { 0.0 };
-        // As for the columns, what rounding left of the mean is taken away; a target that is constant but for that is zero.
-        let left = sums::sum_by(n, |i| squares[i] * (y[i] - target_mean)) / n as f64;
-        let left = if o.intercept { left } else { 0.0 };
-        let mut target: Vec<f64> = y.iter().map(|y| (y - target_mean) - left).collect();
-        if o.intercept && scale::largest(&target) <= 16.0 * f64::EPSILON * f64::EPSILON * scale::largest(y) {
-            target.fill(0.0);
-        }
-        target.iter_mut().enumerate().for_each(|(i, t)| *t *= q(i));
-        let unchanged = !o.intercept && root.is_none();
-        // Sums of squares of the columns, and how exact they are relative to the mean they were freed of.
-        let (columns, second, rounding): (Kind<'a>, Vec<f64>, f64) = match &design.store {
-            Store::Dense(c) if unchanged => (Kind::Dense(Cow::Borrowed(c)), design.squares.to_vec(), 0.0),
-            Store::Dense(c) => {
-                let mut out = Vec::with_capacity(n * p);
-                let together = columns_between_looks(n, 1);
-                let centre = |(column, mean): (&mut [f64], &f64)| {
-                    // The mean is rounded in units of itself: beside a large one that is much of the deviation, and the
-                    // mean of what is left takes it away.
-                    let left = if *mean == 0.0 {
-                        0.0
-                    } else {
-                        sums::sum_by(n, |i| squares[i] * (column[i] - mean)) / n as f64
-                    };
-                    for (i, x) in column.iter_mut().enumerate() {
-                        *x = ((*x - mean) - left) * q(i);
-                    }
-                };
-                for (part, means) in c.chunks(n * together).zip(means.chunks(together)) {
-                    let from = out.len();
-                    out.extend_from_slice(part);
-                    out[from..].par_chunks_mut(n).zip(means).with_min_len(16).for_each(centre);
-                    let (step, total) = (out.len() / n, Some(p));
-                    if watch.ticks(|| Progress { stage: "centring", step, total, value: None }) {
-                        return Err(Error::Interrupted);
-                    }
-                }
-                let mut second = vec![0.0; p];
-                in_parts(&mut second, n, watch, |j| {
-                    let column = &out[j * n..(j + 1) * n];
-                    sums::dot(column, column)
-                });
-                (Kind::Dense(Cow::Owned(out)), second, CENTRED_TWICE.powi(2))
-            }
-            Store::Sparse(c) if unchanged => (Kind::Sparse(Cow::Borrowed(c)), design.squares.to_vec(), 0.0),
-            Store::Sparse(c) => {
-                // Stored entries one by one, all others at once: a difference of two sums would cancel.
-                let total = sums::sum(&squares);
-                let square = |j: usize| {
-                    let (at, x) = c.row(j);
-                    let stored = at.iter().zip(x).map(|(&i, x)| (squares[i as usize], x));
-                    let (sum, weight) =
-                        stored.fold((0.0, 0.0), |(sum, weight), (s, x)| (sum + s * (x - means[j]).powi(2), weight + s));
-                    sum + (total - weight).max(0.0) * means[j] * means[j]
-                };
-                let mut second: Vec<f64> = (0..p).map(square).collect();
-                let rounding = CENTRED_TWICE.powi(2);
-                // A column that hardly varies beside its mean has all its entries stored, and can be stored centred: products
-                // with it as given would lose as many digits as the mean is larger.
-                let nearly_constant = |j: usize| {
-                    let full = c.row(j).0.len() == n;
-                    o.intercept && full && means[j] * means[j] * n as f64 > OFFSET * OFFSET * second[j]
-                };
-                let columns: Vec<usize> = (0..p).filter(|&j| nearly_constant(j)).collect();
-                if root.is_none() && columns.is_empty() {
-                    return Self::build(
-                        design,
-                        Kind::Sparse(Cow::Borrowed(c)),
-                        &[],
-                        (second, rounding),
-                        (root, means, target, target_exponent),
-                        o,
-                    );
-                }
-                let mut out = CsrMatrix::clone(c);
-                for &j in &columns {
-                    let (start, end) = (out.offsets()[j], out.offsets()[j + 1]);
-                    let rows: Vec<usize> = out.indices()[start..end].iter().map(|&i| i as usize).collect();
-                    let column = &mut out.values_mut()[start..end];
-                    // As for dense columns, what rounding left of the mean is taken away too.
-                    let left = sums::sum_by(n, |k| squares[rows[k]] * (column[k] - means[j])) / n as f64;
-                    column.iter_mut().for_each(|x| *x = (*x - means[j]) - left);
-                    second[j] = sums::sum_by(n, |k| squares[rows[k]] * column[k] * column[k]);
-                }
-                let factors: Vec<f64> = out.indices().iter().map(|&i| q(i as usize)).collect();
-                out.values_mut().iter_mut().zip(factors).for_each(|(v, q)| *v *= q);
-                let parts = (root, means, target, target_exponent);
-                return Self::build(design, Kind::Sparse(Cow::Owned(out)), &columns, (second, rounding), parts, o);
-            }
-            Store::Custom(c) => {
-                let square = |j: usize| {
-                    let mut column = design.copy_column(j);
-                    column.iter_mut().enumerate().for_each(|(i, x)| *x = (*x - means[j]) * q(i));
-                    sums::dot(&column, &column)
-                };
-                let mut second = vec![0.0; p];
-                in_parts(&mut second, n, watch, square);
-                stopped(watch)?;
-                // Products with such a column would lose all its digits, where it is no constant.
-                let lost = |j: &usize| {
-                    let (variance, mean) = (second[*j] / n as f64, means[*j]);
-                    let small = variance > 0.0 && variance <= (CENTRED_ONCE * mean).powi(2);
-                    small && !is_constant(&design.copy_column(*j), &squares)
-                };
-                if let Some(position) = (0..p).find(lost) {
-                    let allowed =
-                        "columns of a design of one's own that vary by more than 1e-14 of their mean, or not at all";
-                    let (argument, value) = ("deviation of a column", (second[position] / n as f64).sqrt());
-                    return Err(Error::Entry { argument, position, value, allowed });
-                }
-                (Kind::Custom(c.as_ref()), second, CENTRED_ONCE.powi(2))
-            }
-        };
-        Self::build(design, columns, &[], (second, rounding), (root, means, target, target_exponent), o)
+        let (target, target_exponent) = target(y, o.intercept, &squares, root.as_deref());
+        let weighing = Weighing { means: &means, squares: &squares, root: root.as_deref(), intercept: o.intercept };
+        let seen = weighing.columns(design, copied, watch)?;
+        Self::build(design, seen, (root, means, target, target_exponent), o)
     }
 
-    /// From columns, those of them that are stored centred where not all are, their second moments and how exact these are
-    /// relative to the squared mean.
     fn build(
         design: &'a Design,
-        columns: Kind<'a>,
-        centred: &[usize],
-        (second, rounding): (Vec<f64>, f64),
+        Seen { columns, centred, second, rounding }: Seen<'a>,
         (root, mut means, target, target_exponent): (Option<Vec<f64>>, Vec<f64>, Vec<f64>, i32),
         o: &Options,
     ) -> Result<Self, Error> {
@@ -380,7 +261,7 @@ impl<'a> Problem<'a> {
     #[inline]
     pub fn correlation(&self, j: usize, seen: &[f64]) -> f64 {
         let raw = match &self.columns {
-            Kind::Dense(c) => sums::dot(&c[j * self.n..(j + 1) * self.n], seen),
+            Kind::Dense(c) => c.dot(j, seen),
             Kind::Sparse(c) => {
                 let (at, x) = c.row(j);
                 sparse_dot(at, x, seen)
@@ -431,7 +312,7 @@ impl<'a> Problem<'a> {
                 shift += a * m;
             }
             match &self.columns {
-                Kind::Dense(c) => sums::axpy(-a, &c[j * self.n..(j + 1) * self.n], r),
+                Kind::Dense(c) => c.add(j, -a, r),
                 Kind::Sparse(c) => {
                     let (at, x) = c.row(j);
                     at.iter().zip(x).for_each(|(&i, &x)| r[i as usize] -= a * x);
@@ -504,7 +385,7 @@ impl<'a> Problem<'a> {
         Ok(t)
     }
 
-    /// `q`.
+    /// Roots `q` of the weights of the rows.
     pub fn roots(&self) -> Vec<f64> {
         self.root.clone().unwrap_or_else(|| vec![1.0; self.n])
     }
@@ -552,7 +433,7 @@ impl<'a> Problem<'a> {
         2.0 * f64::EPSILON * (mean.abs() + size)
     }
 
-    /// `(1/2n) ‖t‖²`.
+    /// Objective `(1/2n) ‖t‖²` of the model without coefficients.
     pub fn null_objective(&self) -> f64 {
         0.5 * sums::dot(&self.target, &self.target) / self.n as f64
     }

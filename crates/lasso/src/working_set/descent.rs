@@ -162,7 +162,7 @@ fn correlation(problem: &Problem<'_>, j: usize, state: &Split) -> f64 {
 fn add(problem: &Problem<'_>, j: usize, change: f64, state: &mut Split) {
     let a = change * problem.inverse[j];
     match &problem.columns {
-        Kind::Dense(c) => sums::axpy(a, &c[j * problem.n..(j + 1) * problem.n], &mut state.plain),
+        Kind::Dense(c) => c.add(j, a, &mut state.plain),
         Kind::Sparse(c) => {
             let (at, x) = c.row(j);
             at.iter().zip(x).for_each(|(&i, &x)| state.plain[i as usize] += a * x);

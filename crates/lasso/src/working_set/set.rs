@@ -40,7 +40,7 @@ pub(crate) struct Working {
     /// Gram matrix over `n`, diagonal one, both triangles.
     gram: Vec<f64>,
     stride: usize,
-    /// Coefficients, scaled.
+    /// Coefficients of the members in units of the scaled columns.
     pub w: Vec<f64>,
     /// `c_j − λ b_j w_j`.
     pub g: Vec<f64>,
@@ -60,7 +60,7 @@ pub(crate) struct Target {
     pub accuracy: f64,
     /// Gap of the problem of the members, for a Lasso without finite bounds.
     pub gap: f64,
-    /// `rᵀr/n`, about.
+    /// Mean square `rᵀr/n` of the residual, from the Gram matrix and so up to its rounding.
     pub squares: f64,
 }
 

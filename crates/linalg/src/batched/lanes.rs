@@ -13,13 +13,13 @@ pub trait Lanes<T>: Simd {
     fn splat(self, x: T) -> Self::V;
     /// `a b + c`, fused where that is fast.
     fn add_product(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `a b`.
+    /// Products `a b`, lane by lane.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a − b`.
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a / b`.
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `√a`.
+    /// Roots `√a`, lane by lane.
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `x` in the lanes where `a` is above `least`, zero in the others.
     fn where_above(self, a: Self::V, least: Self::V, x: Self::V) -> Self::V;

@@ -32,6 +32,12 @@ pub struct Progress {
 pub trait Observer {
     /// Called at every step of a long loop.
     fn step(&mut self, progress: Progress) -> ControlFlow<()>;
+
+    /// When it was last called, where it knows: a [`Watch`] over a [`Watch`] goes on from there.
+    #[doc(hidden)]
+    fn last_look(&self) -> Option<Instant> {
+        None
+    }
 }
 
 impl Observer for () {
@@ -43,6 +49,10 @@ impl Observer for () {
 impl<O: Observer + ?Sized> Observer for &mut O {
     fn step(&mut self, progress: Progress) -> ControlFlow<()> {
         (**self).step(progress)
+    }
+
+    fn last_look(&self) -> Option<Instant> {
+        (**self).last_look()
     }
 }
 
@@ -58,7 +68,20 @@ impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for FromFn<F> {
 /// The longest time of one core that long calls work between two looks at their observer.
 pub const LONGEST_GAP: Duration = Duration::from_millis(50);
 
+/// Multiplications that one core is given between two looks: 10 to 40 ms, by its instruction set.
+const LOOK: usize = 1 << 27;
+
+/// Blocks of so many multiplications each that are worked on between two looks, by all threads together; one for each thread
+/// at least.
+#[cfg_attr(not(feature = "dense"), allow(dead_code))]
+pub(crate) fn blocks_between_looks(multiplications: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    (LOOK.saturating_mul(threads) / multiplications.max(1)).max(threads)
+}
+
 /// An observer whose wish to stop is remembered, for loops inside loops; and one that fine loops may ask at every step.
+///
+/// Row TRU-5 of `paper-refs.md`.
 pub struct Watch<'o> {
     observer: &'o mut dyn Observer,
     stopped: bool,
@@ -68,7 +91,8 @@ pub struct Watch<'o> {
 impl<'o> Watch<'o> {
     /// Over an observer that has not asked to stop.
     pub fn new(observer: &'o mut dyn Observer) -> Self {
-        Self { observer, stopped: false, last: Instant::now() }
+        let last = observer.last_look().unwrap_or_else(Instant::now);
+        Self { observer, stopped: false, last }
     }
 
     /// Tells the observer, unless it has asked to stop; returns whether it has.
@@ -95,6 +119,10 @@ impl<'o> Watch<'o> {
 impl Observer for Watch<'_> {
     fn step(&mut self, progress: Progress) -> ControlFlow<()> {
         if self.stops(progress) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn last_look(&self) -> Option<Instant> {
+        Some(self.last)
     }
 }
 

@@ -2,9 +2,8 @@
 //!
 //! faer 0.24.4's `partial_svd` panics when `min(m, n) ≤ max(64, 2k)` and never returns on zero or NaN input; here the
 //! dense SVD serves small shapes and every input is answered.
-use rand::Rng;
-
 use crate::operator::LinearOperator;
+use crate::random::{StreamRng, Streams};
 use crate::{LinalgError, Matrix, factor, random, sums};
 
 /// Settings of [`truncated_svd`].
@@ -14,11 +13,13 @@ pub struct SvdOptions {
     pub steps: usize,
     /// Columns beyond `k` in the block. Default 5.
     pub oversampling: usize,
+    /// Seed of the first block. Default 0.
+    pub seed: u64,
 }
 
 impl Default for SvdOptions {
     fn default() -> Self {
-        Self { steps: 3, oversampling: 5 }
+        Self { steps: 3, oversampling: 5, seed: 0 }
     }
 }
 
@@ -43,11 +44,20 @@ pub struct TruncatedSvd {
 /// # Errors
 /// [`LinalgError::NotFinite`] when a product is not finite, [`LinalgError::OutOfRange`] when a singular value is too large
 /// for a number; [`LinalgError::Empty`]; [`LinalgError::NoConvergence`].
-pub fn truncated_svd<R: Rng + ?Sized>(
+pub fn truncated_svd(a: &dyn LinearOperator, k: usize, options: &SvdOptions) -> Result<TruncatedSvd, LinalgError> {
+    truncated_svd_with(a, k, options, &mut Streams::new(options.seed).stream(0))
+}
+
+/// [`truncated_svd`] that draws from a generator in place of the seed, for crates of the collection that draw more from it.
+///
+/// # Errors
+/// As [`truncated_svd`].
+#[doc(hidden)]
+pub fn truncated_svd_with(
     a: &dyn LinearOperator,
     k: usize,
     options: &SvdOptions,
-    rng: &mut R,
+    rng: &mut StreamRng,
 ) -> Result<TruncatedSvd, LinalgError> {
     let (m, n) = a.shape();
     if m == 0 || n == 0 {
@@ -79,12 +89,7 @@ pub fn truncated_svd<R: Rng + ?Sized>(
 }
 
 /// An orthonormal basis of the column space, completed to at least `k` columns.
-fn column_space<R: Rng + ?Sized>(
-    a: &dyn LinearOperator,
-    n: usize,
-    k: usize,
-    rng: &mut R,
-) -> Result<Matrix, LinalgError> {
+fn column_space(a: &dyn LinearOperator, n: usize, k: usize, rng: &mut StreamRng) -> Result<Matrix, LinalgError> {
     let all = a.apply_block(&Matrix::identity(n));
     let m = all.rows();
     let mut basis = columns(&orthonormal(&normalised(all)?)?);
@@ -94,11 +99,11 @@ fn column_space<R: Rng + ?Sized>(
     Ok(Matrix::from_fn(m, basis.len(), |i, j| basis[j][i]))
 }
 
-fn krylov_basis<R: Rng + ?Sized>(
+fn krylov_basis(
     a: &dyn LinearOperator,
     width: usize,
     steps: usize,
-    rng: &mut R,
+    rng: &mut StreamRng,
 ) -> Result<Matrix, LinalgError> {
     let (m, n) = a.shape();
     let start = Matrix::from_fn(n, width, |_, _| random::normal(rng));

@@ -23,7 +23,7 @@ pub struct ActiveCholesky {
     size: usize,
     /// Distance between columns of `lower` and of `half`.
     stride: usize,
-    /// Column-major.
+    /// The factor, column after column.
     lower: Vec<f64>,
     removed: Vec<usize>,
     /// Columns of `V`.

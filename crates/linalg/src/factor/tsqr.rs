@@ -115,12 +115,11 @@ fn factor_rows(x: Rows<'_>, from: usize, to: usize, rows: usize, joined: bool) -
             panel.col_as_slice_mut(j)[j + 1..d].fill(0.0); // Householder vectors of the chunk before
         }
         // From rows to columns in tiles that stay in the first-level cache.
-        let width = d - usize::from(last.is_some());
-        for (t, tile) in part.chunks(TILE * width.max(1)).enumerate() {
-            let height = tile.len() / width;
+        let width = part.columns();
+        for t in (0..used).step_by(TILE) {
+            let height = TILE.min(used - t);
             for j in 0..width {
-                let target = &mut panel.col_as_slice_mut(j)[d + t * TILE..][..height];
-                target.iter_mut().zip(tile[j..].iter().step_by(width)).for_each(|(x, v)| *x = *v);
+                part.copy_column_part(j, t, &mut panel.col_as_slice_mut(j)[d + t..][..height]);
             }
         }
         if let Some(last) = last {
@@ -157,7 +156,7 @@ mod tests {
             (0..n).for_each(|i| a[(i, 3)] = a[(i, 1)] - a[(i, 2)] + a[(i, 3)] / condition);
             let x: Vec<f64> = (0..d).map(|_| normal(&mut rng)).collect();
             let b: Vec<f64> = (0..n).map(|i| sums::dot(a.row(i), &x)).collect();
-            let found = in_chunks(Rows::Joined(&a, &b), 4096);
+            let found = in_chunks(Rows::Joined(a.view(), &b), 4096);
             assert_eq!(found.skipped, twice, "condition {condition:e}");
             let alone = tsqr(&a).unwrap().r;
             for i in 0..d {

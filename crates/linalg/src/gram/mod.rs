@@ -9,8 +9,9 @@ pub use summary::{GramSummary, GramTotals};
 use rayon::prelude::*;
 
 use crate::forest::Forest;
+use crate::observe::{Observer, Progress, Watch, blocks_between_looks};
 use crate::rows::Rows;
-use crate::{CsrMatrix, LinalgError, Matrix, sums};
+use crate::{CsrView, LinalgError, Matrix, sums};
 
 /// `XᵀDX` with, when asked, `XᵀDy`, for a diagonal `D ≥ 0`.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +37,22 @@ pub const BLOCK: usize = 4096;
 /// [`LinalgError::Length`]; [`LinalgError::TooLarge`] when `d²` cannot be reserved; [`LinalgError::NotFinite`] for entries,
 /// weights and right sides that are not finite, [`LinalgError::OutOfRange`] for sums that overflow.
 pub fn gram<'a>(x: impl Into<Rows<'a>>, weights: Option<&[f64]>, right: Option<&[f64]>) -> Result<Gram, LinalgError> {
+    gram_observed(x, weights, right, &mut ())
+}
+
+/// [`gram`] with cancellation; the observer is asked at least every 50 ms of one core up to about 500 columns, beyond that
+/// after every [`BLOCK`] rows of each thread.
+///
+/// # Errors
+/// As [`gram`]; [`LinalgError::Interrupted`] when the observer stops it.
+pub fn gram_observed<'a>(
+    x: impl Into<Rows<'a>>,
+    weights: Option<&[f64]>,
+    right: Option<&[f64]>,
+    observer: &mut dyn Observer,
+) -> Result<Gram, LinalgError> {
     let x = x.into();
-    let out = unchecked(x, weights, right)?;
+    let out = unchecked(x, weights, right, observer)?;
     // What is not finite in a row makes the diagonal so: nothing has to be read again in the ordinary case.
     let diagonal = (0..out.matrix.rows()).map(|j| out.matrix[(j, j)]);
     let Some(value) = diagonal.chain(out.right.iter().copied()).find(|v| !v.is_finite()) else { return Ok(out) };
@@ -50,8 +65,13 @@ pub fn gram<'a>(x: impl Into<Rows<'a>>, weights: Option<&[f64]>, right: Option<&
     Err(LinalgError::OutOfRange { argument: "sum of products", value, allowed: "finite: divide the columns" })
 }
 
-/// [`gram`] for those who look at the result themselves.
-pub(crate) fn unchecked(x: Rows<'_>, weights: Option<&[f64]>, right: Option<&[f64]>) -> Result<Gram, LinalgError> {
+/// [`gram_observed`] for those who look at the result themselves.
+pub(crate) fn unchecked(
+    x: Rows<'_>,
+    weights: Option<&[f64]>,
+    right: Option<&[f64]>,
+    observer: &mut dyn Observer,
+) -> Result<Gram, LinalgError> {
     let (n, d) = (x.rows(), x.columns());
     let apart = if let Rows::Joined(_, b) = x { Some(b) } else { None };
     for (argument, given) in [("weights", weights), ("right", right), ("joined column", apart)] {
@@ -64,7 +84,7 @@ pub(crate) fn unchecked(x: Rows<'_>, weights: Option<&[f64]>, right: Option<&[f6
     if d == 0 {
         return Ok(Gram { matrix: Matrix::zeros(0, 0), right: Vec::new() });
     }
-    let sums = in_blocks(n, stride(x), |from, to, out, scratch| {
+    let sums = in_blocks(n, stride(x), observer, |from, to, out, scratch| {
         let (weights, right) = (weights.map(|w| &w[from..to]), right.map(|y| &y[from..to]));
         match (x, x.dense_part(from, to)) {
             (Rows::Sparse(x), _) => add_sparse(x, from, to, weights, right, out),
@@ -96,9 +116,11 @@ pub(crate) fn unpack(sums: &[f64], d: usize, ld: usize, right: bool) -> Result<G
 pub(crate) fn in_blocks(
     n: usize,
     ld: usize,
+    observer: &mut dyn Observer,
     block: impl Fn(usize, usize, &mut [f64], &mut panels::Scratch) + Sync,
 ) -> Result<Vec<f64>, LinalgError> {
-    in_blocks_with(n, ld, &mut vec![(); n.div_ceil(BLOCK)], |from, to, out, (), scratch| block(from, to, out, scratch))
+    let own = &mut vec![(); n.div_ceil(BLOCK)];
+    in_blocks_with(n, ld, own, observer, |from, to, out, (), scratch| block(from, to, out, scratch))
 }
 
 /// [`in_blocks`] with something of its own for every block.
@@ -106,6 +128,7 @@ pub(crate) fn in_blocks_with<T: Send>(
     n: usize,
     ld: usize,
     own: &mut [T],
+    observer: &mut dyn Observer,
     block: impl Fn(usize, usize, &mut [f64], &mut T, &mut panels::Scratch) + Sync,
 ) -> Result<Vec<f64>, LinalgError> {
     let size = Matrix::<f64>::try_zeros(ld + 1, ld)?.into_vec();
@@ -114,7 +137,8 @@ pub(crate) fn in_blocks_with<T: Send>(
     }
     let mut forest = Forest::default();
     // Blocks whose sums exist at a time; their number changes no bit of the result.
-    let wave = ((1 << 26) / size.len()).clamp(1, 32);
+    let wave = ((1 << 26) / size.len()).min(blocks_between_looks(BLOCK * ld * ld)).clamp(1, 32);
+    let (mut watch, blocks) = (Watch::new(observer), own.len());
     for (w, own) in own.chunks_mut(wave).enumerate() {
         let sums: Vec<Vec<f64>> = own
             .par_iter_mut()
@@ -129,6 +153,11 @@ pub(crate) fn in_blocks_with<T: Send>(
         for (b, sums) in sums.into_iter().enumerate() {
             forest.insert((w * wave + b) as u64, 0, sums, |l, r, _, _| Ok::<_, LinalgError>(add(l, &r)))?;
         }
+        let done = (w + 1) * wave;
+        let progress = || Progress { stage: "products of columns", step: done * BLOCK, total: Some(n), value: None };
+        if done < blocks && watch.ticks(progress) {
+            return Err(LinalgError::Interrupted);
+        }
     }
     Ok(forest.fold(|l, r| Ok::<_, LinalgError>(add(l, &r)))?.unwrap_or(size))
 }
@@ -141,7 +170,7 @@ pub(crate) fn add(mut l: Vec<f64>, r: &[f64]) -> Vec<f64> {
 
 /// Outer products of sparse rows: the lower triangle, and behind it the right-hand side.
 pub(crate) fn add_sparse(
-    x: &CsrMatrix,
+    x: CsrView<'_>,
     from: usize,
     to: usize,
     weights: Option<&[f64]>,

@@ -6,9 +6,10 @@
 //! the value of a row does not depend on its place. `cargo bench --bench sensitivity -- leverage` prints the rate.
 use pulp::{Simd, WithSimd, bytemuck};
 
-use crate::Matrix;
 use crate::batched::gram::{Panel, TILE, aligned, right_side, triangle};
 use crate::batched::lanes::Lanes;
+use crate::rows::DenseRows;
+use crate::{Matrix, MatrixView};
 
 /// Rows of a panel.
 const PANEL: usize = 96;
@@ -80,13 +81,12 @@ pub(crate) enum Task<'a> {
 }
 
 /// Runs a task over consecutive rows of `d` entries each, of which the last may be stored apart.
-pub(crate) fn run(rows: (&[f64], Option<&[f64]>), d: usize, task: Task<'_>, scratch: &mut Scratch) {
-    let (rows, last) = rows;
+pub(crate) fn run((rows, last): DenseRows<'_>, d: usize, task: Task<'_>, scratch: &mut Scratch) {
     pulp::Arch::new().dispatch(Run { rows, last, d, task, scratch });
 }
 
 struct Run<'a, 'b> {
-    rows: &'a [f64],
+    rows: MatrixView<'a>,
     last: Option<&'a [f64]>,
     d: usize,
     task: Task<'b>,
@@ -99,11 +99,11 @@ impl WithSimd for Run<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let Run { rows, last, d, mut task, scratch } = self;
-        let stored = d - usize::from(last.is_some());
-        let n = last.map_or_else(|| rows.len() / d, <[f64]>::len);
+        let n = rows.rows();
         for first in (0..n).step_by(PANEL) {
             let count = PANEL.min(n - first);
-            let part = Part { rows: &rows[first * stored..], last: last.map(|b| &b[first..first + count]), d, count };
+            let last = last.map(|b| &b[first..first + count]);
+            let part = Part { rows: rows.select_range(first..first + count), last, d, count };
             let within = first..first + count;
             match &mut task {
                 Task::Gram { weights, right, out } => {
@@ -139,7 +139,7 @@ impl WithSimd for Run<'_, '_> {
 
 /// Rows of a panel, and what follows them.
 struct Part<'a> {
-    rows: &'a [f64],
+    rows: MatrixView<'a>,
     last: Option<&'a [f64]>,
     d: usize,
     count: usize,
@@ -149,31 +149,29 @@ impl<'a> Part<'a> {
     /// Rows that can be read up to [`stride`]: as they lie, or a copy, whose registers do not straddle cache lines.
     fn padded(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
         let (d, ld) = (self.d, stride(self.d));
-        let reaches = self.rows.len() >= (self.count - 1) * d + ld;
-        if self.last.is_none() && reaches && d < COPIED {
-            Panel { values: self.rows, apart: d, count: self.count }
-        } else {
-            self.copied(copy)
+        match self.rows.contiguous_rows() {
+            Some((values, apart))
+                if self.last.is_none() && d < COPIED && values.len() >= (self.count - 1) * apart + ld =>
+            {
+                Panel { values, apart, count: self.count }
+            }
+            _ => self.copied(copy),
         }
     }
 
     /// Rows that can be read up to their last entry.
     fn whole(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
-        if self.last.is_none() {
-            Panel { values: self.rows, apart: self.d, count: self.count }
-        } else {
-            self.copied(copy)
+        match self.rows.contiguous_rows() {
+            Some((values, apart)) if self.last.is_none() => Panel { values, apart, count: self.count },
+            _ => self.copied(copy),
         }
     }
 
     fn copied(&self, copy: &'a mut Vec<f64>) -> Panel<'a, f64> {
         let ld = stride(self.d);
-        let stored = self.d - usize::from(self.last.is_some());
         let copy = aligned(copy, PANEL * ld);
-        for (i, target) in copy.chunks_exact_mut(ld).take(self.count).enumerate() {
-            target[..stored].copy_from_slice(&self.rows[i * stored..][..stored]);
-            target[stored..].fill(0.0);
-        }
+        self.rows.gather(0, self.count, ld, copy);
+        copy.chunks_exact_mut(ld).take(self.count).for_each(|row| row[self.rows.columns()..].fill(0.0));
         if let Some(last) = self.last {
             copy.iter_mut().skip(self.d - 1).step_by(ld).zip(last).for_each(|(t, b)| *t = *b);
         }
@@ -312,7 +310,8 @@ mod tests {
             for one_lane in [true, false] {
                 let mut scratch = Scratch::default();
                 let mut all = |task: Task<'_>| {
-                    let run = Run { rows: &x, last: None, d, task, scratch: &mut scratch };
+                    let rows = MatrixView::from_row_major(&x, x.len() / d, d).unwrap();
+                    let run = Run { rows, last: None, d, task, scratch: &mut scratch };
                     if one_lane { run.with_simd(pulp::Scalar::new()) } else { pulp::Arch::new().dispatch(run) }
                 };
                 let mut norms = vec![0.0; n];

@@ -16,8 +16,9 @@ use crate::batched::lanes::Lanes;
 const BLOCK: usize = 96;
 /// Rows of the right side that stay in the second-level cache.
 const PANEL: usize = 48;
-/// Entries of the piece of a row that is multiplied at once: seven pieces fit the first-level cache.
-const PIECE: usize = 512;
+/// Entries of the piece of a row that is multiplied at once: seven pieces fit the first-level cache. Products of stretches of
+/// the rows that begin at multiples of it add up to the bits of those of whole rows.
+pub const PIECE: usize = 512;
 /// Rows of a tile, left and right.
 const LEFT: usize = 4;
 const RIGHT: usize = 3;
@@ -38,7 +39,8 @@ pub fn rows_times_rows(a: &[f64], b: &[f64], k: usize, out: &mut [f64], stride: 
     if m == 0 || n == 0 {
         return Ok(());
     }
-    let block = |(out, a)| pulp::Arch::new().dispatch(Product { a, b, k, part: 0..k, out, stride, first: n });
+    let block =
+        |(out, a)| pulp::Arch::new().dispatch(Product { a, b, k, part: 0..k, out, stride, first: n, fresh: true });
     if m <= BLOCK {
         block((out, a));
     } else {
@@ -66,7 +68,7 @@ pub fn rows_times_rows_watched(
         return Ok(());
     }
     let blocks: Vec<usize> = vec![n; m.div_ceil(BLOCK)];
-    in_parts((a, k), (out, stride), &blocks, |_| (b, n), look);
+    in_parts((a, k), (out, stride), &blocks, true, |_| (b, n), look);
     Ok(())
 }
 
@@ -81,14 +83,31 @@ pub fn rows_gram_watched(
     stride: usize,
     look: &mut dyn FnMut(f64),
 ) -> Result<(), LinalgError> {
+    add_rows_gram_watched(a, k, out, stride, true, look)?;
+    mirror(out, stride, 0, whole_rows("a", a, k)?);
+    Ok(())
+}
+
+/// What a stretch of all rows adds to the lower triangle of [`rows_gram`]; the first stretch overwrites what is there. With
+/// stretches that begin at multiples of [`PIECE`], the same bits as from whole rows; [`mirror`] then fills the other triangle.
+///
+/// # Errors
+/// As [`rows_times_rows`].
+pub fn add_rows_gram_watched(
+    a: &[f64],
+    k: usize,
+    out: &mut [f64],
+    stride: usize,
+    first: bool,
+    look: &mut dyn FnMut(f64),
+) -> Result<(), LinalgError> {
     let m = whole_rows("a", a, k)?;
     check_target(out, m, m, stride)?;
     if m == 0 {
         return Ok(());
     }
     let blocks: Vec<usize> = (0..m.div_ceil(BLOCK)).map(|i| ((i + 1) * BLOCK).min(m)).collect();
-    in_parts((a, k), (out, stride), &blocks, |i| (&a[..blocks[i] * k], i * BLOCK), look);
-    mirror(out, stride, 0, m);
+    in_parts((a, k), (out, stride), &blocks, first, |i| (&a[..blocks[i] * k], i * BLOCK), look);
     Ok(())
 }
 
@@ -101,6 +120,7 @@ fn in_parts<'b>(
     (a, k): (&[f64], usize),
     (out, stride): (&mut [f64], usize),
     lengths: &[usize],
+    fresh: bool,
     right: impl Fn(usize) -> (&'b [f64], usize) + Sync,
     look: &mut dyn FnMut(f64),
 ) {
@@ -124,7 +144,7 @@ fn in_parts<'b>(
                 target.par_chunks_mut(BLOCK * stride).zip(a[rows.start * k..rows.end * k].par_chunks(BLOCK * k));
             blocks.enumerate().rev().for_each(|(i, (out, a))| {
                 let (b, row) = right(first + i);
-                pulp::Arch::new().dispatch(Product { a, b, k, part: part.clone(), out, stride, first: row });
+                pulp::Arch::new().dispatch(Product { a, b, k, part: part.clone(), out, stride, first: row, fresh });
             });
             done += cost as f64;
             look(done / (whole as f64 * k as f64));
@@ -148,7 +168,7 @@ pub fn rows_gram(a: &[f64], k: usize, out: &mut [f64], stride: usize) -> Result<
     out.par_chunks_mut(BLOCK * stride).zip(a.par_chunks(BLOCK * k)).enumerate().rev().for_each(|(i, (out, part))| {
         let first = i * BLOCK;
         let known = &a[..first * k + part.len()];
-        pulp::Arch::new().dispatch(Product { a: part, b: known, k, part: 0..k, out, stride, first });
+        pulp::Arch::new().dispatch(Product { a: part, b: known, k, part: 0..k, out, stride, first, fresh: true });
     });
     mirror(out, stride, 0, m);
     Ok(())
@@ -182,6 +202,8 @@ struct Product<'a> {
     out: &'a mut [f64],
     stride: usize,
     first: usize,
+    /// The first piece of the rows overwrites what is there.
+    fresh: bool,
 }
 
 impl WithSimd for Product<'_> {
@@ -189,7 +211,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Product { a, b, k, part, out, stride, first } = self;
+        let Product { a, b, k, part, out, stride, first, fresh } = self;
         let (m, n) = (a.len() / k, b.len() / k);
         for start in part.clone().step_by(PIECE) {
             let piece = start..(start + PIECE).min(part.end);
@@ -204,7 +226,7 @@ impl WithSimd for Product<'_> {
                         for (r, sums) in sums.iter().enumerate().take(m - i) {
                             let out = &mut out[(i + r) * stride + j..];
                             for (out, sum) in out.iter_mut().zip(sums).take(n - j) {
-                                *out = if start == 0 { *sum } else { *out + sum };
+                                *out = if start == 0 && fresh { *sum } else { *out + sum };
                             }
                         }
                     }
@@ -304,6 +326,15 @@ mod tests {
         rows_gram(&a, k, &mut plain, m).unwrap();
         rows_gram_watched(&a, k, &mut watched, m, &mut |share| shares.push(share)).unwrap();
         assert!(plain == watched && shares.len() > 2, "{shares:?}");
+        // In stretches of the rows.
+        let length = 3 * PIECE;
+        for from in (0..k).step_by(length) {
+            let here = length.min(k - from);
+            let part: Vec<f64> = a.chunks_exact(k).flat_map(|row| &row[from..from + here]).copied().collect();
+            add_rows_gram_watched(&part, here, &mut watched, m, from == 0, &mut |_| ()).unwrap();
+        }
+        mirror(&mut watched, m, 0, m);
+        assert_eq!(plain, watched);
         assert!(shares.iter().all(|s| *s > 0.0 && *s < 1.0 + 1e-9) && shares.last() > Some(&0.999));
     }
 }

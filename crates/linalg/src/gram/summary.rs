@@ -1,6 +1,6 @@
 //! Gram matrices of rows that are split in any way.
 use crate::envelope::{self, Kind};
-use crate::{LinalgError, Matrix, Summary, gram, sums};
+use crate::{LinalgError, Matrix, MatrixView, Summary, gram, sums};
 
 /// Sum of Gram matrices, right-hand sides and squares: all that least squares needs of its rows (row LA-8).
 #[derive(Clone, Debug, PartialEq)]
@@ -16,11 +16,11 @@ pub struct GramSummary {
 pub struct GramTotals {
     /// Number of rows that were seen.
     pub rows: u64,
-    /// `XᵀX`.
+    /// `XᵀX` of all rows, `d × d`.
     pub matrix: Matrix,
-    /// `Xᵀy`.
+    /// `Xᵀy` of all rows, `d` entries.
     pub right: Vec<f64>,
-    /// `yᵀy`.
+    /// `yᵀy` of all rows.
     pub squares: f64,
 }
 
@@ -58,10 +58,10 @@ impl GramSummary {
 }
 
 impl Summary for GramSummary {
-    type Input<'a> = (&'a Matrix, &'a [f64]);
+    type Input<'a> = (MatrixView<'a>, &'a [f64]);
     type Output = GramTotals;
 
-    fn update(&mut self, (x, y): (&Matrix, &[f64])) -> Result<(), LinalgError> {
+    fn update(&mut self, (x, y): (MatrixView<'_>, &[f64])) -> Result<(), LinalgError> {
         if x.columns() != self.right.len() {
             return Err(LinalgError::Shape {
                 argument: "x",

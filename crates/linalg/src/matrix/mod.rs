@@ -4,8 +4,10 @@ pub mod dense;
 mod matrix_market;
 pub mod operator;
 pub(crate) mod prefetch;
+mod products;
 pub mod rows;
 #[cfg(feature = "serde")]
 mod serial;
 pub mod sparse;
 pub mod spmm;
+pub(crate) mod view;

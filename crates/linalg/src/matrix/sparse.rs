@@ -1,5 +1,5 @@
-//! Compressed sparse rows, checked at construction.
-use crate::{LinalgError, Real};
+//! Compressed sparse rows, owned or borrowed, checked at construction.
+use crate::{LinalgError, Matrix, Real};
 
 /// What to do when a position is given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -124,6 +124,153 @@ impl<T: Real> CsrMatrix<T> {
         indices: Vec<u32>,
         values: Vec<T>,
     ) -> Result<Self, LinalgError> {
+        CsrView::from_parts(rows, columns, &offsets, &indices, &values)?;
+        Ok(Self { rows, columns, offsets, indices, values })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// A view of the whole matrix.
+    pub fn view(&self) -> CsrView<'_, T> {
+        let Self { rows, columns, ref offsets, ref indices, ref values } = *self;
+        CsrView { rows, columns, offsets, indices, values }
+    }
+
+    /// Number of stored entries.
+    pub fn nnz(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Column indices and values of row `i`.
+    #[inline]
+    pub fn row(&self, i: usize) -> (&[u32], &[T]) {
+        let range = self.offsets[i]..self.offsets[i + 1];
+        (&self.indices[range.clone()], &self.values[range])
+    }
+
+    /// Where the entries of row `i` stand in [`CsrMatrix::values`].
+    pub fn row_range(&self, i: usize) -> std::ops::Range<usize> {
+        self.offsets[i]..self.offsets[i + 1]
+    }
+
+    /// Where each row begins in [`CsrMatrix::values`], and the number of entries at the end.
+    pub fn offsets(&self) -> &[usize] {
+        &self.offsets
+    }
+
+    /// Column indices, row after row.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
+    /// All values, row after row.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// All values, mutable; the pattern stays.
+    pub fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    /// Triplets in row order.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
+        self.view().iter()
+    }
+
+    /// The transposed matrix, by counting sort. Cost `O(nnz + rows + columns)`.
+    #[must_use]
+    pub fn transpose(&self) -> Self {
+        self.view().transpose()
+    }
+
+    /// The same pattern with values in another precision.
+    ///
+    /// # Errors
+    /// [`LinalgError::NotFinite`] for values that leave its range.
+    pub fn convert<U: Real>(&self) -> Result<CsrMatrix<U>, LinalgError> {
+        let values: Vec<U> = self.values.iter().map(|v| U::from_f64(v.to_f64())).collect();
+        if let Some(p) = values.iter().position(|v| !v.is_finite()) {
+            let row = self.offsets.partition_point(|&o| o <= p) - 1;
+            let (column, value) = (self.indices[p] as usize, values[p].to_f64());
+            return Err(LinalgError::NotFinite { argument: "values", row, column, value });
+        }
+        let (rows, columns) = (self.rows, self.columns);
+        Ok(CsrMatrix { rows, columns, offsets: self.offsets.clone(), indices: self.indices.clone(), values })
+    }
+
+    /// For every stored entry of [`CsrMatrix::transpose`], in its order, where it stands here. Cost as that.
+    ///
+    /// # Panics
+    /// With 2³² entries or more.
+    pub fn transpose_positions(&self) -> Vec<u32> {
+        assert!(u32::try_from(self.nnz()).is_ok(), "{} entries", self.nnz());
+        let mut next = vec![0_usize; self.columns + 1];
+        for &j in &self.indices {
+            next[j as usize + 1] += 1;
+        }
+        for j in 0..self.columns {
+            next[j + 1] += next[j];
+        }
+        let mut out = vec![0_u32; self.nnz()];
+        for (p, &j) in self.indices.iter().enumerate() {
+            out[next[j as usize]] = p as u32;
+            next[j as usize] += 1;
+        }
+        out
+    }
+
+    /// A dense copy.
+    pub fn copy_to_dense(&self) -> Matrix<T> {
+        self.view().copy_to_dense()
+    }
+}
+
+/// Compressed sparse rows that are borrowed: the three arrays of the format, checked as for a [`CsrMatrix`].
+///
+/// Arrays of another library are read in place; column indices of 32 bits with a sign have the same bits.
+///
+/// ```
+/// use samplewise_linalg::CsrView;
+/// let a = CsrView::from_parts(2, 3, &[0, 1, 2], &[1, 2], &[2.0, 5.0])?;
+/// assert_eq!(a.row(1), (&[2][..], &[5.0][..]));
+/// # Ok::<(), samplewise_linalg::LinalgError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CsrView<'a, T: Real = f64> {
+    rows: usize,
+    columns: usize,
+    offsets: &'a [usize],
+    indices: &'a [u32],
+    values: &'a [T],
+}
+
+impl<'a, T: Real> From<&'a CsrMatrix<T>> for CsrView<'a, T> {
+    fn from(a: &'a CsrMatrix<T>) -> Self {
+        a.view()
+    }
+}
+
+impl<'a, T: Real> CsrView<'a, T> {
+    /// Takes the three arrays of the format and checks them. Cost `O(nnz + rows)`.
+    ///
+    /// # Errors
+    /// As [`CsrMatrix::from_parts`].
+    pub fn from_parts(
+        rows: usize,
+        columns: usize,
+        offsets: &'a [usize],
+        indices: &'a [u32],
+        values: &'a [T],
+    ) -> Result<Self, LinalgError> {
         let length = |argument, given, expected| Err(LinalgError::Length { argument, given, expected });
         if offsets.is_empty() || offsets.len() - 1 != rows {
             return length("offsets", offsets.len(), rows.saturating_add(1));
@@ -175,49 +322,52 @@ impl<T: Real> CsrMatrix<T> {
 
     /// Column indices and values of row `i`.
     #[inline]
-    pub fn row(&self, i: usize) -> (&[u32], &[T]) {
+    pub fn row(&self, i: usize) -> (&'a [u32], &'a [T]) {
         let range = self.offsets[i]..self.offsets[i + 1];
         (&self.indices[range.clone()], &self.values[range])
     }
 
-    /// Where the entries of row `i` stand in [`CsrMatrix::values`].
+    /// Where the entries of row `i` stand in [`CsrView::values`].
+    #[inline]
     pub fn row_range(&self, i: usize) -> std::ops::Range<usize> {
         self.offsets[i]..self.offsets[i + 1]
     }
 
-    /// Where each row begins in [`CsrMatrix::values`], and the number of entries at the end.
-    pub fn offsets(&self) -> &[usize] {
-        &self.offsets
+    /// Where each row begins in [`CsrView::values`], and the number of entries at the end.
+    pub fn offsets(&self) -> &'a [usize] {
+        self.offsets
     }
 
     /// Column indices, row after row.
-    pub fn indices(&self) -> &[u32] {
-        &self.indices
+    pub fn indices(&self) -> &'a [u32] {
+        self.indices
     }
 
     /// All values, row after row.
-    pub fn values(&self) -> &[T] {
-        &self.values
-    }
-
-    /// All values, mutable; the pattern stays.
-    pub fn values_mut(&mut self) -> &mut [T] {
-        &mut self.values
+    pub fn values(&self) -> &'a [T] {
+        self.values
     }
 
     /// Triplets in row order.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
-        (0..self.rows).flat_map(move |i| {
-            let (indices, values) = self.row(i);
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + use<'a, T> {
+        let view = *self;
+        (0..view.rows).flat_map(move |i| {
+            let (indices, values) = view.row(i);
             indices.iter().zip(values).map(move |(&j, &v)| (i, j as usize, v))
         })
     }
 
+    /// A copy that owns its entries.
+    pub fn copy_to_matrix(&self) -> CsrMatrix<T> {
+        let Self { rows, columns, offsets, indices, values } = *self;
+        CsrMatrix { rows, columns, offsets: offsets.to_vec(), indices: indices.to_vec(), values: values.to_vec() }
+    }
+
     /// The transposed matrix, by counting sort. Cost `O(nnz + rows + columns)`.
     #[must_use]
-    pub fn transpose(&self) -> Self {
+    pub fn transpose(&self) -> CsrMatrix<T> {
         let mut offsets = vec![0_usize; self.columns + 1];
-        for &j in &self.indices {
+        for &j in self.indices {
             offsets[j as usize + 1] += 1;
         }
         for j in 0..self.columns {
@@ -231,48 +381,12 @@ impl<T: Real> CsrMatrix<T> {
             values[next[j]] = v;
             next[j] += 1;
         }
-        Self { rows: self.columns, columns: self.rows, offsets, indices, values }
-    }
-
-    /// The same pattern with values in another precision.
-    ///
-    /// # Errors
-    /// [`LinalgError::NotFinite`] for values that leave its range.
-    pub fn convert<U: Real>(&self) -> Result<CsrMatrix<U>, LinalgError> {
-        let values: Vec<U> = self.values.iter().map(|v| U::from_f64(v.to_f64())).collect();
-        if let Some(p) = values.iter().position(|v| !v.is_finite()) {
-            let row = self.offsets.partition_point(|&o| o <= p) - 1;
-            let (column, value) = (self.indices[p] as usize, values[p].to_f64());
-            return Err(LinalgError::NotFinite { argument: "values", row, column, value });
-        }
-        let (rows, columns) = (self.rows, self.columns);
-        Ok(CsrMatrix { rows, columns, offsets: self.offsets.clone(), indices: self.indices.clone(), values })
-    }
-
-    /// For every stored entry of [`CsrMatrix::transpose`], in its order, where it stands here. Cost as that.
-    ///
-    /// # Panics
-    /// With 2³² entries or more.
-    pub fn transpose_positions(&self) -> Vec<u32> {
-        assert!(u32::try_from(self.nnz()).is_ok(), "{} entries", self.nnz());
-        let mut next = vec![0_usize; self.columns + 1];
-        for &j in &self.indices {
-            next[j as usize + 1] += 1;
-        }
-        for j in 0..self.columns {
-            next[j + 1] += next[j];
-        }
-        let mut out = vec![0_u32; self.nnz()];
-        for (p, &j) in self.indices.iter().enumerate() {
-            out[next[j as usize]] = p as u32;
-            next[j as usize] += 1;
-        }
-        out
+        CsrMatrix { rows: self.columns, columns: self.rows, offsets, indices, values }
     }
 
     /// A dense copy.
-    pub fn copy_to_dense(&self) -> crate::Matrix<T> {
-        let mut out = crate::Matrix::zeros(self.rows, self.columns);
+    pub fn copy_to_dense(&self) -> Matrix<T> {
+        let mut out = Matrix::zeros(self.rows, self.columns);
         for (i, j, v) in self.iter() {
             out[(i, j)] = v;
         }
@@ -306,5 +420,8 @@ mod tests {
         assert!(CsrMatrix::from_parts(1, 2, vec![0, 2], vec![1, 0], vec![1.0, 1.0]).is_err());
         assert!(CsrMatrix::from_parts(1, 2, vec![0, 3], vec![1, 0], vec![1.0, 1.0]).is_err());
         assert!(CsrMatrix::<f64>::from_matrix_market("nonsense").is_err());
+        assert!(CsrView::from_parts(1, 2, &[0, 2], &[0, 2], &[1.0, 1.0]).is_err());
+        assert!(CsrView::from_parts(2, 2, &[0, 2, 1], &[0], &[1.0]).is_err());
+        assert!(CsrView::from_parts(1, 2, &[0, 1], &[0], &[f64::NAN]).is_err());
     }
 }

@@ -8,13 +8,14 @@ use rayon::prelude::*;
 
 use crate::dense::ROW_BLOCK;
 use crate::prefetch::prefetch;
-use crate::{CsrMatrix, Matrix, Real};
+use crate::{CsrView, Matrix, Real};
 
 /// `A X` (row LA-5), `f64` or `f32`. Cost `2·nnz·k` flops.
 ///
 /// # Panics
 /// When the shapes do not match.
-pub fn multiply<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>) -> Matrix<T> {
+pub fn multiply<'a, T: Real>(a: impl Into<CsrView<'a, T>>, x: &Matrix<T>) -> Matrix<T> {
+    let a = a.into();
     let mut out = Matrix::zeros(a.rows(), x.columns());
     multiply_into(a, x, &mut out);
     out
@@ -24,7 +25,8 @@ pub fn multiply<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>) -> Matrix<T> {
 ///
 /// # Panics
 /// When the shapes do not match.
-pub fn multiply_into<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>, out: &mut Matrix<T>) {
+pub fn multiply_into<'a, T: Real>(a: impl Into<CsrView<'a, T>>, x: &Matrix<T>, out: &mut Matrix<T>) {
+    let a = a.into();
     assert_eq!(a.columns(), x.rows(), "{}x{} times {}x{}", a.rows(), a.columns(), x.rows(), x.columns());
     let k = x.columns();
     assert!(out.rows() == a.rows() && out.columns() == k, "product into {}x{}", out.rows(), out.columns());
@@ -36,11 +38,11 @@ pub fn multiply_into<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>, out: &mut Matrix<
 
 /// [`multiply_into`] without asking ahead, for the bench that says what it gains.
 #[doc(hidden)]
-pub fn multiply_into_without_prefetch<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>, out: &mut Matrix<T>) {
-    in_row_blocks::<T, false>(a, x, out.as_mut_slice());
+pub fn multiply_into_without_prefetch<'a, T: Real>(a: impl Into<CsrView<'a, T>>, x: &Matrix<T>, out: &mut Matrix<T>) {
+    in_row_blocks::<T, false>(a.into(), x, out.as_mut_slice());
 }
 
-fn in_row_blocks<T: Real, const PREFETCH: bool>(a: &CsrMatrix<T>, x: &Matrix<T>, out: &mut [T]) {
+fn in_row_blocks<T: Real, const PREFETCH: bool>(a: CsrView<'_, T>, x: &Matrix<T>, out: &mut [T]) {
     let k = x.columns();
     if a.nnz() * k < 1 << 15 {
         pulp::Arch::new().dispatch(Rows::<T, PREFETCH> { a, x, first: 0, out });
@@ -55,8 +57,8 @@ fn in_row_blocks<T: Real, const PREFETCH: bool>(a: &CsrMatrix<T>, x: &Matrix<T>,
 ///
 /// # Panics
 /// When the shapes do not match.
-pub fn multiply_transpose<T: Real>(a: &CsrMatrix<T>, x: &Matrix<T>) -> Matrix<T> {
-    multiply(&a.transpose(), x)
+pub fn multiply_transpose<'a, T: Real>(a: impl Into<CsrView<'a, T>>, x: &Matrix<T>) -> Matrix<T> {
+    multiply(&a.into().transpose(), x)
 }
 
 /// Entries between a row of `x` being asked for and being used.
@@ -64,7 +66,7 @@ const AHEAD: usize = 16;
 
 /// Consecutive rows of the product.
 struct Rows<'a, T: Real, const PREFETCH: bool> {
-    a: &'a CsrMatrix<T>,
+    a: CsrView<'a, T>,
     x: &'a Matrix<T>,
     first: usize,
     out: &'a mut [T],
@@ -148,7 +150,8 @@ fn panel<T: Real, const W: usize>(indices: &[u32], values: &[T], x: &[T], k: usi
 ///
 /// # Panics
 /// When a length does not match.
-pub fn multiply_vector_into(a: &CsrMatrix, x: &[f64], y: &mut [f64]) {
+pub fn multiply_vector_into<'a>(a: impl Into<CsrView<'a>>, x: &[f64], y: &mut [f64]) {
+    let a = a.into();
     assert!(a.columns() == x.len() && a.rows() == y.len(), "{}x{} times {}", a.rows(), a.columns(), x.len());
     let block = |(b, y): (usize, &mut [f64])| {
         let offsets = &a.offsets()[b * ROW_BLOCK..];
@@ -188,7 +191,8 @@ pub fn sparse_dot(indices: &[u32], values: &[f64], x: &[f64]) -> f64 {
 ///
 /// # Panics
 /// When a length does not match.
-pub fn multiply_transpose_vector_into(a: &CsrMatrix, x: &[f64], y: &mut [f64]) {
+pub fn multiply_transpose_vector_into<'a>(a: impl Into<CsrView<'a>>, x: &[f64], y: &mut [f64]) {
+    let a = a.into();
     assert!(a.rows() == x.len() && a.columns() == y.len(), "({}x{})ᵀ times {}", a.rows(), a.columns(), x.len());
     y.fill(0.0);
     for (i, j, v) in a.iter() {

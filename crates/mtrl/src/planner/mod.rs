@@ -11,7 +11,7 @@ use samplewise_linalg::argument::check_ranges;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::scale::{ldexp, scale};
-use samplewise_linalg::{Ending, LinalgError, Matrix, Seconds, Summary};
+use samplewise_linalg::{Ending, LinalgError, Matrix, MatrixView, Seconds, Summary};
 
 use crate::Error;
 use crate::answer::{Learned, Report, Round, Route};
@@ -127,11 +127,11 @@ impl Planner {
     ///
     /// # Errors
     /// [`Error::Argument`] for a task that is not there, [`Error::Data`].
-    pub fn tell(&mut self, task: usize, x: &Matrix, y: &[f64]) -> Result<(), Error> {
+    pub fn tell<'a>(&mut self, task: usize, x: impl Into<MatrixView<'a>>, y: &[f64]) -> Result<(), Error> {
         let allowed = "a task below their number";
         let data = self.tasks.get_mut(task);
         let data = data.ok_or_else(|| Error::argument("task", task as f64, allowed))?;
-        data.update((x, y))?;
+        data.update((x.into(), y))?;
         self.available[task] = self.available[task].saturating_sub(y.len());
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! `s_i ≤ τ_i^{p/2}` for `p ≤ 2`, and `Σ τ_i^{p/2} ≤ n^{1−p/2}·rank^{p/2}`: one round of sampling shrinks `n` rows to about
 //! that many; leverage scores of the weighted sample do better on the next round, until the size asked is reached after
 //! `O(log log n)` rounds. Needs nothing but leverage scores.
-use samplewise_linalg::leverage::leverage_scores;
+use samplewise_linalg::leverage::leverage_scores_observed;
 use samplewise_linalg::observe::{Observer, Progress};
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{Matrix, Rows};
@@ -65,7 +65,7 @@ pub fn recursive_root_leverage_observed<'a>(
     let streams = Streams::new(seed);
     let root = Power::new(p / 2.0);
     let mut rounds = Vec::new();
-    let mut scores: Vec<f64> = leverage_scores(a)?.into_iter().map(|t| root.of(t)).collect();
+    let mut scores: Vec<f64> = leverage_scores_observed(a, observer)?.into_iter().map(|t| root.of(t)).collect();
     let mut coreset = Coreset { rows: (0..a.rows()).collect(), weights: vec![1.0; a.rows()], expected_size: 0.0 };
     loop {
         let rank = scores.iter().map(|s| s.powf(2.0 / p)).sum::<f64>().max(1.0);
@@ -95,6 +95,6 @@ pub fn recursive_root_leverage_observed<'a>(
             return Err(Error::Interrupted);
         }
         let scaled: Matrix = coreset.scaled_rows(a, p);
-        scores = leverage_scores(&scaled)?.into_iter().map(|t| root.of(t)).collect();
+        scores = leverage_scores_observed(&scaled, observer)?.into_iter().map(|t| root.of(t)).collect();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Scores decide probabilities, not answers: a factor of two matters little to a sample several times as large as the one
 //! that is wanted. Rough scores cost one Gram matrix and products with [`SKETCH`] columns where leverage scores take all.
-use samplewise_linalg::leverage::{row_norms_squared, whiten};
+use samplewise_linalg::leverage::{row_norms_squared_observed, whiten_observed};
 use samplewise_linalg::observe::{Observer, Watch};
 use samplewise_linalg::random::{Streams, normal};
 use samplewise_linalg::{LinalgError, Matrix, Rows};
@@ -110,7 +110,7 @@ fn screened(
     if p > 2.0 || few == 0 || few > a.rows() / 2 || mixed || matches!(a, Rows::Sparse(_)) {
         return Ok(None);
     }
-    let first = thin(&rough_leverage(a, options.seed)?, p, few, options.seed);
+    let first = thin(&rough_leverage(a, options.seed, watch)?, p, few, options.seed);
     if first.rows.is_empty() {
         return Ok(Some(ScreenedCoreset { coreset: first, rows_scored: 0 }));
     }
@@ -121,8 +121,12 @@ fn screened(
     } else {
         scores_observed(&scaled, p, score, watch)
     };
-    // Weights may take the largest entries out of the numerical range.
-    let Ok(scores) = found else { return Ok(None) };
+    let scores = match found {
+        Ok(scores) => scores,
+        Err(Error::Interrupted) => return Err(Error::Interrupted),
+        // Weights may take the largest entries out of the numerical range.
+        Err(_) => return Ok(None),
+    };
     let scored = first.rows.len();
     let second = Coreset::sample_observed(&scaled, &scores.values, p, size.min(scored), &draw, watch)?;
     let coreset = Coreset {
@@ -134,12 +138,12 @@ fn screened(
 }
 
 /// Leverage scores by norms of `A T G`, `T` the whitening transform and `G` Gaussian.
-fn rough_leverage(a: Rows<'_>, seed: u64) -> Result<Vec<f64>, LinalgError> {
-    let white = whiten(a, None)?;
+fn rough_leverage(a: Rows<'_>, seed: u64, watch: &mut Watch<'_>) -> Result<Vec<f64>, LinalgError> {
+    let white = whiten_observed(a, None, watch)?;
     if white.rank <= SKETCH {
-        return Ok(white.norms_squared(a));
+        return white.norms_squared_observed(a, watch);
     }
     let mut rng = Streams::new(seed).child(1).stream(0);
     let gaussian = Matrix::from_fn(white.rank, SKETCH, |_, _| normal(&mut rng) / (SKETCH as f64).sqrt());
-    Ok(row_norms_squared(a, &white.transform.multiply(&gaussian)?))
+    row_norms_squared_observed(a, &white.transform.multiply(&gaussian)?, watch)
 }

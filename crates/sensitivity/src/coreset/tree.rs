@@ -6,7 +6,7 @@
 //! which the running sum of `q` passes `u, u + 1, u + 2, …`: every subtree gets its share of rows within one.
 use rayon::prelude::*;
 use samplewise_linalg::Rows;
-use samplewise_linalg::leverage::whiten;
+use samplewise_linalg::leverage::whiten_observed;
 use samplewise_linalg::observe::{Progress, Watch};
 use samplewise_linalg::random::Streams;
 
@@ -39,7 +39,7 @@ pub(super) fn sample(
     let uncertain: Vec<u32> = (0..q.len()).filter(|&i| q[i] > 0.0 && q[i] < 1.0).map(|i| i as u32).collect();
     let mut rows: Vec<usize> = (0..q.len()).filter(|&i| q[i] >= 1.0).collect();
     if !uncertain.is_empty() {
-        let points = directions(a, &q, p, &uncertain)?;
+        let points = directions(a, &q, p, &uncertain, watch)?;
         let mut order: Vec<u32> = (0..uncertain.len() as u32).collect();
         let mass: Vec<f64> = uncertain.iter().map(|&i| q[i as usize]).collect();
         split(&points, &mass, &mut order, watch)?;
@@ -70,15 +70,15 @@ impl Points {
     }
 }
 
-fn directions(a: Rows<'_>, q: &[f64], p: f64, rows: &[u32]) -> Result<Points, Error> {
-    let transform = whiten(a, None)?.transform;
+fn directions(a: Rows<'_>, q: &[f64], p: f64, rows: &[u32], watch: &mut Watch<'_>) -> Result<Points, Error> {
+    let transform = whiten_observed(a, None, watch)?.transform;
     let d = transform.columns();
     let mut points = Points { d: d.max(1), values: vec![0.0; rows.len() * d.max(1)] };
     if d == 0 {
         return Ok(points);
     }
     const PART: usize = 1024;
-    points.values.par_chunks_mut(PART * d).zip(rows.par_chunks(PART)).try_for_each(|(out, rows)| {
+    let fill = |(out, rows): (&mut [f32], &[u32])| {
         let numbers: Vec<usize> = rows.iter().map(|&i| i as usize).collect();
         let product = a.select_rows(&numbers).multiply(&transform)?;
         for ((out, row), &i) in out.chunks_exact_mut(d).zip(product.as_slice().chunks_exact(d)).zip(rows) {
@@ -86,7 +86,15 @@ fn directions(a: Rows<'_>, q: &[f64], p: f64, rows: &[u32]) -> Result<Points, Er
             out.iter_mut().zip(row).for_each(|(o, v)| *o = (scale * v) as f32);
         }
         Ok::<_, Error>(())
-    })?;
+    };
+    let together = (LOOK / (d / 32).max(1)).max(PART) * rayon::current_num_threads();
+    for (k, (out, some)) in points.values.chunks_mut(together * d).zip(rows.chunks(together)).enumerate() {
+        out.par_chunks_mut(PART * d).zip(some.par_chunks(PART)).try_for_each(fill)?;
+        let (step, total) = (k * together + some.len(), Some(rows.len()));
+        if watch.ticks(|| Progress { stage: "directions", step, total, value: None }) {
+            return Err(Error::Interrupted);
+        }
+    }
     let order: Vec<u32> = (0..rows.len() as u32).collect();
     let direction = principal_direction(&points, &order, false);
     points.values.par_chunks_mut(d).for_each(|row| {

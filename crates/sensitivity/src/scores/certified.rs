@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use samplewise_linalg::argument::check_ranges;
-use samplewise_linalg::leverage::{Whitening, whiten};
+use samplewise_linalg::leverage::{Whitening, whiten_observed};
 use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::{Ending, LinalgError, Matrix, Rows, Seconds, factor, gram, sums};
 
@@ -75,10 +75,10 @@ pub fn certified_sensitivities_observed<'a>(
     if let Some(&index) = rows.iter().find(|i| **i >= a.rows()) {
         return Err(LinalgError::IndexOutOfRange { argument: "rows", index, bound: a.rows() }.into());
     }
-    let base = whiten(a, None)?;
-    let leverage: Vec<f64> = base.norms_squared(a).into_iter().map(at_most_one).collect();
-    let mut out = from_leverage(&leverage, p, &base);
     let watch = &mut Watch::new(observer);
+    let base = whiten_observed(a, None, watch)?;
+    let leverage: Vec<f64> = base.norms_squared_observed(a, watch)?.into_iter().map(at_most_one).collect();
+    let mut out = from_leverage(&leverage, p, &base);
     lewis::fill(&mut out, a, p, leverage, &base, &ScoreOptions::default(), watch)?;
     let mut found = certify(a, p, rows, &base, &out, options.gap, watch)?;
     found.report.seconds = Seconds::since(start);
@@ -114,7 +114,13 @@ pub(super) fn certify(
     if base.rank == 0 {
         return Ok(out);
     }
-    let white = a.multiply(&base.transform)?;
+    let white = match a.multiply_observed(&base.transform, watch) {
+        Err(LinalgError::Interrupted) => {
+            out.report.ending = Ending::Interrupted;
+            return Ok(out);
+        }
+        white => white?,
+    };
     let slack = rounding(&white, base.condition);
     for (b, part) in rows.chunks(BATCH).enumerate() {
         let step = b * BATCH;
@@ -286,7 +292,7 @@ fn by_interior_point(white: &Matrix, i: usize, mut found: Found, gap: f64, slack
     let rounding: Vec<f64> = (0..n).map(|k| factor * (target[k].abs() + largest * sums::norm(white.row(k)))).collect();
     let design = Design::whitened(free);
     let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
-    let bound = 2.0 * certificate::dual_bound(&candidate, &solved.dual, 0.5);
+    let bound = 2.0 * certificate::dual_bound(&candidate, &solved.dual, 0.5, &mut ());
     if bound > 0.0 {
         found.tighten(0.0, slack / bound);
     }

@@ -11,7 +11,10 @@
 //! Dense tables of many rows start from the fixed point of a weighted sample of theirs, which is off by its sampling error,
 //! about `p·√(rank/size)`, wherever the first weights of all rows would have been. `cargo bench --bench sensitivity --
 //! lewis` counts the passes.
-use samplewise_linalg::leverage::{Whitening, factor_gram, reweigh, row_norms_squared, whiten_given_gram};
+use samplewise_linalg::gram::gram_observed;
+use samplewise_linalg::leverage::{
+    Whitening, factor_gram, reweigh_observed, row_norms_squared_observed, whiten_given_gram_observed, whiten_observed,
+};
 use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::{Ending, LinalgError, Matrix, Rows};
 
@@ -37,8 +40,21 @@ pub(super) fn fill(
         out.values = leverage;
         return Ok(());
     }
-    let design = Design::new(a, base)?;
-    let lewis = iterate(design.rows(), p, &leverage, base.rank, options, "Lewis weights", observer)?;
+    let design = match Design::new(a, base, observer) {
+        Err(LinalgError::Interrupted) => {
+            (out.values, out.report.ending) = (leverage, Ending::Interrupted);
+            return Ok(());
+        }
+        design => design?,
+    };
+    let lewis = match iterate(design.rows(), p, &leverage, base.rank, options, "Lewis weights", observer) {
+        // Stopped within the first pass: what leverage scores say holds.
+        Err(LinalgError::Interrupted) => {
+            (out.values, out.report.ending) = (leverage, Ending::Interrupted);
+            return Ok(());
+        }
+        lewis => lewis?,
+    };
     let lost = lewis.rank < base.rank;
     (out.report.residual, out.report.iterations) = (lewis.residual, lewis.steps);
     out.report.ending = match (lewis.converged && !lost, lewis.stopped) {
@@ -103,39 +119,32 @@ fn iterate(
     if let Some(sample) = &sample {
         residual = sample.residual / contraction;
     }
-    let mut gram = if let Some(transform) = sample.and_then(|s| s.transform) {
-        let (q, gram) = reweigh(rows, &transform, &|_, q, out| {
-            map.fixed(q, out);
-            map.diagonal(out);
-        })?;
-        map.fixed(&q, &mut w);
-        steps += 1;
-        scale(gram, map.factor(normalise(&mut w, rank)))
-    } else {
-        // A step from equal weights is free for p < 2: its quadratic forms are the leverage scores.
-        if p < 2.0 {
-            map.raise.raise(&mut w);
-        }
-        normalise(&mut w, rank);
-        let mut diagonal = w.clone();
-        map.diagonal(&mut diagonal);
-        samplewise_linalg::gram::gram(rows, Some(&diagonal), None)?.matrix
-    };
+    let transform_of_sample = sample.and_then(|s| s.transform);
+    steps += usize::from(transform_of_sample.is_some());
+    let mut gram = first_gram(rows, transform_of_sample.as_ref(), &mut w, rank, map, &mut watch)?;
+    // What the step before found, for a pass that is stopped within.
+    let mut before: Option<Lewis> = None;
     loop {
-        let whitening = transform(rows, &gram, &w, map)?;
-        let transform = &whitening.transform;
-        steps += 1;
         // The last pass needs no Gram matrix; which one it is can be foreseen.
-        let last = steps == limit || residual * contraction * contraction < 0.7 * options.tolerance;
-        let (q, next) = if last {
-            (row_norms_squared(rows, transform), None)
-        } else {
-            let (q, gram) = reweigh(rows, transform, &|first, q, out| {
+        let last = steps + 1 == limit || residual * contraction * contraction < 0.7 * options.tolerance;
+        let mut pass = || {
+            let whitening = transform(rows, &gram, &w, map, &mut watch)?;
+            if last {
+                let q = row_norms_squared_observed(rows, &whitening.transform, &mut watch)?;
+                return Ok((whitening, q, None));
+            }
+            let weigh = |first: usize, q: &[f64], out: &mut [f64]| {
                 map.step(&w[first..first + q.len()], q, out);
                 map.diagonal(out);
-            })?;
-            (q, Some(gram))
+            };
+            let (q, gram) = reweigh_observed(rows, &whitening.transform, &weigh, &mut watch)?;
+            Ok((whitening, q, Some(gram)))
         };
+        let (whitening, q, next) = match (pass(), before.take()) {
+            (Err(LinalgError::Interrupted), Some(before)) => return Ok(Lewis { stopped: true, ..before }),
+            (found, _) => found?,
+        };
+        steps += 1;
         let mut forms = vec![0.0; q.len()];
         map.fixed(&q, &mut forms);
         let to_rank = rank as f64 / forms.iter().sum::<f64>();
@@ -153,28 +162,64 @@ fn iterate(
         map.step(&w, &q, &mut new);
         let factor = normalise(&mut new, rank);
         let Whitening { rank: found_rank, condition, .. } = whitening;
+        let found =
+            Lewis { weights: new, forms, before: w, residual, steps, converged, stopped, rank: found_rank, condition };
         if converged || steps == limit || stopped || found_rank < rank {
-            return Ok(Lewis {
-                weights: new,
-                forms,
-                before: w,
-                residual,
-                steps,
-                converged,
-                stopped,
-                rank: found_rank,
-                condition,
-            });
+            return Ok(found);
         }
-        gram = if let Some(gram) = next {
-            scale(gram, map.factor(factor))
-        } else {
-            let mut diagonal = new.clone();
-            map.diagonal(&mut diagonal);
-            samplewise_linalg::gram::gram(rows, Some(&diagonal), None)?.matrix
+        gram = match gram_of_next(next, rows, &found.weights, map, factor, &mut watch) {
+            Err(LinalgError::Interrupted) => return Ok(Lewis { stopped: true, ..found }),
+            gram => gram?,
         };
-        w = new;
+        let next = found.weights.clone();
+        before = Some(found);
+        w = next;
     }
+}
+
+/// The Gram matrix with the first weights: what the fixed point of a sample makes of all rows, or a step from equal ones.
+fn first_gram(
+    rows: Rows<'_>,
+    of_sample: Option<&Matrix>,
+    w: &mut [f64],
+    rank: usize,
+    map: Map,
+    watch: &mut Watch<'_>,
+) -> Result<Matrix, LinalgError> {
+    if let Some(transform) = of_sample {
+        let from_sample = |_: usize, q: &[f64], out: &mut [f64]| {
+            map.fixed(q, out);
+            map.diagonal(out);
+        };
+        let (q, gram) = reweigh_observed(rows, transform, &from_sample, watch)?;
+        map.fixed(&q, w);
+        return Ok(scale(gram, map.factor(normalise(w, rank))));
+    }
+    // A step from equal weights is free for p < 2: its quadratic forms are the leverage scores.
+    if map.p < 2.0 {
+        map.raise.raise(w);
+    }
+    normalise(w, rank);
+    let mut diagonal = w.to_vec();
+    map.diagonal(&mut diagonal);
+    Ok(gram_observed(rows, Some(&diagonal), None, watch)?.matrix)
+}
+
+/// The Gram matrix with the next weights: of the pass that found them, but for a factor, or of a pass of its own.
+fn gram_of_next(
+    found: Option<Matrix>,
+    rows: Rows<'_>,
+    weights: &[f64],
+    map: Map,
+    factor: f64,
+    watch: &mut Watch<'_>,
+) -> Result<Matrix, LinalgError> {
+    if let Some(gram) = found {
+        return Ok(scale(gram, map.factor(factor)));
+    }
+    let mut diagonal = weights.to_vec();
+    map.diagonal(&mut diagonal);
+    Ok(gram_observed(rows, Some(&diagonal), None, watch)?.matrix)
 }
 
 /// The map whose fixed point Lewis weights are, and steps towards it, for many rows at once.
@@ -259,11 +304,11 @@ fn of_sample(
     }
     let size = most.min((SAMPLED * (1.0 + p).powi(2) * rank as f64) as usize);
     let sample = thin(leverage, p, size, 0).scaled_rows(rows, p);
-    let white = samplewise_linalg::leverage::whiten(&sample, None)?;
+    let white = whiten_observed(&sample, None, observer)?;
     if white.rank < rank {
         return Ok(None);
     }
-    let leverage = white.norms_squared(&sample);
+    let leverage = white.norms_squared_observed(&sample, observer)?;
     let options = ScoreOptions { tolerance: 0.05, max_iterations: 30, ..*options };
     let lewis = iterate((&sample).into(), p, &leverage, rank, &options, "Lewis weights of a sample", observer)?;
     if lewis.rank < rank {
@@ -274,13 +319,19 @@ fn of_sample(
     }
     let mut diagonal = lewis.weights;
     Map::new(p).diagonal(&mut diagonal);
-    let white = samplewise_linalg::leverage::whiten(&sample, Some(&diagonal))?;
+    let white = whiten_observed(&sample, Some(&diagonal), observer)?;
     let residual = p * (rank as f64 / size as f64).sqrt();
     Ok((white.rank == rank).then_some(OfSample { transform: Some(white.transform), residual }))
 }
 
 /// The transform of the weighted rows; by preconditioning where the Gram matrix is not enough.
-fn transform(rows: Rows<'_>, gram: &Matrix, w: &[f64], map: Map) -> Result<Whitening, LinalgError> {
+fn transform(
+    rows: Rows<'_>,
+    gram: &Matrix,
+    w: &[f64],
+    map: Map,
+    watch: &mut Watch<'_>,
+) -> Result<Whitening, LinalgError> {
     if let Ok(factor) = factor_gram(gram)
         && factor.dropped() == 0
         && factor.whitening.condition <= 1e5
@@ -289,7 +340,7 @@ fn transform(rows: Rows<'_>, gram: &Matrix, w: &[f64], map: Map) -> Result<White
     }
     let mut weights = w.to_vec();
     map.diagonal(&mut weights);
-    whiten_given_gram(rows, Some(&weights), gram)
+    whiten_given_gram_observed(rows, Some(&weights), gram, watch)
 }
 
 /// Scales the sum to the rank; the factor is returned.

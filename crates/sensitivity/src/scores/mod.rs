@@ -5,7 +5,7 @@ mod lewis;
 use std::time::Instant;
 
 use samplewise_linalg::argument::check_ranges;
-use samplewise_linalg::leverage::{Whitening, whiten};
+use samplewise_linalg::leverage::{Whitening, whiten_observed};
 use samplewise_linalg::observe::{Observer, Watch};
 use samplewise_linalg::{Ending, Rows, Seconds};
 
@@ -121,17 +121,17 @@ pub fn scores_observed<'a>(
     check_exponent(p)?;
     check_ranges(options, &SCORES)?;
     let n = a.rows();
-    let base = whiten(a, None)?;
-    let leverage: Vec<f64> = base.norms_squared(a).into_iter().map(at_most_one).collect();
+    let watch = &mut Watch::new(observer);
+    let base = whiten_observed(a, None, watch)?;
+    let leverage: Vec<f64> = base.norms_squared_observed(a, watch)?.into_iter().map(at_most_one).collect();
     let mut out = from_leverage(&leverage, p, &base);
     let method = options.method;
     match method {
         Method::Uniform => out.values = vec![1.0; n],
         Method::Leverage => out.values = leverage,
         Method::RootLeverage => out.values = root_leverage(&leverage, p),
-        Method::Lewis => lewis::fill(&mut out, a, p, leverage, &base, options, observer)?,
+        Method::Lewis => lewis::fill(&mut out, a, p, leverage, &base, options, watch)?,
         Method::Sensitivity | Method::SensitivityPlusLeverage => {
-            let watch = &mut Watch::new(observer);
             let first = leverage.clone();
             lewis::fill(&mut out, a, p, first, &base, options, watch)?;
             let every: Vec<usize> = (0..n).collect();

@@ -5,7 +5,7 @@ pub(crate) mod newton;
 pub(crate) mod quantile;
 pub(crate) mod reduced;
 
-use samplewise_linalg::lstsq::{Method as LeastSquares, least_squares};
+use samplewise_linalg::lstsq::{Method as LeastSquares, least_squares_observed};
 use samplewise_linalg::observe::Observer;
 
 use crate::Error;
@@ -39,15 +39,14 @@ pub(crate) fn solve(
     if let Some(tau) = loss.quantile() {
         return quantile::solve_rows(design, b, weights, tau, tolerance, observer);
     }
-    let every: Vec<usize> = (0..b.len()).collect();
-    let mut scaled = design.select(&every)?;
+    let mut scaled = design.whole(observer)?;
     let mut target = b.to_vec();
     for (i, w) in weights.unwrap_or(&[]).iter().enumerate() {
         let root = w.sqrt();
         scaled.row_mut(i).iter_mut().for_each(|v| *v *= root);
         target[i] *= root;
     }
-    let start = least_squares(&scaled, &target, LeastSquares::Auto)?.x;
+    let start = least_squares_observed(&scaled, &target, LeastSquares::Auto, observer)?.x;
     drop(scaled);
     let p = loss.exponent();
     if p == 2.0 {

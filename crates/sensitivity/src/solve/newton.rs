@@ -143,7 +143,14 @@ impl State<'_> {
                 bend[i] = w * curvature;
             }
             let gradient = self.a.multiply_transpose(&pull);
-            let mut step = newton_step(&self.a.gram(&bend)?, &gradient)?;
+            let gram = match self.a.gram(&bend, observer) {
+                Err(LinalgError::Interrupted) => {
+                    out.interrupted = true;
+                    break;
+                }
+                gram => gram?,
+            };
+            let mut step = newton_step(&gram, &gradient)?;
             // In units of the residuals; the promise is half of the decrease of the quadratic model.
             let promised = 0.5 * stage.p * sums::dot(&gradient, &step);
             step.iter_mut().for_each(|s| *s *= scale);

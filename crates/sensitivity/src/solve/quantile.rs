@@ -56,8 +56,7 @@ pub(crate) fn solve_rows(
     observer: &mut dyn Observer,
 ) -> Result<Solved, Error> {
     let watch = &mut Watch::new(observer);
-    let every: Vec<usize> = (0..b.len()).collect();
-    let a = design.select(&every)?;
+    let a = design.whole(watch)?;
     let near = match interior_point::solve(&a, b, weights, tau, tolerance, watch) {
         // Rounding made a matrix singular: the descent begins from nothing.
         Err(
@@ -98,7 +97,7 @@ pub(crate) fn dual_of_all_rows(
         return Ok(found.solution.dual);
     }
     let solved = solve_rows(design, b, None, tau, tolerance, observer)?;
-    Ok(solved.dual.expect("quantiles have a dual point"))
+    solved.dual.ok_or(Error::Interrupted)
 }
 
 fn stopped(solution: Solution, route: Route) -> Solved {
@@ -115,7 +114,14 @@ fn end_in_vertex(
     (x, iterations, route): (&[f64], usize, Route),
     watch: &mut Watch<'_>,
 ) -> Result<Option<Solved>, Error> {
-    let Some(vertex) = edge::finish(design, b, weights, tau, x, watch)? else { return Ok(None) };
+    let vertex = match edge::finish(design, b, weights, tau, x, watch) {
+        Err(LinalgError::Interrupted) => {
+            let (x, outcome) = (x.to_vec(), Outcome::Interrupted);
+            return Ok(Some(Solved { x, dual: None, iterations, outcome, route }));
+        }
+        found => found?,
+    };
+    let Some(vertex) = vertex else { return Ok(None) };
     let outcome = match vertex.end {
         End::Optimal => Outcome::Converged,
         End::Interrupted => Outcome::Interrupted,

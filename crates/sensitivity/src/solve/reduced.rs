@@ -79,10 +79,10 @@ pub(crate) fn solve(
     let (n, d) = (b.len(), design.rank());
     let mut size = coreset_size(n, d);
     // The first step towards Lewis weights of p = 1 costs nothing beyond leverage scores, and is enough here.
-    let mut spread = spread(source, base);
+    let mut spread = spread(source, base, observer)?;
     let sample = Coreset::bernoulli(&spread, size, 0)?;
     let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
-    let rows = design.select(&sample.rows)?;
+    let rows = design.select(&sample.rows, observer)?;
     let rough = interior_point::solve(&rows, &target, Some(&sample.weights), tau, tolerance.max(ROUGH), observer);
     // A coreset without a fit is no reason to have none.
     let Ok(rough) = rough else { return Ok(Progress::Open(vec![0.0; d])) };
@@ -103,7 +103,7 @@ pub(crate) fn solve(
         let mut before: Option<Solution> = None;
         for _ in 0..REPAIRS {
             let open: Vec<usize> = (0..n).filter(|&i| sides[i] == Side::Open).collect();
-            let reduced = Reduced::new(design, b, &open, &sides, tau)?;
+            let reduced = Reduced::new(design, b, &open, &sides, tau, observer)?;
             if before.is_none() && reduced.widen(design, &mut spread) {
                 break;
             }
@@ -165,9 +165,10 @@ fn sides(residual: &[f64], spread: &[f64], open: usize) -> Vec<Side> {
 }
 
 /// Square roots of the leverage scores, none far below the mean: the uncertainty of a row's fitted value grows as they do.
-fn spread(source: Rows<'_>, base: &Whitening) -> Vec<f64> {
+fn spread(source: Rows<'_>, base: &Whitening, observer: &mut dyn Observer) -> Result<Vec<f64>, LinalgError> {
     let least = 1e-3 * base.rank as f64 / source.rows() as f64;
-    base.norms_squared(source).iter().map(|t| t.max(least).sqrt()).collect()
+    let norms = base.norms_squared_observed(source, observer)?;
+    Ok(norms.iter().map(|t| t.max(least).sqrt()).collect())
 }
 
 /// Where a row lies as seen from the fit.
@@ -196,7 +197,14 @@ struct Reduced {
 }
 
 impl Reduced {
-    fn new(design: &Design<'_>, b: &[f64], open: &[usize], sides: &[Side], tau: f64) -> Result<Self, LinalgError> {
+    fn new(
+        design: &Design<'_>,
+        b: &[f64],
+        open: &[usize],
+        sides: &[Side],
+        tau: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, LinalgError> {
         let limits: Vec<f64> = sides.iter().map(|s| s.limit(tau)).collect();
         let mut needed = vec![0.0; design.rows().columns()];
         design.rows().multiply_transpose_vector_into(&limits, &mut needed);
@@ -213,7 +221,7 @@ impl Reduced {
         let shares = needed.iter().zip(most.iter().zip(&least)).map(share);
         Ok(Self {
             shares: shares.map(|s| if s.is_nan() { 0.0 } else { s }).collect(),
-            rows: design.transform(given)?,
+            rows: design.transform(given, observer)?,
             target: open.iter().map(|&i| b[i]).collect(),
             coefficients: design.transform_transpose(&needed),
             constant: sums::dot(&limits, b),

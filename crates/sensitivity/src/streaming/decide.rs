@@ -2,7 +2,7 @@
 use samplewise_linalg::forest::Forest;
 use samplewise_linalg::leverage::{GramFactor, factor_gram, row_norms_squared, whiten};
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::{LinalgError, Matrix, gram, sums};
+use samplewise_linalg::{LinalgError, Matrix, MatrixView, gram, sums};
 
 use super::{StreamOptions, StreamedCoreset};
 use crate::power::Power;
@@ -36,9 +36,9 @@ impl Decide {
         self.numbers.iter().copied()
     }
 
-    pub(super) fn consider(&mut self, first: u64, rows: &Matrix) {
+    pub(super) fn consider(&mut self, first: u64, rows: MatrixView<'_>) {
         self.numbers.extend(first..first + rows.rows() as u64);
-        self.data.extend(rows.as_slice());
+        rows.for_each_row(|_, row| self.data.extend_from_slice(row));
     }
 
     /// A complete leaf.

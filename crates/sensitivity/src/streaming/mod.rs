@@ -17,7 +17,7 @@ mod reduce;
 
 use std::collections::BTreeMap;
 
-use samplewise_linalg::{LinalgError, Matrix, Summary};
+use samplewise_linalg::{LinalgError, Matrix, MatrixView, Summary};
 
 use crate::Error;
 use crate::power::check_exponent;
@@ -73,7 +73,7 @@ pub struct Block<'a> {
     /// Number of the first row in the whole.
     pub first: u64,
     /// The rows of the block.
-    pub rows: &'a Matrix,
+    pub rows: MatrixView<'a>,
 }
 
 /// A coreset in the making: see the module. Memory about `4·size` rows and `log₂(n/4096)` Gram matrices (leverage methods),
@@ -89,12 +89,12 @@ pub struct Block<'a> {
 /// let table = Matrix::from_fn(30_000, 3, |i, j| ((i * (j + 3)) % 101) as f64 - 50.0);
 /// let part = |from: usize, to: usize| table.select_rows(&(from..to).collect::<Vec<_>>());
 /// let mut one = StreamingCoreset::new(3, &options)?;
-/// one.update(Block { first: 0, rows: &table })?;
+/// one.update(Block { first: 0, rows: table.view() })?;
 /// // Two machines, blocks that fit nothing, the second one first.
 /// let (mut left, mut right) = (StreamingCoreset::new(3, &options)?, StreamingCoreset::new(3, &options)?);
-/// left.update(Block { first: 0, rows: &part(0, 12_345) })?;
-/// right.update(Block { first: 20_000, rows: &part(20_000, 30_000) })?;
-/// right.update(Block { first: 12_345, rows: &part(12_345, 20_000) })?;
+/// left.update(Block { first: 0, rows: part(0, 12_345).view() })?;
+/// right.update(Block { first: 20_000, rows: part(20_000, 30_000).view() })?;
+/// right.update(Block { first: 12_345, rows: part(12_345, 20_000).view() })?;
 /// let mut both = StreamingCoreset::from_bytes(&right.to_bytes())?;
 /// both.merge(left)?;
 /// assert_eq!(one.finish()?, both.finish()?);
@@ -277,7 +277,7 @@ impl Summary for StreamingCoreset {
         }
         self.seen += n;
         self.end = self.end.max(end);
-        self.runs.insert(first, rows.as_slice().to_vec());
+        self.runs.insert(first, rows.copy_to_matrix().into_vec());
         self.settle(first)?;
         if let State::Decide(d) = &mut self.state {
             d.thin(self.seen, self.columns)?;

@@ -6,6 +6,7 @@
 //!
 //! What rounding can do is subtracted: `Aᵀu` is zero only nearly, which costs `‖Aᵀu‖` times the distance to the
 //! minimiser, and `r` is known only to a few `ε(|b| + |A||x₀|)`.
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::{LinalgError, factor, gram, sums};
 
 use crate::design::Design;
@@ -57,7 +58,7 @@ pub(crate) fn weighted_quantile_loss(
 /// The bound of a dual point that is feasible up to rounding, such as [`crate::solve::interior_point::Solution::dual`]: `u` is
 /// made orthogonal to `A`, moving the entries far from their limits first, and scaled into the limits (row SEN-7).
 /// Never negative. Cost a Gram matrix of the rows whose entry is off its limits.
-pub(crate) fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> f64 {
+pub(crate) fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64, observer: &mut dyn Observer) -> f64 {
     let slack = |u: f64| (tau - u).min(u + 1.0 - tau);
     let mut best = 0.0_f64;
     // First the rows that have room; if these do not suffice, all.
@@ -65,7 +66,7 @@ pub(crate) fn dual_bound(candidate: &Candidate<'_>, dual: &[f64], tau: f64) -> f
         let mut u = dual.to_vec();
         let free: Vec<usize> = (0..u.len()).filter(|&i| slack(u[i]) >= least).collect();
         let metric: Vec<f64> = free.iter().map(|&i| slack(u[i]).max(1e-9)).collect();
-        if project(candidate.design, &free, &metric, 1e-12, &mut u).is_ok() {
+        if project(candidate.design, &free, &metric, 1e-12, &mut u, observer).is_ok() {
             best = best.max(scaled_value(candidate, &u, tau));
         }
         if best >= (1.0 - 1e-9) * Loss::Quantile(tau).value(candidate.residual) {
@@ -93,7 +94,7 @@ fn excess(u: &[f64], tau: f64) -> f64 {
 ///
 /// # Errors
 /// [`LinalgError::NotPositiveDefinite`] when the columns have no full rank.
-pub(crate) fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, LinalgError> {
+pub(crate) fn smooth_bound(candidate: &Candidate<'_>, p: f64, observer: &mut dyn Observer) -> Result<f64, LinalgError> {
     let residual = candidate.residual;
     let n = residual.len();
     let largest = residual.iter().fold(0.0_f64, |m, r| m.max(r.abs()));
@@ -111,7 +112,7 @@ pub(crate) fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, Lin
     for floor in floors {
         let metric: Vec<f64> = residual.iter().map(|r| curvature.of((r.abs() / largest).max(*floor))).collect();
         let mut u = slopes.clone();
-        if project(candidate.design, &every, &metric, 0.0, &mut u).is_ok() {
+        if project(candidate.design, &every, &metric, 0.0, &mut u, observer).is_ok() {
             let value = bound_of(candidate, &u, p);
             best = Some(best.map_or(value, |b: f64| b.max(value)));
             if value >= enough {
@@ -123,7 +124,7 @@ pub(crate) fn smooth_bound(candidate: &Candidate<'_>, p: f64) -> Result<f64, Lin
         || {
             // Hardly any row has curvature: the metric of the columns, which are orthonormal, is as good as another.
             let mut u = slopes;
-            project(candidate.design, &every, &vec![1.0; n], 0.0, &mut u)?;
+            project(candidate.design, &every, &vec![1.0; n], 0.0, &mut u, observer)?;
             Ok(bound_of(candidate, &u, p))
         },
         Ok,
@@ -148,12 +149,19 @@ fn bound_of(candidate: &Candidate<'_>, u: &[f64], p: f64) -> f64 {
 
 /// `u ← u − D A (AᵀDA + ridge·trace)⁻¹ Aᵀu` on the rows of `free`, in whitened coordinates, with rounds of refinement on these
 /// rows.
-fn project(design: &Design<'_>, free: &[usize], metric: &[f64], ridge: f64, u: &mut [f64]) -> Result<(), LinalgError> {
+fn project(
+    design: &Design<'_>,
+    free: &[usize],
+    metric: &[f64],
+    ridge: f64,
+    u: &mut [f64],
+    observer: &mut dyn Observer,
+) -> Result<(), LinalgError> {
     let whole = free.len() == u.len();
-    let some = if whole { None } else { Some(design.select(free)?) };
+    let some = if whole { None } else { Some(design.select(free, observer)?) };
     let mut g = match &some {
-        None => design.gram(metric)?,
-        Some(a) => gram::gram(a, Some(metric), None)?.matrix,
+        None => design.gram(metric, observer)?,
+        Some(a) => gram::gram_observed(a, Some(metric), None, observer)?.matrix,
     };
     let d = g.rows();
     let trace: f64 = (0..d).map(|j| g[(j, j)]).sum();
@@ -162,7 +170,12 @@ fn project(design: &Design<'_>, free: &[usize], metric: &[f64], ridge: f64, u: &
     let factor = factor::Cholesky::new(&g, 0.0)?;
     let mut fitted = vec![0.0; free.len()];
     let mut missing = design.multiply_transpose(u);
+    let mut watch = Watch::new(observer);
     for round in 0..3 {
+        let progress = || Progress { stage: "certificate", step: round, total: Some(3), value: None };
+        if watch.ticks(progress) {
+            return Err(LinalgError::Interrupted);
+        }
         let mut c = missing.clone();
         factor.solve_in_place(&mut c);
         match &some {

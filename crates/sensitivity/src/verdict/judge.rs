@@ -1,6 +1,6 @@
 //! The verdict on a fit: its loss on all rows, and what no coefficients undercut.
-use samplewise_linalg::leverage::whiten;
-use samplewise_linalg::observe::{Observer, Watch};
+use samplewise_linalg::leverage::whiten_observed;
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::{NoBound, Rows, Seconds};
 
 use crate::Error;
@@ -45,6 +45,7 @@ pub(crate) fn judge(
 ) -> Result<Regression, Error> {
     let Judged { a, b, loss, mut coefficients, design, certify, tolerance } = judged;
     let on_all_rows = design.is_some();
+    let watch = &mut Watch::new(observer);
     let mut residual = vec![0.0; a.rows()];
     a.multiply_vector_into(&coefficients, &mut residual);
     residual.iter_mut().zip(b).for_each(|(r, b)| *r = b - *r);
@@ -59,40 +60,22 @@ pub(crate) fn judge(
         }
     }
     check_objective(objective)?;
-    let mut bound: Result<f64, NoBound> =
-        Err(if solved.outcome == Outcome::Interrupted { NoBound::Interrupted } else { NoBound::NotAsked });
-    let mut rounding_of_loss = 0.0;
+    let (mut bound, mut rounding_of_loss) =
+        (Err(if solved.outcome == Outcome::Interrupted { NoBound::Interrupted } else { NoBound::NotAsked }), 0.0);
     if certify {
         // Each entry of the residual is a sum of d + 1 rounded terms.
         let factor = f64::EPSILON * (a.columns() as f64 + 2.0);
         let sizes: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
-        let rounding: Vec<f64> = (0..a.rows()).map(|i| factor * (b[i].abs() + a.absolute_dot(i, &sizes))).collect();
+        let mut rounding = vec![0.0; a.rows()];
+        a.multiply_sizes_into(&sizes, &mut rounding);
+        rounding.iter_mut().zip(b).for_each(|(r, b)| *r = factor * (b.abs() + *r));
         rounding_of_loss = loss.rounding(&residual, &rounding);
-        let base = if on_all_rows { None } else { Some(whiten(a, None)?) };
-        let design = match (design, &base) {
-            (Some(design), _) => design,
-            (None, Some(base)) => Design::new(a, base)?,
-            (None, None) => unreachable!("one of the two"),
-        };
-        let candidate = Candidate { design: &design, residual: &residual, rounding: &rounding };
-        let failed = NoBound::Failed { objective, bound: f64::NAN };
-        bound = if design.rank() == 0 {
-            Ok(objective) // no coefficient matters
-        } else if let Some(tau) = loss.quantile() {
-            // Solved on all rows, the solver's own dual point speaks of all rows; else one is found.
-            let mut watch = Watch::new(observer);
-            let dual = match &base {
-                Some(base) => quantile::dual_of_all_rows((&design, base, a), b, tau, CERTIFIED, &mut watch).ok(),
-                None => solved.dual.take(),
-            };
-            let factor = if loss == Loss::Lp(1.0) { 2.0 } else { 1.0 };
-            if watch.stopped() {
-                Err(NoBound::Interrupted)
-            } else {
-                dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau)).ok_or(failed)
-            }
-        } else {
-            certificate::smooth_bound(&candidate, loss.exponent()).map_err(|_| failed)
+        watch.ticks(|| Progress { stage: "certificate", step: 0, total: None, value: None });
+        let found = lower_bound((a, b, loss), design, (&residual, &rounding), objective, solved.dual.take(), watch);
+        bound = match found {
+            Err(Error::Interrupted) => Err(NoBound::Interrupted),
+            Ok(Err(_)) if watch.stopped() => Err(NoBound::Interrupted),
+            found => found?,
         };
     }
     if let Ok(value) = bound
@@ -102,7 +85,7 @@ pub(crate) fn judge(
     }
     let bound = bound.map(|b| b.min(objective));
     let status = match (solved.outcome, &bound) {
-        (Outcome::Interrupted, _) => Outcome::Interrupted,
+        (Outcome::Interrupted, _) | (_, Err(NoBound::Interrupted)) => Outcome::Interrupted,
         (own, _) if !on_all_rows => own,
         // Whoever solved it: the claim is that of the gap.
         (_, Ok(bound)) => {
@@ -111,6 +94,8 @@ pub(crate) fn judge(
         }
         (_, Err(_)) => Outcome::Limit,
     };
+    // A bound that was cut short may be too loose for the claim.
+    let status = if status == Outcome::Limit && watch.stopped() { Outcome::Interrupted } else { status };
     let (status, ending) = status.parts();
     Ok(Regression {
         coefficients,
@@ -129,4 +114,39 @@ pub(crate) fn judge(
             rank,
         },
     })
+}
+
+/// What no coefficients undercut, or why that is not known.
+fn lower_bound(
+    (a, b, loss): (Rows<'_>, &[f64], Loss),
+    design: Option<Design<'_>>,
+    (residual, rounding): (&[f64], &[f64]),
+    objective: f64,
+    dual: Option<Vec<f64>>,
+    watch: &mut Watch<'_>,
+) -> Result<Result<f64, NoBound>, Error> {
+    let base = if design.is_some() { None } else { Some(whiten_observed(a, None, watch)?) };
+    let design = match (design, &base) {
+        (Some(design), _) => design,
+        (None, Some(base)) => Design::new(a, base, watch)?,
+        (None, None) => unreachable!("one of the two"),
+    };
+    let candidate = Candidate { design: &design, residual, rounding };
+    let failed = NoBound::Failed { objective, bound: f64::NAN };
+    if design.rank() == 0 {
+        return Ok(Ok(objective)); // no coefficient matters
+    }
+    let Some(tau) = loss.quantile() else {
+        return Ok(certificate::smooth_bound(&candidate, loss.exponent(), watch).map_err(|_| failed));
+    };
+    // Solved on all rows, the solver's own dual point speaks of all rows; else one is found.
+    let dual = match &base {
+        Some(base) => quantile::dual_of_all_rows((&design, base, a), b, tau, CERTIFIED, watch).ok(),
+        None => dual,
+    };
+    let factor = if loss == Loss::Lp(1.0) { 2.0 } else { 1.0 };
+    if watch.stopped() {
+        return Err(Error::Interrupted);
+    }
+    Ok(dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau, watch)).ok_or(failed))
 }

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use rayon::prelude::*;
 
 use super::Arguments;
-use crate::cells::{Header, column, list};
+use crate::cells::{column, list};
 use crate::choices::Repeated;
 use crate::failure::{Failure, bad};
 use crate::input::{Table, number};
@@ -68,7 +68,7 @@ pub fn read(
 ) -> Result<Triplets, Failure> {
     let repeats = a.duplicates;
     let asked = a.columns.as_deref().map(list);
-    let header = Header::of(a.header, a.no_header);
+    let header = a.first_line.header();
     let source = Records::open(path, header, looks_like_header(asked.as_deref()))?;
     let named = like.filter(|_| asked.is_none() && source.has_header());
     let same = named.map(|like| by_name(&source.name, &source.header, like)).transpose()?.flatten();

@@ -3,7 +3,7 @@ use std::io::IsTerminal;
 
 use samplewise_hamming::{Options, Plan, reverse_complement};
 
-use super::Arguments;
+use super::args::Arguments;
 use super::sums::Found;
 use crate::failure::Failure;
 use crate::sequences::{self, Piece};

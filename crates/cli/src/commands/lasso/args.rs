@@ -3,8 +3,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::cells::FirstLine;
 use crate::choices::LassoSolver;
-use crate::session::lossy;
+use crate::session::{lossy, lossy_option};
 
 #[derive(clap::Args, Serialize)]
 pub struct Arguments {
@@ -17,14 +18,9 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "target")]
     #[serde(skip)]
     pub(super) target_file: Option<PathBuf>,
-    /// The first line is the header, also one of numbers.
-    #[arg(long, conflicts_with = "no_header")]
+    #[command(flatten)]
     #[serde(skip)]
-    pub(super) header: bool,
-    /// The first line is data.
-    #[arg(long)]
-    #[serde(skip)]
-    pub(super) no_header: bool,
+    pub(super) first_line: FirstLine,
     /// One value of lambda (default: a tenth of the largest).
     #[arg(long, conflicts_with_all = ["path", "cv"])]
     pub(super) lambda: Option<f64>,
@@ -57,7 +53,7 @@ pub struct Arguments {
     pub(super) unpenalized: Option<String>,
     /// CSV with the columns column and group: columns of a group vanish together.
     #[arg(long)]
-    #[serde(skip)]
+    #[serde(serialize_with = "lossy_option")]
     pub(super) groups: Option<PathBuf>,
     /// Lower bound of every coefficient, at most 0.
     #[arg(long, allow_negative_numbers = true)]

@@ -2,7 +2,6 @@
 use samplewise_lasso::{CsrMatrix, Design};
 
 use super::args::Arguments;
-use crate::cells::Header;
 use crate::failure::{Failure, bad, usage};
 use crate::input::{self, Table};
 
@@ -39,7 +38,7 @@ fn sparse(a: &Arguments) -> Result<Data, Failure> {
 }
 
 fn dense(a: &Arguments) -> Result<Data, Failure> {
-    let table = Table::read_numbers(&a.table, Header::of(a.header, a.no_header))?;
+    let table = Table::read_numbers(&a.table, a.first_line.header())?;
     let target = match &a.target {
         Some(list) => table.select(list, &[])?,
         None => Vec::new(),

@@ -19,8 +19,7 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     let mut data = session.stage("read", || read::read(a))?;
     if a.groups.is_some() || data.targets.len() > 1 {
         groups::check(a)?;
-        let Data { design, targets, titles, names, weights } = data;
-        return groups::run(a, session, &design, (&targets, &titles), (&names, weights));
+        return groups::run(a, data, session);
     }
     let options = options(a, &mut data)?;
     let (fits, chosen, cv) = session.stage("compute", || compute(a, &data, options, session))?;
@@ -35,7 +34,7 @@ fn check(a: &Arguments) -> Result<(), Failure> {
     if a.table.to_string_lossy().ends_with(".npz") {
         return Err(usage(".npz tables are not available in this version"));
     }
-    if read::is_sparse(a) && (a.weights.is_some() || a.target.is_some() || a.no_header || a.header) {
+    if read::is_sparse(a) && (a.weights.is_some() || a.target.is_some() || a.first_line.is_given()) {
         return Err(usage(
             "--weights, --target, --header and --no-header do not go with .mtx tables; --target-file does",
         ));

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::cells::FirstLine;
 use crate::session::{lossy, lossy_option};
 
 #[derive(clap::Args, Serialize)]
@@ -17,14 +18,9 @@ pub struct Arguments {
     #[arg(long)]
     #[serde(skip)]
     pub(super) label: Option<String>,
-    /// The first line of every file is the header, also one of numbers.
-    #[arg(long, conflicts_with = "no_header")]
+    #[command(flatten)]
     #[serde(skip)]
-    pub(super) header: bool,
-    /// The first line of every file is data.
-    #[arg(long)]
-    #[serde(skip)]
-    pub(super) no_header: bool,
+    pub(super) first_line: FirstLine,
     /// Dimension of the representation, or auto.
     #[arg(long, default_value = "auto")]
     pub(super) dimension: String,

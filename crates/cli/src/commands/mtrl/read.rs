@@ -61,7 +61,7 @@ pub(super) fn rows_of(path: &Path, label: Option<&str>, header: Header, seed: u6
 
 /// The source tasks and the target of a folder.
 pub(super) fn folder(a: &Arguments, seed: u64) -> Result<(Files, Task), Failure> {
-    let header = Header::of(a.header, a.no_header);
+    let header = a.first_line.header();
     let fail = |e: std::io::Error| bad(format!("{}: {e}", a.tasks.display()));
     let mut paths: Vec<PathBuf> = std::fs::read_dir(&a.tasks)
         .map_err(fail)?
@@ -101,7 +101,7 @@ pub(super) fn folder(a: &Arguments, seed: u64) -> Result<(Files, Task), Failure>
 /// Further rows of the target, if they are given.
 pub(super) fn test(a: &Arguments, features: &[String], seed: u64) -> Result<Option<(Matrix, Vec<f64>)>, Failure> {
     let Some(file) = &a.test else { return Ok(None) };
-    let (columns, data) = rows_of(file, a.label.as_deref(), Header::of(a.header, a.no_header), seed)?;
+    let (columns, data) = rows_of(file, a.label.as_deref(), a.first_line.header(), seed)?;
     same_features(&file.display().to_string(), &columns, features)?;
     Ok(Some(data))
 }

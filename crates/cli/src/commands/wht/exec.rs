@@ -8,7 +8,7 @@ use samplewise_wht::any::{AnyPlan, AnyRecovery, AnySpectrum, Queries};
 use samplewise_wht::{Error, Options, Sparsity};
 use serde_json::{Value, json};
 
-use super::failure;
+use super::prior::failure;
 use super::show::digits;
 use crate::failure::{Failure, bad, usage};
 use crate::session::Session;

@@ -14,75 +14,31 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use pulp::Simd;
-
-use crate::engine::match_bits::match_words;
+use crate::engine::CountingEngine;
+use crate::engine::choose::Work;
+use crate::engine::costs::{Cost, costs};
+use crate::engine::fft::Certificate;
 use crate::letters::classes::{Classes, Code};
 
+mod costs;
 pub(crate) mod lanes;
+mod products;
 mod transform;
 
-use lanes::{Kernel, Lanes, Line, dispatch};
-use transform::{DOTS, LINES, N, P, centred, divide, fold, forward, inverse, scale};
+pub(crate) use costs::{Costs, bytes, costs_of, most_letters};
+use costs::{blocks, piece_len, shape};
+use lanes::{Line, dispatch};
+use products::{Finish, Interleave, Layout, Mark, Multiply, Signal, Transform, stride};
+use transform::{LINES, N, P, centred, scale};
 
-/// Symbols of the text that are transformed together.
-pub(crate) const LENGTH: usize = N;
 /// Pattern symbols that share an inverse.
 pub(crate) const TOGETHER: usize = P as usize - 1;
-/// Longest pattern that is one piece, and length of the pieces of longer ones.
-const ONE_PIECE: usize = N / 2 + 1;
-const PIECE: usize = N / 2;
 /// Lines of two spectra, word by word in turn, that make one line of a product.
 const SLICE: usize = 2;
 /// Blocks and pieces multiplied at a time.
 const TILE: usize = 4;
 /// Words of 64 match bits of a block.
 const WORDS: usize = N / 64;
-
-/// Pieces of a pattern of `m` symbols, and the alignments that one block gives.
-pub(crate) fn shape(m: usize) -> (usize, usize) {
-    if m <= ONE_PIECE { (1, N + 1 - m) } else { (m.div_ceil(PIECE), PIECE) }
-}
-
-/// Symbols of each piece.
-fn piece_len(pieces: usize) -> usize {
-    if pieces == 1 { ONE_PIECE } else { PIECE }
-}
-
-/// Blocks worked on together: each reads the transforms of as many stretches of text as there are pieces, of which all but
-/// one are also the next one's. *Tuned*, bench `hamming`: with 8 in place of 4 no gain beyond the noise; products of more
-/// than 256 blocks leave the caches.
-pub(crate) fn blocks(pieces: usize) -> usize {
-    if pieces <= 16 { (4 * pieces).max(8) } else { pieces.next_multiple_of(TILE).clamp(64, 256) }
-}
-
-/// Bytes that the spectra of a pattern take, and what one thread works on.
-pub(crate) fn bytes(letters: usize, m: usize) -> u128 {
-    letters.next_multiple_of(2) as u128 * bytes_of_letter(m) + bytes_of_products(m)
-}
-
-/// Letters that so much memory is enough for.
-pub(crate) fn most_letters(m: usize, memory: u128) -> usize {
-    (memory.saturating_sub(bytes_of_products(m)) / bytes_of_letter(m)) as usize & !1
-}
-
-fn bytes_of_letter(m: usize) -> u128 {
-    let (pieces, _) = shape(m);
-    // Of the pattern twice: with and without the letter that a covered text does not need.
-    (2 * N) as u128 * (3 * pieces + blocks(pieces)) as u128
-}
-
-/// Bytes of the spectra of the text that one thread holds.
-pub(crate) fn bytes_of_text(letters: usize, m: usize) -> u128 {
-    let (pieces, _) = shape(m);
-    (2 * N) as u128 * (letters * (blocks(pieces) + pieces)) as u128
-}
-
-/// Bytes of the products that one thread holds, an upper bound.
-pub(crate) fn bytes_of_products(m: usize) -> u128 {
-    let (pieces, _) = shape(m);
-    (2 * N) as u128 * (m.div_ceil(TOGETHER) * 2 * blocks(pieces)) as u128
-}
 
 /// Consecutive pieces that count at most `p − 1` symbols together.
 #[derive(Clone, Debug)]
@@ -113,6 +69,39 @@ struct Pattern {
     all: OnceLock<Vec<Line>>,
     /// Of `P_c − P_last`: if `Σ_c S_c = 1`, then `Σ_c S_c ⋆ P_c = Σ_{c ≠ last} S_c ⋆ (P_c − P_last) + |P_last|`.
     covered: OnceLock<Vec<Line>>,
+}
+
+impl CountingEngine for Prepared {
+    const SHARES_LETTERS: bool = true;
+    const HAS_SPECTRA: bool = true;
+    type Scratch = Scratch;
+
+    fn prepare(letters: Classes) -> Self {
+        Self::new(letters)
+    }
+
+    fn block(&self) -> usize {
+        self.alignments()
+    }
+
+    fn subtract<C: Code>(&self, codes: &[C], out: &mut [u32], scratch: &mut Scratch) -> Option<Certificate> {
+        self.subtract_matches(codes, out, scratch);
+        None
+    }
+
+    fn cost(work: &Work) -> Cost {
+        let shared = costs_of(work.pattern_len, work.alignments, work.letters.len());
+        let letter = move |a: f64, _| shared.transforms + shared.products + a / TOGETHER as f64 * shared.inverse;
+        Cost::new(letter, costs().ntt_fixed + shared.inverse)
+    }
+
+    fn bytes(letters: usize, pattern: usize) -> u128 {
+        bytes(letters, pattern)
+    }
+
+    fn most_letters(pattern: usize, memory: u128) -> usize {
+        most_letters(pattern, memory)
+    }
 }
 
 /// Memory that blocks share.
@@ -160,7 +149,7 @@ impl Prepared {
     }
 
     /// Alignments that are worked on together.
-    pub(crate) fn block(&self) -> usize {
+    pub(crate) fn alignments(&self) -> usize {
         blocks(self.pieces) * self.hop
     }
 
@@ -217,8 +206,8 @@ impl Prepared {
         if self.classes.is_empty() {
             return;
         }
-        for from in (0..longest).step_by(self.block()) {
-            let to = (from + self.block()).min(longest);
+        for from in (0..longest).step_by(self.alignments()) {
+            let to = (from + self.alignments()).min(longest);
             let mut parts: Vec<&mut [u32]> =
                 outs.iter_mut().map(|out| out.get_mut(from..).unwrap_or_default()).collect();
             for part in &mut parts {
@@ -297,221 +286,6 @@ impl Prepared {
                 }
             }
         }
-    }
-}
-
-/// Rows are stored so many apart: odd, so that lines of neighbouring rows do not compete for the same place in a cache.
-fn stride(rows: usize) -> usize {
-    rows | 1
-}
-
-/// Where a spectrum goes: `row` of the rows of every slice.
-#[derive(Clone, Copy)]
-struct Layout {
-    slice: usize,
-    row: usize,
-}
-
-/// Match bits of all letters of one block; true if every symbol is exactly one of them.
-struct Mark<'a, C> {
-    classes: &'a Classes,
-    codes: &'a [C],
-    bits: &'a mut [u64],
-}
-
-impl<C: Code> pulp::WithSimd for Mark<'_, C> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
-        let (mut some, mut twice) = ([0_u64; WORDS], 0);
-        for (letter, words) in self.bits.as_chunks_mut::<WORDS>().0.iter_mut().enumerate() {
-            match_words(simd, self.classes, letter, self.codes, words);
-            for (s, w) in some.iter_mut().zip(words) {
-                twice |= *s & *w;
-                *s |= *w;
-            }
-        }
-        let full = self.codes.len() / 64;
-        let rest = (1_u64 << (self.codes.len() % 64)) - 1;
-        twice == 0 && some[..full].iter().all(|&s| s == !0) && (rest == 0 || some[full] == rest)
-    }
-}
-
-/// The spectrum of a signal.
-struct Signal<'a>(&'a [Line; LINES]);
-
-impl Kernel for Signal<'_> {
-    type Output = [Line; LINES];
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) -> Self::Output {
-        let mut x = [Line::ZERO; LINES];
-        forward(l, |k| l.load(&self.0[k]), &mut x);
-        x
-    }
-}
-
-#[inline(always)]
-fn interleave<L: Lanes>(l: L, both: &[[Line; LINES]; 2], to: Layout, out: &mut [Line]) {
-    let out = out.as_chunks_mut::<SLICE>().0[to.row..].iter_mut().step_by(to.slice);
-    for ((a, b), out) in both[0].iter().zip(&both[1]).zip(out) {
-        let (low, high) = l.interleave(l.load(a), l.load(b));
-        l.store(low, &mut out[0]);
-        l.store(high, &mut out[1]);
-    }
-}
-
-struct Interleave<'a> {
-    both: &'a [[Line; LINES]; 2],
-    to: Layout,
-    out: &'a mut [Line],
-}
-
-impl Kernel for Interleave<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        interleave(l, self.both, self.to, self.out);
-    }
-}
-
-/// The spectra of two letters of a block of the text, or of none.
-struct Transform<'a> {
-    both: [Option<&'a [u64; WORDS]>; 2],
-    /// Memory for the spectra of two stretches of text.
-    spectra: &'a mut [[Line; LINES]; 2],
-    to: Layout,
-    text: &'a mut [Line],
-}
-
-impl Kernel for Transform<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        for (spectrum, bits) in self.spectra.iter_mut().zip(self.both) {
-            match bits {
-                Some(bits) => forward(l, |k| l.expand((bits[k / 2] >> (32 * (k % 2))) as u32), spectrum),
-                None => spectrum.fill(Line::ZERO),
-            }
-        }
-        interleave(l, self.spectra, self.to, self.text);
-    }
-}
-
-/// One line of the products of four blocks with one group of pieces.
-struct Multiply<'a> {
-    text: &'a [Line],
-    spectra: &'a [Line],
-    blocks: usize,
-    pieces: usize,
-    pairs: usize,
-    first: usize,
-    group: Range<usize>,
-    to: [usize; TILE],
-    products: &'a mut [Line],
-}
-
-/// Both lines of a slice.
-type Two<L> = (<L as Lanes>::V, <L as Lanes>::V);
-
-#[inline(always)]
-fn load<L: Lanes>(l: L, slice: &[Line; SLICE]) -> Two<L> {
-    (l.load(&slice[0]), l.load(&slice[1]))
-}
-
-/// `sum + a·b`.
-#[inline(always)]
-fn dot<L: Lanes>(l: L, sum: Two<L>, a: Two<L>, b: Two<L>) -> Two<L> {
-    (l.add_32(sum.0, l.dot(a.0, b.0)), l.add_32(sum.1, l.dot(a.1, b.1)))
-}
-
-#[inline(always)]
-fn fold_both<L: Lanes>(l: L, sum: Two<L>) -> Two<L> {
-    (fold(l, sum.0), fold(l, sum.1))
-}
-
-impl Kernel for Multiply<'_> {
-    type Output = ();
-
-    /// Sums are variables and not an array, so that they stay in registers.
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let zero = (l.splat(0), l.splat(0));
-        let (mut p, mut q, mut r, mut s) = (zero, zero, zero, zero);
-        let mut dots = 0;
-        for pair in 0..self.pairs {
-            let text = &self.text.as_chunks::<SLICE>().0[pair * self.blocks + self.first + self.group.start..];
-            let spectra = &self.spectra.as_chunks::<SLICE>().0[pair * self.pieces..][self.group.clone()];
-            let (fours, rest) = spectra.as_chunks::<TILE>();
-            for (pieces, text) in fours.iter().zip(text.windows(2 * TILE - 1).step_by(TILE)) {
-                if dots + TILE > DOTS {
-                    (p, q, r, s) = (fold_both(l, p), fold_both(l, q), fold_both(l, r), fold_both(l, s));
-                    dots = 0;
-                }
-                dots += TILE;
-                let own = load(l, &pieces[0]);
-                let (b, c, d) = (load(l, &text[1]), load(l, &text[2]), load(l, &text[3]));
-                p = dot(l, p, load(l, &text[0]), own);
-                q = dot(l, q, b, own);
-                r = dot(l, r, c, own);
-                s = dot(l, s, d, own);
-                let (own, e) = (load(l, &pieces[1]), load(l, &text[4]));
-                p = dot(l, p, b, own);
-                q = dot(l, q, c, own);
-                r = dot(l, r, d, own);
-                s = dot(l, s, e, own);
-                let (own, f) = (load(l, &pieces[2]), load(l, &text[5]));
-                p = dot(l, p, c, own);
-                q = dot(l, q, d, own);
-                r = dot(l, r, e, own);
-                s = dot(l, s, f, own);
-                let own = load(l, &pieces[3]);
-                p = dot(l, p, d, own);
-                q = dot(l, q, e, own);
-                r = dot(l, r, f, own);
-                s = dot(l, s, load(l, &text[6]), own);
-            }
-            for (piece, text) in rest.iter().zip(text[TILE * fours.len()..].windows(TILE)) {
-                if dots == DOTS {
-                    (p, q, r, s) = (fold_both(l, p), fold_both(l, q), fold_both(l, r), fold_both(l, s));
-                    dots = 0;
-                }
-                dots += 1;
-                let own = load(l, piece);
-                p = dot(l, p, load(l, &text[0]), own);
-                q = dot(l, q, load(l, &text[1]), own);
-                r = dot(l, r, load(l, &text[2]), own);
-                s = dot(l, s, load(l, &text[3]), own);
-            }
-        }
-        l.store(divide(l, fold_both(l, p)), &mut self.products[self.to[0]]);
-        l.store(divide(l, fold_both(l, q)), &mut self.products[self.to[1]]);
-        l.store(divide(l, fold_both(l, r)), &mut self.products[self.to[2]]);
-        l.store(divide(l, fold_both(l, s)), &mut self.products[self.to[3]]);
-    }
-}
-
-/// The counts of one block and one group.
-struct Finish<'a> {
-    spectrum: &'a mut [Line; LINES],
-    constant: i16,
-    out: &'a mut [u32],
-}
-
-impl Kernel for Finish<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let out = self.out;
-        inverse(l, self.spectrum, self.constant, |k, v| {
-            let from = (32 * k).min(out.len());
-            let to = (32 * (k + 1)).min(out.len());
-            l.subtract_from(v, &mut out[from..to]);
-        });
     }
 }
 

@@ -2,12 +2,11 @@
 use samplewise_linalg::random::Streams;
 
 use super::{Operations, Settings, count, pairs_are_cheaper};
+use crate::engine::CountingEngine;
+use crate::engine::choose::Work;
+use crate::engine::costs::Cost;
+use crate::engine::fft::Certificate;
 use crate::letters::classes::{Classes, Code, Rule};
-
-/// Alignments counted together: as many as the pattern has symbols.
-pub(crate) fn block(m: usize) -> usize {
-    m.max(1 << 12)
-}
 
 /// Letters of a pattern: each is a sumset of its text positions and its pattern positions from the end on.
 #[derive(Clone, Debug)]
@@ -74,5 +73,28 @@ impl Prepared {
         }
         operations.words += codes.len() as u64;
         operations
+    }
+}
+
+impl CountingEngine for Prepared {
+    type Scratch = ();
+
+    fn prepare(letters: Classes) -> Self {
+        Self::new(letters)
+    }
+
+    /// As many alignments as the pattern has symbols.
+    fn block(&self) -> usize {
+        self.classes.pattern.len().max(1 << 12)
+    }
+
+    fn subtract<C: Code>(&self, codes: &[C], out: &mut [u32], (): &mut ()) -> Option<Certificate> {
+        self.subtract_matches(codes, out);
+        None
+    }
+
+    /// Nothing that was measured; more than any other.
+    fn cost(_: &Work) -> Cost {
+        Cost::new(|a, _| 10.0 * a, 100.0)
     }
 }

@@ -30,7 +30,6 @@ mod packed;
 mod wide;
 
 pub use engine::Prepared;
-pub(crate) use engine::block;
 
 /// Operations on words of `w = 4·max(8, ⌈log₂ U⌉)` bits (64 for a universe of 2^16), as the word RAM has them: a step on a
 /// word that holds `⌊w/b⌋` residues of `b` bits counts once: one butterfly, one product, one look at a table, one move (of

@@ -5,7 +5,7 @@ use super::{Method, Path, SKETCH_ROWS, SKETCH_SEED, SVD_COLUMNS, Solved, predict
 use crate::gram::{self, Gram};
 use crate::operator::LinearOperator;
 use crate::sketch::{Kind, Sketch};
-use crate::{LinalgError, Matrix, factor, leverage, sums, tsqr};
+use crate::{LinalgError, Matrix, Observer, factor, leverage, sums, tsqr};
 
 /// Condition number up to which one step of refinement finishes the Gram path: error about `ε·cond² < 1e-8` before it.
 const GRAM_CONDITION: f64 = 1e4;
@@ -34,33 +34,38 @@ fn gram_limit(n: usize, d: usize) -> f64 {
 }
 
 /// The answer, and the problem that it is measured on.
-pub(super) fn solve<'a>(a: &'a Matrix, b: &[f64], method: Method) -> Result<(Problem<'a>, Solved), LinalgError> {
+pub(super) fn solve<'a>(
+    a: &'a Matrix,
+    b: &[f64],
+    method: Method,
+    observer: &mut dyn Observer,
+) -> Result<(Problem<'a>, Solved), LinalgError> {
     let (n, d) = (a.rows(), a.columns());
     if n >= d && (method == Method::Gram || (method == Method::Auto && !sample_is_ill_conditioned(a)?)) {
-        let (problem, gram) = Problem::with_gram(a, b)?;
+        let (problem, gram) = Problem::with_gram(a, b, observer)?;
         return match by_gram(&problem, gram, method)? {
             Some(solved) => Ok((problem, solved)),
-            None => solve_otherwise(&problem, method).map(|solved| (problem, solved)),
+            None => solve_otherwise(&problem, method, observer).map(|solved| (problem, solved)),
         };
     }
     let problem = Problem::new(a, b)?;
-    solve_otherwise(&problem, method).map(|solved| (problem, solved))
+    solve_otherwise(&problem, method, observer).map(|solved| (problem, solved))
 }
 
 /// Without a Gram matrix of the rows themselves.
-fn solve_otherwise(a: &Problem<'_>, method: Method) -> Result<Solved, LinalgError> {
+fn solve_otherwise(a: &Problem<'_>, method: Method, observer: &mut dyn Observer) -> Result<Solved, LinalgError> {
     let (n, d) = a.shape();
     if n >= d {
         let costs = predict(n, d);
         let best = costs.tsqr.min(costs.sketched).min(costs.preconditioned);
         let takes = |own: Method, cost: f64| method == own || (method == Method::Auto && cost == best && n >= 8 * d);
         if takes(Method::Preconditioned, costs.preconditioned)
-            && let Some(solved) = by_preconditioned_gram(a)?
+            && let Some(solved) = by_preconditioned_gram(a, observer)?
         {
             return Ok(solved);
         }
         if takes(Method::Sketched, costs.sketched)
-            && let Some(solved) = dense_by_sketch(a)?
+            && let Some(solved) = dense_by_sketch(a, observer)?
         {
             return Ok(solved);
         }
@@ -151,7 +156,7 @@ fn refine(
 }
 
 /// The triangular factor of a sketch preconditions the rows, whose Gram matrix is then nearly the identity.
-fn by_preconditioned_gram(a: &Problem<'_>) -> Result<Option<Solved>, LinalgError> {
+fn by_preconditioned_gram(a: &Problem<'_>, observer: &mut dyn Observer) -> Result<Option<Solved>, LinalgError> {
     let (n, d) = a.shape();
     if n < 8 * d {
         return Ok(None);
@@ -166,7 +171,7 @@ fn by_preconditioned_gram(a: &Problem<'_>) -> Result<Option<Solved>, LinalgError
         return Ok(None);
     }
     let inverse = factor::invert_upper(&r);
-    let gram = a.gram_of_product(&inverse)?;
+    let gram = a.gram_of_product(&inverse, observer)?;
     let Some(factor) = factor::Cholesky::attempt(&gram, 0.0) else { return Ok(None) };
     // Four times as many rows as columns leave a condition of about three.
     if gram_condition(&gram, &factor) > 100.0 {
@@ -182,14 +187,14 @@ fn by_preconditioned_gram(a: &Problem<'_>) -> Result<Option<Solved>, LinalgError
     Ok(found.map(|iterations| Solved { x, path: Path::Preconditioned, rank: d, condition, iterations }))
 }
 
-fn dense_by_sketch(a: &Problem<'_>) -> Result<Option<Solved>, LinalgError> {
+fn dense_by_sketch(a: &Problem<'_>, observer: &mut dyn Observer) -> Result<Option<Solved>, LinalgError> {
     let (n, d) = a.shape();
     if n < 8 * d {
         return Ok(None);
     }
     let sketch = Sketch::new(Kind::SparseSign, (SKETCH_ROWS * d).max(16), SKETCH_SEED)?;
     let (rows, target) = a.sketch(&sketch)?;
-    by_sketch(a, &rows, &target, &a.b, &mut ())
+    by_sketch(a, &rows, &target, &a.b, observer)
 }
 
 fn by_triangular(a: &Problem<'_>) -> Result<Solved, LinalgError> {

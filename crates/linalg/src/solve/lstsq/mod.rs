@@ -135,13 +135,27 @@ pub fn predict(n: usize, d: usize) -> Predicted {
 /// [`LinalgError::NotPositiveDefinite`] and [`LinalgError::NoConvergence`] only with [`Method::Gram`]; [`LinalgError::OutOfRange`] when an entry of the
 /// solution is too large for a number.
 pub fn least_squares(a: &Matrix, b: &[f64], method: Method) -> Result<LeastSquares, LinalgError> {
+    least_squares_observed(a, b, method, &mut ())
+}
+
+/// [`least_squares`] with cancellation: the Gram matrices and LSQR ask the observer, a sketch and a triangular factor are
+/// made between two looks.
+///
+/// # Errors
+/// As [`least_squares`]; [`LinalgError::Interrupted`] when the observer asks to stop.
+pub fn least_squares_observed(
+    a: &Matrix,
+    b: &[f64],
+    method: Method,
+    observer: &mut dyn Observer,
+) -> Result<LeastSquares, LinalgError> {
     let (n, d) = (a.rows(), a.columns());
     krylov::check_system((n, d), b)?;
     if n < d && method == Method::Gram {
         a.check_finite("a")?;
         return Err(LinalgError::NotPositiveDefinite { pivot: n, value: 0.0 });
     }
-    let (problem, solved) = dense::solve(a, b, method)?;
+    let (problem, solved) = dense::solve(a, b, method, observer)?;
     let mut gradient = vec![0.0; d];
     let residual = problem.residual_and_gradient(&solved.x, &mut gradient);
     report(solved, residual, &gradient, problem.norm, &problem.given_scales, problem.b_scale)

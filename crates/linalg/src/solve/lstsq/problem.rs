@@ -7,7 +7,7 @@ use crate::dense::ROW_BLOCK;
 use crate::gram::{self, Gram};
 use crate::operator::LinearOperator;
 use crate::sketch::Sketch;
-use crate::{LinalgError, Matrix, Rows, leverage, sums, tsqr};
+use crate::{LinalgError, Matrix, Observer, Rows, leverage, sums, tsqr};
 
 /// `min ‖A S⁻¹ x − b / β‖` with powers of two in the diagonal `S`: every product, Gram matrix, sketch and triangular factor
 /// is scaled instead of the table, which gives the same digits.
@@ -54,9 +54,13 @@ impl<'a> Problem<'a> {
     ///
     /// # Errors
     /// [`LinalgError::NotFinite`].
-    pub(super) fn with_gram(a: &'a Matrix, b: &[f64]) -> Result<(Self, Gram), LinalgError> {
+    pub(super) fn with_gram(
+        a: &'a Matrix,
+        b: &[f64],
+        observer: &mut dyn Observer,
+    ) -> Result<(Self, Gram), LinalgError> {
         let (target, b_scale) = super::scale_target(b);
-        let mut gram = gram::unchecked(a.into(), None, Some(&target))?;
+        let mut gram = gram::unchecked(a.into(), None, Some(&target), observer)?;
         let squares: Vec<f64> = (0..a.columns()).map(|j| gram.matrix[(j, j)]).collect();
         // An entry that is not finite makes a diagonal entry so.
         let problem = if squares.iter().all(|q| MODERATE.contains(&q.sqrt())) {
@@ -64,7 +68,7 @@ impl<'a> Problem<'a> {
         } else {
             let problem = Self::new(a, b)?;
             if matches!(problem.a, Cow::Owned(_)) {
-                gram = gram::unchecked((&*problem.a).into(), None, Some(&problem.b))?;
+                gram = gram::unchecked((&*problem.a).into(), None, Some(&problem.b), observer)?;
             }
             problem
         };
@@ -87,12 +91,16 @@ impl<'a> Problem<'a> {
     }
 
     /// The Gram matrix of `A S⁻¹ T`.
-    pub(super) fn gram_of_product(&self, transform: &Matrix) -> Result<Matrix, LinalgError> {
+    pub(super) fn gram_of_product(
+        &self,
+        transform: &Matrix,
+        observer: &mut dyn Observer,
+    ) -> Result<Matrix, LinalgError> {
         let mut transform = transform.clone();
         for (i, s) in self.scales.iter().enumerate() {
             transform.row_mut(i).iter_mut().for_each(|v| *v /= s);
         }
-        leverage::gram_of_product((&*self.a).into(), None, &transform)
+        leverage::gram_of_product((&*self.a).into(), None, &transform, observer)
     }
 
     /// Sketches of `A S⁻¹` and `b / β`.
@@ -103,7 +111,7 @@ impl<'a> Problem<'a> {
 
     /// The triangular factor of `[A S⁻¹, b / β]`.
     pub(super) fn triangular(&self) -> Matrix {
-        let r = tsqr::tsqr_of_rows(Rows::Joined(&self.a, &self.b)).r;
+        let r = tsqr::tsqr_of_rows(Rows::Joined(self.a.view(), &self.b)).r;
         let scales: Vec<f64> = self.scales.iter().copied().chain([1.0]).collect();
         leverage::scale_columns(&r, &scales)
     }
@@ -199,7 +207,7 @@ mod tests {
         let b: Vec<f64> = (0..700).map(|i| f64::from(i % 19) * 1e5).collect();
         let own = Problem::new(&a, &b).unwrap();
         assert!(matches!(own.a, Cow::Borrowed(_)));
-        let (from_gram, gram) = Problem::with_gram(&a, &b).unwrap();
+        let (from_gram, gram) = Problem::with_gram(&a, &b, &mut ()).unwrap();
         assert_eq!(from_gram.scales, own.scales);
         let table = own.table().into_owned();
         assert!(table.as_slice().iter().all(|v| v.abs() <= 4.0));
@@ -219,14 +227,14 @@ mod tests {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let mut a = Matrix::from_fn(300, 3, |i, j| (i + j) as f64);
             a[(271, 1)] = value;
-            let ways = [Problem::new(&a, &[0.0; 300]).err(), Problem::with_gram(&a, &[0.0; 300]).err()];
+            let ways = [Problem::new(&a, &[0.0; 300]).err(), Problem::with_gram(&a, &[0.0; 300], &mut ()).err()];
             for error in ways {
                 assert!(matches!(error, Some(LinalgError::NotFinite { row: 271, column: 1, .. })), "{error:?}");
             }
         }
         for size in [1e200, 1e-200, 1e300] {
             let a = Matrix::from_fn(40, 2, |i, j| if j == 0 { 1.0 } else { i as f64 / 40.0 * size });
-            let (problem, gram) = Problem::with_gram(&a, &[1.0; 40]).unwrap();
+            let (problem, gram) = Problem::with_gram(&a, &[1.0; 40], &mut ()).unwrap();
             assert!(gram.matrix.as_slice().iter().all(|v| v.is_finite()) && gram.matrix[(1, 1)] > 1.0);
             assert!(matches!(problem.a, Cow::Owned(_)));
             assert!(problem.norm.is_finite() && problem.norm > 1.0);

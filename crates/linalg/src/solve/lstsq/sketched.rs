@@ -40,7 +40,7 @@ pub(super) fn by_sketch(
     observer: &mut dyn Observer,
 ) -> Result<Option<Solved>, LinalgError> {
     let (n, d) = a.shape();
-    let whole = tsqr::tsqr_of_rows(Rows::Joined(sketched_a, sketched_b.as_slice())).r;
+    let whole = tsqr::tsqr_of_rows(Rows::Joined(sketched_a.view(), sketched_b.as_slice())).r;
     let r = Matrix::from_fn(d, d, |i, j| whole[(i, j)]);
     if (0..d).any(|j| r[(j, j)] == 0.0) {
         return Ok(None);

@@ -2,6 +2,7 @@
 //!
 //! Eight rows are a group that the compiler keeps in registers, with zero rows at the end to fill the last one.
 use pulp::Arch;
+use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, gram, sums};
 
 use super::{Start, ridged};
@@ -68,11 +69,10 @@ pub(super) struct Reach {
 impl Iterate {
     /// The start: the least-squares fit, or the solution nearby.
     pub fn new(
-        a: &Matrix,
-        b: &[f64],
-        weights: Option<&[f64]>,
+        (a, b, weights): (&Matrix, &[f64], Option<&[f64]>),
         tau: f64,
         start: &Start<'_>,
+        observer: &mut dyn Observer,
     ) -> Result<Self, LinalgError> {
         let (n, d) = (a.rows(), a.columns());
         let groups = n.div_ceil(GROUP);
@@ -92,7 +92,7 @@ impl Iterate {
         let y = if let Some(x) = start.x {
             x.iter().map(|v| -v / scale).collect()
         } else {
-            let normal = gram::gram(&a, None, Some(c.as_flattened()))?;
+            let normal = gram::gram_observed(&a, None, Some(c.as_flattened()), observer)?;
             let mut y = normal.right;
             ridged(&normal.matrix)?.solve_in_place(&mut y);
             y
@@ -190,8 +190,8 @@ impl Iterate {
     }
 
     /// `AᵀQA` and `AᵀQr`.
-    pub fn normal_equations(&self) -> Result<gram::Gram, LinalgError> {
-        gram::gram(&self.a, Some(self.q.as_flattened()), Some(self.r.as_flattened()))
+    pub fn normal_equations(&self, observer: &mut dyn Observer) -> Result<gram::Gram, LinalgError> {
+        gram::gram_observed(&self.a, Some(self.q.as_flattened()), Some(self.r.as_flattened()), observer)
     }
 
     /// The direction of Newton's method to a gap of zero, for its step of `y`.

@@ -74,7 +74,7 @@ pub(crate) fn solve_from(
     start: &Start<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Solution, LinalgError> {
-    let mut at = Iterate::new(a, b, weights, tau, start)?;
+    let mut at = Iterate::new((a, b, weights), tau, start, observer)?;
     let missing_at_first = sums::norm(&at.missing);
     // In scaled units, as a function of y.
     let linear = |at: &Iterate| start.linear.map_or(0.0, |(c, constant)| constant / at.scale + sums::dot(c, &at.y));
@@ -97,9 +97,13 @@ pub(crate) fn solve_from(
         }
         iterations += 1;
         // Predictor: dy from AᵀQA dy = AᵀQ r, where the primal equation Aᵀx = const holds from the start.
-        let factored = at.normal_equations().and_then(|normal| Ok((ridged(&normal.matrix)?, normal.right)));
+        let factored = at.normal_equations(observer).and_then(|normal| Ok((ridged(&normal.matrix)?, normal.right)));
         let (factor, mut dy) = match factored {
             Ok(factored) => factored,
+            Err(LinalgError::Interrupted) => {
+                interrupted = true;
+                break;
+            }
             Err(e) if iterations == 1 => return Err(e),
             // Weights that overflow, or rounding, at the end of the way: the iterate is the answer, its gap says how good it
             // is.

@@ -15,6 +15,7 @@ use crate::decode::lists::Lists;
 use crate::field::bits::Bits;
 
 mod state;
+mod sweeps;
 
 use state::State;
 

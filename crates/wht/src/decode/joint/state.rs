@@ -7,6 +7,7 @@ use samplewise_linalg::Matrix;
 use samplewise_linalg::factor::Cholesky;
 
 use super::Setting;
+use super::sweeps::{Rate, Sweeps, dot, expand, take_away};
 use crate::bins::subsample::Group;
 use crate::decode::lists::Lists;
 use crate::field::bits::Bits;
@@ -42,8 +43,8 @@ pub(super) struct Member<I> {
     /// The same as ±1, all groups one after the other; empty while the pool is large.
     signs: Vec<f64>,
     /// Gain when its bins were last looked at, and the sum of their changes by then.
-    gain: f64,
-    seen: u64,
+    pub(super) gain: f64,
+    pub(super) seen: u64,
 }
 
 pub(super) struct State<'a, I> {
@@ -138,7 +139,7 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     #[inline(always)]
-    fn changes_of(&self, m: &Member<I>) -> u64 {
+    pub(super) fn changes_of(&self, m: &Member<I>) -> u64 {
         m.bins.iter().zip(&self.changes).map(|(&j, changes)| changes[j as usize]).sum()
     }
 
@@ -162,7 +163,7 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     #[inline(always)]
-    fn score_of(&self, m: &Member<I>) -> (f64, f64) {
+    pub(super) fn score_of(&self, m: &Member<I>) -> (f64, f64) {
         self.gain_with(m, 0.0)
     }
 
@@ -242,7 +243,7 @@ impl<'a, I: Bits> State<'a, I> {
     }
 
     #[inline(always)]
-    fn subtract(&mut self, at: usize, value: f64) {
+    pub(super) fn subtract(&mut self, at: usize, value: f64) {
         let m = &self.pool[at];
         for c in 0..self.groups.len() {
             let (j, count) = (m.bins[c] as usize, self.groups[c].offsets.len());
@@ -274,7 +275,7 @@ impl<'a, I: Bits> State<'a, I> {
 
     /// Far below the error that the residual leaves to a coefficient, nothing is gained by another sweep.
     #[inline(always)]
-    fn settled(&self, largest: f64) -> bool {
+    pub(super) fn settled(&self, largest: f64) -> bool {
         largest * largest * self.samples <= SETTLED * self.squares() / self.samples
     }
 
@@ -413,106 +414,5 @@ impl<'a, I: Bits> State<'a, I> {
             self.pool.extend(members);
         }
         self.lists_made += wanted.len();
-    }
-}
-
-/// `Σ a_i b_i` in eight lanes, so that the compiler may use registers of that width; the order is fixed.
-#[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a8, a_rest) = a.as_chunks::<8>();
-    let (b8, b_rest) = b.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
-    for (x, y) in a8.iter().zip(b8) {
-        for i in 0..8 {
-            lanes[i] += x[i] * y[i];
-        }
-    }
-    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
-        lanes[i] += x * y;
-    }
-    fold(lanes)
-}
-
-/// `y ← y − value·s`; returns `Σ y_i²`.
-#[inline(always)]
-fn take_away(y: &mut [f64], value: f64, s: &[f64]) -> f64 {
-    let (y8, y_rest) = y.as_chunks_mut::<8>();
-    let (s8, s_rest) = s.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
-    for (y, s) in y8.iter_mut().zip(s8) {
-        for i in 0..8 {
-            y[i] -= value * s[i];
-            lanes[i] += y[i] * y[i];
-        }
-    }
-    for (i, (y, s)) in y_rest.iter_mut().zip(s_rest).enumerate() {
-        *y -= value * s;
-        lanes[i] += *y * *y;
-    }
-    fold(lanes)
-}
-
-/// ±1 from bits: the bit is the sign.
-#[inline(always)]
-fn expand(word: u128, out: &mut [f64]) {
-    let one = 1_f64.to_bits();
-    for (part, word) in out.chunks_mut(64).zip([word as u64, (word >> 64) as u64]) {
-        for (p, s) in part.iter_mut().enumerate() {
-            *s = f64::from_bits(one | (word >> p) << 63);
-        }
-    }
-}
-
-#[inline(always)]
-fn fold([a, b, c, d, e, f, g, h]: [f64; 8]) -> f64 {
-    ((a + e) + (b + f)) + ((c + g) + (d + h))
-}
-
-/// Sweeps of least squares as one kernel: its loops use the registers that the CPU has.
-struct Sweeps<'s, 'a, I> {
-    state: &'s mut State<'a, I>,
-    most: usize,
-}
-
-impl<I: Bits> pulp::WithSimd for Sweeps<'_, '_, I> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { state, most } = self;
-        for _ in 0..most {
-            let mut largest = 0.0_f64;
-            for i in 0..state.support.len() {
-                let at = state.support[i];
-                let change = state.correlation(at);
-                state.pool[at].value += change;
-                state.subtract(at, change);
-                largest = largest.max(change.abs());
-            }
-            if state.settled(largest) {
-                break;
-            }
-        }
-    }
-}
-
-/// Gains of the candidates whose bins changed.
-struct Rate<'s, 'a, I> {
-    state: &'s State<'a, I>,
-    part: &'s mut [Member<I>],
-}
-
-impl<I: Bits> pulp::WithSimd for Rate<'_, '_, I> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        for m in self.part.iter_mut().filter(|m| !m.inside) {
-            let now = self.state.changes_of(m);
-            if m.seen != now {
-                m.seen = now;
-                m.gain = self.state.score_of(m).0;
-            }
-        }
     }
 }

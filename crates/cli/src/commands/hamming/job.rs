@@ -1,27 +1,21 @@
-//! One pass over the text.
+//! What is done with the text: a search, all distances, or approximate ones.
 use samplewise_hamming::{
     ApproximateOptions, Block, Error, Hit, Method, Plan, Query, Route, Search, SearchStream, Stream, Symbol,
 };
-use samplewise_linalg::Ending;
-use samplewise_linalg::observe::{Observer as _, Progress};
 use samplewise_linalg::random::Streams;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::Arguments;
+use super::args::Arguments;
 use super::decode::Decode;
 use super::outputs::{Number, Outputs};
+use super::read::Event;
+use super::show::Outcome;
 use super::strand::Strand;
 use super::sums::{Found, Sums};
 use crate::failure::{Failure, bad, usage};
-use crate::input;
-use crate::output::line;
-use crate::sequences::{self, Piece};
-use crate::session::{Answer, Session, shown};
-use crate::{commands, output};
+use crate::session::{Answer, Session};
 
-/// Symbols that are handed on together.
-const CHUNK: usize = 1 << 20;
-
+/// A pass over the text for symbols of one kind.
 pub(super) struct Job<'a, S: Symbol, D> {
     pub(super) a: &'a Arguments,
     pub(super) session: &'a Session,
@@ -30,12 +24,6 @@ pub(super) struct Job<'a, S: Symbol, D> {
     pub(super) reverse: fn(&[S]) -> Vec<S>,
     pub(super) plan: &'a dyn Fn(&[S]) -> Result<Plan<S>, Error>,
     pub(super) search: &'a dyn Fn(&[Query<'_, S>]) -> Result<Search<S>, Error>,
-}
-
-/// What a pass over the text meets, in order.
-enum Event<'a, S> {
-    Symbols(&'a [S]),
-    End,
 }
 
 impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
@@ -85,68 +73,13 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
                 _ => format!("{name}: every record is shorter than the pattern"),
             }));
         }
-        self.answer(&patterns, &sums, complete, show)
+        let outcome = Outcome { a, patterns: &patterns, sums: &sums, complete };
+        self.session.stage("write", || outcome.write())?;
+        outcome.warn(self.session);
+        Ok(outcome.answer(show))
     }
 
-    /// The patterns with their names.
-    fn patterns(&self) -> Result<Vec<(String, Vec<S>)>, Failure> {
-        let a = self.a;
-        let whole = |bytes: &[u8]| {
-            let (mut decode, mut symbols) = ((self.decode)(), Vec::new());
-            let wrong = |e| bad(format!("{}: {e}", a.pattern.display()));
-            decode.feed(bytes, &mut symbols).map_err(wrong)?;
-            decode.end(&mut symbols).map_err(wrong)?;
-            Ok(symbols)
-        };
-        if a.literal {
-            return Ok(vec![("pattern".to_owned(), whole(a.pattern.to_string_lossy().as_bytes())?)]);
-        }
-        sequences::sequences(&a.pattern)?.into_iter().map(|(name, bytes)| Ok((name, whole(&bytes)?))).collect()
-    }
-
-    /// One pass over the text, symbols in chunks; ends early when interrupted.
-    fn pass(
-        &self,
-        sums: &mut Sums,
-        mut on: impl FnMut(Event<'_, S>, &mut Sums) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let name = self.a.text.display();
-        let wrong = |e| bad(format!("{name}: {e}"));
-        let (mut decode, mut chunk, mut total) = ((self.decode)(), Vec::with_capacity(CHUNK), 0);
-        let mut flush = |chunk: &mut Vec<S>, sums: &mut Sums, end: bool| {
-            sums.records.last_mut().expect("a record began").1 += chunk.len();
-            total += chunk.len();
-            self.session.stage("compute", || {
-                on(Event::Symbols(chunk), sums)?;
-                if end { on(Event::End, sums) } else { Ok(()) }
-            })?;
-            chunk.clear();
-            let progress = Progress { stage: "symbol", step: total, total: None, value: None };
-            Ok::<bool, Failure>((&mut &*self.session).step(progress).is_continue())
-        };
-        sequences::text(&self.a.text, |piece| match piece {
-            Piece::Record(name) => {
-                decode.end(&mut chunk).map_err(wrong)?;
-                decode = (self.decode)();
-                let goes_on = sums.records.is_empty() || flush(&mut chunk, sums, true)?;
-                if goes_on {
-                    sums.records.push((name, 0));
-                }
-                Ok(goes_on)
-            }
-            Piece::Symbols(bytes) => {
-                decode.feed(bytes, &mut chunk).map_err(wrong)?;
-                if chunk.len() < CHUNK { Ok(true) } else { flush(&mut chunk, sums, false) }
-            }
-        })?;
-        if !sums.records.is_empty() && !self.session.interrupted() {
-            decode.end(&mut chunk).map_err(wrong)?;
-            flush(&mut chunk, sums, true)?;
-        }
-        Ok(())
-    }
-
-    /// Hits within a distance.
+    /// Finds the alignments within a distance.
     fn search(&self, search: &Search<S>, patterns: &[(String, Vec<S>)], sums: &mut Sums) -> Result<(), Failure> {
         let mut stream = None;
         self.pass(sums, |event, sums| {
@@ -173,7 +106,7 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         Ok(())
     }
 
-    /// Every distance.
+    /// Counts every distance of every pattern and strand.
     fn count(&self, strands: &[Strand<S>], sums: &mut Sums, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
         let mut streams: Vec<Option<Stream<&Plan<S>, S>>> = strands.iter().map(|_| None).collect();
         let mut histogram = Vec::new();
@@ -209,7 +142,7 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
         Ok(())
     }
 
-    /// Every distance within a factor.
+    /// Estimates every distance within a factor.
     fn approximate(
         &self,
         strands: &[Strand<S>],
@@ -259,96 +192,6 @@ impl<S: Symbol, D: Decode<S>> Job<'_, S, D> {
             }
             text.clear();
             outputs.end(&sums.records[sums.records.len() - 1].0, strands)
-        })
-    }
-
-    fn answer(
-        &self,
-        patterns: &[(String, Vec<S>)],
-        sums: &Sums,
-        complete: bool,
-        show: impl FnOnce(&[(String, Vec<S>)], &[(String, Found)]) -> String,
-    ) -> Result<Answer, Failure> {
-        let a = self.a;
-        let hits_wanted = a.max_distance.is_some() || a.best.is_some();
-        let strand = |f: &Found| if f.reverse { "-" } else { "+" };
-        if let Some(out) = a.out.as_deref().filter(|_| hits_wanted) {
-            let kind = input::kind(out);
-            self.session.stage("write", || {
-                output::write(out, |w| {
-                    for f in &sums.hits {
-                        let (record, (name, pattern)) = (&sums.records[f.record].0, &patterns[f.pattern]);
-                        let (p, d, strand) = (f.position, f.distance, strand(f));
-                        if kind == "json" || kind == "jsonl" {
-                            let object = json!({"record": record, "position": p, "strand": strand, "distance": d,
-                                "pattern": name});
-                            writeln!(w, "{object}")?;
-                        } else if kind == "bed" {
-                            writeln!(w, "{record}\t{p}\t{}\t{name}\t{d}\t{strand}", p + pattern.len())?;
-                        } else if kind == "csv" {
-                            writeln!(w, "{}", line(out, &[record, &p.to_string(), strand, &d.to_string(), name])?)?;
-                        } else {
-                            writeln!(w, "{record}\t{p}\t{strand}\t{d}\t{name}")?;
-                        }
-                    }
-                    Ok(())
-                })
-            })?;
-        }
-        let object = |f: &Found| {
-            let mut object = json!({"record": sums.records[f.record].0, "position": f.position, "strand": strand(f),
-                "distance": f.distance, "pattern": patterns[f.pattern].0});
-            if let Some(valid) = f.valid {
-                object["valid"] = json!(valid);
-            }
-            object
-        };
-        let mut minimum = sums.minimum.as_ref().map(object);
-        if let (Some(minimum), Some(least)) = (&mut minimum, sums.least) {
-            minimum["distance"] = json!(least);
-        }
-        let status = match (complete, a.epsilon) {
-            (false, _) => "interrupted",
-            (true, Some(_)) => "approximate",
-            (true, None) => "exact",
-        };
-        let ending = if complete { Ending::Finished } else { Ending::Interrupted };
-        if !complete {
-            self.session.warn("interrupted: the answer is that of the text read so far");
-        }
-        let mut table = format!("alignments {}\nstatus {status}, {}\n", sums.alignments, ending.name());
-        if let Some(m) = &minimum {
-            let text = |key: &str| m[key].as_str().unwrap_or_default().to_owned();
-            let (d, p) = (&m["distance"], &m["position"]);
-            table +=
-                &format!("minimum {d} of {} at {}:{p} strand {}\n", text("pattern"), text("record"), text("strand"));
-        }
-        if hits_wanted && a.out.is_none() {
-            for f in &sums.hits {
-                let (record, name) = (&sums.records[f.record].0, &patterns[f.pattern].0);
-                table += &format!("{record}\t{}\t{}\t{}\t{name}\n", f.position, strand(f), f.distance);
-            }
-        }
-        let to_show: Vec<(String, Found)> = if hits_wanted { sums.hits.iter() } else { [].iter() }
-            .map(|f| (sums.records[f.record].0.clone(), f.clone()))
-            .collect();
-        table += &show(patterns, &to_show);
-        let mut report = json!({"path": sums.path, "ending": ending.name(), "engines": sums.engines, "complete": complete,
-            "records_shorter_than_pattern": sums.short});
-        if a.epsilon.is_some() {
-            report["approximation"] = json!(sums.approximations);
-        }
-        Ok(Answer {
-            parameters: json!({"text": shown(&a.text), "pattern": shown(&a.pattern), "text_n": a.text_n, "alphabet": a.alphabet, "tokens": a.tokens,
-                "wildcard": a.wildcard, "wildcard_meaning": a.wildcard_meaning, "engine": a.engine.name(),
-                "both_strands": a.both_strands, "max_distance": a.max_distance,
-                "required": a.required.as_ref().map(|r| [r.start, r.end]), "best": a.best,
-                "epsilon": a.epsilon, "delta": a.delta}),
-            result: json!({"status": status, "alignments": sums.alignments, "minimum": minimum,
-                "hits": hits_wanted.then(|| sums.hits.iter().map(object).collect::<Vec<Value>>()),
-                "histogram": sums.histogram}),
-            report: commands::map(report),
-            table,
         })
     }
 }

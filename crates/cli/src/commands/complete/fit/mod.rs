@@ -1,0 +1,5 @@
+//! One best fit.
+mod run;
+mod show;
+
+pub(super) use run::{options, run};
