@@ -1,5 +1,5 @@
 //! Rows in coordinates in which their columns are orthonormal.
-use samplewise_linalg::leverage::Whitening;
+use samplewise_linalg::leverage::{Whitening, row_norms_squared_observed};
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::scale::extreme_exponent_of;
 use samplewise_linalg::{LinalgError, Matrix, Rows, gram};
@@ -97,6 +97,16 @@ impl<'a> Design<'a> {
             None => Ok(g),
             Some(t) => t.transpose().multiply(&g.multiply(t)?),
         }
+    }
+
+    /// The largest squared norm of a row of `A T`.
+    pub(crate) fn largest_leverage(&self, observer: &mut dyn Observer) -> Result<f64, LinalgError> {
+        let rows = self.rows();
+        let norms = match &self.transform {
+            Some(t) => row_norms_squared_observed(rows, t, observer)?,
+            None => row_norms_squared_observed(rows, &Matrix::identity(rows.columns()), observer)?,
+        };
+        Ok(norms.into_iter().fold(0.0, f64::max))
     }
 
     /// All rows of `A T`.
