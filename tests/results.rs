@@ -232,6 +232,18 @@ fn hard_inputs(record: &Value, out: &mut String) {
     }
 }
 
+/// How often each call was timed.
+fn runs(record: &Value) -> String {
+    let counts: BTreeSet<u64> =
+        record["rows"].as_array().into_iter().flatten().filter_map(|r| r["runs"].as_u64()).filter(|n| *n > 0).collect();
+    match (counts.first(), counts.last()) {
+        (Some(1), Some(1)) => ", one run of each call".to_owned(),
+        (Some(least), Some(most)) if least == most => format!(", {most} runs of each call"),
+        (Some(least), Some(most)) => format!(", {least} to {most} runs of each call"),
+        _ => String::new(),
+    }
+}
+
 fn results() -> String {
     let mut out = "# Results\n\nMade from the records in `benches/results` by `SAMPLEWISE_RESULTS=write cargo test --test \
                    results`; a test fails where they differ. Seconds are medians on one thread; in brackets the time over \
@@ -248,7 +260,8 @@ fn results() -> String {
             let _ = write!(out, " Behind the semicolon: {word}.");
         }
         let (cpu, cores) = (text(&record["machine"], "cpu"), &record["machine"]["cores"]);
-        let _ = writeln!(out, "\n\n`{}`, {day}, {cpu} with {cores} cores{quick}.", text(&record, "command"));
+        let runs = runs(&record);
+        let _ = writeln!(out, "\n\n`{}`, {day}, {cpu} with {cores} cores{quick}{runs}.", text(&record, "command"));
         if section.record == "differential" {
             hard_inputs(&record, &mut out);
             continue;
