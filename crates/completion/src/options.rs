@@ -75,12 +75,15 @@ pub enum Loss {
 }
 
 /// The entries that only judge a result.
+///
+/// Entries are held out in random order where rows and columns can spare them, 10,000 at most; with fewer than twice as many
+/// entries as the rank has unknowns, at most a two-hundredth of them or 100. `report.verification_entries` says how many were.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Verification {
-    /// This share of the entries.
+    /// This share of the entries, 0 to 1, or as much of it as can be spared.
     Share(f64),
-    /// So many of the entries.
+    /// So many of the entries, or as many as can be spared.
     Count(usize),
     /// These entries `(row, column, value)`, which are not among the given ones.
     Given(Vec<(usize, usize, f64)>),
