@@ -2,7 +2,7 @@
 use samplewise_linalg::leverage::{Whitening, row_norms_squared_observed};
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::scale::extreme_exponent_of;
-use samplewise_linalg::{LinalgError, Matrix, Rows, gram};
+use samplewise_linalg::{LinalgError, Matrix, Rows, gram, sums};
 
 /// Condition number up to which the transform is applied on the side of the coefficients; beyond, all rows are multiplied
 /// by it once.
@@ -102,11 +102,13 @@ impl<'a> Design<'a> {
     /// The largest squared norm of a row of `A T`.
     pub(crate) fn largest_leverage(&self, observer: &mut dyn Observer) -> Result<f64, LinalgError> {
         let rows = self.rows();
-        let norms = match &self.transform {
-            Some(t) => row_norms_squared_observed(rows, t, observer)?,
-            None => row_norms_squared_observed(rows, &Matrix::identity(rows.columns()), observer)?,
-        };
-        Ok(norms.into_iter().fold(0.0, f64::max))
+        match (&self.transform, &self.source) {
+            (Some(t), _) => Ok(row_norms_squared_observed(rows, t, observer)?.into_iter().fold(0.0, f64::max)),
+            (None, Source::Own(a)) => {
+                Ok(a.as_slice().chunks_exact(a.columns().max(1)).map(|row| sums::dot(row, row)).fold(0.0, f64::max))
+            }
+            (None, Source::Given(_)) => unreachable!("rows that are given have a transform"),
+        }
     }
 
     /// All rows of `A T`.

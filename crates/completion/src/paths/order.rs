@@ -187,7 +187,7 @@ fn largest_ridge(problem: &Problem, options: &Options, first: &Start) -> f64 {
     (top / count.powf(exponent(options))).max(f64::MIN_POSITIVE)
 }
 
-/// The best outcome so far: the last that recovered the matrix, or that with the least error.
+/// The best outcome so far: one that recovered the matrix replaces any other, else the least error counts.
 #[derive(Default)]
 struct BestOutcome(Option<Outcome>);
 

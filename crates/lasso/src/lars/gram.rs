@@ -33,14 +33,21 @@ const STRETCH: usize = 1 << 21;
 
 /// The Gram matrix of columns that are not stored as they are read: stretch after stretch of their rows, cut where the product
 /// of whole columns is cut too, so that the bits are the same.
-fn gram_in_stretches(x: &Dense<'_>, (p, n): (usize, usize), gram: &mut [f64], look: &mut dyn FnMut(f64)) -> Option<()> {
+fn gram_in_stretches(x: &Dense<'_>, (p, n): (usize, usize), gram: &mut [f64], watch: &mut Watch<'_>) -> Option<()> {
     let length = (STRETCH / p).max(1).next_multiple_of(rows_times_rows::PIECE).min(n);
     let mut stretch = vec![0.0; p * length];
     for from in (0..n).step_by(length) {
+        if watch.stopped() {
+            return None;
+        }
+        let mut look = |share: f64| {
+            let value = Some((from as f64 + share * length.min(n - from) as f64) / n as f64);
+            watch.ticks(|| Progress { stage: "Gram matrix", step: p, total: Some(p), value });
+        };
         let here = length.min(n - from);
         let rows = &mut stretch[..p * here];
         rows.par_chunks_mut(here).enumerate().for_each(|(j, out)| x.copy_part(j, from, out));
-        rows_times_rows::add_rows_gram_watched(rows, here, gram, p, from == 0, look).ok()?;
+        rows_times_rows::add_rows_gram_watched(rows, here, gram, p, from == 0, &mut look).ok()?;
     }
     rows_times_rows::mirror(gram, p, 0, p);
     Some(())
@@ -77,12 +84,13 @@ impl Moments {
             return None;
         }
         let mut gram = vec![0.0; p * p];
-        let mut look = |share: f64| {
-            watch.ticks(|| Progress { stage: "Gram matrix", step: p, total: Some(p), value: Some(share) });
-        };
-        match x.as_stored() {
-            Some(table) => rows_times_rows::rows_gram_watched(table, n, &mut gram, p, &mut look).ok()?,
-            None => gram_in_stretches(x, (p, n), &mut gram, &mut look)?,
+        if let Some(table) = x.as_stored() {
+            let mut look = |share: f64| {
+                watch.ticks(|| Progress { stage: "Gram matrix", step: p, total: Some(p), value: Some(share) });
+            };
+            rows_times_rows::rows_gram_watched(table, n, &mut gram, p, &mut look).ok()?;
+        } else {
+            gram_in_stretches(x, (p, n), &mut gram, watch)?;
         }
         if watch.stopped() {
             return None;

@@ -130,7 +130,7 @@ impl<'r> Rows<'r> {
         self.multiply_observed(x, &mut ())
     }
 
-    /// [`Rows::multiply`] with cancellation; of dense rows the observer is asked at least every 50 ms of one core.
+    /// [`Rows::multiply`] with cancellation; of dense rows the observer is asked as by [`MatrixView::multiply_observed`].
     ///
     /// # Errors
     /// As [`Rows::multiply`]; [`LinalgError::Interrupted`] when the observer stops it.
@@ -193,7 +193,7 @@ impl<'r> Rows<'r> {
     /// [`LinalgError::TooLarge`].
     pub fn copy_to_dense(&self) -> Result<Matrix, LinalgError> {
         match self {
-            Rows::View(a) => Ok(a.copy_to_matrix()),
+            Rows::View(a) => a.try_copy_to_matrix(),
             Rows::Joined(a, b) => {
                 let d = a.columns();
                 let mut out = Matrix::try_zeros(a.rows(), d + 1)?;

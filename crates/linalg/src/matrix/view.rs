@@ -62,7 +62,12 @@ impl<'a, T: Real> MatrixView<'a, T> {
                 .and_then(|(a, b)| a.checked_add(b)?.checked_add(1))
         };
         match needed {
-            Some(n) if n <= data.len() => Ok(Self { data, rows, columns, row_stride, column_stride }),
+            Some(n) if n <= data.len() => {
+                // Strides along which there is nothing to walk may be anything, also what no address reaches.
+                let row_stride = if rows > 1 { row_stride } else { columns };
+                let column_stride = if columns > 1 { column_stride } else { 1 };
+                Ok(Self { data, rows, columns, row_stride, column_stride })
+            }
             _ => {
                 Err(LinalgError::Length { argument: "data", given: data.len(), expected: needed.unwrap_or(usize::MAX) })
             }
@@ -187,13 +192,24 @@ impl<'a, T: Real> MatrixView<'a, T> {
     }
 
     /// A row-major copy.
+    ///
+    /// # Panics
+    /// When there is no room for it: a view may repeat one row any number of times.
     pub fn copy_to_matrix(&self) -> Matrix<T> {
-        let mut out = Matrix::zeros(self.rows, self.columns);
+        self.try_copy_to_matrix().expect("room for a copy")
+    }
+
+    /// [`MatrixView::copy_to_matrix`], or an error where there is no room.
+    ///
+    /// # Errors
+    /// [`LinalgError::TooLarge`].
+    pub(crate) fn try_copy_to_matrix(&self) -> Result<Matrix<T>, LinalgError> {
+        let mut out = Matrix::try_zeros(self.rows, self.columns)?;
         for first in (0..self.rows).step_by(GATHERED) {
             let count = GATHERED.min(self.rows - first);
             self.gather(first, count, self.columns, &mut out.as_mut_slice()[first * self.columns..]);
         }
-        out
+        Ok(out)
     }
 
     /// The given rows, copied in the given order.
@@ -220,6 +236,9 @@ impl<'a, T: Real> MatrixView<'a, T> {
     /// # Errors
     /// [`LinalgError::NotFinite`] with the first such entry.
     pub fn check_finite(&self, argument: &'static str) -> Result<(), LinalgError> {
+        if self.rows == 0 || self.columns == 0 {
+            return Ok(());
+        }
         let finite = match (self.as_row_major(), self.transpose().contiguous_rows()) {
             (Some(all), _) => all.iter().all(|v| v.is_finite()),
             // The columns stand together.
@@ -228,7 +247,7 @@ impl<'a, T: Real> MatrixView<'a, T> {
             }
             (None, None) => false,
         };
-        if finite || self.rows == 0 || self.columns == 0 {
+        if finite {
             return Ok(());
         }
         for row in 0..self.rows {
@@ -277,12 +296,17 @@ mod tests {
             (70, 1, 1, 900),
             (1, 6, 0, 7),
             (3, 0, 1, 1),
+            (3, 0, 100, 1),
             (0, 3, 1, 1),
+            (0, 3, 1, 1000),
+            (1, 6, usize::MAX, 7),
+            (5, 1, 3, usize::MAX),
         ] {
             let view = MatrixView::from_strided(&data, rows, columns, row_stride, column_stride).unwrap();
             let plain = Matrix::from_fn(rows, columns, |i, j| view.get(i, j));
             assert_eq!(view.copy_to_matrix(), plain);
-            assert!(view.check_finite("a").is_ok());
+            assert!(view.check_finite("a").is_ok() && view.transpose().check_finite("a").is_ok());
+            assert_eq!(view.transpose().copy_to_matrix(), plain.transpose());
             let every: Vec<usize> = (0..rows).rev().collect();
             assert_eq!(view.select_rows(&every), plain.select_rows(&every));
             let part = rows / 3..rows;

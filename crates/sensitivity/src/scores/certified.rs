@@ -61,7 +61,7 @@ pub fn certified_sensitivities<'a>(
 /// by Lewis weights.
 ///
 /// # Errors
-/// As [`certified_sensitivities`].
+/// As [`certified_sensitivities`]; [`Error::Interrupted`] when it was stopped before there were leverage scores.
 pub fn certified_sensitivities_observed<'a>(
     a: impl Into<Rows<'a>>,
     p: f64,

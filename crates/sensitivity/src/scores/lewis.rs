@@ -42,7 +42,7 @@ pub(super) fn fill(
     }
     let design = match Design::new(a, base, observer) {
         Err(LinalgError::Interrupted) => {
-            (out.values, out.report.ending) = (leverage, Ending::Interrupted);
+            (out.values, out.report.ending, out.report.residual) = (leverage, Ending::Interrupted, f64::INFINITY);
             return Ok(());
         }
         design => design?,
@@ -50,7 +50,7 @@ pub(super) fn fill(
     let lewis = match iterate(design.rows(), p, &leverage, base.rank, options, "Lewis weights", observer) {
         // Stopped within the first pass: what leverage scores say holds.
         Err(LinalgError::Interrupted) => {
-            (out.values, out.report.ending) = (leverage, Ending::Interrupted);
+            (out.values, out.report.ending, out.report.residual) = (leverage, Ending::Interrupted, f64::INFINITY);
             return Ok(());
         }
         lewis => lewis?,

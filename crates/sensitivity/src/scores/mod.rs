@@ -71,7 +71,7 @@ pub struct ScoreReport {
     /// Wall time of the call.
     pub seconds: Seconds,
     /// Lewis weights: largest relative difference between the weights before the last step and their map; those returned are
-    /// closer, by about `|p − 2|/(p + 2)`. Zero for the other methods.
+    /// closer, by about `|p − 2|/(p + 2)`; infinite where the first pass was stopped. Zero for the other methods.
     #[cfg_attr(feature = "serde", serde(with = "samplewise_linalg::extended"))]
     pub residual: f64,
 }
@@ -110,7 +110,7 @@ pub fn scores<'a>(a: impl Into<Rows<'a>>, p: f64, options: &ScoreOptions) -> Res
 /// [`scores`] with progress and cancellation; when stopped, the scores of the last pass, whose bounds hold.
 ///
 /// # Errors
-/// As [`scores`].
+/// As [`scores`]; [`Error::Interrupted`] when it was stopped before there were leverage scores.
 pub fn scores_observed<'a>(
     a: impl Into<Rows<'a>>,
     p: f64,

@@ -35,6 +35,10 @@ pub(crate) fn solve_all(
                 }
                 Some((found.solution.x, found.solution.iterations, route))
             }
+            Reduction::Open(x) if watch.stopped() => {
+                let (outcome, route) = (Outcome::Interrupted, Route::Edges);
+                return Ok(Solved { x, dual: None, iterations: 0, outcome, route });
+            }
             Reduction::Open(x) => Some((x, 0, Route::Edges)),
         };
         if let Some((x, iterations, route)) = start

@@ -84,8 +84,12 @@ pub(crate) fn solve(
     let target: Vec<f64> = sample.rows.iter().map(|&i| b[i]).collect();
     let rows = design.select(&sample.rows, observer)?;
     let rough = interior_point::solve(&rows, &target, Some(&sample.weights), tau, tolerance.max(ROUGH), observer);
-    // A coreset without a fit is no reason to have none.
-    let Ok(rough) = rough else { return Ok(Progress::Open(vec![0.0; d])) };
+    let rough = match rough {
+        Ok(rough) => rough,
+        Err(LinalgError::Interrupted) => return Err(Error::Interrupted),
+        // A coreset without a fit is no reason to have none.
+        Err(_) => return Ok(Progress::Open(vec![0.0; d])),
+    };
     let mut residual = vec![0.0; n];
     fill_residual(design, b, &rough.x, &mut residual);
     if rough.interrupted {
@@ -103,7 +107,11 @@ pub(crate) fn solve(
         let mut before: Option<Solution> = None;
         for _ in 0..REPAIRS {
             let open: Vec<usize> = (0..n).filter(|&i| sides[i] == Side::Open).collect();
-            let reduced = Reduced::new(design, b, &open, &sides, tau, observer)?;
+            let reduced = match Reduced::new(design, b, &open, &sides, tau, observer) {
+                // The caller's next look ends the work with these.
+                Err(LinalgError::Interrupted) => return Ok(Progress::Open(best.1)),
+                reduced => reduced?,
+            };
             if before.is_none() && reduced.widen(design, &mut spread) {
                 break;
             }
@@ -113,6 +121,9 @@ pub(crate) fn solve(
                 Start { x: Some(&x), dual: dual.as_deref(), linear: Some((&reduced.coefficients, reduced.constant)) };
             let solution =
                 interior_point::solve_from(&reduced.rows, &reduced.target, None, tau, tolerance, &start, observer);
+            if solution == Err(LinalgError::Interrupted) {
+                return Ok(Progress::Open(best.1));
+            }
             let solved = solution.ok().filter(|s| s.converged || s.interrupted);
             let Some(solution) = solved else {
                 // It may be without a minimum; the coefficients can be anywhere.

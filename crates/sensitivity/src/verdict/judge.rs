@@ -148,5 +148,7 @@ fn lower_bound(
     if watch.stopped() {
         return Err(Error::Interrupted);
     }
-    Ok(dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau, watch)).ok_or(failed))
+    // A solver that was stopped has none.
+    let missing = if base.is_none() { NoBound::Interrupted } else { failed };
+    Ok(dual.map(|dual| factor * certificate::dual_bound(&candidate, &dual, tau, watch)).ok_or(missing))
 }

@@ -50,7 +50,8 @@ impl Whitening {
         self.norms_squared_observed(a, &mut ()).expect("the observer goes on")
     }
 
-    /// [`Whitening::norms_squared`] with cancellation; of dense rows the observer is asked at least every 50 ms of one core.
+    /// [`Whitening::norms_squared`] with cancellation; of dense rows the observer is asked at least every 50 ms of one core up to
+    /// about 200 columns, beyond that after every [`BLOCK`](crate::gram::BLOCK) rows of each thread.
     ///
     /// # Errors
     /// [`LinalgError::Interrupted`] when the observer stops it.

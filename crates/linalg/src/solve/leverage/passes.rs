@@ -59,7 +59,8 @@ pub fn row_norms_squared<'a>(a: impl Into<Rows<'a>>, transform: &Matrix) -> Vec<
     row_norms_squared_observed(a, transform, &mut ()).expect("the observer goes on")
 }
 
-/// [`row_norms_squared`] with cancellation; of dense rows the observer is asked at least every 50 ms of one core.
+/// [`row_norms_squared`] with cancellation; of dense rows the observer is asked at least every 50 ms of one core up to about
+/// 200 columns, beyond that after every [`BLOCK`] rows of each thread.
 ///
 /// # Errors
 /// [`LinalgError::Interrupted`] when the observer stops it.
