@@ -211,6 +211,9 @@ fn project(
         fitted.iter_mut().zip(metric).for_each(|(f, m)| *f *= m);
         free.iter().zip(&fitted).for_each(|(&i, f)| u[i] -= f);
         if round < 2 {
+            if watch.ticks(progress) {
+                return Err(LinalgError::Interrupted);
+            }
             let gone = match &some {
                 None => design.multiply_transpose(&fitted),
                 Some(a) => {

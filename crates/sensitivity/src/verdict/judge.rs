@@ -63,6 +63,7 @@ pub(crate) fn judge(
     let (mut bound, mut rounding_of_loss) =
         (Err(if solved.outcome == Outcome::Interrupted { NoBound::Interrupted } else { NoBound::NotAsked }), 0.0);
     if certify {
+        watch.ticks(|| Progress { stage: "certificate", step: 0, total: None, value: Some(objective) });
         // Each entry of the residual is a sum of d + 1 rounded terms.
         let factor = f64::EPSILON * (a.columns() as f64 + 2.0);
         let sizes: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
