@@ -53,6 +53,18 @@ pub enum Error {
         /// The value that was given.
         value: f64,
     },
+    /// A letter that its position does not have.
+    #[error("row {row} has letter {value} at position {position}, allowed is 0 to {largest}")]
+    Letter {
+        /// Number of the row, 0-based.
+        row: usize,
+        /// The position, 0-based.
+        position: usize,
+        /// The letter that was given.
+        value: usize,
+        /// The largest allowed.
+        largest: usize,
+    },
     /// The call ended before anything was decoded.
     #[error("interrupted before anything was decoded")]
     Interrupted,

@@ -12,6 +12,7 @@ mod memory;
 mod options;
 mod plan;
 mod recovery;
+pub mod surrogate;
 mod verdict;
 
 pub use answer::{Choice, Coefficient, Report, Spectrum, Status};

@@ -28,6 +28,8 @@ pub enum Kind {
     Planner = 7,
     /// Draws of a posterior of completions.
     Posterior = 8,
+    /// A surrogate of a function of few-valued variables.
+    Surrogate = 9,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Recovery => "recovery",
             Self::Planner => "planner",
             Self::Posterior => "posterior",
+            Self::Surrogate => "surrogate",
         }
     }
 }

@@ -1,115 +1,12 @@
 //! Factorisations of small dense matrices: Cholesky, symmetric eigenvalues, singular values.
+mod cholesky;
 pub mod growing_cholesky;
 pub mod tsqr;
 
+pub use cholesky::Cholesky;
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt;
 
 use crate::{LinalgError, Matrix, sums};
-
-/// `A = L Lᵀ` of a symmetric positive definite matrix.
-#[derive(Clone, Debug)]
-pub struct Cholesky {
-    lower: Matrix,
-}
-
-impl Cholesky {
-    /// Factors `a + ridge·I`; only the lower triangle of `a` is read. Cost `d³/3` flops,
-    /// twice that where it fails.
-    ///
-    /// # Errors
-    /// [`LinalgError::NotPositiveDefinite`] at the first pivot that is not positive (or is NaN); [`LinalgError::Shape`] for a
-    /// matrix that is not square.
-    pub fn new(a: &Matrix, ridge: f64) -> Result<Self, LinalgError> {
-        let n = a.rows();
-        check_square(a)?;
-        if n >= BLOCKED
-            && let Some(lower) = blocked_cholesky(a, ridge)
-        {
-            return Ok(Self { lower });
-        }
-        let mut l = Matrix::zeros(n, n);
-        for i in 0..n {
-            for j in 0..=i {
-                let own = if i == j { a[(i, i)] + ridge } else { a[(i, j)] };
-                let value = own - sums::dot(&l.row(i)[..j], &l.row(j)[..j]);
-                if i == j {
-                    if value.is_nan() || value <= 0.0 {
-                        return Err(LinalgError::NotPositiveDefinite { pivot: i, value });
-                    }
-                    l[(i, i)] = value.sqrt();
-                } else {
-                    l[(i, j)] = value / l[(j, j)];
-                }
-            }
-        }
-        Ok(Self { lower: l })
-    }
-
-    /// [`Cholesky::new`] for those who need not know the pivot, which costs nothing more then.
-    pub(crate) fn attempt(a: &Matrix, ridge: f64) -> Option<Self> {
-        if a.rows() >= BLOCKED {
-            return blocked_cholesky(a, ridge).map(|lower| Self { lower });
-        }
-        Self::new(a, ridge).ok()
-    }
-
-    /// The lower triangular factor.
-    pub fn lower(&self) -> &Matrix {
-        &self.lower
-    }
-
-    /// Solves `L y = b` in place.
-    pub fn solve_lower_in_place(&self, b: &mut [f64]) {
-        for i in 0..b.len() {
-            let row = &self.lower.row(i)[..i];
-            b[i] = (b[i] - sums::dot(row, &b[..i])) / self.lower[(i, i)];
-        }
-    }
-
-    /// Solves `A x = b` in place. Cost `2d²` flops.
-    pub fn solve_in_place(&self, b: &mut [f64]) {
-        self.solve_lower_in_place(b);
-        for i in (0..b.len()).rev() {
-            let x = b[i] / self.lower[(i, i)];
-            b[i] = x;
-            let (head, _) = b.split_at_mut(i);
-            sums::axpy(-x, &self.lower.row(i)[..i], head);
-        }
-    }
-
-    /// `‖x‖² / min pivot²`-style bound: the ratio of the largest to the smallest diagonal entry, squared. A lower
-    /// bound of the 2-norm condition number of `A`.
-    pub fn condition_at_least(&self) -> f64 {
-        let n = self.lower.rows();
-        let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
-        for i in 0..n {
-            low = low.min(self.lower[(i, i)]);
-            high = high.max(self.lower[(i, i)]);
-        }
-        if n == 0 { 1.0 } else { (high / low).powi(2) }
-    }
-}
-
-/// Unknowns from which faer's blocks are faster (measured: `cargo bench --bench linalg -- cholesky`).
-const BLOCKED: usize = 64;
-
-/// By faer; none where it meets a pivot that is not positive, which it does not name the value of.
-fn blocked_cholesky(a: &Matrix, ridge: f64) -> Option<Matrix> {
-    let n = a.rows();
-    // Rows of the transpose are columns, which faer wants; it leaves the other triangle alone.
-    let mut columns = a.transpose();
-    (0..n).for_each(|j| columns[(j, j)] += ridge);
-    let params = faer::Spec::default();
-    let mut memory = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<f64>(n, faer::Par::Seq, params));
-    let stack = MemStack::new(&mut memory);
-    let lower = faer::MatMut::from_column_major_slice_mut(columns.as_mut_slice(), n, n);
-    llt::factor::cholesky_in_place(lower, llt::factor::LltRegularization::default(), faer::Par::Seq, stack, params)
-        .ok()?;
-    let mut out = columns.transpose();
-    (0..n).for_each(|i| out.row_mut(i)[i + 1..].fill(0.0));
-    (0..n).all(|i| out[(i, i)] > 0.0).then_some(out)
-}
 
 /// Solves `R x = b` in place, `R` upper triangular with a diagonal free of zeros. Cost `d²` flops.
 ///
@@ -204,7 +101,7 @@ pub fn norm_1(a: &Matrix) -> f64 {
     sums.into_iter().fold(0.0, f64::max)
 }
 
-fn check_square(a: &Matrix) -> Result<(), LinalgError> {
+pub(crate) fn check_square(a: &Matrix) -> Result<(), LinalgError> {
     let (rows, columns) = (a.rows(), a.columns());
     if rows == columns {
         return Ok(());
@@ -302,35 +199,4 @@ pub fn dense_svd(a: &Matrix) -> Result<DenseSvd, LinalgError> {
         return Err(LinalgError::OutOfRange { argument: "singular value", value, allowed: "finite; scale a" });
     }
     Ok(DenseSvd { u: Matrix::from_fn(m, k, |i, j| u[(i, j)]), s, v: Matrix::from_fn(n, k, |i, j| v[(i, j)]) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Blocks and the definition give the same factor on both sides of the crossover, read one triangle, and name the pivot.
-    #[test]
-    fn blocks_equal_the_definition() {
-        for n in [BLOCKED - 1, BLOCKED, BLOCKED + 1, 130] {
-            let value = |i: usize, j: usize| 1.0 / (1.0 + i.abs_diff(j) as f64) + if i == j { 1.0 } else { 0.0 };
-            let a = Matrix::from_fn(n, n, |i, j| if j <= i { value(i, j) } else { f64::NAN });
-            let factor = Cholesky::new(&a, 0.5).unwrap();
-            let l = factor.lower();
-            for i in 0..n {
-                assert!(l.row(i)[i + 1..].iter().all(|v| *v == 0.0));
-                for j in 0..=i {
-                    let product = sums::dot(&l.row(i)[..=j], &l.row(j)[..=j]);
-                    let wanted = value(i, j) + if i == j { 0.5 } else { 0.0 };
-                    assert!((product - wanted).abs() < 1e-14 * n as f64, "{n}: {i} {j} {product} {wanted}");
-                }
-            }
-            let mut indefinite = a.clone();
-            indefinite[(n - 3, n - 3)] = -1.0;
-            let error = Cholesky::new(&indefinite, 0.0).unwrap_err();
-            assert!(
-                matches!(error, LinalgError::NotPositiveDefinite { pivot, value } if pivot == n - 3 && value < -1.0)
-            );
-            assert!(Cholesky::attempt(&indefinite, 0.0).is_none());
-        }
-    }
 }

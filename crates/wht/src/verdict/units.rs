@@ -38,6 +38,16 @@ impl Units {
         Self { exponent: e, shift, rounding: f64::EPSILON * ldexp(largest, -e) }
     }
 
+    /// What values are divided by, as a power of two, before anything is subtracted.
+    pub fn exponent(&self) -> i32 {
+        self.exponent
+    }
+
+    /// What is subtracted after that.
+    pub fn shift(&self) -> f64 {
+        self.shift
+    }
+
     pub fn apply<'a>(&self, answers: &'a [f64]) -> Cow<'a, [f64]> {
         if self.exponent == 0 && self.shift == 0.0 {
             return Cow::Borrowed(answers);

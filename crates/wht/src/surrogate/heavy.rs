@@ -1,0 +1,133 @@
+//! Heavy-tailed coefficients around the spectrum of a kernel (rows GP-13 and GP-16).
+//!
+//! The product of the kernel spreads its energy over all sets, trees put theirs on few. `λ_S` is kept as a scale, and the
+//! coefficient gets Student's distribution: `f̂(S) | γ_S ~ N(0, γ_S)`, `γ_S ~ InvGamma(ν/2, ν λ_S/2)`. For the candidates with the
+//! largest means `γ_S` is found by expectation and maximisation, all others keep `γ_S = λ_S`, up to one factor `t`.
+use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::{Matrix, rows_times_rows, sums};
+
+use super::kernel::{JITTER, Kernel};
+use super::sets::{Falling, Set, Signs, log_empty};
+use super::table::Table;
+
+/// Sets of largest prior variance among which candidates are sought.
+const SOUGHT: usize = 20_000;
+
+/// The sets with the largest posterior means among those of largest prior variance, and their prior variances; most of the
+/// empty set's worth is that of the constant, so that it is none of them.
+pub(crate) fn candidates(kernel: &Kernel, table: &Table, alpha: &[f64], most: usize) -> (Vec<Set>, Vec<f64>) {
+    let shares = kernel.shares(&table.layout.levels);
+    let empty = log_empty(kernel.variance, &shares);
+    let (sets, prior): (Vec<Set>, Vec<f64>) =
+        Falling::new(&shares).skip(1).take(SOUGHT).map(|(set, log)| (set, (empty + log).exp())).unzip();
+    let products = Signs::of_table(table).products(sets.iter(), alpha);
+    let mut order: Vec<usize> = (0..sets.len()).collect();
+    let size = |s: usize| (prior[s] * products[s]).abs();
+    order.sort_by(|&a, &b| size(b).total_cmp(&size(a)).then(a.cmp(&b)));
+    order.truncate(most);
+    (order.iter().map(|&s| sets[s].clone()).collect(), order.iter().map(|&s| prior[s]).collect())
+}
+
+/// A refinement under way: [`Refinement::step`] until it is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Refinement {
+    pub sets: Vec<Set>,
+    pub prior: Vec<f64>,
+    /// Variances `γ` of the candidates.
+    pub variance: Vec<f64>,
+    /// Factor `t` of all other sets.
+    pub tail: f64,
+    pub noise: f64,
+    jitter: f64,
+    freedom: f64,
+    /// Whether noise and tail follow the values.
+    fitted: bool,
+    /// Signs of the candidates, a row for each.
+    rows: Matrix,
+    /// The same, a row for each point.
+    columns: Matrix,
+    /// The kernel without the candidates.
+    rest: Matrix,
+}
+
+/// Least noise variance in units of the spread, and the most that tail and noise change in a step.
+const LEAST_NOISE: f64 = 1e-9;
+const CHANGE: (f64, f64) = (0.2, 2.0);
+
+impl Refinement {
+    /// Starts where the kernel stands; `freedom` is `ν`. With `fitted` false, tail and noise stay as they are.
+    pub fn new(
+        kernel: &Kernel,
+        table: &Table,
+        (sets, prior): (Vec<Set>, Vec<f64>),
+        freedom: f64,
+        fitted: bool,
+    ) -> Self {
+        let rows = Signs::of_table(table).rows(&sets);
+        let columns = rows.transpose();
+        let mut rest = kernel.of_table(table);
+        rest.as_mut_slice().iter_mut().for_each(|v| *v += kernel.constant);
+        let own = weighted_gram(&columns, &prior);
+        rest.as_mut_slice().iter_mut().zip(own.as_slice()).for_each(|(r, o)| *r -= o);
+        let (noise, jitter) = (kernel.noise, JITTER * kernel.variance);
+        Self { variance: prior.clone(), sets, prior, tail: 1.0, noise, jitter, freedom, fitted, rows, columns, rest }
+    }
+
+    /// The matrix as it stands, its factor and `α`; none where it cannot be factored.
+    pub fn condition(&self, table: &Table) -> Option<(Vec<f64>, Cholesky)> {
+        let mut matrix = weighted_gram(&self.columns, &self.variance);
+        matrix.as_mut_slice().iter_mut().zip(self.rest.as_slice()).for_each(|(m, r)| *m += self.tail * r);
+        for (j, repeats) in table.repeats.iter().enumerate() {
+            matrix[(j, j)] += self.noise / repeats + self.jitter;
+        }
+        let factor = Cholesky::new(&matrix, 0.0).ok()?;
+        let mut alpha = table.values.clone();
+        factor.solve_in_place(&mut alpha);
+        alpha.iter().all(|a| a.is_finite()).then_some((alpha, factor))
+    }
+
+    /// One step of expectation and maximisation; false where the matrix cannot be factored, and nothing has changed. Cost
+    /// `b²(J + b)` multiplications for `b` points and `J` candidates.
+    ///
+    /// Row GP-13 of `paper-refs.md`.
+    pub fn step(&mut self, table: &Table) -> bool {
+        let Some((alpha, factor)) = self.condition(table) else { return false };
+        let mut half = self.rows.clone();
+        factor.solve_lower_rows_in_place(&mut half).expect("rows of one length");
+        for s in 0..self.sets.len() {
+            let mean = self.variance[s] * sums::dot(self.rows.row(s), &alpha);
+            let known = sums::dot(half.row(s), half.row(s));
+            let left = (self.variance[s] - self.variance[s] * self.variance[s] * known).max(0.0);
+            self.variance[s] = (self.freedom * self.prior[s] + mean * mean + left) / (self.freedom + 1.0);
+        }
+        if self.fitted {
+            let b = table.len();
+            let mut inverse = Matrix::zeros(b, b);
+            factor.inverse_into(&mut inverse).expect("one shape");
+            let by_row = |j: usize| sums::dot(self.rest.row(j), &alpha) * alpha[j];
+            let seen = sums::sum_by(b, by_row);
+            let expected = sums::sum_by(b, |j| sums::dot(self.rest.row(j), inverse.row(j)));
+            self.tail *= (seen / expected.max(1e-300)).clamp(CHANGE.0, CHANGE.1);
+            let weight = |j: usize| 1.0 / table.repeats[j];
+            let seen = sums::sum_by(b, |j| alpha[j] * alpha[j] * weight(j));
+            let expected = sums::sum_by(b, |j| inverse[(j, j)] * weight(j));
+            self.noise = (self.noise * (seen / expected).clamp(CHANGE.0, CHANGE.1)).max(LEAST_NOISE);
+        }
+        true
+    }
+}
+
+/// `Σ_S weights_S χ_S χ_Sᵀ` from the signs, a row for each point.
+fn weighted_gram(columns: &Matrix, weights: &[f64]) -> Matrix {
+    let roots: Vec<f64> = weights.iter().map(|w| w.sqrt()).collect();
+    let (b, count) = (columns.rows(), weights.len());
+    let mut scaled = Matrix::zeros(b, count);
+    for j in 0..b {
+        scaled.row_mut(j).iter_mut().zip(columns.row(j)).zip(&roots).for_each(|((s, c), r)| *s = c * r);
+    }
+    let mut out = Matrix::zeros(b, b);
+    if count > 0 {
+        rows_times_rows::rows_gram(scaled.as_slice(), count, out.as_mut_slice(), b).expect("a square of whole rows");
+    }
+    out
+}

@@ -1,0 +1,396 @@
+//! The mixture: experts with their shares, and everything that it answers.
+use std::sync::Arc;
+
+use samplewise_linalg::scale::ldexp;
+use samplewise_linalg::{Ending, Matrix, Seconds};
+
+use super::answer::{Energy, Estimate, ExpertReport, Kind, Report, Sobol, Status};
+use super::energy::{self, Mean};
+use super::expert::{Expert, Functionals, Process};
+use super::fit::Task;
+use super::functionals::{Coefficients, Shapley};
+use super::mix::total;
+use super::search;
+use super::sets::{Set, Signs};
+use super::table::Layout;
+
+/// An expert and its share.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub kind: Kind,
+    pub share: f64,
+    pub expert: Expert,
+}
+
+/// Experts that are mixed. What they say is in moderate units: `shift` and a power of two lead back to those of the values.
+#[derive(Clone, Debug)]
+pub(crate) struct Mixture {
+    pub layout: Arc<Layout>,
+    pub members: Vec<Member>,
+    pub status: Status,
+    pub report: Report,
+    pub level: f64,
+    pub exponent: i32,
+    pub shift: f64,
+}
+
+impl Mixture {
+    pub fn new(layout: &Arc<Layout>, members: Vec<Member>, status: Status, report: Report, level: f64) -> Self {
+        Self { layout: Arc::clone(layout), members, status, report, level, exponent: 0, shift: 0.0 }
+    }
+
+    /// One expert that is a list of terms.
+    pub fn of_terms(task: &Task<'_>, terms: super::expert::Terms, kind: Kind, status: Status) -> Self {
+        let constant = if kind == Kind::Constant { 1.0 } else { 0.0 };
+        let normal = |level: f64| crate::verdict::verify::normal_quantile(0.5 + 0.5 * level);
+        let level = task.options.level;
+        let report = Report {
+            ending: Ending::Finished,
+            experts: vec![ExpertReport { kind, share: 1.0, held_out_r2: None }],
+            constant_share: constant,
+            held_out_r2: None,
+            held_out: 0,
+            noise_std: terms.residual.sqrt(),
+            interval_scale: [0.5, 0.9, 0.95, level].map(normal),
+            iterations: 0,
+            largest_gradient: 0.0,
+            merged: 0,
+            constant_variables: Vec::new(),
+            seconds: Seconds::default(),
+        };
+        let members = vec![Member { kind, share: 1.0, expert: Expert::Terms(terms) }];
+        Self::new(&task.layout, members, status, report, level)
+    }
+
+    /// Into the units of the values.
+    fn back(&self, value: f64) -> f64 {
+        ldexp(value, self.exponent).clamp(-f64::MAX, f64::MAX)
+    }
+
+    fn estimate_of(&self, mean: f64, variance: f64) -> Estimate {
+        let deviation = variance.max(0.0).sqrt();
+        let half = self.report.interval_scale[3] * deviation;
+        Estimate {
+            mean: self.back(mean),
+            deviation: self.back(deviation),
+            low: self.back(mean - half),
+            high: self.back(mean + half),
+        }
+    }
+
+    /// New values at points (rows of codes).
+    pub fn predict(&self, codes: &[u8]) -> Vec<Estimate> {
+        let n = self.layout.positions();
+        let said: Vec<(f64, Vec<f64>, Vec<f64>)> = self
+            .members
+            .iter()
+            .map(|m| {
+                let (means, variances) = m.expert.predict(codes, n);
+                (m.share, means, variances)
+            })
+            .collect();
+        (0..codes.len() / n)
+            .map(|j| {
+                let (mean, variance) = total(said.iter().map(|s| (s.0, s.1[j], s.2[j])));
+                self.estimate_of(mean + self.shift, variance)
+            })
+            .collect()
+    }
+
+    /// Functionals of the function.
+    pub fn estimate(&self, functionals: &dyn Functionals) -> Vec<Estimate> {
+        let said: Vec<(f64, Vec<f64>, Vec<f64>)> = self
+            .members
+            .iter()
+            .map(|m| {
+                let (means, variances) = m.expert.estimate(functionals);
+                (m.share, means, variances)
+            })
+            .collect();
+        let mut constants = vec![0.0; functionals.count()];
+        functionals.of_set(&[], &mut constants);
+        (0..functionals.count())
+            .map(|l| {
+                let (mean, variance) = total(said.iter().map(|s| (s.0, s.1[l], s.2[l])));
+                self.estimate_of(mean + self.shift * constants[l], variance)
+            })
+            .collect()
+    }
+
+    pub fn processes(&self) -> Vec<(f64, &Process)> {
+        self.members
+            .iter()
+            .filter_map(|m| match &m.expert {
+                Expert::Process(p) => Some((m.share, &**p)),
+                Expert::Terms(_) => None,
+            })
+            .collect()
+    }
+
+    /// Covariance of the Shapley values, in the squares of the units of the values.
+    pub fn shapley_covariance(&self) -> Matrix {
+        let n = self.layout.positions();
+        let shapley = Shapley { positions: n };
+        let mut means = vec![0.0; n];
+        let mut parts = Vec::new();
+        for m in &self.members {
+            let (mean, _) = m.expert.estimate(&shapley);
+            let mut covariance = Matrix::zeros(n, n);
+            match &m.expert {
+                Expert::Process(p) => {
+                    let mut cross = p.cross(&shapley);
+                    p.factor.solve_lower_rows_in_place(&mut cross).expect("rows of one length");
+                    let prior = shapley.prior_covariance(&p.kernel);
+                    let scale = p.table.scale * p.table.scale;
+                    covariance = Matrix::from_fn(n, n, |i, l| {
+                        let known = samplewise_linalg::sums::dot(cross.row(i), cross.row(l));
+                        scale * (p.tail * prior[(i, l)] - known)
+                    });
+                    let mut on = vec![0.0; n];
+                    for (set, more) in p.extra.iter().filter(|e| e.0.len() % 2 == 1) {
+                        on.fill(0.0);
+                        shapley.of_set(set, &mut on);
+                        add_outer(&mut covariance, scale * more, set, &on);
+                    }
+                }
+                Expert::Terms(terms) => {
+                    let mut on = vec![0.0; n];
+                    for (set, error) in terms.sets.iter().zip(&terms.errors).filter(|e| e.0.len() % 2 == 1) {
+                        on.fill(0.0);
+                        shapley.of_set(set, &mut on);
+                        add_outer(&mut covariance, error * error, set, &on);
+                    }
+                }
+            }
+            means.iter_mut().zip(&mean).for_each(|(t, v)| *t += m.share * v);
+            parts.push((m.share, mean, covariance));
+        }
+        let unit = self.back(1.0) * self.back(1.0);
+        Matrix::from_fn(n, n, |i, l| {
+            let one = |(share, mean, covariance): &(f64, Vec<f64>, Matrix)| {
+                share * (covariance[(i, l)] + (mean[i] - means[i]) * (mean[l] - means[l]))
+            };
+            unit * parts.iter().map(one).sum::<f64>()
+        })
+    }
+
+    /// The mean as one spectrum, in units of the spread of the table; none without a process.
+    fn mean(&self) -> Option<(f64, Mean<'_>)> {
+        let processes = self.processes();
+        let table = &processes.first()?.1.table;
+        let mut terms: Vec<(Set, f64)> = Vec::new();
+        let signs = if self.layout.levels.iter().all(|&a| a <= 2) { Some(Signs::of_table(table)) } else { None };
+        for (share, process) in &processes {
+            if let Some(signs) = &signs {
+                let products = signs.products(process.extra.iter().map(|e| &e.0), &process.alpha);
+                terms
+                    .extend(process.extra.iter().zip(products).map(|((set, more), p)| (set.clone(), share * more * p)));
+            }
+        }
+        for m in &self.members {
+            if let Expert::Terms(own) = &m.expert {
+                terms.extend(own.sets.iter().cloned().zip(own.values.iter().map(|v| m.share * v / table.scale)));
+            }
+        }
+        terms.sort_by(|a, b| a.0.cmp(&b.0));
+        terms.dedup_by(|next, first| {
+            let same = next.0 == first.0;
+            if same {
+                first.1 += next.1;
+            }
+            same
+        });
+        let parts = processes.iter().map(|(share, p)| (share * p.tail, *p)).collect();
+        Some((table.scale, Mean { table, parts, terms }))
+    }
+
+    /// Squares of energies in the units of the values.
+    fn squared(&self, energy: f64, scale: f64) -> f64 {
+        self.back(self.back(energy.max(0.0) * scale * scale)).min(f64::MAX)
+    }
+
+    /// Terms of the mixture alone, where there is no process.
+    fn own_terms(&self) -> Vec<(Set, f64, f64)> {
+        let of = |m: &Member| match &m.expert {
+            Expert::Terms(terms) => {
+                let errors = terms.errors.iter();
+                terms
+                    .sets
+                    .iter()
+                    .cloned()
+                    .zip(terms.values.iter().map(|v| m.share * v))
+                    .zip(errors)
+                    .map(|((s, v), e)| (s, v, *e))
+                    .collect()
+            }
+            Expert::Process(_) => Vec::new(),
+        };
+        self.members.iter().flat_map(of).collect()
+    }
+
+    /// Energies by number of positions, `0..=degrees`, and of all larger ones last; the constant counts as none.
+    pub fn energy_by_degree(&self, degrees: usize) -> Vec<Energy> {
+        let mut out = vec![(0.0, 0.0); degrees + 2];
+        let mut unit = 1.0;
+        if let Some((scale, mean)) = self.mean() {
+            unit = scale;
+            let energies = mean.energies(degrees);
+            for d in 0..=degrees {
+                out[d].0 = energies.by_degree[d].max(0.0);
+            }
+            out[degrees + 1].0 = (energies.total - energies.by_degree.iter().sum::<f64>()).max(0.0);
+        }
+        let mut expected = vec![0.0; degrees + 2];
+        for m in &self.members {
+            match &m.expert {
+                Expert::Process(p) => {
+                    let alone = Self::new(
+                        &self.layout,
+                        vec![Member { share: 1.0, ..m.clone() }],
+                        self.status,
+                        self.report.clone(),
+                        self.level,
+                    );
+                    let (_, mean) = alone.mean().expect("a process");
+                    let own = mean.energies(degrees);
+                    let (all, by) = energy::variances(p, degrees);
+                    for d in 1..=degrees {
+                        expected[d] += m.share * (own.by_degree[d] + by[d]);
+                    }
+                    let more = own.total - own.by_degree.iter().sum::<f64>() + all - by.iter().sum::<f64>();
+                    expected[degrees + 1] += m.share * more.max(0.0);
+                }
+                Expert::Terms(terms) => {
+                    for ((set, value), error) in terms.sets.iter().zip(&terms.values).zip(&terms.errors) {
+                        if !set.is_empty() {
+                            let add = m.share * (value * value + error * error) / (unit * unit);
+                            expected[set.len().min(degrees + 1)] += add;
+                        }
+                    }
+                }
+            }
+        }
+        if self.processes().is_empty() {
+            for (set, value, _) in self.own_terms().iter().filter(|t| !t.0.is_empty()) {
+                out[set.len().min(degrees + 1)].0 += value * value;
+            }
+        }
+        out.iter()
+            .zip(expected)
+            .map(|(o, e)| Energy { of_mean: self.squared(o.0, unit), expected: self.squared(e, unit) })
+            .collect()
+    }
+
+    /// Sobol indices of the mean.
+    pub fn sobol(&self) -> Sobol {
+        let n = self.layout.positions();
+        let (mut first, mut total) = (vec![0.0; n], vec![0.0; n]);
+        let (variance, unit) = match self.mean() {
+            Some((scale, mean)) => {
+                let energies = mean.energies(0);
+                total.copy_from_slice(&energies.of_position);
+                first = self.first_order(&mean);
+                (energies.total, scale)
+            }
+            None => {
+                let mut variance = 0.0;
+                for (set, value, _) in self.own_terms().iter().filter(|t| !t.0.is_empty()) {
+                    variance += value * value;
+                    set.iter().for_each(|&i| total[usize::from(i)] += value * value);
+                    if let [only] = set[..] {
+                        first[usize::from(only)] += value * value;
+                    }
+                }
+                (variance, 1.0)
+            }
+        };
+        let share = |v: &f64| if variance > 0.0 { (v / variance).clamp(0.0, 1.0) } else { 0.0 };
+        let expected: f64 = self.energy_by_degree(0).iter().map(|e| e.expected).sum();
+        Sobol {
+            first: first.iter().map(share).collect(),
+            total: total.iter().map(share).collect(),
+            variance: Energy { of_mean: self.squared(variance, unit), expected },
+        }
+    }
+
+    /// Energy of each position alone. For two levels the square of its coefficient; for more, of its interaction.
+    fn first_order(&self, mean: &Mean<'_>) -> Vec<f64> {
+        let n = self.layout.positions();
+        let singles: Vec<Set> = (0..n as u16).map(|i| vec![i]).collect();
+        if self.layout.levels.iter().all(|&a| a <= 2) {
+            let own: std::collections::BTreeMap<&Set, f64> = mean.terms.iter().map(|t| (&t.0, t.1)).collect();
+            let known = mean.of_kernels(&singles);
+            return singles.iter().zip(known).map(|(s, k)| (k + own.get(s).unwrap_or(&0.0)).powi(2)).collect();
+        }
+        let letters: Vec<(Set, Vec<u8>)> =
+            (0..n).flat_map(|i| (0..self.layout.levels[i]).map(move |a| (vec![i as u16], vec![a as u8]))).collect();
+        let family = super::functionals::Interactions(&letters);
+        let mut values = vec![0.0; letters.len()];
+        for (share, process) in self.processes() {
+            let (means, _) = process.estimate(&family);
+            values.iter_mut().zip(means).for_each(|(v, m)| *v += share * m / process.table.scale);
+        }
+        let mut out = vec![0.0; n];
+        for ((set, _), v) in letters.iter().zip(values) {
+            out[usize::from(set[0])] += v * v / self.layout.levels[usize::from(set[0])] as f64;
+        }
+        out
+    }
+
+    /// The `k` largest coefficients, the largest first, and the largest that may have been missed.
+    pub fn top(&self, k: usize) -> (Vec<(Set, Estimate)>, f64) {
+        let processes = self.processes();
+        let (mut sets, missed, scale) = match processes.first() {
+            Some((_, first)) => {
+                let signs = Signs::of_table(&first.table);
+                let (scale, mean) = self.mean().expect("a process");
+                let own: std::collections::BTreeMap<&Set, f64> = mean.terms.iter().map(|t| (&t.0, t.1)).collect();
+                let terms: Vec<Set> = mean.terms.iter().map(|t| t.0.clone()).collect();
+                let level: f64 =
+                    processes.iter().map(|(share, p)| share * p.table.mean / scale).sum::<f64>() + self.shift / scale;
+                let constant: f64 = processes
+                    .iter()
+                    .map(|(share, p)| share * p.tail * p.kernel.constant * p.alpha.iter().sum::<f64>())
+                    .sum();
+                let means = |sets: &[Set]| -> Vec<f64> {
+                    let known = mean.of_kernels(sets);
+                    let whole =
+                        |s: &Set| own.get(s).unwrap_or(&0.0) + if s.is_empty() { level + constant } else { 0.0 };
+                    sets.iter().zip(known).map(|(s, v)| v + whole(s)).collect()
+                };
+                let found = search::largest(&processes, &terms, k, &signs, means);
+                let sizes = means(&found.sets);
+                (found.sets.into_iter().zip(sizes).collect::<Vec<_>>(), found.missed_at_most, scale)
+            }
+            None => {
+                let mut terms: Vec<(Set, f64)> = self.own_terms().into_iter().map(|t| (t.0, t.1)).collect();
+                if self.shift != 0.0 {
+                    match terms.iter_mut().find(|t| t.0.is_empty()) {
+                        Some(constant) => constant.1 += self.shift,
+                        None => terms.push((Vec::new(), self.shift)),
+                    }
+                }
+                (terms, 0.0, 1.0)
+            }
+        };
+        sets.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then_with(|| a.0.cmp(&b.0)));
+        let next = sets.get(k).map_or(0.0, |s| s.1.abs());
+        sets.truncate(k);
+        let wanted: Vec<Set> = sets.into_iter().map(|s| s.0).collect();
+        let mut estimates = Vec::with_capacity(wanted.len());
+        for part in wanted.chunks(512) {
+            estimates.extend(self.estimate(&Coefficients(part)));
+        }
+        let missed = self.back(missed.max(next) * scale);
+        (wanted.into_iter().zip(estimates).collect(), missed)
+    }
+}
+
+fn add_outer(covariance: &mut Matrix, factor: f64, set: &[u16], on: &[f64]) {
+    for &i in set {
+        for &l in set {
+            let (i, l) = (usize::from(i), usize::from(l));
+            covariance[(i, l)] += factor * on[i] * on[l];
+        }
+    }
+}
