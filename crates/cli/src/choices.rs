@@ -206,6 +206,7 @@ pub enum Decoding {
     ExhaustiveLists,
     BchLists,
     Heredity,
+    Surrogate,
 }
 
 impl From<Decoding> for Decoder {
@@ -219,6 +220,7 @@ impl From<Decoding> for Decoder {
             Decoding::ExhaustiveLists => Self::ExhaustiveLists,
             Decoding::BchLists => Self::BchLists,
             Decoding::Heredity => Self::Heredity,
+            Decoding::Surrogate => Self::Surrogate,
         }
     }
 }

@@ -224,7 +224,7 @@ pub(crate) fn read_spec(r: &mut Reader<'_>) -> Result<PlanSpec, Error> {
 }
 
 /// Numbers of the choices in stored bytes: new ones go to the end.
-const DECODERS: [Decoder; 8] = [
+const DECODERS: [Decoder; 9] = [
     Decoder::Auto,
     Decoder::Dense,
     Decoder::SignBits,
@@ -233,6 +233,7 @@ const DECODERS: [Decoder; 8] = [
     Decoder::ExhaustiveLists,
     Decoder::BchLists,
     Decoder::Heredity,
+    Decoder::Surrogate,
 ];
 const ENDINGS: [Ending; 3] = [Ending::Finished, Ending::Limit, Ending::Interrupted];
 const ERRORS: [Errors; 2] = [Errors::Model, Errors::Sandwich];

@@ -81,7 +81,7 @@ pub enum Decoder {
     /// | any | yes | [`Decoder::JointList`]; beyond 118 variables [`Decoder::Spright`] |
     /// | degree bound | either | [`Decoder::ExhaustiveLists`]; beyond 2·10⁷ candidates [`Decoder::BchLists`], or as any |
     /// | listed sets | either | [`Decoder::ExhaustiveLists`] |
-    /// | hereditary | either | [`Decoder::Heredity`] |
+    /// | hereditary | either | [`Decoder::Surrogate`]; beyond 4,000 samples [`Decoder::Heredity`] |
     #[default]
     Auto,
     /// Every value is asked and transformed; coefficients below the noise floor are dropped.
@@ -98,6 +98,10 @@ pub enum Decoder {
     BchLists,
     /// Pursuit among interactions whose parents were found, from random points.
     Heredity,
+    /// The pursuit where it explains every value, else the largest coefficients of [`crate::surrogate::fit`], from random
+    /// points: for functions that are nearly sparse. Seconds for some hundred points. The route of the report is the one of the
+    /// two that answered; beyond 4,000 points it is the pursuit.
+    Surrogate,
 }
 
 /// Settings of [`crate::Plan::new`]; the default is the noiseless case.
@@ -154,6 +158,7 @@ impl Decoder {
             Self::ExhaustiveLists => "joint lists (exhaustive)",
             Self::BchLists => "joint lists (BCH)",
             Self::Heredity => "heredity pursuit",
+            Self::Surrogate => "surrogate",
         }
     }
 }

@@ -29,6 +29,7 @@ fn stopped_decodes_say_so() {
         (Decoder::ExhaustiveLists, Noise::Unknown, Support::MaxDegree(2)),
         (Decoder::BchLists, Noise::Std(0.3), Support::MaxDegree(2)),
         (Decoder::Heredity, Noise::Unknown, Support::Hereditary { max_degree: 2 }),
+        (Decoder::Surrogate, Noise::Unknown, Support::Hereditary { max_degree: 2 }),
         (Decoder::Dense, Noise::Std(0.3), Support::Any),
     ] {
         let n = if decoder == Decoder::Dense { 12 } else { 20 };
@@ -101,10 +102,33 @@ fn the_observer_is_asked_often() {
             Options { noise: Noise::Std(0.5), support: Support::MaxDegree(2), ..Options::default() },
         ),
         (
+            "surrogate of many points",
+            64,
+            100,
+            Options {
+                noise: Noise::Unknown,
+                support: Support::Hereditary { max_degree: 3 },
+                samples: Some(3_000),
+                ..Options::default()
+            },
+        ),
+        (
+            "surrogate",
+            40,
+            300,
+            Options {
+                noise: Noise::Unknown,
+                support: Support::Hereditary { max_degree: 3 },
+                samples: Some(450),
+                ..Options::default()
+            },
+        ),
+        (
             "heredity",
             64,
             100,
             Options {
+                decoder: Decoder::Heredity,
                 noise: Noise::Unknown,
                 support: Support::Hereditary { max_degree: 3 },
                 samples: Some(3_000),

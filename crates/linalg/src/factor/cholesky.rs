@@ -4,6 +4,7 @@ use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::linalg::{triangular_inverse, triangular_solve};
 use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
 use super::check_square;
 use crate::{LinalgError, Matrix, sums};
@@ -66,6 +67,52 @@ impl Cholesky {
         match (0..lower.rows()).find(bad) {
             Some(pivot) => Err(LinalgError::NotPositiveDefinite { pivot, value: lower[(pivot, pivot)] }),
             None => Ok(Self { lower }),
+        }
+    }
+
+    /// [`Cholesky::new`] in place of the matrix, by panels of which each takes some hundredths of a second: `look` is told the
+    /// share that is done. All threads take part, and the bits do not depend on their number; they are not those of
+    /// [`Cholesky::new`] from 128 unknowns on.
+    ///
+    /// # Errors
+    /// As [`Cholesky::new`].
+    pub fn new_watched(mut a: Matrix, look: &mut dyn FnMut(f64)) -> Result<Self, LinalgError> {
+        check_square(&a)?;
+        let n = a.rows();
+        if n < WATCHED {
+            return Self::new(&a, 0.0);
+        }
+        for first in (0..n).step_by(PANEL) {
+            let last = (first + PANEL).min(n);
+            let below = &mut a.as_mut_slice()[first * n..];
+            let (panel, below) = below.split_at_mut((last - first) * n);
+            // Rows of the panel: what earlier columns explain of its own block, then its factor.
+            subtract(panel, panel_of(panel, n, first).as_ref(), (n, first, last));
+            let own = Matrix::from_fn(last - first, last - first, |i, j| panel[i * n + first + j]);
+            let factor = Self::new(&own, 0.0).map_err(|e| match e {
+                LinalgError::NotPositiveDefinite { pivot, value } => {
+                    LinalgError::NotPositiveDefinite { pivot: first + pivot, value }
+                }
+                other => other,
+            })?;
+            for i in 0..last - first {
+                panel[i * n + first..i * n + last].copy_from_slice(factor.lower.row(i));
+                panel[i * n + last..(i + 1) * n].fill(0.0);
+            }
+            // Rows below it, chunks of a fixed number of them.
+            let explained = panel_of(panel, n, first);
+            below.par_chunks_mut(PANEL * n).for_each(|rows| {
+                subtract(rows, explained.as_ref(), (n, first, last));
+                let count = rows.len() / n;
+                let part = &mut rows[first..];
+                let sides = MatMut::from_column_major_slice_with_stride_mut(part, last - first, count, n);
+                triangular_solve::solve_lower_triangular_in_place(factor.faer_lower(), sides, Par::Seq);
+            });
+            look((last as f64 / n as f64).powi(2));
+        }
+        match (0..n).find(|&i| a[(i, i)].is_nan() || a[(i, i)] <= 0.0) {
+            Some(pivot) => Err(LinalgError::NotPositiveDefinite { pivot, value: a[(pivot, pivot)] }),
+            None => Ok(Self { lower: a }),
         }
     }
 
@@ -248,6 +295,29 @@ fn target_shape(out: &Matrix, d: usize) -> LinalgError {
 /// Unknowns from which faer's blocks are faster (measured: `cargo bench --bench linalg -- cholesky`).
 const BLOCKED: usize = 64;
 
+/// Unknowns from which [`Cholesky::new_watched`] goes by panels, and rows of a panel.
+const WATCHED: usize = 128;
+const PANEL: usize = 64;
+
+/// The known columns of a panel's rows, apart from them.
+fn panel_of(panel: &[f64], n: usize, first: usize) -> faer::Mat<f64> {
+    let count = panel.len() / n;
+    faer::Mat::from_fn(count, first, |i, j| panel[i * n + j])
+}
+
+/// Subtracts from columns `first..last` of some rows the products of their known columns with those of the panel.
+fn subtract(rows: &mut [f64], panel: MatRef<'_, f64>, (n, first, last): (usize, usize, usize)) {
+    if first == 0 {
+        return;
+    }
+    let count = rows.len() / n;
+    let known = faer::Mat::from_fn(count, first, |i, j| rows[i * n + j]);
+    let part = &mut rows[first..];
+    // Rows are columns of the transpose; faer 0.24 mixes up the strides of row-major slices.
+    let target = MatMut::from_column_major_slice_with_stride_mut(part, last - first, count, n).transpose_mut();
+    faer::linalg::matmul::matmul(target, Accum::Add, known.as_ref(), panel.transpose(), -1.0, Par::Seq);
+}
+
 /// By faer; none where it meets a pivot that is not positive, which it does not name the value of.
 fn blocked_cholesky(a: &Matrix, ridge: f64) -> Option<Matrix> {
     let n = a.rows();
@@ -352,6 +422,29 @@ mod tests {
                 whole.solve_lower_in_place(&mut one);
                 assert!(one.iter().zip(sides.row(i)).all(|(x, y)| (x - y).abs() < 1e-12));
             }
+        }
+    }
+
+    /// Panels give the factor of the definition, with the same bits for every number of threads, and name the pivot.
+    #[test]
+    fn panels_equal_the_definition() {
+        for n in [WATCHED - 1, WATCHED, WATCHED + 77] {
+            let a = positive(n);
+            let whole = Cholesky::new(&a, 0.0).unwrap();
+            let mut looks = Vec::new();
+            let panels = Cholesky::new_watched(a.clone(), &mut |share| looks.push(share)).unwrap();
+            let far = whole.lower().as_slice().iter().zip(panels.lower().as_slice());
+            assert!(far.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 1e-11);
+            assert!(n < WATCHED || looks.len() == n.div_ceil(PANEL) && looks.last() == Some(&1.0));
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let again = pool.install(|| Cholesky::new_watched(a.clone(), &mut |_| ()).unwrap());
+                assert!(again.lower() == panels.lower());
+            }
+            let mut indefinite = a;
+            indefinite[(n - 3, n - 3)] = -1.0;
+            let error = Cholesky::new_watched(indefinite, &mut |_| ()).unwrap_err();
+            assert!(matches!(error, LinalgError::NotPositiveDefinite { pivot, .. } if pivot == n - 3));
         }
     }
 }

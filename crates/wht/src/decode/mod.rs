@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
+use samplewise_linalg::observe::Watch;
 use samplewise_linalg::{Observer, fwht};
 
 use crate::bins::subsample::Group;
@@ -18,6 +19,9 @@ use crate::field::bits::Bits;
 use crate::options::{Decoder, Noise, Support};
 use crate::plan::sizes;
 use crate::plan::spec::PlanSpec;
+use crate::verdict::units::range_of;
+use crate::verdict::verify::AGREES;
+use crate::{dense, surrogate};
 
 /// What a decoder sees. Samples kept for verification are not in it.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(crate) struct Found<I> {
     pub std_errors: Option<Vec<f64>>,
     /// Ridge of the least squares that follow, in samples. `None` when the values are final.
     pub ridge: Option<f64>,
+    /// The decoder that answered, where it is not the one that was asked.
+    pub route: Option<Decoder>,
 }
 
 /// The table of [`Decoder::ExhaustiveLists`], which a plan makes once.
@@ -61,7 +67,7 @@ pub(crate) struct Tabled<I>(Arc<OnceLock<Exhaustive<I>>>);
 /// Decodes by the decoder of the plan. When the observer stops it, it returns the best it has.
 pub(crate) fn decode<I: Bits>(seen: Observed<'_, I>, table: &Tabled<I>, observer: &mut dyn Observer) -> Found<I> {
     match seen.spec.decoder {
-        Decoder::Dense => dense(&seen),
+        Decoder::Dense => transform(&seen),
         Decoder::SignBits | Decoder::Auto => {
             let rule = Rule::SignBits { tolerance: 1e-9 * seen.largest + 4.0 * seen.rounding };
             peeled(seen, rule, 0.0, observer)
@@ -77,6 +83,7 @@ pub(crate) fn decode<I: Bits>(seen: Observed<'_, I>, table: &Tabled<I>, observer
             listed(seen, &lists, observer)
         }
         Decoder::Heredity => heredity(&seen, observer),
+        Decoder::Surrogate => nearly_sparse(&seen, observer),
     }
 }
 
@@ -85,7 +92,14 @@ fn peeled<I: Bits>(seen: Observed<'_, I>, rule: Rule, noise_std: f64, observer: 
     let free = |c: usize| n - seen.groups[c].bits;
     let peeled = peel::peel(seen.groups, seen.bins, free, rule, observer);
     let ridge = (noise_std > 0.0).then_some(0.0);
-    Found { coefficients: peeled.coefficients, multi_tons: peeled.multi_tons, noise_std, std_errors: None, ridge }
+    Found {
+        coefficients: peeled.coefficients,
+        multi_tons: peeled.multi_tons,
+        noise_std,
+        std_errors: None,
+        ridge,
+        route: None,
+    }
 }
 
 /// Joint list peeling with lists from ordered statistics.
@@ -149,6 +163,7 @@ fn listed<I: Bits>(seen: Observed<'_, I>, lists: &dyn Lists<I>, observer: &mut d
         noise_std: d.variance.sqrt(),
         std_errors: Some(d.std_errors),
         ridge: Some(0.0),
+        route: None,
     }
 }
 
@@ -168,11 +183,42 @@ fn heredity<I: Bits>(seen: &Observed<'_, I>, observer: &mut dyn Observer) -> Fou
         noise_std: d.variance.sqrt(),
         std_errors: Some(d.std_errors),
         ridge: Some(ridge),
+        route: None,
     }
 }
 
+/// The pursuit where it explains every value, else the largest coefficients of a mixture of processes.
+fn nearly_sparse<I: Bits>(seen: &Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
+    let mut watch = Watch::new(observer);
+    let mut pursued = heredity(seen, &mut watch);
+    pursued.route = Some(Decoder::Heredity);
+    let near = AGREES * spread_of(seen.values) + 4.0 * seen.rounding;
+    let explained = 2 * pursued.coefficients.len() <= seen.points.len()
+        && seen
+            .points
+            .iter()
+            .zip(seen.values)
+            .all(|(&m, v)| (dense::evaluate(&pursued.coefficients, m) - v).abs() <= near);
+    if explained || watch.stopped() || seen.points.len() > surrogate::MOST_POINTS {
+        return pursued;
+    }
+    let noise = if let Noise::Std(std) = seen.spec.noise { Noise::Std(std) } else { Noise::Unknown };
+    let most =
+        if seen.spec.sparsity_known { seen.spec.sparsity } else { seen.spec.sparsity.min(2 * seen.points.len()) };
+    let found =
+        surrogate::largest(seen.points, seen.values, seen.spec.variables, (noise, seen.spec.seed), most, &mut watch);
+    let Some((coefficients, noise_std)) = found else { return pursued };
+    let (coefficients, std_errors) = coefficients.into_iter().map(|(k, v, e)| ((k, v), e)).unzip();
+    Found { coefficients, multi_tons: 0, noise_std, std_errors: Some(std_errors), ridge: None, route: None }
+}
+
+fn spread_of(values: &[f64]) -> f64 {
+    let (low, high) = range_of(values);
+    high - low
+}
+
 /// All values are there: transform, and keep what stands above the noise (or above rounding).
-fn dense<I: Bits>(seen: &Observed<'_, I>) -> Found<I> {
+fn transform<I: Bits>(seen: &Observed<'_, I>) -> Found<I> {
     let mut x = seen.values.to_vec();
     fwht::fwht_in_place(&mut x);
     let count = x.len() as f64;
@@ -191,5 +237,5 @@ fn dense<I: Bits>(seen: &Observed<'_, I>) -> Found<I> {
     let floor = (1e-12 * largest + 2.0 * seen.rounding / count.sqrt())
         .max(std / count.sqrt() * ((2.0 * count.ln()).sqrt() + 1.0));
     let found = x.iter().enumerate().filter(|(_, v)| v.abs() > floor).map(|(k, &v)| (I::from_low(k as u64), v));
-    Found { coefficients: found.collect(), multi_tons: 0, noise_std: std, std_errors: None, ridge: None }
+    Found { coefficients: found.collect(), multi_tons: 0, noise_std: std, std_errors: None, ridge: None, route: None }
 }

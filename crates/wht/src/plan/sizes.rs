@@ -129,7 +129,7 @@ pub(crate) fn bch(rank: usize, sparsity: usize, samples: Option<usize>) -> Group
     (chosen.to_vec(), chosen.iter().map(|b| rank - b + 1).collect())
 }
 
-/// Points of a heredity pursuit: `4 K + 4 n`, at least 64.
+/// Points of a heredity pursuit or a surrogate: `4 K + 4 n`, at least 64.
 pub(crate) fn heredity(n: usize, sparsity: usize, samples: Option<usize>) -> usize {
     let wanted = samples.unwrap_or_else(|| sparsity.saturating_mul(4).saturating_add(4 * n).max(64));
     (wanted.max(8) as u128).min(points(n)) as usize

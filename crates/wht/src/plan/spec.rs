@@ -6,6 +6,7 @@ use crate::decode::lists;
 use crate::field::bits::Bits;
 use crate::options::{Decoder, Errors, Noise, Options, RANGES, Sparsity, Support};
 use crate::plan::sizes;
+use crate::surrogate;
 
 /// Bytes that the queries of a plan may take, with their place in a table and their answers.
 const MAX_BYTES: u128 = 8 << 30;
@@ -137,15 +138,16 @@ pub(crate) fn check_spec<I: Bits>(spec: &PlanSpec) -> Result<(), Error> {
         Decoder::Spright => count.is_multiple_of(n - bits + 1),
         Decoder::SignBits => count == n - bits + 1,
         Decoder::BchLists => bits < rank && count == rank - bits + 1 && count <= 64,
-        Decoder::Dense | Decoder::Heredity | Decoder::Auto => true,
+        Decoder::Dense | Decoder::Heredity | Decoder::Surrogate | Decoder::Auto => true,
     };
-    let grouped = !matches!(spec.decoder, Decoder::Dense | Decoder::Heredity);
+    let random = matches!(spec.decoder, Decoder::Heredity | Decoder::Surrogate);
+    let grouped = !random && spec.decoder != Decoder::Dense;
     let groups_fit = spec.group_bits.len() == spec.group_offsets.len()
         && spec.group_bits.len() <= 16
         && spec.group_bits.iter().all(|&b| b <= n && b <= 40)
         && spec.group_offsets.iter().all(|&p| p > 0)
         && grouped != spec.group_bits.is_empty()
-        && (spec.decoder == Decoder::Heredity || spec.points == 0)
+        && (random || spec.points == 0)
         && spec.anchors <= 64
         && spec.group_bits.iter().zip(&spec.group_offsets).all(|(&b, &p)| shape_fits(b, p));
     if !groups_fit || spec.decoder == Decoder::Auto {
@@ -153,7 +155,7 @@ pub(crate) fn check_spec<I: Bits>(spec: &PlanSpec) -> Result<(), Error> {
     }
     let asked = match spec.decoder {
         Decoder::Dense => sizes::points(n),
-        Decoder::Heredity => spec.points as u128,
+        Decoder::Heredity | Decoder::Surrogate => spec.points as u128,
         _ => sizes::asked(&spec.group_bits, &spec.group_offsets),
     };
     if asked > most_queries::<I>() {
@@ -191,7 +193,7 @@ pub(crate) fn resolve<I: Bits>(variables: usize, sparsity: Sparsity, options: &O
         let decodable =
             lists::bch_rank::<I>(variables, spec.degree()).is_some_and(|r| (3..=variables.min(64)).contains(&r));
         spec.decoder = match &spec.support {
-            Support::Hereditary { .. } => Decoder::Heredity,
+            Support::Hereditary { .. } => Decoder::Surrogate,
             Support::MaxDegree(_) | Support::Within(_) if few => Decoder::ExhaustiveLists,
             Support::MaxDegree(_) if decodable => Decoder::BchLists,
             // Where a bound is of no use, it does no harm.
@@ -219,8 +221,11 @@ pub(crate) fn specify<I: Bits>(variables: usize, sparsity: Sparsity, options: &O
             let rank = lists::bch_rank::<I>(n, spec.degree()).unwrap_or(2);
             sizes::bch(rank, k, options.samples)
         }
-        Decoder::Heredity => {
+        Decoder::Heredity | Decoder::Surrogate => {
             spec.points = sizes::heredity(n, k, options.samples);
+            if options.decoder == Decoder::Auto && spec.points > surrogate::MOST_POINTS {
+                spec.decoder = Decoder::Heredity;
+            }
             (Vec::new(), Vec::new())
         }
     };

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::plan::sizes;
 use crate::plan::spec::{self, PlanSpec};
 use crate::verdict::units::check_finite;
-use crate::{Error, bytes};
+use crate::{Error, bytes, surrogate};
 
 mod stages;
 
@@ -173,7 +173,7 @@ impl<I: Bits> Recovery<I> {
         let stopped = spectrum.report.ending == Ending::Interrupted;
         if self.plan.spec().decoder == Decoder::Dense || self.satisfied(&spectrum, &support) || settled || stopped {
             self.best = Some(spectrum);
-            return Ok(());
+            return self.reconsider(observer);
         }
         self.previous = Some(support);
         self.best = Some(spectrum);
@@ -183,7 +183,41 @@ impl<I: Bits> Recovery<I> {
         {
             // The schedule or the budget ended before the answer satisfied.
             best.report.ending = Ending::Limit;
+            return self.reconsider(observer);
         }
+        Ok(())
+    }
+
+    /// At the end of a recovery of a hereditary function that is not sparse: a surrogate of all answers, where the fresh
+    /// samples say that it is better. Stages before the last have the pursuit alone, which takes milliseconds.
+    fn reconsider(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let Some(best) = &mut self.best else { return Ok(()) };
+        let done = matches!(best.status, Status::Exact { .. } | Status::Constant { .. });
+        let random = self.base.decoder == Decoder::Surrogate && self.plan.spec().decoder == Decoder::Heredity;
+        let used = self.plan.queries().len() - self.plan.verification();
+        if done || !random || best.report.ending == Ending::Interrupted || used > surrogate::MOST_POINTS {
+            return Ok(());
+        }
+        // One more answer that the fresh samples judge.
+        let stage = self.stages.len() as f64 + 1.0;
+        let delta = self.base.delta / (stage * (stage + 1.0));
+        let spec = PlanSpec { decoder: Decoder::Surrogate, delta, ..self.plan.spec().clone() };
+        let plan: Plan<I> = Plan::for_bits_from_spec(spec)?;
+        let values: Vec<f64> = plan.queries().iter().map(|m| self.known[m]).collect();
+        let mut other = plan.decode_observed(&values, observer)?;
+        let seconds = other.report.seconds + best.report.seconds;
+        if other.report.route == Decoder::Surrogate && other.report.r2 > best.report.r2 {
+            other.report.samples = self.told;
+            other.report.stages.clone_from(&self.stages);
+            other.report.ending = best.report.ending.and(other.report.ending);
+            if best.status == Status::BudgetSpent && !other.status.is_verified() {
+                other.status = Status::BudgetSpent;
+            }
+            *best = other;
+        } else {
+            best.report.ending = best.report.ending.and(other.report.ending);
+        }
+        best.report.seconds = seconds;
         Ok(())
     }
 

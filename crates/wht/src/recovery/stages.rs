@@ -9,6 +9,9 @@ use crate::plan::spec::{self, PlanSpec};
 /// The plan of a stage; the dense transform when there is no shape or the shape would ask for everything.
 pub(super) fn stage_spec(base: &PlanSpec, shape: Option<Shape>) -> PlanSpec {
     let mut spec = base.clone();
+    if spec.decoder == Decoder::Surrogate {
+        spec.decoder = Decoder::Heredity;
+    }
     let Some(shape) = shape else {
         spec::into_dense(&mut spec);
         return spec;
@@ -87,7 +90,7 @@ pub(super) fn shapes<I: Bits>(base: &PlanSpec) -> Vec<Shape> {
                 .map(|(b, p)| from_pair((vec![b; groups], vec![p; groups])))
                 .collect()
         }
-        Decoder::Heredity => {
+        Decoder::Heredity | Decoder::Surrogate => {
             let all = sizes::points(n);
             let mut at = if known { (2 * k + 2 * n).max(64) as f64 } else { (4 * n).max(64) as f64 };
             let most = (sizes::heredity(n, k, None) as f64) * 8.0;

@@ -37,6 +37,12 @@ impl Product {
         Self { kernel: Kernel { relevance, variance, constant: 0.0, noise: 0.0 }, even, odd, scale }
     }
 
+    /// `αᵀQα`: the sum over all sets.
+    pub fn form(&self, table: &Table, alpha: &[f64]) -> f64 {
+        let product = self.kernel.of_table(table);
+        sums::sum_by(alpha.len(), |j| alpha[j] * sums::dot(product.row(j), alpha))
+    }
+
     /// `Σ_jl Q_jl W_jl` over all sets, and for each position over the sets that hold it.
     pub fn energies(&self, table: &Table, weights: &Matrix) -> (f64, Vec<f64>) {
         let mut product = self.kernel.of_table(table);

@@ -75,18 +75,19 @@ impl Evidence<'_> {
     /// points and `m` columns of features.
     ///
     /// Row GP-2 of `paper-refs.md`.
-    pub fn evaluate(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
+    pub fn evaluate(&self, parameters: &[f64], look: &mut dyn FnMut()) -> (f64, Vec<f64>) {
         let table = self.table;
         let (b, active) = (table.len(), table.varying.len());
         let kernel = self.kernel(parameters);
         let base = kernel.of_table(table);
-        let Some((alpha, factor)) = condition(&kernel, &base, table) else {
+        let Some((alpha, factor)) = condition(&kernel, base.clone(), table, look) else {
             return (f64::INFINITY, vec![0.0; parameters.len()]);
         };
         let logs = (0..b).map(|j| factor.lower()[(j, j)].ln()).sum::<f64>();
         let mut value = 0.5 * sums::dot(&alpha, &table.values) + logs;
         let mut inverse = Matrix::zeros(b, b);
         factor.inverse_into(&mut inverse).expect("one shape");
+        look();
         // G = K⁻¹ − ααᵀ, and T = G ∘ s² exp(−D) in its place.
         let (mut sum, mut trace, mut noisy) = (0.0, 0.0, 0.0);
         for j in 0..b {
@@ -131,14 +132,20 @@ impl Evidence<'_> {
     }
 }
 
-/// `α = K⁻¹z` and the factor of `K = s² exp(−D) + c + noise`; none where `K` cannot be factored.
-pub(crate) fn condition(kernel: &Kernel, base: &Matrix, table: &Table) -> Option<(Vec<f64>, Cholesky)> {
-    let mut matrix = base.clone();
+/// `α = K⁻¹z` and the factor of `K = s² exp(−D) + c + noise`, in place of `s² exp(−D)`; none where `K` cannot be factored.
+/// `look` is called every few hundredths of a second.
+pub(crate) fn condition(
+    kernel: &Kernel,
+    mut matrix: Matrix,
+    table: &Table,
+    look: &mut dyn FnMut(),
+) -> Option<(Vec<f64>, Cholesky)> {
+    look();
     matrix.as_mut_slice().iter_mut().for_each(|v| *v += kernel.constant);
     for (j, repeats) in table.repeats.iter().enumerate() {
         matrix[(j, j)] += kernel.nugget(*repeats);
     }
-    let factor = Cholesky::new(&matrix, 0.0).ok()?;
+    let factor = Cholesky::new_watched(matrix, &mut |_| look()).ok()?;
     let mut alpha = table.values.clone();
     factor.solve_in_place(&mut alpha);
     alpha.iter().all(|a| a.is_finite()).then_some((alpha, factor))

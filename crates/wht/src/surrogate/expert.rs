@@ -10,7 +10,7 @@ use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::{Matrix, rows_times_rows, sums};
 
 use super::evidence::condition;
-use super::heavy::Refinement;
+use super::heavy::{Refinement, solve_in_parts};
 use super::kernel::{JITTER, Kernel};
 use super::sets::{Set, Signs, sign};
 use super::table::Table;
@@ -63,27 +63,27 @@ const BLOCK: usize = 128;
 
 impl Process {
     /// None where the matrix cannot be factored.
-    pub fn plain(kernel: &Kernel, table: &Arc<Table>) -> Option<Self> {
-        let (alpha, factor) = condition(kernel, &kernel.of_table(table), table)?;
+    pub fn plain(kernel: &Kernel, table: &Arc<Table>, look: &mut dyn FnMut()) -> Option<Self> {
+        let (alpha, factor) = condition(kernel, kernel.of_table(table), table, look)?;
         let noise = kernel.noise;
         let table = Arc::clone(table);
         Some(Self { table, kernel: kernel.clone(), tail: 1.0, noise, extra: Vec::new(), alpha, factor })
     }
 
     /// A refinement as it stands; none where its matrix cannot be factored.
-    pub fn heavy(kernel: &Kernel, table: &Arc<Table>, refined: &Refinement) -> Option<Self> {
+    pub fn heavy(kernel: &Kernel, table: &Arc<Table>, refined: &Refinement, look: &mut dyn FnMut()) -> Option<Self> {
         let extra = refined.sets.iter().zip(&refined.prior).zip(&refined.variance);
         let extra = extra.map(|((set, prior), variance)| (set.clone(), variance - refined.tail * prior)).collect();
-        Self::with_extra(kernel, table, refined.tail, refined.noise, extra)
+        Self::with_extra(kernel, table, (refined.tail, refined.noise), extra, look)
     }
 
     /// A kernel times a factor, with more variance for some sets; none where its matrix cannot be factored.
     pub fn with_extra(
         kernel: &Kernel,
         table: &Arc<Table>,
-        tail: f64,
-        noise: f64,
+        (tail, noise): (f64, f64),
         extra: Vec<(Set, f64)>,
+        look: &mut dyn FnMut(),
     ) -> Option<Self> {
         let mut matrix = kernel.of_table(table);
         matrix.as_mut_slice().iter_mut().for_each(|v| *v = tail * (*v + kernel.constant));
@@ -103,7 +103,8 @@ impl Process {
         for (j, repeats) in table.repeats.iter().enumerate() {
             matrix[(j, j)] += noise / repeats + JITTER * kernel.variance;
         }
-        let factor = Cholesky::new(&matrix, 0.0).ok()?;
+        look();
+        let factor = Cholesky::new_watched(matrix, &mut |_| look()).ok()?;
         let mut alpha = table.values.clone();
         factor.solve_in_place(&mut alpha);
         let table = Arc::clone(table);
@@ -165,13 +166,13 @@ impl Process {
     }
 
     /// Means and variances of functionals, in the units of the values.
-    pub fn estimate(&self, functionals: &dyn Functionals) -> (Vec<f64>, Vec<f64>) {
+    pub fn estimate(&self, functionals: &dyn Functionals, look: &mut dyn FnMut()) -> (Vec<f64>, Vec<f64>) {
         let mut cross = self.cross(functionals);
         let (scale, mean) = (self.table.scale, self.table.mean);
         let constants = Self::of_constant(functionals);
         let means = (0..cross.rows()).map(|l| scale * sums::dot(cross.row(l), &self.alpha) + mean * constants[l]);
         let means = means.collect();
-        self.factor.solve_lower_rows_in_place(&mut cross).expect("rows of one length");
+        solve_in_parts(&self.factor, &mut cross, look);
         let prior = self.prior(functionals);
         let variance = |l: usize| scale * scale * left(prior[l], sums::dot(cross.row(l), cross.row(l)));
         (means, (0..prior.len()).map(variance).collect())
@@ -270,9 +271,9 @@ impl Terms {
 }
 
 impl Expert {
-    pub fn estimate(&self, functionals: &dyn Functionals) -> (Vec<f64>, Vec<f64>) {
+    pub fn estimate(&self, functionals: &dyn Functionals, look: &mut dyn FnMut()) -> (Vec<f64>, Vec<f64>) {
         match self {
-            Self::Process(process) => process.estimate(functionals),
+            Self::Process(process) => process.estimate(functionals, look),
             Self::Terms(terms) => terms.estimate(functionals),
         }
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use samplewise_linalg::observe::Watch;
 use samplewise_linalg::random::{Streams, shuffle};
 use samplewise_linalg::scale::ldexp;
-use samplewise_linalg::{Ending, Matrix, Observer, Progress, Seconds};
+use samplewise_linalg::{Ending, Observer, Progress, Seconds};
 
 use super::answer::{ExpertReport, Kind, Report, Status};
 use super::evidence::{Evidence, NoiseVariance};
@@ -20,6 +20,7 @@ use super::mix::{HeldOut, interval_scale};
 use super::mixture::{Member, Mixture};
 use super::options::{Options, check};
 use super::pursuit::{self, Pursued};
+use super::rounds::{LARGE, looking, run_in_rounds};
 use super::table::{Layout, Table};
 use crate::Error;
 use crate::options::Noise;
@@ -44,19 +45,12 @@ pub(super) enum NoiseSetting {
 }
 
 /// Steps of a minimisation, and of a refinement: with few degrees of freedom, with many, and beyond 400 points.
-const STEPS: usize = 40;
+pub(super) const STEPS: usize = 40;
 const SPARSE_STEPS: usize = 20;
 const SMOOTH_STEPS: usize = 12;
 const STEPS_BEYOND: usize = 10;
 /// Candidates for heavy tails in all.
 const MOST_CANDIDATES: usize = 1_500;
-/// Share from which an expert is polished, and points beyond which none is.
-const POLISHED: f64 = 0.15;
-const MOST_POLISHED: usize = 1_500;
-/// Held-out points where not all choose the relevances.
-const MOST_HELD_OUT: usize = 1_200;
-/// Heavy tails take part beyond the evidence points where they leave less than this share of what the process leaves.
-const WORTH: f64 = 0.9;
 /// Names of the streams.
 const FOLDS: u64 = 0;
 const PURSUIT: u64 = 1;
@@ -115,31 +109,31 @@ pub(crate) fn fit(
 }
 
 impl Task<'_> {
-    fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         self.layout.positions()
     }
 
-    fn two_levels(&self) -> bool {
+    pub(super) fn two_levels(&self) -> bool {
         self.layout.levels.iter().all(|&a| a <= 2)
     }
 
-    fn distinct(&self) -> usize {
+    pub(super) fn distinct(&self) -> usize {
         let n = self.positions();
         self.codes.chunks_exact(n).collect::<std::collections::HashSet<_, FixedState>>().len()
     }
 
-    fn select(&self, rows: &[usize]) -> (Vec<u8>, Vec<f64>) {
+    pub(super) fn select(&self, rows: &[usize]) -> (Vec<u8>, Vec<f64>) {
         let n = self.positions();
         let codes = rows.iter().flat_map(|&j| &self.codes[j * n..(j + 1) * n]).copied().collect();
         (codes, rows.iter().map(|&j| self.values[j]).collect())
     }
 
-    fn table(&self, rows: &[usize]) -> Arc<Table> {
+    pub(super) fn table(&self, rows: &[usize]) -> Arc<Table> {
         let (codes, values) = self.select(rows);
         Arc::new(Table::new(&self.layout, &codes, &values))
     }
 
-    fn noise_of(&self, table: &Table) -> NoiseVariance {
+    pub(super) fn noise_of(&self, table: &Table) -> NoiseVariance {
         match self.noise {
             NoiseSetting::Free => NoiseVariance::Free,
             NoiseSetting::Std(std) => NoiseVariance::Fixed((std / table.scale).powi(2)),
@@ -148,7 +142,7 @@ impl Task<'_> {
 
     /// Rows that are held out together, in a random order: repeats of a point, a point and its complement, a group of the
     /// caller's.
-    fn groups(&self) -> Vec<Vec<usize>> {
+    pub(super) fn groups(&self) -> Vec<Vec<usize>> {
         let n = self.positions();
         let mut of_group: Vec<Vec<usize>> = Vec::new();
         if let Some(groups) = &self.options.groups {
@@ -180,7 +174,7 @@ impl Task<'_> {
         of_group
     }
 
-    fn pursue(&self, codes: &[u8], values: &[f64], stream: u64, watch: &mut Watch<'_>) -> Option<Pursued> {
+    pub(super) fn pursue(&self, codes: &[u8], values: &[f64], stream: u64, watch: &mut Watch<'_>) -> Option<Pursued> {
         let mut rng = Streams::new(self.options.seed).child(PURSUIT).stream(stream);
         pursuit::pursue((codes, self.positions()), values, 1e-12 * self.spread + self.rounding, &mut rng, watch)
     }
@@ -212,7 +206,7 @@ impl Task<'_> {
         }
     }
 
-    fn explained(&self, mut terms: Terms) -> Mixture {
+    pub(super) fn explained(&self, mut terms: Terms) -> Mixture {
         // What is left is rounding.
         let left = terms.predict(self.codes, self.positions()).0.into_iter().zip(self.values);
         let largest = left.map(|(p, v)| (p - v).abs()).fold(self.rounding, f64::max);
@@ -222,7 +216,7 @@ impl Task<'_> {
     }
 
     /// The kinds of the experts, in order.
-    fn kinds(&self, heavy: bool, pursuit: bool) -> Vec<Kind> {
+    pub(super) fn kinds(&self, heavy: bool, pursuit: bool) -> Vec<Kind> {
         let mut out: Vec<Kind> = self.options.spreads.iter().map(|&spread| Kind::Process { spread }).collect();
         if heavy {
             out.extend(self.options.tails.iter().map(|&freedom| Kind::HeavyTails { freedom }));
@@ -234,7 +228,7 @@ impl Task<'_> {
     }
 
     /// The expert whose kernel heavy tails start from.
-    fn base(&self) -> usize {
+    pub(super) fn base(&self) -> usize {
         self.options.spreads.len() / 2
     }
 
@@ -250,7 +244,7 @@ impl Task<'_> {
 
     /// Minimises the evidence of every table and spread, in rounds of as many evaluations as there are threads. What is
     /// there when the observer stops it is what they end with.
-    fn kernels(
+    pub(super) fn kernels(
         &self,
         tables: &[Arc<Table>],
         from: Option<&[Kernel]>,
@@ -267,13 +261,13 @@ impl Task<'_> {
             (0..tables.len() * spreads.len()).map(|job| evidence(job).minimiser(start(job), steps)).collect();
         run_in_rounds(
             &mut jobs,
-            |job, minimiser| {
+            |job, minimiser, look| {
                 let Some(point) = minimiser.point().map(<[f64]>::to_vec) else { return false };
-                let (value, gradient) = evidence(job).evaluate(&point);
+                let (value, gradient) = evidence(job).evaluate(&point, look);
                 minimiser.tell(value, &gradient);
                 true
             },
-            "evidence",
+            ("evidence", tables[0].len() > LARGE),
             watch,
         );
         let fitted = |(job, minimiser): (usize, &Minimiser)| Fitted {
@@ -286,7 +280,7 @@ impl Task<'_> {
     }
 
     /// Heavy tails around the kernel of each table; none where the observer stops it. In the order of the options.
-    fn heavy(
+    pub(super) fn heavy(
         &self,
         tables: &[Arc<Table>],
         kernels: &[Kernel],
@@ -299,7 +293,8 @@ impl Task<'_> {
         let mut jobs: Vec<(usize, Option<Refinement>)> = Vec::new();
         for (table, kernel) in tables.iter().zip(kernels) {
             let most = (self.options.candidates * table.len()).min(MOST_CANDIDATES);
-            let chosen = Process::plain(kernel, table).map(|p| candidates(kernel, table, &p.alpha, most));
+            let plain = Process::plain(kernel, table, &mut looking(watch, "heavy tails"));
+            let chosen = plain.map(|p| candidates(kernel, table, &p.alpha, most));
             for &freedom in tails {
                 let refined = chosen.as_ref().map(|c| Refinement::new(kernel, table, c.clone(), freedom, true));
                 jobs.push((self.tail_steps(freedom, table.len()), refined));
@@ -310,28 +305,26 @@ impl Task<'_> {
         }
         run_in_rounds(
             &mut jobs,
-            |job, (left, refined)| {
+            |job, (left, refined), look| {
                 let Some(refined) = refined else { return false };
-                if *left == 0 || !refined.step(&tables[job / tails.len()]) {
+                if *left == 0 || !refined.step(&tables[job / tails.len()], look) {
                     return false;
                 }
                 *left -= 1;
                 true
             },
-            "heavy tails",
+            ("heavy tails", tables[0].len() > LARGE),
             watch,
         );
         if watch.stopped() {
             return None;
         }
-        let done: Vec<Option<Process>> = jobs
-            .par_iter()
-            .enumerate()
-            .map(|(job, (_, refined))| {
-                let at = job / tails.len();
-                Process::heavy(&kernels[at], &tables[at], refined.as_ref()?)
-            })
-            .collect();
+        let mut done: Vec<Option<Process>> = Vec::with_capacity(jobs.len());
+        for (job, (_, refined)) in jobs.iter().enumerate() {
+            let at = job / tails.len();
+            let mut look = looking(watch, "heavy tails");
+            done.push(refined.as_ref().and_then(|r| Process::heavy(&kernels[at], &tables[at], r, &mut look)));
+        }
         Some(done.chunks(tails.len()).map(<[Option<Process>]>::to_vec).collect())
     }
 
@@ -375,8 +368,11 @@ impl Task<'_> {
             let (codes, values) = self.select(&rows_of(fold, true));
             let table = &tables[fold + 1];
             held_out.seen.extend(vec![(table.mean, table.scale * table.scale); values.len()]);
-            let plain = fitted[fold + 1].iter().map(|f| Process::plain(&f.kernel, table));
-            let experts: Vec<Option<Process>> = plain.chain(heavy[fold + 1].iter().cloned()).collect();
+            let mut experts: Vec<Option<Process>> = Vec::new();
+            for one in &fitted[fold + 1] {
+                experts.push(Process::plain(&one.kernel, table, &mut looking(watch, "held-out points")));
+            }
+            experts.extend(heavy[fold + 1].iter().cloned());
             let unknown = || (vec![f64::NAN; values.len()], vec![f64::NAN; values.len()]);
             let mut said: Vec<(Vec<f64>, Vec<f64>)> =
                 experts.par_iter().map(|e| e.as_ref().map_or_else(unknown, |e| e.predict(&codes))).collect();
@@ -391,10 +387,11 @@ impl Task<'_> {
             }
         }
         let shares = self.shares(&kinds, &mut held_out);
-        let mut experts: Vec<Option<Expert>> = fitted[0]
-            .iter()
-            .map(|f| Process::plain(&f.kernel, &tables[0]).map(|p| Expert::Process(Box::new(p))))
-            .collect();
+        let mut experts: Vec<Option<Expert>> = Vec::new();
+        for one in &fitted[0] {
+            let process = Process::plain(&one.kernel, &tables[0], &mut looking(watch, "processes on all points"));
+            experts.push(process.map(|p| Expert::Process(Box::new(p))));
+        }
         experts.extend(heavy[0].iter().map(|p| p.clone().map(|p| Expert::Process(Box::new(p)))));
         experts.extend(pursued.map(|p| Some(Expert::Terms(p.terms.clone()))));
         let fitted_all: Vec<Fitted> = fitted.into_iter().flatten().collect();
@@ -402,7 +399,7 @@ impl Task<'_> {
     }
 
     /// Whether a pursuit without some values explains them all the same: then it is the answer, fitted to all values.
-    fn snaps(&self, found: &Pursued, codes: &[u8], values: &[f64]) -> Option<Terms> {
+    pub(super) fn snaps(&self, found: &Pursued, codes: &[u8], values: &[f64]) -> Option<Terms> {
         let n = self.positions();
         let predicted = found.terms.predict(codes, n).0;
         let near = pursuit::AGREES * self.spread + 4.0 * self.rounding;
@@ -418,7 +415,7 @@ impl Task<'_> {
     }
 
     /// Shares of the experts; the variance of the pursuit is what it leaves of held-out values.
-    fn shares(&self, kinds: &[Kind], held_out: &mut HeldOut) -> Vec<f64> {
+    pub(super) fn shares(&self, kinds: &[Kind], held_out: &mut HeldOut) -> Vec<f64> {
         if held_out.values.is_empty() {
             let mut out = vec![0.0; kinds.len() + 1];
             out[self.base()] = 1.0;
@@ -431,7 +428,7 @@ impl Task<'_> {
         held_out.shares()
     }
 
-    fn assemble(
+    pub(super) fn assemble(
         &self,
         kinds: Vec<Kind>,
         mut shares: Vec<f64>,
@@ -514,8 +511,8 @@ impl Task<'_> {
     }
 
     /// Stopped before anything was held out: the process of the middle spread, as it stands.
-    fn unjudged(&self, table: &Arc<Table>, fitted: &[Fitted]) -> Option<Mixture> {
-        let process = Process::plain(&fitted[self.base()].kernel, table)?;
+    pub(super) fn unjudged(&self, table: &Arc<Table>, fitted: &[Fitted]) -> Option<Mixture> {
+        let process = Process::plain(&fitted[self.base()].kernel, table, &mut || ())?;
         let kinds = self.kinds(false, false);
         let mut experts: Vec<Option<Expert>> = kinds.iter().map(|_| None).collect();
         experts[self.base()] = Some(Expert::Process(Box::new(process)));
@@ -524,180 +521,14 @@ impl Task<'_> {
         let held_out = HeldOut { experts: vec![(Vec::new(), Vec::new()); kinds.len()], ..HeldOut::default() };
         Some(self.assemble(kinds, shares, experts, held_out, fitted))
     }
-
-    /// Many points: some choose the relevances, others are held out in blocks, and the processes condition on all of them.
-    fn beyond_the_evidence(&self, pursued: Option<&Pursued>, watch: &mut Watch<'_>) -> Option<Mixture> {
-        let n = self.positions();
-        let groups = self.groups();
-        let mut evidence: Vec<usize> = Vec::new();
-        let mut at = 0;
-        while at < groups.len() && evidence.len() < self.options.evidence_points {
-            evidence.extend(&groups[at]);
-            at += 1;
-        }
-        let blocks = if self.distinct() <= 700 { 4 } else { 3 };
-        let mut held: Vec<Vec<usize>> = vec![Vec::new(); blocks.min(groups.len() - at)];
-        let mut rest: Vec<usize> = Vec::new();
-        let mut count = 0;
-        for (g, rows) in groups[at..].iter().enumerate() {
-            if count < MOST_HELD_OUT {
-                let block = g % held.len();
-                held[block].extend(rows);
-                count += rows.len();
-            } else {
-                rest.extend(rows);
-            }
-        }
-        let small = [self.table(&evidence)];
-        let fitted = self.kernels(&small, None, STEPS, watch).remove(0);
-        if watch.stopped() {
-            return self.unjudged(&small[0], &fitted);
-        }
-        // Held-out points last, so that the corner of the factor is all that predicts them from the others.
-        let order: Vec<usize> = evidence.iter().chain(&rest).chain(held.iter().flatten()).copied().collect();
-        let table = self.table(&order);
-        let before = Table::new(
-            &self.layout,
-            &self.select(&order[..evidence.len() + rest.len()]).0,
-            &vec![0.0; evidence.len() + rest.len()],
-        )
-        .len();
-        let sizes: Vec<usize> = held.iter().map(|rows| self.table(rows).len()).collect();
-        let (heavy, pursuit) = (self.worth_heavy_tails(&evidence, &fitted, watch)?, pursued.is_some());
-        let kinds = self.kinds(heavy, pursuit);
-        let mut held_out = HeldOut { experts: vec![(Vec::new(), Vec::new()); kinds.len()], ..HeldOut::default() };
-        let scaled = |v: f64| table.mean + table.scale * v;
-        held_out.values = table.values[before..].iter().map(|&v| scaled(v)).collect();
-        held_out.seen = vec![(table.mean, table.scale * table.scale); held_out.values.len()];
-        for (k, one) in fitted.iter().enumerate() {
-            let process = Process::plain(&one.kernel, &table);
-            held_out.experts[k] = match process.and_then(|p| blocks_of(&p, before, &sizes)) {
-                Some((left, variances)) => (held_out.values.iter().zip(left).map(|(v, l)| v - l).collect(), variances),
-                None => (vec![f64::NAN; held_out.values.len()], vec![f64::NAN; held_out.values.len()]),
-            };
-            let done =
-                Progress { stage: "processes on all points", step: k + 1, total: Some(fitted.len()), value: None };
-            if watch.stops(done) {
-                return self.unjudged(&small[0], &fitted);
-            }
-        }
-        let base = fitted[self.base()].kernel.clone();
-        if heavy || pursuit {
-            for (block, rows) in held.iter().enumerate() {
-                let others: Vec<usize> = evidence
-                    .iter()
-                    .chain(&rest)
-                    .chain(held.iter().enumerate().filter(|b| b.0 != block).flat_map(|b| b.1))
-                    .copied()
-                    .collect();
-                let codes = self.table(rows).codes.clone();
-                if heavy {
-                    let training = [self.table(&others)];
-                    let refined = self.heavy(&training, std::slice::from_ref(&base), watch)?.remove(0);
-                    for (k, process) in refined.into_iter().enumerate() {
-                        let count = codes.len() / n;
-                        let said = process
-                            .map_or_else(|| (vec![f64::NAN; count], vec![f64::NAN; count]), |p| p.predict(&codes));
-                        let all = &mut held_out.experts[fitted.len() + k];
-                        all.0.extend(said.0);
-                        all.1.extend(said.1);
-                    }
-                }
-                if pursuit {
-                    let (training, values) = self.select(&others);
-                    let Some(found) = self.pursue(&training, &values, 1 + block as u64, watch) else {
-                        return self.unjudged(&small[0], &fitted);
-                    };
-                    let (known, truth) = self.select(rows);
-                    if let Some(terms) = self.snaps(&found, &known, &truth) {
-                        return Some(self.explained(terms));
-                    }
-                    let said = found.terms.predict(&codes, n);
-                    let all = held_out.experts.last_mut().expect("the pursuit is the last");
-                    all.0.extend(said.0);
-                    all.1.extend(said.1);
-                }
-            }
-        }
-        let shares = self.shares(&kinds, &mut held_out);
-        let mut kernels: Vec<Fitted> = fitted.clone();
-        if self.options.polish > 0 && table.len() <= MOST_POLISHED {
-            let wanted: Vec<usize> = (0..fitted.len()).filter(|&k| shares[k] >= POLISHED).collect();
-            for k in wanted {
-                if let Some(polished) = self.polish(&table, k, &fitted[k], watch) {
-                    kernels[k] = polished;
-                }
-            }
-        }
-        let mut experts: Vec<Option<Expert>> = Vec::new();
-        for (k, one) in kernels.iter().enumerate() {
-            let process = if shares[k] > 0.0 { Process::plain(&one.kernel, &table) } else { None };
-            experts.push(process.map(|p| Expert::Process(Box::new(p))));
-        }
-        if heavy {
-            let whole = [Arc::clone(&table)];
-            let wanted = shares[fitted.len()..fitted.len() + self.options.tails.len()].iter().any(|s| *s > 0.0);
-            let refined = if wanted {
-                self.heavy(&whole, &[base], watch)?.remove(0)
-            } else {
-                vec![None; self.options.tails.len()]
-            };
-            experts.extend(refined.into_iter().map(|p| p.map(|p| Expert::Process(Box::new(p)))));
-        }
-        experts.extend(pursued.map(|p| Some(Expert::Terms(p.terms.clone()))));
-        Some(self.assemble(kinds, shares, experts, held_out, &kernels))
-    }
-
-    /// Steps on all points from where the evidence points led.
-    fn polish(&self, table: &Arc<Table>, k: usize, from: &Fitted, watch: &mut Watch<'_>) -> Option<Fitted> {
-        let evidence = Evidence { table, spread: self.options.spreads[k], noise: self.noise_of(table) };
-        let mut minimiser = evidence.minimiser(Some(&from.kernel), self.options.polish);
-        while let Some(point) = minimiser.point().map(<[f64]>::to_vec) {
-            let (value, gradient) = evidence.evaluate(&point);
-            minimiser.tell(value, &gradient);
-            let progress = Progress {
-                stage: "polish",
-                step: minimiser.steps(),
-                total: Some(self.options.polish),
-                value: Some(value),
-            };
-            if watch.ticks(|| progress) {
-                break;
-            }
-        }
-        minimiser.value().is_finite().then(|| Fitted {
-            kernel: evidence.kernel(minimiser.best()),
-            steps: from.steps + minimiser.steps(),
-            gradient: minimiser.largest_gradient(),
-        })
-    }
-
-    /// Whether heavy tails are worth their time: on the evidence points, a quarter of them held out from the values but not
-    /// from the kernel.
-    fn worth_heavy_tails(&self, evidence: &[usize], fitted: &[Fitted], watch: &mut Watch<'_>) -> Option<bool> {
-        if self.options.tails.is_empty() || !self.two_levels() {
-            return Some(false);
-        }
-        let kernel = &fitted[self.base()].kernel;
-        let (held, training) = evidence.split_at(evidence.len() / 4);
-        let table = [self.table(training)];
-        let (codes, values) = self.select(held);
-        let left = |p: &Process| {
-            let said = p.predict(&codes).0;
-            values.iter().zip(said).map(|(v, m)| (v - m) * (v - m)).sum::<f64>()
-        };
-        let Some(plain) = Process::plain(kernel, &table[0]).map(|p| left(&p)) else { return Some(false) };
-        let refined = self.heavy(&table, std::slice::from_ref(kernel), watch)?.remove(0);
-        Some(refined.iter().flatten().map(left).any(|heavy| heavy < WORTH * plain))
-    }
 }
 
 /// A kernel that was fitted.
 #[derive(Clone, Debug)]
-struct Fitted {
-    kernel: Kernel,
-    steps: usize,
-    gradient: f64,
+pub(super) struct Fitted {
+    pub kernel: Kernel,
+    pub steps: usize,
+    pub gradient: f64,
 }
 
 /// Mean square of what an expert leaves of the held-out values.
@@ -705,48 +536,4 @@ fn residual_of(held_out: &HeldOut, expert: usize) -> f64 {
     let said = &held_out.experts[expert].0;
     let squares: f64 = held_out.values.iter().zip(said).map(|(v, p)| (v - p).powi(2)).sum();
     squares / held_out.values.len().max(1) as f64
-}
-
-/// What a process leaves of the points after the first `before`, in blocks of these sizes, each from all points outside it.
-fn blocks_of(process: &Process, before: usize, sizes: &[usize]) -> Option<(Vec<f64>, Vec<f64>)> {
-    let lower = process.factor.lower();
-    let count = lower.rows() - before;
-    // The corner of K⁻¹ is the inverse of the product of the corner of the factor.
-    let corner = Matrix::from_fn(count, count, |i, j| lower[(before + i, before + j)]);
-    let corner = samplewise_linalg::factor::Cholesky::from_lower(corner).ok()?;
-    let mut inverse = Matrix::zeros(count, count);
-    corner.inverse_into(&mut inverse).ok()?;
-    let (mut left, mut variances) = (Vec::new(), Vec::new());
-    let mut at = 0;
-    for size in sizes {
-        let block: Vec<usize> = (at..at + size).collect();
-        let (l, v) = process.held_out(&block, &inverse, before)?;
-        left.extend(l);
-        variances.extend(v);
-        at += size;
-    }
-    Some((left, variances))
-}
-
-/// Steps every job until none goes on, as many at once as there are threads, with a look between two rounds.
-fn run_in_rounds<T: Send>(
-    jobs: &mut [T],
-    step: impl Fn(usize, &mut T) -> bool + Sync,
-    stage: &'static str,
-    watch: &mut Watch<'_>,
-) {
-    let threads = rayon::current_num_threads();
-    let mut open: Vec<bool> = vec![true; jobs.len()];
-    let mut done = 0;
-    while open.iter().any(|o| *o) {
-        let mut active: Vec<(usize, &mut T, &mut bool)> =
-            jobs.iter_mut().zip(&mut open).enumerate().filter(|(_, (_, o))| **o).map(|(i, (j, o))| (i, j, o)).collect();
-        for part in active.chunks_mut(threads) {
-            part.par_iter_mut().for_each(|(i, job, open)| **open = step(*i, job));
-            done += part.len();
-            if watch.ticks(|| Progress { stage, step: done, total: None, value: None }) {
-                return;
-            }
-        }
-    }
 }

@@ -74,13 +74,14 @@ impl Refinement {
     }
 
     /// The matrix as it stands, its factor and `α`; none where it cannot be factored.
-    pub fn condition(&self, table: &Table) -> Option<(Vec<f64>, Cholesky)> {
+    pub fn condition(&self, table: &Table, look: &mut dyn FnMut()) -> Option<(Vec<f64>, Cholesky)> {
         let mut matrix = weighted_gram(&self.columns, &self.variance);
         matrix.as_mut_slice().iter_mut().zip(self.rest.as_slice()).for_each(|(m, r)| *m += self.tail * r);
         for (j, repeats) in table.repeats.iter().enumerate() {
             matrix[(j, j)] += self.noise / repeats + self.jitter;
         }
-        let factor = Cholesky::new(&matrix, 0.0).ok()?;
+        look();
+        let factor = Cholesky::new_watched(matrix, &mut |_| look()).ok()?;
         let mut alpha = table.values.clone();
         factor.solve_in_place(&mut alpha);
         alpha.iter().all(|a| a.is_finite()).then_some((alpha, factor))
@@ -90,10 +91,10 @@ impl Refinement {
     /// `b²(J + b)` multiplications for `b` points and `J` candidates.
     ///
     /// Row GP-13 of `paper-refs.md`.
-    pub fn step(&mut self, table: &Table) -> bool {
-        let Some((alpha, factor)) = self.condition(table) else { return false };
+    pub fn step(&mut self, table: &Table, look: &mut dyn FnMut()) -> bool {
+        let Some((alpha, factor)) = self.condition(table, look) else { return false };
         let mut half = self.rows.clone();
-        factor.solve_lower_rows_in_place(&mut half).expect("rows of one length");
+        solve_in_parts(&factor, &mut half, look);
         for s in 0..self.sets.len() {
             let mean = self.variance[s] * sums::dot(self.rows.row(s), &alpha);
             let known = sums::dot(half.row(s), half.row(s));
@@ -104,6 +105,7 @@ impl Refinement {
             let b = table.len();
             let mut inverse = Matrix::zeros(b, b);
             factor.inverse_into(&mut inverse).expect("one shape");
+            look();
             let by_row = |j: usize| sums::dot(self.rest.row(j), &alpha) * alpha[j];
             let seen = sums::sum_by(b, by_row);
             let expected = sums::sum_by(b, |j| sums::dot(self.rest.row(j), inverse.row(j)));
@@ -114,6 +116,23 @@ impl Refinement {
             self.noise = (self.noise * (seen / expected).clamp(CHANGE.0, CHANGE.1)).max(LEAST_NOISE);
         }
         true
+    }
+}
+
+/// Multiplications between two looks.
+const LOOK: usize = 1 << 27;
+
+/// `L⁻¹` of every row, with a look between parts of the rows.
+pub(crate) fn solve_in_parts(factor: &Cholesky, rows: &mut Matrix, look: &mut dyn FnMut()) {
+    let b = rows.columns();
+    let part = (LOOK / (b * b).max(1)).max(16);
+    for first in (0..rows.rows()).step_by(part) {
+        let last = (first + part).min(rows.rows());
+        let mut some =
+            Matrix::from_vec(last - first, b, rows.as_slice()[first * b..last * b].to_vec()).expect("whole rows");
+        factor.solve_lower_rows_in_place(&mut some).expect("rows of one length");
+        rows.as_mut_slice()[first * b..last * b].copy_from_slice(some.as_slice());
+        look();
     }
 }
 

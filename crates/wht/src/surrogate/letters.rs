@@ -10,7 +10,7 @@ use super::sets::Set;
 use crate::Error;
 
 /// Most letters of a position.
-const MOST_LETTERS: usize = 64;
+pub(super) const MOST_LETTERS: usize = 64;
 
 /// Points as rows of letters: one number for each position, from 0 to below its number of levels.
 ///

@@ -99,11 +99,16 @@ impl Mixture {
 
     /// Functionals of the function.
     pub fn estimate(&self, functionals: &dyn Functionals) -> Vec<Estimate> {
+        self.estimate_watched(functionals, &mut || ())
+    }
+
+    /// [`Mixture::estimate`] with a call every few hundredths of a second.
+    pub fn estimate_watched(&self, functionals: &dyn Functionals, look: &mut dyn FnMut()) -> Vec<Estimate> {
         let said: Vec<(f64, Vec<f64>, Vec<f64>)> = self
             .members
             .iter()
             .map(|m| {
-                let (means, variances) = m.expert.estimate(functionals);
+                let (means, variances) = m.expert.estimate(functionals, look);
                 (m.share, means, variances)
             })
             .collect();
@@ -134,7 +139,7 @@ impl Mixture {
         let mut means = vec![0.0; n];
         let mut parts = Vec::new();
         for m in &self.members {
-            let (mean, _) = m.expert.estimate(&shapley);
+            let (mean, _) = m.expert.estimate(&shapley, &mut || ());
             let mut covariance = Matrix::zeros(n, n);
             match &m.expert {
                 Expert::Process(p) => {
@@ -327,7 +332,7 @@ impl Mixture {
         let family = super::functionals::Interactions(&letters);
         let mut values = vec![0.0; letters.len()];
         for (share, process) in self.processes() {
-            let (means, _) = process.estimate(&family);
+            let (means, _) = process.estimate(&family, &mut || ());
             values.iter_mut().zip(means).for_each(|(v, m)| *v += share * m / process.table.scale);
         }
         let mut out = vec![0.0; n];
@@ -338,7 +343,7 @@ impl Mixture {
     }
 
     /// The `k` largest coefficients, the largest first, and the largest that may have been missed.
-    pub fn top(&self, k: usize) -> (Vec<(Set, Estimate)>, f64) {
+    pub fn top(&self, k: usize, look: &mut dyn FnMut()) -> (Vec<(Set, Estimate)>, f64) {
         let processes = self.processes();
         let (mut sets, missed, scale) = match processes.first() {
             Some((_, first)) => {
@@ -358,7 +363,7 @@ impl Mixture {
                         |s: &Set| own.get(s).unwrap_or(&0.0) + if s.is_empty() { level + constant } else { 0.0 };
                     sets.iter().zip(known).map(|(s, v)| v + whole(s)).collect()
                 };
-                let found = search::largest(&processes, &terms, k, &signs, means);
+                let found = search::largest(&processes, &terms, k, &signs, means, look);
                 let sizes = means(&found.sets);
                 (found.sets.into_iter().zip(sizes).collect::<Vec<_>>(), found.missed_at_most, scale)
             }
@@ -379,7 +384,7 @@ impl Mixture {
         let wanted: Vec<Set> = sets.into_iter().map(|s| s.0).collect();
         let mut estimates = Vec::with_capacity(wanted.len());
         for part in wanted.chunks(512) {
-            estimates.extend(self.estimate(&Coefficients(part)));
+            estimates.extend(self.estimate_watched(&Coefficients(part), look));
         }
         let missed = self.back(missed.max(next) * scale);
         (wanted.into_iter().zip(estimates).collect(), missed)

@@ -169,7 +169,7 @@ impl<I: Bits> Posterior<I> {
     ///
     /// Row GP-4 of `paper-refs.md`.
     pub fn top(&self, k: usize) -> Top<I> {
-        let (found, missed_at_most) = self.mixture.top(k);
+        let (found, missed_at_most) = self.mixture.top(k, &mut || ());
         let index = |set: &Set| I::from_positions(set.iter().map(|&i| usize::from(i)));
         Top { coefficients: found.iter().map(|(set, e)| (index(set), *e)).collect(), missed_at_most }
     }

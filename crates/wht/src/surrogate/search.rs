@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
-use samplewise_linalg::{Matrix, sums};
+use samplewise_linalg::sums;
 
 use super::energy::Product;
 use super::expert::Process;
@@ -50,9 +50,8 @@ impl<'a> Walk<'a> {
         let noise = |j: usize| alpha[j] * alpha[j] * process.nugget(table.repeats[j]);
         let whole = sums::dot(alpha, &table.values);
         let norm = whole - sums::sum_by(alpha.len(), noise);
-        let weights = Matrix::from_fn(alpha.len(), alpha.len(), |j, l| alpha[j] * alpha[l]);
         let product = Product::new(&process.kernel, &process.kernel, levels);
-        let mut energy = process.tail * process.tail * product.energies(table, &weights).0;
+        let mut energy = process.tail * process.tail * product.form(table, alpha);
         let mut special = HashSet::default();
         let sets: Vec<Set> = process.extra.iter().map(|e| e.0.clone()).collect();
         let products = signs.products(sets.iter(), alpha);
@@ -137,6 +136,7 @@ pub(crate) fn largest(
     k: usize,
     signs: &Signs,
     mut means: impl FnMut(&[Set]) -> Vec<f64>,
+    look: &mut dyn FnMut(),
 ) -> Found {
     let mut known: HashSet<Set, FixedState> = HashSet::default();
     let mut seen: Vec<Set> = Vec::new();
@@ -147,9 +147,14 @@ pub(crate) fn largest(
             seen.push(set.clone());
         }
     }
-    let mut walks: Vec<Walk<'_>> = parts.iter().map(|&(share, process)| Walk::new(share, process, signs)).collect();
+    let mut walks: Vec<Walk<'_>> = Vec::with_capacity(parts.len());
+    for &(share, process) in parts {
+        look();
+        walks.push(Walk::new(share, process, signs));
+    }
     let mut count = 64.max(k);
     loop {
+        look();
         sizes.extend(means(&seen[sizes.len()..]).into_iter().map(f64::abs));
         let bound: f64 = walks.iter().map(Walk::bound).sum();
         let enough = sizes.len() >= k && {
@@ -161,6 +166,7 @@ pub(crate) fn largest(
             return Found { sets: seen, missed_at_most: bound };
         }
         for walk in &mut walks {
+            look();
             walk.go_on(count, signs, &mut seen, &mut known);
         }
         count = (seen.len() / 2).max(64);

@@ -106,21 +106,25 @@ impl Table {
         let means: Vec<f64> = members.iter().map(|m| sums::sum(m) / m.len() as f64).collect();
         let within =
             members.iter().zip(&means).map(|(m, mean)| m.iter().map(|v| (v - mean).powi(2)).sum::<f64>()).sum();
-        let features = layout.features(&distinct);
-        let first = &distinct[..n];
-        let varying = (0..n).filter(|&i| distinct.chunks_exact(n).any(|p| p[i] != first[i])).collect();
-        Self {
-            layout: Arc::clone(layout),
-            columns: features.transpose(),
-            features,
-            codes: distinct,
-            repeats: members.iter().map(|m| m.len() as f64).collect(),
-            values: means,
-            within,
-            mean,
-            scale,
-            varying,
-        }
+        let repeats = members.iter().map(|m| m.len() as f64).collect();
+        Self::from_means(layout, distinct, (means, repeats), within, (mean, scale))
+    }
+
+    /// Of distinct points with the means of their values, in units of `scale` about `mean`, and how often each was told.
+    pub fn from_means(
+        layout: &Arc<Layout>,
+        codes: Vec<u8>,
+        (values, repeats): (Vec<f64>, Vec<f64>),
+        within: f64,
+        (mean, scale): (f64, f64),
+    ) -> Self {
+        let n = layout.positions();
+        let features = layout.features(&codes);
+        let first = &codes[..n];
+        let varying = (0..n).filter(|&i| codes.chunks_exact(n).any(|p| p[i] != first[i])).collect();
+        let layout = Arc::clone(layout);
+        let columns = features.transpose();
+        Self { layout, codes, features, columns, repeats, values, within, mean, scale, varying }
     }
 
     /// Number of distinct points.

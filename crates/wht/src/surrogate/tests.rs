@@ -60,15 +60,15 @@ fn processes(levels: &[usize], count: usize, seed: u64) -> Vec<Process> {
     let mut rng = Streams::new(seed).stream(0);
     let table = random_table(levels, count, &mut rng);
     let kernel = random_kernel(levels.len(), &mut rng);
-    let plain = Process::plain(&kernel, &table).unwrap();
+    let plain = Process::plain(&kernel, &table, &mut || ()).unwrap();
     let mut out = vec![plain];
     if levels.iter().all(|&a| a == 2) {
         let chosen = candidates(&kernel, &table, &out[0].alpha, 12);
         let mut refined = Refinement::new(&kernel, &table, chosen, 0.3, true);
         for _ in 0..6 {
-            assert!(refined.step(&table));
+            assert!(refined.step(&table, &mut || ()));
         }
-        out.push(Process::heavy(&kernel, &table, &refined).unwrap());
+        out.push(Process::heavy(&kernel, &table, &refined, &mut || ()).unwrap());
     }
     out
 }
@@ -192,12 +192,12 @@ fn the_gradient_is_that_of_the_evidence() {
             let evidence = Evidence { table: &table, spread: 2.0, noise };
             let size = table.varying.len() + 3;
             let at: Vec<f64> = (0..size).map(|_| -1.0 + 0.5 * normal(&mut rng)).collect();
-            let (_, gradient) = evidence.evaluate(&at);
+            let (_, gradient) = evidence.evaluate(&at, &mut || ());
             for i in 0..size - usize::from(noise != NoiseVariance::Free) {
                 let moved = |step: f64| {
                     let mut x = at.clone();
                     x[i] += step;
-                    evidence.evaluate(&x).0
+                    evidence.evaluate(&x, &mut || ()).0
                 };
                 let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
                 assert!(
@@ -218,10 +218,10 @@ fn the_optimum_is_stationary() {
     let evidence = Evidence { table: &table, spread: 0.5, noise: NoiseVariance::Free };
     let mut minimiser = evidence.minimiser(None, 1_000);
     while let Some(point) = minimiser.point().map(<[f64]>::to_vec) {
-        let (value, gradient) = evidence.evaluate(&point);
+        let (value, gradient) = evidence.evaluate(&point, &mut || ());
         minimiser.tell(value, &gradient);
     }
-    let (value, gradient) = evidence.evaluate(minimiser.best());
+    let (value, gradient) = evidence.evaluate(minimiser.best(), &mut || ());
     assert_eq!(value, minimiser.value());
     assert!(minimiser.largest_gradient() < 1e-2, "{}", minimiser.largest_gradient());
     let largest = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
@@ -237,7 +237,7 @@ fn functionals_equal_their_definitions() {
             let (values, covariance) = everywhere(&process);
             let size = process.table.scale * 10.0;
             let check = |family: &dyn Functionals, weights: &[Vec<f64>], what: &str| {
-                let (means, variances) = process.estimate(family);
+                let (means, variances) = process.estimate(family, &mut || ());
                 for (l, w) in weights.iter().enumerate() {
                     let mean = sums::dot(w, &values);
                     let variance: f64 = (0..w.len()).map(|i| w[i] * sums::dot(covariance.row(i), w)).sum();
@@ -301,7 +301,7 @@ fn functionals_equal_their_definitions() {
                 close(variances[i], covariance[(i, i)] + noise, size * size, "variance");
             }
             let family = Values(&process.table.layout, &codes);
-            let (again, _) = process.estimate(&family);
+            let (again, _) = process.estimate(&family, &mut || ());
             assert!(again.iter().zip(&values).all(|(a, v)| (a - v).abs() < 1e-9 * size));
         }
     }
@@ -316,7 +316,7 @@ fn interactions_of_letters_equal_their_definition() {
     let codes = all_points(&levels);
     let wanted: Vec<(Set, Vec<u8>)> =
         vec![(vec![], vec![]), (vec![0], vec![2]), (vec![0, 2], vec![1, 3]), (vec![0, 1, 2], vec![0, 1, 2])];
-    let (means, variances) = process.estimate(&Interactions(&wanted));
+    let (means, variances) = process.estimate(&Interactions(&wanted), &mut || ());
     for (l, (set, letters)) in wanted.iter().enumerate() {
         let weight = |point: &[u8]| -> f64 {
             (0..3)
@@ -355,7 +355,7 @@ fn no_unseen_coefficient_exceeds_the_bound() {
             };
             let all = means(&sets);
             for k in [1, 3, 10, 40] {
-                let found = search::largest(&[(1.0, &process)], &[], k, &signs, means);
+                let found = search::largest(&[(1.0, &process)], &[], k, &signs, means, &mut || ());
                 let unseen = sets.iter().zip(&all).filter(|s| !found.sets.contains(s.0)).map(|s| s.1.abs());
                 let largest = unseen.fold(0.0, f64::max);
                 assert!(largest <= found.missed_at_most + 1e-15, "{seed} {k}: {largest} {}", found.missed_at_most);
@@ -388,7 +388,7 @@ fn told_points_are_answered_up_to_the_noise() {
             assert!((means[j] - wanted).abs() < 1e-9 * scale);
         }
         let quiet = Kernel { noise: 1e-12, ..process.kernel.clone() };
-        let met = Process::plain(&quiet, &process.table).unwrap();
+        let met = Process::plain(&quiet, &process.table, &mut || ()).unwrap();
         let (means, _) = met.predict(&process.table.codes);
         assert!(means.iter().zip(&process.table.values).all(|(m, v)| (m - mean - scale * v).abs() < 1e-4 * scale));
     }
@@ -413,9 +413,16 @@ fn held_out_blocks_equal_refits() {
         (again.values, again.repeats, again.mean, again.scale) = (alone.values, alone.repeats, table.mean, table.scale);
         let again = Arc::new(again);
         let refit = if process.extra.is_empty() {
-            Process::plain(&process.kernel, &again).unwrap()
+            Process::plain(&process.kernel, &again, &mut || ()).unwrap()
         } else {
-            Process::with_extra(&process.kernel, &again, process.tail, process.noise, process.extra.clone()).unwrap()
+            Process::with_extra(
+                &process.kernel,
+                &again,
+                (process.tail, process.noise),
+                process.extra.clone(),
+                &mut || (),
+            )
+            .unwrap()
         };
         let codes: Vec<u8> = block.iter().flat_map(|&j| table.point(j)).copied().collect();
         let (means, wanted) = refit.predict(&codes);
@@ -438,7 +445,7 @@ fn values_are_efficient_and_energies_add_up() {
         for process in processes(&[2; 6], 40, seed) {
             let (values, covariance) = everywhere(&process);
             let size = process.table.scale * 10.0;
-            let (means, _) = process.estimate(&Shapley { positions: n });
+            let (means, _) = process.estimate(&Shapley { positions: n }, &mut || ());
             close(means.iter().sum(), values[63] - values[0], size, "efficiency");
             let shapley = Shapley { positions: n };
             let mut cross = process.cross(&shapley);
@@ -540,7 +547,7 @@ fn repeats_are_one_point_with_less_noise() {
     let table = Arc::new(Table::new(&Arc::new(Layout::new(&levels)), &repeated, &values));
     assert_eq!((table.len(), table.repeats[0]), (14, 3.0));
     let kernel = random_kernel(5, &mut rng);
-    let merged = Process::plain(&kernel, &table).unwrap();
+    let merged = Process::plain(&kernel, &table, &mut || ()).unwrap();
     // The definition: 42 points, each with its own noise.
     let b = 42;
     let apart = |i: usize, j: usize| -> f64 {
@@ -571,7 +578,7 @@ fn repeats_are_one_point_with_less_noise() {
         let mut at: Vec<f64> = kernel.relevance.iter().map(|w| w.ln()).collect();
         at.extend([kernel.variance.ln(), kernel.constant.ln(), kernel.noise.ln()]);
         // Both up to constants that do not depend on the parameters.
-        whole - evidence.evaluate(&at).0
+        whole - evidence.evaluate(&at, &mut || ()).0
     };
     assert!((value(0.05) - value(0.4)).abs() < 1e-7, "{} {}", value(0.05), value(0.4));
 }
@@ -584,12 +591,12 @@ fn heavy_tails_climb() {
         let mut rng = Streams::new(seed).stream(0);
         let table = random_table(&[2; 6], 40, &mut rng);
         let kernel = random_kernel(6, &mut rng);
-        let process = Process::plain(&kernel, &table).unwrap();
+        let process = Process::plain(&kernel, &table, &mut || ()).unwrap();
         let chosen = candidates(&kernel, &table, &process.alpha, 20);
         for freedom in [0.3, 1.0, 5.0] {
             let mut refined = Refinement::new(&kernel, &table, chosen.clone(), freedom, false);
             let density = |r: &Refinement| {
-                let (alpha, factor) = r.condition(&table).unwrap();
+                let (alpha, factor) = r.condition(&table, &mut || ()).unwrap();
                 let logs: f64 = (0..table.len()).map(|j| factor.lower()[(j, j)].ln()).sum();
                 let prior: f64 = r
                     .variance
@@ -601,15 +608,15 @@ fn heavy_tails_climb() {
             };
             let mut before = density(&refined);
             for step in 0..15 {
-                assert!(refined.step(&table));
+                assert!(refined.step(&table, &mut || ()));
                 let now = density(&refined);
                 assert!(now >= before - 1e-9 * before.abs(), "{seed} {freedom} {step}: {before} {now}");
                 before = now;
             }
         }
         let mut still = Refinement::new(&kernel, &table, chosen.clone(), 1e9, false);
-        (0..5).for_each(|_| assert!(still.step(&table)));
-        let heavy = Process::heavy(&kernel, &table, &still).unwrap();
+        (0..5).for_each(|_| assert!(still.step(&table, &mut || ())));
+        let heavy = Process::heavy(&kernel, &table, &still, &mut || ()).unwrap();
         let codes = all_points(&[2; 6]);
         let (one, other) = (heavy.predict(&codes).0, process.predict(&codes).0);
         assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-6 * table.scale));
@@ -622,9 +629,10 @@ fn an_idle_refinement_changes_nothing() {
     let mut rng = Streams::new(16).stream(0);
     let table = random_table(&[2; 6], 40, &mut rng);
     let kernel = random_kernel(6, &mut rng);
-    let plain = Process::plain(&kernel, &table).unwrap();
+    let plain = Process::plain(&kernel, &table, &mut || ()).unwrap();
     let chosen = candidates(&kernel, &table, &plain.alpha, 30);
-    let idle = Process::heavy(&kernel, &table, &Refinement::new(&kernel, &table, chosen, 1.0, true)).unwrap();
+    let idle =
+        Process::heavy(&kernel, &table, &Refinement::new(&kernel, &table, chosen, 1.0, true), &mut || ()).unwrap();
     let codes = all_points(&[2; 6]);
     let layout = &table.layout;
     let families: [&dyn Functionals; 3] = [
@@ -633,7 +641,7 @@ fn an_idle_refinement_changes_nothing() {
         &Pairs { index: PairIndex::Shapley, pairs: &[(0, 1), (2, 4)] },
     ];
     for family in families {
-        let ((one, v), (other, w)) = (plain.estimate(family), idle.estimate(family));
+        let ((one, v), (other, w)) = (plain.estimate(family, &mut || ()), idle.estimate(family, &mut || ()));
         for l in 0..one.len() {
             close(one[l], other[l], table.scale, "mean");
             close(v[l], w[l], table.scale.powi(2), "variance");
@@ -690,7 +698,7 @@ proptest! {
         for (m, v) in means.iter().zip(&all) {
             prop_assert!((m - v).abs() < 1e-12);
         }
-        let (shapley, _) = expert.estimate(&Shapley { positions: n });
+        let (shapley, _) = expert.estimate(&Shapley { positions: n }, &mut || ());
         prop_assert!((shapley.iter().sum::<f64>() - (all[31] - all[0])).abs() < 1e-11);
     }
 }

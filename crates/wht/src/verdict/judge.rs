@@ -21,7 +21,7 @@ type Refit = (Option<Vec<f64>>, Option<(f64, usize)>);
 fn refit_support<I: Bits>(spec: &PlanSpec, answers: &[f64], queries: &[I], found: &mut Found<I>) -> Refit {
     let noisy = spec.noise != Noise::None;
     let mut own_residual = None;
-    let mut std_errors = found.std_errors.take().filter(|_| spec.errors == Errors::Model);
+    let mut std_errors = found.std_errors.take().filter(|_| spec.errors == Errors::Model || found.ridge.is_none());
     if std_errors.is_some() {
         if let Noise::Std(s) = spec.noise {
             own_residual =
@@ -50,6 +50,7 @@ pub(crate) fn judge<I: Bits>(
     mut found: Found<I>,
 ) -> Spectrum<I> {
     let samples = answers.len();
+    let route = found.route.unwrap_or(spec.decoder);
     let used = samples - verification;
     let noisy = spec.noise != Noise::None;
     let (low, high) = range_of(answers);
@@ -106,7 +107,7 @@ pub(crate) fn judge<I: Bits>(
         coefficients,
         status,
         report: Report {
-            route: spec.decoder,
+            route,
             samples,
             verification,
             residual_std: fresh.residual_std(),
