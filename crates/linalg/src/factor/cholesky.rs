@@ -121,6 +121,11 @@ impl Cholesky {
         &self.lower
     }
 
+    /// Gives the lower triangular factor back.
+    pub fn into_lower(self) -> Matrix {
+        self.lower
+    }
+
     /// Solves `L y = b` in place.
     pub fn solve_lower_in_place(&self, b: &mut [f64]) {
         for i in 0..b.len() {

@@ -10,6 +10,7 @@ use samplewise_linalg::{Matrix, sums};
 use super::kernel::{JITTER, Kernel};
 use super::lbfgs::{Minimiser, Stop};
 use super::table::Table;
+use super::workspace::{Workspace, shape};
 
 /// What is known of the noise variance, in units of the spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,18 +76,25 @@ impl Evidence<'_> {
     /// points and `m` columns of features.
     ///
     /// Row GP-2 of `paper-refs.md`.
-    pub fn evaluate(&self, parameters: &[f64], look: &mut dyn FnMut()) -> (f64, Vec<f64>) {
+    pub fn evaluate(&self, parameters: &[f64], workspace: &mut Workspace, look: &mut dyn FnMut()) -> (f64, Vec<f64>) {
         let table = self.table;
         let (b, active) = (table.len(), table.varying.len());
         let kernel = self.kernel(parameters);
-        let base = kernel.of_table(table);
-        let Some((alpha, factor)) = condition(&kernel, base.clone(), table, look) else {
+        let Workspace { kernel: base, matrix, half, inverse, .. } = workspace;
+        kernel.of_table_into(table, base);
+        let mut whole = std::mem::replace(matrix, Matrix::zeros(0, 0));
+        shape(&mut whole, b, b);
+        whole.as_mut_slice().copy_from_slice(base.as_slice());
+        let Some((alpha, factor)) = condition(&kernel, whole, table, look) else {
             return (f64::INFINITY, vec![0.0; parameters.len()]);
         };
         let logs = (0..b).map(|j| factor.lower()[(j, j)].ln()).sum::<f64>();
         let mut value = 0.5 * sums::dot(&alpha, &table.values) + logs;
-        let mut inverse = Matrix::zeros(b, b);
-        factor.inverse_into(&mut inverse).expect("one shape");
+        shape(half, b, b);
+        shape(inverse, b, b);
+        factor.lower_inverse_into(half).expect("one shape");
+        Cholesky::inverse_from_half(half, inverse).expect("one shape");
+        *matrix = factor.into_lower();
         look();
         // G = K⁻¹ − ααᵀ, and T = G ∘ s² exp(−D) in its place.
         let (mut sum, mut trace, mut noisy) = (0.0, 0.0, 0.0);
@@ -98,9 +106,8 @@ impl Evidence<'_> {
             noisy += row[j] / table.repeats[j];
             row.iter_mut().zip(base.row(j)).for_each(|(g, e)| *g *= e);
         }
-        let weighted = inverse;
-        let total = sums::sum(weighted.as_slice());
-        let mismatch = table.mismatches(&weighted);
+        let total = sums::sum(inverse.as_slice());
+        let mismatch = table.mismatches(inverse);
         let mut gradient: Vec<f64> = table.varying.iter().map(|&i| -0.5 * kernel.relevance[i] * mismatch[i]).collect();
         gradient.push(0.5 * (total + JITTER * kernel.variance * trace));
         gradient.push(0.5 * kernel.constant * sum);

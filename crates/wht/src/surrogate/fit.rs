@@ -22,6 +22,7 @@ use super::options::{Options, check};
 use super::pursuit::{self, Pursued};
 use super::rounds::{LARGE, looking, run_in_rounds};
 use super::table::{Layout, Table};
+use super::workspace::Workspaces;
 use crate::Error;
 use crate::options::Noise;
 use crate::verdict::units::{Units, check_finite, range_of};
@@ -259,11 +260,12 @@ impl Task<'_> {
         let start = |job: usize| from.map(|kernels| &kernels[job % spreads.len()]);
         let mut jobs: Vec<Minimiser> =
             (0..tables.len() * spreads.len()).map(|job| evidence(job).minimiser(start(job), steps)).collect();
+        let workspaces = Workspaces::default();
         run_in_rounds(
             &mut jobs,
             |job, minimiser, look| {
                 let Some(point) = minimiser.point().map(<[f64]>::to_vec) else { return false };
-                let (value, gradient) = evidence(job).evaluate(&point, look);
+                let (value, gradient) = workspaces.with(|w| evidence(job).evaluate(&point, w, look));
                 minimiser.tell(value, &gradient);
                 true
             },
@@ -303,11 +305,12 @@ impl Task<'_> {
                 return None;
             }
         }
+        let workspaces = Workspaces::default();
         run_in_rounds(
             &mut jobs,
             |job, (left, refined), look| {
                 let Some(refined) = refined else { return false };
-                if *left == 0 || !refined.step(&tables[job / tails.len()], look) {
+                if *left == 0 || !workspaces.with(|w| refined.step(&tables[job / tails.len()], w, look)) {
                     return false;
                 }
                 *left -= 1;

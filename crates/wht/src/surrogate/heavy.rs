@@ -9,6 +9,7 @@ use samplewise_linalg::{Matrix, rows_times_rows, sums};
 use super::kernel::{JITTER, Kernel};
 use super::sets::{Falling, Set, Signs, log_empty};
 use super::table::Table;
+use super::workspace::{Workspace, shape};
 
 /// Sets of largest prior variance among which candidates are sought.
 const SOUGHT: usize = 20_000;
@@ -67,15 +68,22 @@ impl Refinement {
         let columns = rows.transpose();
         let mut rest = kernel.of_table(table);
         rest.as_mut_slice().iter_mut().for_each(|v| *v += kernel.constant);
-        let own = weighted_gram(&columns, &prior);
+        let (mut own, mut scaled) = (Matrix::zeros(0, 0), Matrix::zeros(0, 0));
+        weighted_gram(&columns, &prior, &mut own, &mut scaled);
         rest.as_mut_slice().iter_mut().zip(own.as_slice()).for_each(|(r, o)| *r -= o);
         let (noise, jitter) = (kernel.noise, JITTER * kernel.variance);
         Self { variance: prior.clone(), sets, prior, tail: 1.0, noise, jitter, freedom, fitted, rows, columns, rest }
     }
 
     /// The matrix as it stands, its factor and `α`; none where it cannot be factored.
-    pub fn condition(&self, table: &Table, look: &mut dyn FnMut()) -> Option<(Vec<f64>, Cholesky)> {
-        let mut matrix = weighted_gram(&self.columns, &self.variance);
+    pub fn condition(
+        &self,
+        table: &Table,
+        workspace: &mut Workspace,
+        look: &mut dyn FnMut(),
+    ) -> Option<(Vec<f64>, Cholesky)> {
+        let mut matrix = std::mem::replace(&mut workspace.matrix, Matrix::zeros(0, 0));
+        weighted_gram(&self.columns, &self.variance, &mut matrix, &mut workspace.columns);
         matrix.as_mut_slice().iter_mut().zip(self.rest.as_slice()).for_each(|(m, r)| *m += self.tail * r);
         for (j, repeats) in table.repeats.iter().enumerate() {
             matrix[(j, j)] += self.noise / repeats + self.jitter;
@@ -91,20 +99,25 @@ impl Refinement {
     /// `b²(J + b)` multiplications for `b` points and `J` candidates.
     ///
     /// Row GP-13 of `paper-refs.md`.
-    pub fn step(&mut self, table: &Table, look: &mut dyn FnMut()) -> bool {
-        let Some((alpha, factor)) = self.condition(table, look) else { return false };
-        let mut half = self.rows.clone();
-        solve_in_parts(&factor, &mut half, look);
+    pub fn step(&mut self, table: &Table, workspace: &mut Workspace, look: &mut dyn FnMut()) -> bool {
+        let Some((alpha, factor)) = self.condition(table, workspace, look) else { return false };
+        let solved = &mut workspace.rows;
+        shape(solved, self.rows.rows(), self.rows.columns());
+        solved.as_mut_slice().copy_from_slice(self.rows.as_slice());
+        solve_in_parts(&factor, solved, look);
         for s in 0..self.sets.len() {
             let mean = self.variance[s] * sums::dot(self.rows.row(s), &alpha);
-            let known = sums::dot(half.row(s), half.row(s));
+            let known = sums::dot(solved.row(s), solved.row(s));
             let left = (self.variance[s] - self.variance[s] * self.variance[s] * known).max(0.0);
             self.variance[s] = (self.freedom * self.prior[s] + mean * mean + left) / (self.freedom + 1.0);
         }
         if self.fitted {
             let b = table.len();
-            let mut inverse = Matrix::zeros(b, b);
-            factor.inverse_into(&mut inverse).expect("one shape");
+            let Workspace { half, inverse, .. } = workspace;
+            shape(half, b, b);
+            shape(inverse, b, b);
+            factor.lower_inverse_into(half).expect("one shape");
+            Cholesky::inverse_from_half(half, inverse).expect("one shape");
             look();
             let by_row = |j: usize| sums::dot(self.rest.row(j), &alpha) * alpha[j];
             let seen = sums::sum_by(b, by_row);
@@ -115,6 +128,7 @@ impl Refinement {
             let expected = sums::sum_by(b, |j| inverse[(j, j)] * weight(j));
             self.noise = (self.noise * (seen / expected).clamp(CHANGE.0, CHANGE.1)).max(LEAST_NOISE);
         }
+        workspace.matrix = factor.into_lower();
         true
     }
 }
@@ -126,27 +140,32 @@ const LOOK: usize = 1 << 27;
 pub(crate) fn solve_in_parts(factor: &Cholesky, rows: &mut Matrix, look: &mut dyn FnMut()) {
     let b = rows.columns();
     let part = (LOOK / (b * b).max(1)).max(16);
+    if rows.rows() <= part {
+        factor.solve_lower_rows_in_place(rows).expect("rows of one length");
+        return look();
+    }
     for first in (0..rows.rows()).step_by(part) {
         let last = (first + part).min(rows.rows());
-        let mut some =
-            Matrix::from_vec(last - first, b, rows.as_slice()[first * b..last * b].to_vec()).expect("whole rows");
-        factor.solve_lower_rows_in_place(&mut some).expect("rows of one length");
-        rows.as_mut_slice()[first * b..last * b].copy_from_slice(some.as_slice());
+        let some = &mut rows.as_mut_slice()[first * b..last * b];
+        let mut copy = Matrix::from_vec(last - first, b, some.to_vec()).expect("whole rows");
+        factor.solve_lower_rows_in_place(&mut copy).expect("rows of one length");
+        some.copy_from_slice(copy.as_slice());
         look();
     }
 }
 
 /// `Σ_S weights_S χ_S χ_Sᵀ` from the signs, a row for each point.
-fn weighted_gram(columns: &Matrix, weights: &[f64]) -> Matrix {
+fn weighted_gram(columns: &Matrix, weights: &[f64], out: &mut Matrix, scaled: &mut Matrix) {
     let roots: Vec<f64> = weights.iter().map(|w| w.sqrt()).collect();
     let (b, count) = (columns.rows(), weights.len());
-    let mut scaled = Matrix::zeros(b, count);
+    shape(out, b, b);
+    if count == 0 {
+        out.as_mut_slice().fill(0.0);
+        return;
+    }
+    shape(scaled, b, count);
     for j in 0..b {
         scaled.row_mut(j).iter_mut().zip(columns.row(j)).zip(&roots).for_each(|((s, c), r)| *s = c * r);
     }
-    let mut out = Matrix::zeros(b, b);
-    if count > 0 {
-        rows_times_rows::rows_gram(scaled.as_slice(), count, out.as_mut_slice(), b).expect("a square of whole rows");
-    }
-    out
+    rows_times_rows::rows_gram(scaled.as_slice(), count, out.as_mut_slice(), b).expect("a square of whole rows");
 }

@@ -6,6 +6,7 @@ use samplewise_linalg::{Matrix, rows_times_rows};
 
 use super::exp::scaled_exp;
 use super::table::{Layout, Table};
+use super::workspace::shape;
 
 /// Parameters of a kernel, in units of the spread of the values.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,14 +49,20 @@ impl Kernel {
 
     /// `s² exp(−D)` between all points of a table, both triangles; the constant is not in it.
     pub fn of_table(&self, table: &Table) -> Matrix {
+        let mut out = Matrix::zeros(0, 0);
+        self.of_table_into(table, &mut out);
+        out
+    }
+
+    /// [`Kernel::of_table`] in memory that is there.
+    pub fn of_table_into(&self, table: &Table, out: &mut Matrix) {
         let b = table.len();
         let (weighted, offset) = self.weighted(&table.layout, &table.features);
-        let mut out = Matrix::zeros(b, b);
+        shape(out, b, b);
         rows_times_rows::rows_gram(weighted.as_slice(), weighted.columns(), out.as_mut_slice(), b)
             .expect("a square of whole rows");
-        self.exponential(&mut out, offset);
+        self.exponential(out, offset);
         (0..b).for_each(|j| out[(j, j)] = self.variance);
-        out
     }
 
     /// `s² exp(−D)` of other points (rows of features) with those of a table.

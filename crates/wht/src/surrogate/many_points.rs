@@ -12,6 +12,7 @@ use super::mixture::Mixture;
 use super::pursuit::Pursued;
 use super::rounds::looking;
 use super::table::Table;
+use super::workspace::Workspace;
 
 /// Share from which an expert is polished, and points beyond which none is.
 const POLISHED: f64 = 0.15;
@@ -157,8 +158,9 @@ impl Task<'_> {
     fn polish(&self, table: &Arc<Table>, k: usize, from: &Fitted, watch: &mut Watch<'_>) -> Option<Fitted> {
         let evidence = Evidence { table, spread: self.options.spreads[k], noise: self.noise_of(table) };
         let mut minimiser = evidence.minimiser(Some(&from.kernel), self.options.polish);
+        let mut workspace = Workspace::default();
         while let Some(point) = minimiser.point().map(<[f64]>::to_vec) {
-            let (value, gradient) = evidence.evaluate(&point, &mut looking(watch, "polish"));
+            let (value, gradient) = evidence.evaluate(&point, &mut workspace, &mut looking(watch, "polish"));
             minimiser.tell(value, &gradient);
             let progress = Progress {
                 stage: "polish",

@@ -21,6 +21,7 @@ mod search;
 mod sets;
 mod stored;
 mod table;
+mod workspace;
 
 use samplewise_linalg::observe::{Observer, Watch};
 

@@ -28,8 +28,10 @@ pub(crate) fn run_in_rounds<T: Send>(
         let mut active: Vec<(usize, &mut T, &mut bool)> =
             all.filter(|(_, (_, open))| **open).map(|(i, (job, open))| (i, job, open)).collect();
         for part in active.chunks_mut(threads) {
-            if let [(i, job, open)] = part {
-                **open = step(*i, job, &mut looking(watch, stage));
+            if large {
+                for (i, job, open) in part.iter_mut() {
+                    **open = step(*i, job, &mut looking(watch, stage));
+                }
             } else {
                 part.par_iter_mut().for_each(|(i, job, open)| **open = step(*i, job, &mut || ()));
             }

@@ -14,6 +14,7 @@ use super::kernel::Kernel;
 use super::search;
 use super::sets::{Falling, Set, Signs, log_empty, sign};
 use super::table::{Layout, Table};
+use super::workspace::Workspace;
 
 /// All points of some levels, the first position fastest.
 fn all_points(levels: &[usize]) -> Vec<u8> {
@@ -66,7 +67,7 @@ fn processes(levels: &[usize], count: usize, seed: u64) -> Vec<Process> {
         let chosen = candidates(&kernel, &table, &out[0].alpha, 12);
         let mut refined = Refinement::new(&kernel, &table, chosen, 0.3, true);
         for _ in 0..6 {
-            assert!(refined.step(&table, &mut || ()));
+            assert!(refined.step(&table, &mut Workspace::default(), &mut || ()));
         }
         out.push(Process::heavy(&kernel, &table, &refined, &mut || ()).unwrap());
     }
@@ -192,12 +193,12 @@ fn the_gradient_is_that_of_the_evidence() {
             let evidence = Evidence { table: &table, spread: 2.0, noise };
             let size = table.varying.len() + 3;
             let at: Vec<f64> = (0..size).map(|_| -1.0 + 0.5 * normal(&mut rng)).collect();
-            let (_, gradient) = evidence.evaluate(&at, &mut || ());
+            let (_, gradient) = evidence.evaluate(&at, &mut Workspace::default(), &mut || ());
             for i in 0..size - usize::from(noise != NoiseVariance::Free) {
                 let moved = |step: f64| {
                     let mut x = at.clone();
                     x[i] += step;
-                    evidence.evaluate(&x, &mut || ()).0
+                    evidence.evaluate(&x, &mut Workspace::default(), &mut || ()).0
                 };
                 let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
                 assert!(
@@ -218,10 +219,10 @@ fn the_optimum_is_stationary() {
     let evidence = Evidence { table: &table, spread: 0.5, noise: NoiseVariance::Free };
     let mut minimiser = evidence.minimiser(None, 1_000);
     while let Some(point) = minimiser.point().map(<[f64]>::to_vec) {
-        let (value, gradient) = evidence.evaluate(&point, &mut || ());
+        let (value, gradient) = evidence.evaluate(&point, &mut Workspace::default(), &mut || ());
         minimiser.tell(value, &gradient);
     }
-    let (value, gradient) = evidence.evaluate(minimiser.best(), &mut || ());
+    let (value, gradient) = evidence.evaluate(minimiser.best(), &mut Workspace::default(), &mut || ());
     assert_eq!(value, minimiser.value());
     assert!(minimiser.largest_gradient() < 1e-2, "{}", minimiser.largest_gradient());
     let largest = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
@@ -578,7 +579,7 @@ fn repeats_are_one_point_with_less_noise() {
         let mut at: Vec<f64> = kernel.relevance.iter().map(|w| w.ln()).collect();
         at.extend([kernel.variance.ln(), kernel.constant.ln(), kernel.noise.ln()]);
         // Both up to constants that do not depend on the parameters.
-        whole - evidence.evaluate(&at, &mut || ()).0
+        whole - evidence.evaluate(&at, &mut Workspace::default(), &mut || ()).0
     };
     assert!((value(0.05) - value(0.4)).abs() < 1e-7, "{} {}", value(0.05), value(0.4));
 }
@@ -596,7 +597,7 @@ fn heavy_tails_climb() {
         for freedom in [0.3, 1.0, 5.0] {
             let mut refined = Refinement::new(&kernel, &table, chosen.clone(), freedom, false);
             let density = |r: &Refinement| {
-                let (alpha, factor) = r.condition(&table, &mut || ()).unwrap();
+                let (alpha, factor) = r.condition(&table, &mut Workspace::default(), &mut || ()).unwrap();
                 let logs: f64 = (0..table.len()).map(|j| factor.lower()[(j, j)].ln()).sum();
                 let prior: f64 = r
                     .variance
@@ -608,14 +609,14 @@ fn heavy_tails_climb() {
             };
             let mut before = density(&refined);
             for step in 0..15 {
-                assert!(refined.step(&table, &mut || ()));
+                assert!(refined.step(&table, &mut Workspace::default(), &mut || ()));
                 let now = density(&refined);
                 assert!(now >= before - 1e-9 * before.abs(), "{seed} {freedom} {step}: {before} {now}");
                 before = now;
             }
         }
         let mut still = Refinement::new(&kernel, &table, chosen.clone(), 1e9, false);
-        (0..5).for_each(|_| assert!(still.step(&table, &mut || ())));
+        (0..5).for_each(|_| assert!(still.step(&table, &mut Workspace::default(), &mut || ())));
         let heavy = Process::heavy(&kernel, &table, &still, &mut || ()).unwrap();
         let codes = all_points(&[2; 6]);
         let (one, other) = (heavy.predict(&codes).0, process.predict(&codes).0);
