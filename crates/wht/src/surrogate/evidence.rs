@@ -34,8 +34,6 @@ const LEVEL_VARIANCE: f64 = 4.0;
 const AMPLITUDE: f64 = 4.0;
 /// Ranges of `log w`, `log s²`, `log c`, `log η`.
 const RANGES: [(f64, f64); 4] = [(-14.0, 2.0), (-10.0, 10.0), (-12.0, 5.0), (-18.0, 3.0)];
-/// `log w` of positions that never vary: nothing is known of them.
-const FROZEN: f64 = -14.0;
 
 impl Evidence<'_> {
     /// A minimisation from the flat start, or from another kernel.
@@ -66,7 +64,8 @@ impl Evidence<'_> {
     /// The kernel of some parameters.
     pub fn kernel(&self, parameters: &[f64]) -> Kernel {
         let active = self.table.varying.len();
-        let mut relevance = vec![FROZEN.exp(); self.table.layout.positions()];
+        // Nothing is known of positions that never vary: the function is taken not to depend on them.
+        let mut relevance = vec![0.0; self.table.layout.positions()];
         self.table.varying.iter().zip(parameters).for_each(|(&i, p)| relevance[i] = p.exp());
         let [variance, constant, noise] = [0, 1, 2].map(|i| parameters[active + i].exp());
         Kernel { relevance, variance, constant, noise }

@@ -52,6 +52,8 @@ const SMOOTH_STEPS: usize = 12;
 const STEPS_BEYOND: usize = 10;
 /// Candidates for heavy tails in all.
 const MOST_CANDIDATES: usize = 1_500;
+/// Standard deviation of the noise in units of the spread of the values, at most: more says no more than that they are noise.
+const MOST_NOISE: f64 = 1e6;
 /// Names of the streams.
 const FOLDS: u64 = 0;
 const PURSUIT: u64 = 1;
@@ -137,7 +139,7 @@ impl Task<'_> {
     pub(super) fn noise_of(&self, table: &Table) -> NoiseVariance {
         match self.noise {
             NoiseSetting::Free => NoiseVariance::Free,
-            NoiseSetting::Std(std) => NoiseVariance::Fixed((std / table.scale).powi(2)),
+            NoiseSetting::Std(std) => NoiseVariance::Fixed((std / table.scale).min(MOST_NOISE).powi(2)),
         }
     }
 

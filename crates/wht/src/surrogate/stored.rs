@@ -148,7 +148,7 @@ impl Stored {
                     let positive = [*variance, *constant, *tail].iter().all(|v| *v > 0.0 && v.is_finite());
                     let noisy = [*noise, *own_noise].iter().all(|v| *v >= 0.0 && v.is_finite());
                     let two = sets.is_empty() || self.levels.iter().all(|&a| a <= 2);
-                    let relevant = relevance.len() == n && relevance.iter().all(|w| *w > 0.0 && w.is_finite());
+                    let relevant = relevance.len() == n && relevance.iter().all(|w| *w >= 0.0 && w.is_finite());
                     count == 0
                         || !positive
                         || !noisy

@@ -1,0 +1,519 @@
+//! Surrogates through their public face: claims, symmetries, bad input, storage (rows GP-1 and GP-8 to GP-15).
+use samplewise_linalg::random::{Streams, below, normal, shuffle, uniform};
+use samplewise_testkit::{assert_rate_at_most, generate};
+use samplewise_wht::surrogate::{
+    Kind, LetterPosterior, Letters, Options, PairIndex, Posterior, Status, fit, fit_letters, fit_letters_observed,
+    fit_observed,
+};
+use samplewise_wht::{Decoder, Ending, Error, Noise, Plan, Recovery, Sparsity, Support, Wide, dense, recover};
+
+fn points(n: usize, count: usize, seed: u64) -> Vec<u64> {
+    let mut rng = Streams::new(seed).stream(0);
+    (0..count).map(|_| (0..n).fold(0, |m, i| m | (below(&mut rng, 2) as u64) << i)).collect()
+}
+
+/// Nearly sparse: some interactions, and a nonlinear function of a weighted sum.
+fn curved(n: usize) -> impl Fn(u64) -> f64 {
+    move |m| {
+        let x = |i: usize| (m >> i & 1) as f64;
+        let sum: f64 = (0..n).map(|i| x(i) / (1.0 + i as f64)).sum();
+        (2.0 * sum - 2.0).tanh() + x(0) * x(1) - 0.5 * x(2) * x(3)
+    }
+}
+
+fn r2(model: &Posterior, f: impl Fn(u64) -> f64, n: usize) -> f64 {
+    let fresh = points(n, 1_000, 999);
+    let said = model.predict_all(&fresh).unwrap();
+    let truth: Vec<f64> = fresh.iter().map(|&m| f(m)).collect();
+    let mean = truth.iter().sum::<f64>() / truth.len() as f64;
+    let left: f64 = truth.iter().zip(&said).map(|(t, s)| (t - s.mean).powi(2)).sum();
+    1.0 - left / truth.iter().map(|t| (t - mean).powi(2)).sum::<f64>()
+}
+
+/// What the README says of functions that are not sparse.
+#[test]
+fn nearly_sparse_functions_are_learned() {
+    let n = 16;
+    let f = curved(n);
+    let told = points(n, 120, 1);
+    let values: Vec<f64> = told.iter().map(|&m| f(m)).collect();
+    let model = fit(&told, &values, n, &Options::default()).unwrap();
+    assert_eq!((model.status, model.report.ending), (Status::Predictive, Ending::Finished));
+    let (truth, said) = (r2(&model, &f, n), model.report.held_out_r2.unwrap());
+    assert!(truth > 0.9 && (truth - said).abs() < 0.08, "{truth} {said}");
+    assert!(model.converged() && model.report.held_out == 120 && model.report.merged == 0);
+    let shares: f64 = model.report.experts.iter().map(|e| e.share).sum();
+    assert!((shares - 1.0).abs() < 1e-9);
+    // The largest coefficients add up to the function.
+    let top = model.top(2_000);
+    let spectrum: Vec<(u64, f64)> = top.coefficients.iter().map(|c| (c.0, c.1.mean)).collect();
+    for &m in &points(n, 20, 3) {
+        assert!((dense::evaluate(&spectrum, m) - model.predict(m).unwrap().mean).abs() < 0.02);
+    }
+    assert!(top.missed_at_most < 1e-3);
+}
+
+/// GP-1: two levels everywhere give the bits of `fit`.
+#[test]
+fn two_letters_are_bits() {
+    let n = 8;
+    let f = curved(n);
+    let told = points(n, 60, 2);
+    let values: Vec<f64> = told.iter().map(|&m| f(m)).collect();
+    let rows: Vec<u8> = told.iter().flat_map(|m| (0..n).map(move |i| (m >> i & 1) as u8)).collect();
+    let bits = fit(&told, &values, n, &Options::default()).unwrap();
+    let letters = fit_letters(&Letters::new(vec![2; n], rows.clone()).unwrap(), &values, &Options::default()).unwrap();
+    let said = letters.predict(&Letters::new(vec![2; n], rows).unwrap()).unwrap();
+    assert_eq!(bits.predict_all(&told).unwrap(), said);
+    assert_eq!((bits.status, &bits.report), (letters.status, &letters.report));
+    let wide: Vec<Wide<4>> = told.iter().map(|&m| samplewise_wht::Bits::from_low(m)).collect();
+    let wide = fit(&wide, &values, n, &Options::default()).unwrap();
+    assert_eq!(wide.shapley(), bits.shapley());
+}
+
+/// GP-8: a variable turned round and values times a power of two change no bit of what is said; another order of the
+/// variables or another constant only the last ones.
+#[test]
+fn symmetries_are_kept() {
+    let n = 8;
+    let f = curved(n);
+    let told = points(n, 60, 5);
+    let values: Vec<f64> = told.iter().map(|&m| f(m)).collect();
+    let options = Options { pursuit: false, ..Options::default() };
+    let plain = fit(&told, &values, n, &options).unwrap();
+    let fresh = points(n, 50, 6);
+    let said = plain.predict_all(&fresh).unwrap();
+    let turn = |all: &[u64]| all.iter().map(|m| m ^ 0b101).collect::<Vec<_>>();
+    let turned = fit(&turn(&told), &values, n, &options).unwrap();
+    assert_eq!(turned.predict_all(&turn(&fresh)).unwrap(), said);
+    let scaled: Vec<f64> = values.iter().map(|v| v * 1024.0).collect();
+    let scaled = fit(&told, &scaled, n, &options).unwrap().predict_all(&fresh).unwrap();
+    assert!(scaled.iter().zip(&said).all(|(a, b)| a.mean == 1024.0 * b.mean && a.high == 1024.0 * b.high));
+    for shift in [3.0, 1e6] {
+        let moved: Vec<f64> = values.iter().map(|v| v + shift).collect();
+        let moved = fit(&told, &moved, n, &options).unwrap().predict_all(&fresh).unwrap();
+        let largest = moved.iter().zip(&said).map(|(a, b)| (a.mean - shift - b.mean).abs()).fold(0.0, f64::max);
+        assert!(largest < 1e-3, "{shift}: {largest}");
+    }
+    // A variable that never varies says nothing and changes nothing.
+    let more = fit(&told, &values, n + 1, &options).unwrap();
+    assert_eq!(more.report.constant_variables, [n]);
+    let again = more.predict_all(&fresh).unwrap();
+    assert_eq!(again, said);
+}
+
+/// GP-10: the same bits for every number of threads, with few points and with many.
+#[test]
+fn results_do_not_depend_on_threads() {
+    let n = 12;
+    let f = curved(n);
+    for (count, options) in [(70, Options::default()), (160, Options { evidence_points: 60, ..Options::default() })] {
+        let told = points(n, count, 7);
+        let values: Vec<f64> = told.iter().map(|&m| f(m)).collect();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| fit(&told, &values, n, &options).unwrap().to_bytes())
+        };
+        // The seconds are part of the bytes and differ.
+        let model = |threads| Posterior::<u64>::from_bytes(&run(threads)).unwrap();
+        let (one, three) = (model(1), model(3));
+        assert_eq!(one.predict_all(&told).unwrap(), three.predict_all(&told).unwrap());
+        assert_eq!((one.report.clone(), one.shapley()), (three.report.clone(), three.shapley()));
+    }
+}
+
+/// GP-11: intervals hold what they say. 40 functions drawn at random, 200 fresh values each: the share within the 90 %
+/// intervals is within three standard deviations of what a conformal interval of 80 held-out values has, over functions.
+#[test]
+fn intervals_hold_what_they_say() {
+    let n = 10;
+    let mut shares = Vec::new();
+    for seed in 0..40 {
+        let mut rng = Streams::new(seed).stream(0);
+        let terms: Vec<(u64, f64)> = (0..300)
+            .map(|_| {
+                let degree = 1 + below(&mut rng, 3);
+                let set = (0..degree).fold(0, |k, _| k | 1_u64 << below(&mut rng, n));
+                (set, normal(&mut rng) * 0.5_f64.powi(degree as i32))
+            })
+            .collect();
+        let told = points(n, 80, 100 + seed);
+        let values: Vec<f64> = told.iter().map(|&m| dense::evaluate(&terms, m) + 0.1 * normal(&mut rng)).collect();
+        let model = fit(&told, &values, n, &Options::default()).unwrap();
+        let fresh = points(n, 200, 1_000 + seed);
+        let said = model.predict_all(&fresh).unwrap();
+        let inside = fresh.iter().zip(&said).filter(|(m, s)| {
+            let value = dense::evaluate(&terms, **m) + 0.1 * normal(&mut rng);
+            (s.low..=s.high).contains(&value)
+        });
+        shares.push(inside.count() as f64 / 200.0);
+    }
+    let mean = shares.iter().sum::<f64>() / 40.0;
+    assert!((0.86..0.97).contains(&mean), "{mean}");
+    assert!(shares.iter().filter(|s| (0.78..=1.0).contains(*s)).count() >= 36, "{shares:?}");
+}
+
+/// GP-12: what was recovered exactly is recovered exactly: all cases of WHT-11 through `Decoder::Auto`, where the report says
+/// that the pursuit answered.
+#[test]
+fn sparse_functions_are_still_recovered_exactly() {
+    for (variables, trees, depth, seed) in [(30, 5, 3, 1), (12, 3, 2, 2), (60, 5, 3, 3), (20, 1, 5, 4)] {
+        let truth = generate::tree_spectrum(variables, trees, depth, seed);
+        let support = Support::Hereditary { max_degree: depth };
+        let samples = Some(6 * truth.len());
+        let options = samplewise_wht::Options { seed, support, samples, ..samplewise_wht::Options::default() };
+        let auto = recover(|m: u64| dense::evaluate(&truth, m), variables, 500, &options).unwrap();
+        let named = samplewise_wht::Options { decoder: Decoder::Heredity, ..options };
+        let pursuit = recover(|m: u64| dense::evaluate(&truth, m), variables, 500, &named).unwrap();
+        assert_eq!(auto, pursuit);
+        assert_eq!(auto.report.route, Decoder::Heredity);
+        // And by the surrogate itself.
+        let told = points(variables, 6 * truth.len(), 50 + seed);
+        let values: Vec<f64> = told.iter().map(|&m| dense::evaluate(&truth, m)).collect();
+        let model = fit(&told, &values, variables, &Options::default()).unwrap();
+        assert!(matches!(model.status, Status::Explained { terms } if terms <= truth.len() + 1), "{:?}", model.status);
+        let size = truth.iter().map(|t| t.1.abs()).fold(0.0, f64::max);
+        assert!(truth.iter().all(|t| (model.coefficient(t.0).unwrap().mean - t.1).abs() < 1e-9 * size));
+    }
+}
+
+/// A function that is not sparse is explained better by the surrogate, in a plan and in an adaptive recovery, and no claim is
+/// made that the fresh samples do not bear.
+#[test]
+fn plans_of_nearly_sparse_functions_end_with_the_surrogate() {
+    let n = 16;
+    let f = curved(n);
+    let options = |decoder| samplewise_wht::Options {
+        decoder,
+        support: Support::Hereditary { max_degree: 4 },
+        samples: Some(200),
+        ..samplewise_wht::Options::default()
+    };
+    let run = |decoder| recover(&f, n, 150, &options(decoder)).unwrap();
+    let (auto, pursuit) = (run(Decoder::Auto), run(Decoder::Heredity));
+    assert_eq!(auto.report.route, Decoder::Surrogate);
+    assert!(
+        auto.report.r2.unwrap() > pursuit.report.r2.unwrap() + 0.02,
+        "{:?} {:?}",
+        auto.report.r2,
+        pursuit.report.r2
+    );
+    assert!(matches!(auto.status, samplewise_wht::Status::Stalled { .. }) && auto.coefficients.len() <= 150);
+    assert!(auto.coefficients.windows(2).all(|w| w[0].index < w[1].index));
+    let adaptive = |decoder| {
+        let mut recovery = Recovery::new(n, Sparsity::Unknown { max: 400 }, &options(decoder)).unwrap();
+        while !recovery.ask().is_empty() {
+            let answers: Vec<f64> = recovery.ask().iter().map(|&m| f(m)).collect();
+            recovery.tell(&answers).unwrap();
+            let bytes = recovery.to_bytes();
+            assert_eq!(Recovery::<u64>::from_bytes(&bytes).unwrap().to_bytes(), bytes);
+        }
+        recovery.finish().unwrap()
+    };
+    let (auto, pursuit) = (adaptive(Decoder::Auto), adaptive(Decoder::Heredity));
+    assert_eq!((auto.report.route, auto.report.samples), (Decoder::Surrogate, pursuit.report.samples));
+    assert!(auto.report.r2 > pursuit.report.r2 && auto.report.ending == Ending::Limit);
+    // Beyond the most points the pursuit answers, and the report says so.
+    let many = samplewise_wht::Options { samples: Some(4_100), ..options(Decoder::Auto) };
+    assert_eq!(Plan::new(n, 150, &many).unwrap().spec().decoder, Decoder::Heredity);
+}
+
+/// GP-15: noise is not explained. 60 tables of pure noise: fresh R² is seldom far below zero, and one process of the widest
+/// spread alone, which no held-out value judges, is.
+#[test]
+fn noise_is_not_explained() {
+    let (n, count) = (12, 60);
+    let (mut mixed, mut alone) = (Vec::new(), Vec::new());
+    for seed in 0..60 {
+        let mut rng = Streams::new(seed).stream(0);
+        let told = points(n, count, 2_000 + seed);
+        let values: Vec<f64> = told.iter().map(|_| normal(&mut rng)).collect();
+        let zero = |model: &Posterior| {
+            let fresh = points(n, 300, 5_000 + seed);
+            // The truth is zero, and the variance of a value one.
+            -model.predict_all(&fresh).unwrap().iter().map(|s| s.mean * s.mean).sum::<f64>() / 300.0
+        };
+        let model = fit(&told, &values, n, &Options::default()).unwrap();
+        assert!(!matches!(model.status, Status::Explained { .. }));
+        mixed.push(zero(&model));
+        let single = Options { spreads: vec![6.0], tails: vec![], pursuit: false, ..Options::default() };
+        let model = fit(&told, &values, n, &single).unwrap();
+        let share = model.report.experts[0].share;
+        assert_eq!(model.report.experts[0].kind, Kind::Process { spread: 6.0 });
+        alone.push(if share > 0.0 { zero(&model) / (share * share) } else { -1.0 });
+    }
+    let median = |v: &mut Vec<f64>| {
+        v.sort_by(f64::total_cmp);
+        v[v.len() / 2]
+    };
+    let far = mixed.iter().filter(|r| **r < -0.2).count();
+    let (mixed, alone) = (median(&mut mixed), median(&mut alone));
+    assert!(mixed > -0.08 && far <= 6, "{mixed} {far}");
+    assert!(alone < 2.0 * mixed, "{alone} {mixed}");
+}
+
+/// One spike in a hundred values is not a function: fresh points are answered by the mean.
+#[test]
+fn one_spike_is_not_a_function() {
+    let told = points(20, 100, 8);
+    let mut values = vec![3.7; 100];
+    values[3] = 4.7;
+    let model = fit(&told, &values, 20, &Options::default()).unwrap();
+    assert!(!matches!(model.status, Status::Explained { .. } | Status::Constant));
+    for &m in &points(20, 20, 9) {
+        assert!((model.predict(m).unwrap().mean - 3.71).abs() < 0.1);
+    }
+}
+
+/// Constants, in all units, are constants.
+#[test]
+fn constants_are_constants() {
+    for value in [0.0, 3.7, -1e200, 1e-200, 5e-324, f64::MAX] {
+        let told = points(6, 30, 4);
+        let model = fit(&told, &vec![value; 30], 6, &Options::default()).unwrap();
+        assert_eq!(model.status, Status::Constant);
+        let said = model.predict(7).unwrap();
+        assert!((said.mean - value).abs() <= 4.0 * f64::EPSILON * value.abs() && said.deviation == 0.0, "{said:?}");
+        assert!(model.shapley().iter().all(|e| e.mean == 0.0));
+        assert_eq!(model.top(3).coefficients.len(), 1);
+        let sobol = model.sobol();
+        assert!(sobol.total.iter().all(|t| *t == 0.0));
+    }
+}
+
+/// The hostile shapes of the testkit's kind: few points, repeats with other values, huge offsets, tiny and huge units, a column
+/// that is the answer, duplicates of columns, ties. No panic, no claim that is not true, finite numbers.
+#[test]
+fn hostile_tables_have_honest_answers() {
+    let n = 5;
+    let mut cases: Vec<(String, Vec<u64>, Vec<f64>)> = Vec::new();
+    let mut rng = Streams::new(77).stream(0);
+    for count in 3..=12 {
+        let told = points(n, count, count as u64);
+        cases.push((format!("{count} points"), told.clone(), told.iter().map(|&m| curved(n)(m)).collect()));
+    }
+    let told = points(n, 40, 3);
+    let base: Vec<f64> = told.iter().map(|&m| curved(n)(m)).collect();
+    let mut push = |name: &str, values: Vec<f64>| cases.push((name.into(), told.clone(), values));
+    push("offset", base.iter().map(|v| v + 1e9).collect());
+    push("huge offset", base.iter().map(|v| v + 1e15).collect());
+    push("tiny", base.iter().map(|v| v * 1e-200).collect());
+    push("huge", base.iter().map(|v| v * 1e200).collect());
+    push("subnormal", base.iter().map(|v| v * 1e-310).collect());
+    push("ties", base.iter().map(|v| (2.0 * v).round()).collect());
+    push("one column", told.iter().map(|m| (m & 1) as f64).collect());
+    push("repeats with other values", base.iter().map(|v| v + normal(&mut rng)).collect());
+    cases.push(("one point".into(), vec![5; 20], (0..20).map(f64::from).collect()));
+    cases.push(("two points".into(), (0..20).map(|j| j % 2).collect(), (0..20).map(|j| f64::from(j % 2)).collect()));
+    cases.push((
+        "paired".into(),
+        (0..32).flat_map(|m| [m, 31 - m]).collect(),
+        (0..64).map(|j| f64::from(j) * 0.1).collect(),
+    ));
+    for (name, told, values) in cases {
+        for options in [
+            Options::default(),
+            Options { noise: Noise::None, ..Options::default() },
+            Options { noise: Noise::Std(0.1), tails: vec![], ..Options::default() },
+            Options { evidence_points: 10, folds: 2, ..Options::default() },
+        ] {
+            let model = fit(&told, &values, n, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let said = model.predict_all(&(0..32).collect::<Vec<u64>>()).unwrap();
+            for s in &said {
+                let finite = [s.mean, s.deviation, s.low, s.high].iter().all(|v| v.is_finite());
+                assert!(finite && s.low <= s.mean && s.mean <= s.high && s.deviation >= 0.0, "{name}: {s:?}");
+            }
+            let size = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+            if let Status::Explained { .. } = model.status {
+                let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+                let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let near = 2e-8 * (0.5 * high - 0.5 * low) + 16.0 * f64::EPSILON * size;
+                for (m, v) in told.iter().zip(&values) {
+                    assert!((model.predict(*m).unwrap().mean - v).abs() <= near, "{name}");
+                }
+            }
+            let shapley: f64 = model.shapley().iter().map(|e| e.mean).sum();
+            let ends = model.coefficient(0).unwrap().mean;
+            assert!(shapley.is_finite() && ends.is_finite());
+            assert!(model.sobol().total.iter().all(|t| (0.0..=1.0).contains(t)));
+            assert_eq!(model.energy_by_degree(3).len(), 5);
+            assert!(model.pairs(PairIndex::Faith).iter().all(|p| p.2.mean.is_finite()));
+            let bytes = model.to_bytes();
+            let again = Posterior::<u64>::from_bytes(&bytes).unwrap();
+            assert_eq!(again.predict_all(&(0..32).collect::<Vec<u64>>()).unwrap(), said, "{name}");
+        }
+    }
+}
+
+/// Bad input has an error that names the argument, its value and what is allowed, before anything is computed.
+#[test]
+fn bad_input_is_refused_by_name() {
+    let told = points(6, 10, 1);
+    let values: Vec<f64> = told.iter().map(|&m| m as f64).collect();
+    let text = |e: Error| e.to_string();
+    let run = |options: &Options| text(fit(&told, &values, 6, options).unwrap_err());
+    let d = Options::default;
+    assert_eq!(text(fit(&told[..2], &values[..2], 6, &d()).unwrap_err()), "values.len() is 2, allowed is at least 3");
+    assert_eq!(text(fit::<u64>(&[], &[], 6, &d()).unwrap_err()), "values.len() is 0, allowed is at least 3");
+    assert!(matches!(fit(&told, &values[..9], 6, &d()), Err(Error::AnswersMismatch { asked: 10, given: 9 })));
+    let mut bad = values.clone();
+    bad[4] = f64::NAN;
+    assert!(matches!(fit(&told, &bad, 6, &d()), Err(Error::AnswerNotFinite { position: 4, .. })));
+    assert_eq!(text(fit(&told, &values, 0, &d()).unwrap_err()), "variables is 0, allowed is 1 to 64");
+    assert_eq!(text(fit(&told, &values, 65, &d()).unwrap_err()), "variables is 65, allowed is 1 to 64");
+    let outside = text(fit(&[1, 2, 128], &values[..3], 6, &d()).unwrap_err());
+    assert!(outside.contains("points is 128 with bit 7") && outside.contains("bits 0 to 5"), "{outside}");
+    assert_eq!(run(&Options { folds: 1, ..d() }), "folds is 1, allowed is 2 to 20");
+    assert_eq!(run(&Options { level: 1.0, ..d() }), "level is 1, allowed is above 0 and below 1");
+    assert_eq!(run(&Options { spreads: vec![], ..d() }), "spreads.len() is 0, allowed is 1 to 6");
+    assert_eq!(run(&Options { spreads: vec![f64::NAN], ..d() }), "spreads is NaN, allowed is 0.05 to 20");
+    assert_eq!(run(&Options { tails: vec![0.0], ..d() }), "tails is 0, allowed is 0.01 to 1e9");
+    assert_eq!(run(&Options { noise: Noise::Std(-1.0), ..d() }), "noise is -1, allowed is finite and above 0");
+    assert_eq!(run(&Options { groups: Some(vec![1]), ..d() }), "groups.len() is 1, allowed is 10, one for each point");
+    let many: Vec<u64> = (0..40).collect();
+    let values: Vec<f64> = many.iter().map(|&m| m as f64).collect();
+    let most = Options { max_points: 30, ..d() };
+    let refused = text(fit(&many, &values, 6, &most).unwrap_err());
+    assert!(refused.starts_with("distinct points would be 40, allowed is 30"), "{refused}");
+    let model = fit(&many, &values, 6, &d()).unwrap();
+    assert!(text(model.predict(64).unwrap_err()).contains("with bit 6"));
+    assert_eq!(text(model.pair(0, 6, PairIndex::Shapley).unwrap_err()), "variable is 6, allowed is 0 to 5");
+    assert!(model.pair(1, 1, PairIndex::Shapley).is_err());
+    // Letters.
+    let refused = text(Letters::new(vec![4, 4], vec![0, 1, 4, 0]).unwrap_err());
+    assert_eq!(refused, "row 1 has letter 4 at position 0, allowed is 0 to 3");
+    assert!(Letters::new(vec![], vec![]).is_err() && Letters::new(vec![65], vec![]).is_err());
+    assert!(Letters::new(vec![4, 4], vec![0; 3]).is_err());
+    assert!(Letters::from_words(&["AC", "ACG"], "ACGT").is_err() && Letters::from_words(&["AC"], "AA").is_err());
+    assert!(Letters::from_words::<&str>(&[], "ACGT").is_err());
+}
+
+/// Letters are learned as such, and what several positions do together is found.
+#[test]
+fn letters_are_learned() {
+    let levels = vec![4; 6];
+    let mut rng = Streams::new(3).stream(0);
+    let rows: Vec<u8> = (0..200 * 6).map(|_| below(&mut rng, 4) as u8).collect();
+    let f = |r: &[u8]| f64::from(r[0]) * 0.5 + if r[1] == r[2] { 2.0 } else { 0.0 } - if r[3] == 3 { 1.0 } else { 0.0 };
+    let all = Letters::new(levels.clone(), rows).unwrap();
+    let values: Vec<f64> = (0..all.len()).map(|j| f(all.row(j)) + 0.05 * normal(&mut rng)).collect();
+    let model = fit_letters(&all, &values, &Options::default()).unwrap();
+    assert_eq!(model.status, Status::Predictive);
+    assert!(model.report.held_out_r2.unwrap() > 0.9, "{:?}", model.report);
+    let sobol = model.sobol();
+    assert!(sobol.total[1] > 0.3 && sobol.first[1] < 0.05 && sobol.total[5] < 0.02, "{sobol:?}");
+    // Two letters that agree: 2 less the means over both.
+    let pair = model.interaction(&[1, 2], &[2, 2]).unwrap();
+    assert!((pair.mean - 1.5).abs() < 0.4, "{pair:?}");
+    assert!(model.interaction(&[2, 1], &[0, 0]).is_err() && model.interaction(&[1, 9], &[0, 0]).is_err());
+    let energies = model.energy_by_degree(2);
+    assert!(energies[1].of_mean > 0.3 && energies[2].of_mean > 0.3 && energies[3].of_mean < 0.2, "{energies:?}");
+    let again = LetterPosterior::from_bytes(&model.to_bytes()).unwrap();
+    assert_eq!(again.predict(&all).unwrap(), model.predict(&all).unwrap());
+    assert!(Posterior::<u64>::from_bytes(&model.to_bytes()).is_err(), "four levels are no bits");
+    assert!(model.predict(&Letters::new(vec![3; 6], vec![0; 6]).unwrap()).is_err());
+}
+
+/// Groups are held out together: a value that is the same for both members of a pair is no evidence for either.
+#[test]
+fn groups_are_held_out_together() {
+    let n = 10;
+    let mut rng = Streams::new(12).stream(0);
+    // Twins that differ in one variable that does nothing, with the noise of their pair.
+    let told: Vec<u64> = points(n - 1, 40, 13).into_iter().flat_map(|m| [m, m | 1 << (n - 1)]).collect();
+    let values: Vec<f64> = (0..40).flat_map(|_| [normal(&mut rng); 2]).collect();
+    let apart = fit(&told, &values, n, &Options::default()).unwrap();
+    let groups = Some((0..80).map(|j| j / 2).collect());
+    let together = fit(&told, &values, n, &Options { groups, ..Options::default() }).unwrap();
+    assert!(apart.report.held_out_r2.unwrap() > 0.5, "twins tell each other: {:?}", apart.report.held_out_r2);
+    assert!(together.report.held_out_r2.unwrap() < 0.2, "{:?}", together.report.held_out_r2);
+}
+
+/// Bytes that are cut or damaged are an error that says so, at every length and for every byte of the head.
+#[test]
+fn damaged_bytes_are_refused() {
+    let n = 6;
+    let told = points(n, 20, 1);
+    let values: Vec<f64> = told.iter().map(|&m| curved(n)(m)).collect();
+    let bytes = fit(&told, &values, n, &Options::default()).unwrap().to_bytes();
+    for cut in (0..bytes.len()).step_by(7) {
+        assert!(matches!(Posterior::<u64>::from_bytes(&bytes[..cut]), Err(Error::Data(_))));
+    }
+    let mut rng = Streams::new(2).stream(0);
+    for _ in 0..200 {
+        let mut bad = bytes.clone();
+        let at = below(&mut rng, bad.len());
+        bad[at] ^= 1 << below(&mut rng, 8);
+        assert!(matches!(Posterior::<u64>::from_bytes(&bad), Err(Error::Data(_))), "{at}");
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn surrogates_are_data() {
+    let n = 6;
+    let told = points(n, 30, 1);
+    let values: Vec<f64> = told.iter().map(|&m| curved(n)(m)).collect();
+    let model = fit(&told, &values, n, &Options::default()).unwrap();
+    let text = serde_json::to_string(&model).unwrap();
+    let again: Posterior = serde_json::from_str(&text).unwrap();
+    assert_eq!((again.predict_all(&told).unwrap(), &again.report), (model.predict_all(&told).unwrap(), &model.report));
+    let broken = text.replacen("\"scale\":", "\"scale\":-", 1);
+    assert!(serde_json::from_str::<Posterior>(&broken).is_err());
+}
+
+/// At whatever look it is stopped, the answer says so and is finite; what was done before is the answer.
+#[test]
+fn stopped_fits_say_so() {
+    let n = 10;
+    let f = curved(n);
+    let mut rng = Streams::new(5).stream(0);
+    let mut stopped = 0;
+    for options in [Options::default(), Options { evidence_points: 40, ..Options::default() }] {
+        let told = points(n, 90, 3);
+        let values: Vec<f64> = told.iter().map(|&m| f(m)).collect();
+        let looks: Vec<usize> = (1..8).chain((0..12).map(|_| 1 + below(&mut rng, 300))).collect();
+        for look in looks {
+            let (answer, came) =
+                samplewise_testkit::stopping::stopped_at(look, |o| fit_observed(&told, &values, n, &options, o));
+            match answer {
+                Err(e) => assert!(came && e == Error::Interrupted),
+                Ok(model) => {
+                    assert_eq!(model.report.ending == Ending::Interrupted, came, "look {look}");
+                    assert!(!came || !model.converged());
+                    assert!(model.predict_all(&told).unwrap().iter().all(|s| s.mean.is_finite()));
+                    stopped += usize::from(came);
+                }
+            }
+        }
+    }
+    assert!(stopped >= 8, "{stopped}");
+    let rows = Letters::new(vec![3; 4], (0..40_u8).map(|i| i % 3).collect()).unwrap();
+    let values: Vec<f64> = (0..10).map(f64::from).collect();
+    let (answer, _) =
+        samplewise_testkit::stopping::stopped_at(1, |o| fit_letters_observed(&rows, &values, &Options::default(), o));
+    assert!(answer.is_err_and(|e| e == Error::Interrupted));
+}
+
+/// S5 in small: few of many variables matter, and they are found.
+#[test]
+fn few_of_many_variables_are_found() {
+    let n = 300;
+    let mut failures = 0;
+    for seed in 0..10 {
+        let mut rng = Streams::new(seed).stream(0);
+        let mut order: Vec<usize> = (0..n).collect();
+        shuffle(&mut rng, &mut order);
+        let told: Vec<Wide<16>> = (0..150)
+            .map(|_| samplewise_wht::Bits::from_positions((0..n).filter(|_| uniform(&mut rng) < 0.5)))
+            .collect();
+        let f = |m: Wide<16>| {
+            let x = |i: usize| f64::from(u8::from(samplewise_wht::Bits::bit(m, order[i])));
+            3.0 * x(0) - 2.0 * x(1) * x(2) + x(3) * x(4) * x(5) + x(6) - x(7)
+        };
+        let values: Vec<f64> = told.iter().map(|&m| f(m)).collect();
+        let model = fit(&told, &values, n, &Options::default()).unwrap();
+        failures += usize::from(!matches!(model.status, Status::Explained { .. }));
+    }
+    assert_rate_at_most(failures, 10, 0.1, 1e-3);
+}
