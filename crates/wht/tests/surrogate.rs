@@ -490,9 +490,10 @@ fn stopped_fits_say_so() {
     assert!(stopped >= 8, "{stopped}");
     let rows = Letters::new(vec![3; 4], (0..40_u8).map(|i| i % 3).collect()).unwrap();
     let values: Vec<f64> = (0..10).map(f64::from).collect();
-    let (answer, _) =
-        samplewise_testkit::stopping::stopped_at(1, |o| fit_letters_observed(&rows, &values, &Options::default(), o));
-    assert!(answer.is_err_and(|e| e == Error::Interrupted));
+    let run = |o: &mut dyn samplewise_wht::Observer| fit_letters_observed(&rows, &values, &Options::default(), o);
+    let (answer, came) = samplewise_testkit::stopping::stopped_at(1, run);
+    let model = answer.unwrap();
+    assert!(came && model.report.ending == Ending::Interrupted && model.status == Status::Unjudged);
 }
 
 /// S5 in small: few of many variables matter, and they are found.

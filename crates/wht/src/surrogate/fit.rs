@@ -158,13 +158,12 @@ impl Task<'_> {
                 of_group[at].push(j);
             }
         } else {
+            let first = &self.codes[..n];
+            let varies: Vec<bool> = (0..n).map(|i| self.codes.chunks_exact(n).any(|p| p[i] != first[i])).collect();
             let mut known: HashMap<Vec<u8>, usize, FixedState> = HashMap::default();
             for (j, point) in self.codes.chunks_exact(n).enumerate() {
-                let other: Vec<u8> = point
-                    .iter()
-                    .zip(self.layout.levels.iter())
-                    .map(|(&x, &a)| if a == 2 { 1 - x } else { x })
-                    .collect();
+                let turned = |(i, &x): (usize, &u8)| if varies[i] && self.layout.levels[i] == 2 { 1 - x } else { x };
+                let other: Vec<u8> = point.iter().enumerate().map(turned).collect();
                 let key = point.to_vec().min(other);
                 let at = *known.entry(key).or_insert_with(|| {
                     of_group.push(Vec::new());

@@ -23,6 +23,9 @@ pub(crate) fn run_in_rounds<T: Send>(
     let threads = if large { 1 } else { rayon::current_num_threads() };
     let mut open: Vec<bool> = vec![true; jobs.len()];
     let mut done = 0;
+    if watch.stops(Progress { stage, step: 0, total: None, value: None }) {
+        return;
+    }
     while open.iter().any(|o| *o) {
         let all = jobs.iter_mut().zip(&mut open).enumerate();
         let mut active: Vec<(usize, &mut T, &mut bool)> =
