@@ -2,8 +2,8 @@
 use samplewise_linalg::random::{Streams, below, normal, shuffle, uniform};
 use samplewise_testkit::{assert_rate_at_most, generate};
 use samplewise_wht::surrogate::{
-    Kind, LetterPosterior, Letters, Options, PairIndex, Posterior, Status, fit, fit_letters, fit_letters_observed,
-    fit_observed,
+    AskOptions, Kind, LetterPosterior, Letters, Options, PairIndex, Posterior, Status, Surrogate, Target, fit,
+    fit_letters, fit_letters_observed, fit_observed,
 };
 use samplewise_wht::{Decoder, Ending, Error, Noise, Plan, Recovery, Sparsity, Support, Wide, dense, recover};
 
@@ -517,4 +517,132 @@ fn few_of_many_variables_are_found() {
         failures += usize::from(!matches!(model.status, Status::Explained { .. }));
     }
     assert_rate_at_most(failures, 10, 0.1, 1e-3);
+}
+
+/// Tells a surrogate what it asks until it is over.
+fn ask_all(f: impl Fn(u64) -> f64, n: usize, target: Target, options: &AskOptions) -> (Surrogate, usize) {
+    let mut surrogate = Surrogate::new(n, target, options).unwrap();
+    let mut batches = 0;
+    while !surrogate.ask().is_empty() {
+        let answers: Vec<f64> = surrogate.ask().iter().map(|&m| f(m)).collect();
+        surrogate.tell(&answers).unwrap();
+        batches += 1;
+    }
+    (surrogate, batches)
+}
+
+/// Asked Shapley values are within the error asked for, points are asked once, and the budget is kept.
+#[test]
+fn asked_values_are_as_good_as_asked_for() {
+    let n = 12;
+    let f = curved(n);
+    // By definition: the mean over coalitions of each size.
+    let mut truth = vec![0.0; n];
+    let weight: Vec<f64> = (0..n)
+        .map(|s| {
+            (1..=s).chain(1..=(n - 1 - s)).map(|k| (k as f64).ln()).sum::<f64>()
+                - (1..=n).map(|k| (k as f64).ln()).sum::<f64>()
+        })
+        .map(f64::exp)
+        .collect();
+    for m in 0..1_u64 << n {
+        for (i, t) in truth.iter_mut().enumerate().filter(|(i, _)| m >> i & 1 == 0) {
+            *t += weight[m.count_ones() as usize] * (f(m | 1 << i) - f(m));
+        }
+    }
+    let options = AskOptions { budget: 400, enough: 0.03, ..AskOptions::default() };
+    let (surrogate, batches) = ask_all(&f, n, Target::Shapley, &options);
+    let mut points = surrogate.points().to_vec();
+    assert!(points.contains(&0) && points.contains(&0xfff) && batches > 1);
+    points.sort_unstable();
+    points.dedup();
+    assert!(points.len() == surrogate.values().len() && points.len() <= 400);
+    let model = surrogate.finish().unwrap();
+    let shapley = model.shapley();
+    let error: f64 = shapley.iter().zip(&truth).map(|(e, t)| (e.mean - t).powi(2)).sum();
+    let size: f64 = truth.iter().map(|t| t * t).sum();
+    assert!(error < 0.03_f64.powi(2) * size, "{}", (error / size).sqrt());
+    assert!(model.report.ending == Ending::Finished);
+    // A budget that is spent is a limit.
+    let little = AskOptions { budget: 45, enough: 0.0, ..AskOptions::default() };
+    let (surrogate, _) = ask_all(&f, n, Target::Values, &little);
+    assert_eq!((surrogate.points().len(), surrogate.finish().unwrap().report.ending), (45, Ending::Limit));
+    // An explained function ends at the first batch.
+    let (surrogate, batches) = ask_all(|m| (m & 1) as f64 - 2.0 * (m >> 1 & 1) as f64, n, Target::Values, &little);
+    assert_eq!((batches, surrogate.finish().unwrap().report.ending), (1, Ending::Finished));
+}
+
+/// The largest value of a rugged function of 4,096 points from 150 of them, in 9 of 10 runs at least as good as the best of
+/// as many random points, and mostly the largest of all.
+#[test]
+fn maxima_are_found() {
+    let n = 12;
+    let (mut found, mut better) = (0, 0);
+    for seed in 0..10 {
+        let mut rng = Streams::new(seed).stream(0);
+        let tables: Vec<Vec<f64>> = (0..n).map(|_| (0..8).map(|_| normal(&mut rng)).collect()).collect();
+        let f = |m: u64| (0..n).map(|i| tables[i][((m | m << n) >> i & 7) as usize]).sum::<f64>();
+        let largest = (0..1_u64 << n).map(f).fold(f64::NEG_INFINITY, f64::max);
+        let fit = Options { seed, ..Options::default() };
+        let options = AskOptions { budget: 150, fit, ..AskOptions::default() };
+        let (surrogate, _) = ask_all(f, n, Target::Maximum, &options);
+        let (point, value) = surrogate.best().unwrap();
+        assert_eq!(f(point), value);
+        let random = points(n, 150, 50 + seed).into_iter().map(f).fold(f64::NEG_INFINITY, f64::max);
+        found += usize::from(value == largest);
+        better += usize::from(value >= random);
+        surrogate.finish().unwrap();
+    }
+    assert!(found >= 7 && better >= 9, "{found} {better}");
+}
+
+#[test]
+fn asking_is_refused_by_name() {
+    let text = |options: &AskOptions| Surrogate::new(6, Target::Values, options).unwrap_err().to_string();
+    let d = AskOptions::default;
+    assert_eq!(text(&AskOptions { budget: 7, ..d() }), "budget is 7, allowed is 8 to 20000");
+    assert_eq!(
+        text(&AskOptions { budget: 5_000, ..d() }),
+        "budget is 5000, allowed is at most 4000, the max_points of the surrogate"
+    );
+    assert_eq!(text(&AskOptions { batch: Some(0), ..d() }), "batch is 0, allowed is at least 1");
+    assert_eq!(text(&AskOptions { enough: 1.0, ..d() }), "enough is 1, allowed is at least 0 and below 1");
+    let fit = Options { groups: Some(vec![]), ..Options::default() };
+    assert_eq!(text(&AskOptions { fit, ..d() }), "groups is given, allowed is none: points are not known yet");
+    assert!(Surrogate::new(65, Target::Values, &d()).is_err());
+    let mut surrogate = Surrogate::new(6, Target::Values, &d()).unwrap();
+    assert!(matches!(surrogate.tell(&[1.0]), Err(Error::AnswersMismatch { .. })));
+    let nan = vec![f64::NAN; surrogate.ask().len()];
+    assert!(matches!(surrogate.tell(&nan), Err(Error::AnswerNotFinite { position: 0, .. })));
+    surrogate.interrupt();
+    assert_eq!(surrogate.finish().unwrap_err(), Error::Interrupted);
+}
+
+/// What to measure next is new, and better than chance: variants of large values are large, those that tell of others tell
+/// more than random ones.
+#[test]
+fn next_variants_are_new() {
+    let levels = vec![3; 6];
+    let mut rng = Streams::new(8).stream(0);
+    let f = |r: &[u8]| f64::from(r[0]) + if r[1] == r[2] { 2.0 } else { 0.0 } - 0.5 * f64::from(r[5]);
+    let rows: Vec<u8> = (0..120 * 6).map(|_| below(&mut rng, 3) as u8).collect();
+    let told = Letters::new(levels.clone(), rows).unwrap();
+    let values: Vec<f64> = (0..told.len()).map(|j| f(told.row(j)) + 0.1 * normal(&mut rng)).collect();
+    let model = fit_letters(&told, &values, &Options::default()).unwrap();
+    let known: Vec<&[u8]> = (0..told.len()).map(|j| told.row(j)).collect();
+    for next in [
+        model.most_informative(&told, 12, 1).unwrap(),
+        model.most_promising(&told, &values, 12, 1).unwrap(),
+        model.highest(&told, &values, 12, 1).unwrap(),
+    ] {
+        assert_eq!(next.len(), 12);
+        assert!((0..12).all(|j| !known.contains(&next.row(j)) && (0..j).all(|k| next.row(k) != next.row(j))));
+    }
+    let high = model.highest(&told, &values, 5, 1).unwrap();
+    assert!((0..5).all(|j| f(high.row(j)) >= 3.0), "{high:?}");
+    let few = Letters::new(vec![2; 2], vec![0, 0, 0, 1, 1, 0, 1, 1]).unwrap();
+    let model = fit_letters(&few, &[0.0, 1.0, 5.0, 2.0], &Options::default()).unwrap();
+    assert!(model.highest(&few, &[0.0, 1.0, 5.0, 2.0], 5, 0).unwrap().is_empty());
+    assert!(model.most_informative(&few, 5, 0).unwrap().is_empty());
+    assert!(model.most_promising(&few, &[0.0; 3], 5, 0).is_err());
 }

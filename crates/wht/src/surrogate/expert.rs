@@ -191,27 +191,73 @@ impl Process {
         (means, variances)
     }
 
-    fn predict_block(&self, codes: &[u8]) -> (Vec<f64>, Vec<f64>) {
+    /// Covariance with the values told, a row for each point.
+    fn cross_of_points(&self, codes: &[u8]) -> Matrix {
         let table = &self.table;
         let mut cross = self.kernel.between(&table.layout.features(codes), table);
         cross.as_mut_slice().iter_mut().for_each(|v| *v = self.tail * (*v + self.kernel.constant));
-        let mut prior = self.tail * self.kernel.at_a_point();
         if !self.extra.is_empty() {
-            let sets: Vec<Set> = self.extra.iter().map(|e| e.0.clone()).collect();
-            let more: Vec<f64> = self.extra.iter().map(|e| e.1).collect();
-            prior += sums::sum(&more);
-            let own = Signs::of_table(table).rows(&sets).transpose();
-            let mut new = Signs::new(codes, table.layout.positions()).rows(&sets).transpose();
-            for q in 0..new.rows() {
-                new.row_mut(q).iter_mut().zip(&more).for_each(|(v, m)| *v *= m);
-            }
+            let own = self.signs(&table.codes);
             let mut add = Matrix::zeros(cross.rows(), cross.columns());
-            let (k, stride) = (more.len(), cross.columns());
-            rows_times_rows::rows_times_rows(new.as_slice(), own.as_slice(), k, add.as_mut_slice(), stride)
-                .expect("rows of one length");
+            self.add_extra(&self.signs(codes), &own, &mut add);
             cross.as_mut_slice().iter_mut().zip(add.as_slice()).for_each(|(c, a)| *c += a);
         }
-        let (scale, mean) = (table.scale, table.mean);
+        cross
+    }
+
+    /// Signs of the sets with more variance, a row for each point.
+    fn signs(&self, codes: &[u8]) -> Matrix {
+        let sets: Vec<Set> = self.extra.iter().map(|e| e.0.clone()).collect();
+        Signs::new(codes, self.table.layout.positions()).rows(&sets).transpose()
+    }
+
+    /// `Σ_S d_S χ_S(x) χ_S(x')` for rows of signs.
+    fn add_extra(&self, left: &Matrix, right: &Matrix, out: &mut Matrix) {
+        let mut weighted = left.clone();
+        for q in 0..weighted.rows() {
+            weighted.row_mut(q).iter_mut().zip(&self.extra).for_each(|(v, e)| *v *= e.1);
+        }
+        let (k, stride) = (self.extra.len(), out.columns());
+        rows_times_rows::rows_times_rows(weighted.as_slice(), right.as_slice(), k, out.as_mut_slice(), stride)
+            .expect("rows of one length");
+    }
+
+    /// Posterior covariance of the function at points, in squares of the spread.
+    pub fn covariance(&self, codes: &[u8]) -> Matrix {
+        let layout = &self.table.layout;
+        let mut cross = self.cross_of_points(codes);
+        self.factor.solve_lower_rows_in_place(&mut cross).expect("rows of one length");
+        let count = cross.rows();
+        let others = Table::from_means(layout, codes.to_vec(), (vec![0.0; count], vec![1.0; count]), 0.0, (0.0, 1.0));
+        let mut out = self.kernel.of_table(&others);
+        out.as_mut_slice().iter_mut().for_each(|v| *v = self.tail * (*v + self.kernel.constant));
+        let mut add = Matrix::zeros(count, count);
+        if !self.extra.is_empty() {
+            let signs = self.signs(codes);
+            self.add_extra(&signs, &signs, &mut add);
+            out.as_mut_slice().iter_mut().zip(add.as_slice()).for_each(|(o, a)| *o += a);
+        }
+        rows_times_rows::rows_gram(cross.as_slice(), self.table.len(), add.as_mut_slice(), count)
+            .expect("a square of whole rows");
+        out.as_mut_slice().iter_mut().zip(add.as_slice()).for_each(|(o, a)| *o -= a);
+        out
+    }
+
+    /// Means of new values at points.
+    pub fn means(&self, codes: &[u8]) -> Vec<f64> {
+        let n = self.table.layout.positions();
+        let (scale, mean) = (self.table.scale, self.table.mean);
+        let block = |part: &[u8]| {
+            let cross = self.cross_of_points(part);
+            (0..cross.rows()).map(|q| mean + scale * sums::dot(cross.row(q), &self.alpha)).collect::<Vec<f64>>()
+        };
+        codes.par_chunks((n * BLOCK).max(1)).flat_map_iter(block).collect()
+    }
+
+    fn predict_block(&self, codes: &[u8]) -> (Vec<f64>, Vec<f64>) {
+        let mut cross = self.cross_of_points(codes);
+        let prior = self.tail * self.kernel.at_a_point() + self.extra.iter().map(|e| e.1).sum::<f64>();
+        let (scale, mean) = (self.table.scale, self.table.mean);
         let means = (0..cross.rows()).map(|q| mean + scale * sums::dot(cross.row(q), &self.alpha)).collect();
         self.factor.solve_lower_rows_in_place(&mut cross).expect("rows of one length");
         let variance =
@@ -275,6 +321,13 @@ impl Expert {
         match self {
             Self::Process(process) => process.estimate(functionals, look),
             Self::Terms(terms) => terms.estimate(functionals),
+        }
+    }
+
+    pub fn means(&self, codes: &[u8], positions: usize) -> Vec<f64> {
+        match self {
+            Self::Process(process) => process.means(codes),
+            Self::Terms(terms) => terms.predict(codes, positions).0,
         }
     }
 

@@ -111,6 +111,21 @@ pub(crate) fn fit(
     Ok(mixture)
 }
 
+impl<'a> Task<'a> {
+    /// Of two levels everywhere, for values that need no other units.
+    pub(super) fn of_bits(n: usize, codes: &'a [u8], values: &'a [f64], options: &'a Options) -> Self {
+        let (low, high) = range_of(values);
+        let rounding = f64::EPSILON * low.abs().max(high.abs());
+        let noise = match options.noise {
+            Noise::None => NoiseSetting::Std(0.0),
+            Noise::Std(std) => NoiseSetting::Std(std),
+            Noise::Unknown => NoiseSetting::Free,
+        };
+        let layout = Arc::new(Layout::new(&vec![2; n]));
+        Self { layout, codes, values, options, rounding, spread: high - low, noise }
+    }
+}
+
 impl Task<'_> {
     pub(super) fn positions(&self) -> usize {
         self.layout.positions()

@@ -2,6 +2,7 @@
 use samplewise_linalg::{ArgumentError, Ending, Observer};
 
 use super::answer::{Energy, Estimate, Report, Sobol, Status};
+use super::design::{self, Known};
 use super::fit::fit as fit_table;
 use super::functionals::Interactions;
 use super::mixture::Mixture;
@@ -167,10 +168,7 @@ impl LetterPosterior {
     /// # Errors
     /// [`Error::Argument`] for points with other levels.
     pub fn predict(&self, points: &Letters) -> Result<Vec<Estimate>, Error> {
-        if points.levels() != self.levels() {
-            let given = format!("{:?}", points.levels());
-            return Err(ArgumentError::new("points.levels()", given, format!("{:?}", self.levels())).into());
-        }
+        self.check_levels(points)?;
         Ok(self.mixture.predict(&points.rows))
     }
 
@@ -199,6 +197,70 @@ impl LetterPosterior {
         }
         let set: Set = positions.iter().map(|&i| i as u16).collect();
         Ok(self.mixture.estimate(&Interactions(&[(set, letters.to_vec())]))[0])
+    }
+
+    /// `count` points not told yet whose values tell most of all others: random candidates, of which each next one lowers the
+    /// sum of the posterior variances most. Uniformly random where no process has a share. Randomness from `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for points with other levels.
+    pub fn most_informative(&self, told: &Letters, count: usize, seed: u64) -> Result<Letters, Error> {
+        let mut known = self.known(told)?;
+        let mut rng = design::generator(seed, 0);
+        let rows = match self.mixture.leading() {
+            Some(process) => design::informative(process, count, &mut known, &mut rng),
+            None => design::random(self.levels(), count, &mut known, &mut rng),
+        };
+        Letters::new(self.levels().to_vec(), rows.concat())
+    }
+
+    /// `count` points not told yet that may have the largest value: climbs on the mean and up to two deviations.
+    ///
+    /// # Errors
+    /// As [`LetterPosterior::most_informative`]; [`Error::AnswersMismatch`].
+    pub fn most_promising(&self, told: &Letters, values: &[f64], count: usize, seed: u64) -> Result<Letters, Error> {
+        let best = self.ranked(told, values)?;
+        let mut known = self.known(told)?;
+        let mut rng = design::generator(seed, 0);
+        let score = |points: &[u8]| self.mixture.predict(points).iter().map(|e| (e.mean, e.deviation)).collect();
+        let rows = design::largest(&score, self.levels(), &best, count, &mut known, &mut rng, &mut || false);
+        Letters::new(self.levels().to_vec(), rows.concat())
+    }
+
+    /// `count` points not told yet with the largest means that were found, the largest first. Not all points are looked at.
+    ///
+    /// # Errors
+    /// As [`LetterPosterior::most_promising`].
+    pub fn highest(&self, told: &Letters, values: &[f64], count: usize, seed: u64) -> Result<Letters, Error> {
+        let best = self.ranked(told, values)?;
+        let known = self.known(told)?;
+        let mut rng = design::generator(seed, 0);
+        let means = |points: &[u8]| self.mixture.means(points);
+        let rows = design::highest(&means, self.levels(), &best, count, &known, &mut rng);
+        Letters::new(self.levels().to_vec(), rows.concat())
+    }
+
+    fn check_levels(&self, points: &Letters) -> Result<(), Error> {
+        if points.levels() == self.levels() {
+            return Ok(());
+        }
+        let given = format!("{:?}", points.levels());
+        Err(ArgumentError::new("levels of the points", given, format!("{:?}", self.levels())).into())
+    }
+
+    fn known(&self, told: &Letters) -> Result<Known, Error> {
+        self.check_levels(told)?;
+        Ok((0..told.len()).map(|j| told.row(j).to_vec()).collect())
+    }
+
+    /// The points told, those of the largest values first.
+    fn ranked(&self, told: &Letters, values: &[f64]) -> Result<Vec<Vec<u8>>, Error> {
+        if told.len() != values.len() {
+            return Err(Error::AnswersMismatch { asked: told.len(), given: values.len() });
+        }
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+        Ok(order.into_iter().map(|j| told.row(j).to_vec()).collect())
     }
 
     /// Sobol indices of the posterior mean, over uniformly random letters.

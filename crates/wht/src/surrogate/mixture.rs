@@ -97,6 +97,21 @@ impl Mixture {
             .collect()
     }
 
+    /// Means of new values, in moderate units.
+    pub fn means(&self, codes: &[u8]) -> Vec<f64> {
+        let n = self.layout.positions();
+        let mut out = vec![self.shift; codes.len() / n];
+        for m in &self.members {
+            out.iter_mut().zip(m.expert.means(codes, n)).for_each(|(o, v)| *o += m.share * v);
+        }
+        out
+    }
+
+    /// The process with the largest share.
+    pub fn leading(&self) -> Option<&Process> {
+        self.processes().into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|p| p.1)
+    }
+
     /// Functionals of the function.
     pub fn estimate(&self, functionals: &dyn Functionals) -> Vec<Estimate> {
         self.estimate_watched(functionals, &mut || ())

@@ -1,5 +1,7 @@
 //! Surrogates.
 mod answer;
+mod ask;
+mod design;
 mod energy;
 mod evidence;
 mod exp;
@@ -54,6 +56,7 @@ pub(crate) fn largest<I: Bits>(
 }
 
 pub use answer::{Energy, Estimate, ExpertReport, Kind, Report, Sobol, Status};
+pub use ask::{AskOptions, Surrogate, Target};
 pub use functionals::PairIndex;
 pub use letters::{LetterPosterior, Letters, fit_letters, fit_letters_observed};
 pub use options::Options;

@@ -120,8 +120,8 @@ impl Table {
     ) -> Self {
         let n = layout.positions();
         let features = layout.features(&codes);
-        let first = &codes[..n];
-        let varying = (0..n).filter(|&i| codes.chunks_exact(n).any(|p| p[i] != first[i])).collect();
+        let differs = |i: usize| codes.chunks_exact(n).any(|p| p[i] != codes[i]);
+        let varying = (0..n).filter(|&i| differs(i)).collect();
         let layout = Arc::clone(layout);
         let columns = features.transpose();
         Self { layout, codes, features, columns, repeats, values, within, mean, scale, varying }
