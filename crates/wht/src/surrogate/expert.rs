@@ -317,6 +317,18 @@ impl Terms {
 }
 
 impl Expert {
+    /// Means of functionals that are zero of constants.
+    pub fn functional_means(&self, functionals: &dyn Functionals) -> Vec<f64> {
+        match self {
+            Self::Process(process) => {
+                let cross = process.cross(functionals);
+                let scale = process.table.scale;
+                (0..cross.rows()).map(|l| scale * sums::dot(cross.row(l), &process.alpha)).collect()
+            }
+            Self::Terms(terms) => terms.estimate(functionals).0,
+        }
+    }
+
     pub fn estimate(&self, functionals: &dyn Functionals, look: &mut dyn FnMut()) -> (Vec<f64>, Vec<f64>) {
         match self {
             Self::Process(process) => process.estimate(functionals, look),

@@ -111,6 +111,20 @@ impl Letters {
     }
 }
 
+/// What some positions do together.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Interaction {
+    /// The positions, ascending.
+    pub positions: Vec<usize>,
+    /// The letters at which it is largest.
+    pub letters: Vec<u8>,
+    /// Its value there.
+    pub estimate: Estimate,
+    /// Its variance over uniformly random letters, as a share of that of the posterior mean.
+    pub share: f64,
+}
+
 /// What was learned of a function of letters; see [`super::Posterior`].
 #[derive(Clone, Debug)]
 pub struct LetterPosterior {
@@ -197,6 +211,27 @@ impl LetterPosterior {
         }
         let set: Set = positions.iter().map(|&i| i as u16).collect();
         Ok(self.mixture.estimate(&Interactions(&[(set, letters.to_vec())]))[0])
+    }
+
+    /// The `k` interactions of two or more positions with the most variance that were found, the largest first, each at the
+    /// letters where it is largest. Looked at are the sets with the largest prior variance of every expert, of up to 512
+    /// combinations of letters each; smaller ones may be missed.
+    pub fn largest_interactions(&self, k: usize) -> Vec<Interaction> {
+        self.mixture.largest_interactions(k)
+    }
+
+    /// What one position does alone at each of its letters: the entries of [`LetterPosterior::interaction`] of one position.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a position that does not exist.
+    pub fn effects(&self, position: usize) -> Result<Vec<Estimate>, Error> {
+        let n = self.levels().len();
+        if position >= n {
+            return Err(Error::count("position", position, format!("0 to {}", n - 1)));
+        }
+        let wanted: Vec<(Set, Vec<u8>)> =
+            (0..self.levels()[position]).map(|a| (vec![position as u16], vec![a as u8])).collect();
+        Ok(self.mixture.estimate(&Interactions(&wanted)))
     }
 
     /// `count` points not told yet whose values tell most of all others: random candidates, of which each next one lowers the

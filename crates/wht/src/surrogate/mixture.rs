@@ -8,11 +8,16 @@ use super::answer::{Energy, Estimate, ExpertReport, Kind, Report, Sobol, Status}
 use super::energy::{self, Mean};
 use super::expert::{Expert, Functionals, Process};
 use super::fit::Task;
-use super::functionals::{Coefficients, Shapley};
+use super::functionals::{Coefficients, Interactions, Shapley};
+use super::letters::Interaction;
 use super::mix::total;
 use super::search;
-use super::sets::{Set, Signs};
+use super::sets::{Falling, Set, Signs};
 use super::table::Layout;
+
+/// Sets of positions of each expert, and combinations of letters of each, among which large interactions are sought.
+const MOST_SETS: usize = 300;
+const MOST_COMBINATIONS: usize = 512;
 
 /// An expert and its share.
 #[derive(Clone, Debug)]
@@ -344,7 +349,7 @@ impl Mixture {
         }
         let letters: Vec<(Set, Vec<u8>)> =
             (0..n).flat_map(|i| (0..self.layout.levels[i]).map(move |a| (vec![i as u16], vec![a as u8]))).collect();
-        let family = super::functionals::Interactions(&letters);
+        let family = Interactions(&letters);
         let mut values = vec![0.0; letters.len()];
         for (share, process) in self.processes() {
             let (means, _) = process.estimate(&family, &mut || ());
@@ -355,6 +360,60 @@ impl Mixture {
             out[usize::from(set[0])] += v * v / self.layout.levels[usize::from(set[0])] as f64;
         }
         out
+    }
+
+    /// The `k` largest interactions of two or more positions by their energy, among those of largest prior variance.
+    pub fn largest_interactions(&self, k: usize) -> Vec<Interaction> {
+        let levels = &self.layout.levels;
+        let combinations = |set: &Set| set.iter().map(|&i| levels[usize::from(i)]).product::<usize>();
+        let mut sets: std::collections::BTreeSet<Set> = std::collections::BTreeSet::new();
+        for (_, process) in self.processes() {
+            let likely = Falling::new(&process.kernel.shares(levels)).map(|s| s.0);
+            sets.extend(likely.filter(|s| s.len() > 1).take(MOST_SETS));
+            sets.extend(process.extra.iter().map(|e| e.0.clone()).take(MOST_SETS));
+        }
+        for m in &self.members {
+            if let Expert::Terms(terms) = &m.expert {
+                sets.extend(terms.sets.iter().cloned());
+            }
+        }
+        sets.retain(|s| s.len() > 1 && combinations(s) <= MOST_COMBINATIONS);
+        let mut found: Vec<(f64, Set, Vec<u8>)> = Vec::new();
+        for set in sets {
+            let of_letters: Vec<(Set, Vec<u8>)> = (0..combinations(&set))
+                .map(|mut at| {
+                    let letter = |&i: &u16| {
+                        let (count, here) = (levels[usize::from(i)], at);
+                        at /= count;
+                        (here % count) as u8
+                    };
+                    let letters = set.iter().map(letter).collect();
+                    (set.clone(), letters)
+                })
+                .collect();
+            let family = Interactions(&of_letters);
+            let mut means = vec![0.0; of_letters.len()];
+            for m in &self.members {
+                let of_expert = m.expert.functional_means(&family);
+                means.iter_mut().zip(of_expert).for_each(|(o, v)| *o += m.share * v);
+            }
+            let energy = means.iter().map(|v| v * v).sum::<f64>() / means.len() as f64;
+            let at = (0..means.len()).max_by(|&a, &b| means[a].abs().total_cmp(&means[b].abs())).unwrap_or(0);
+            found.push((energy, set, of_letters[at].1.clone()));
+        }
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        found.truncate(k);
+        found.retain(|f| f.0 > 0.0);
+        let variance = self.sobol().variance.of_mean;
+        let wanted: Vec<(Set, Vec<u8>)> = found.iter().map(|f| (f.1.clone(), f.2.clone())).collect();
+        let estimates = self.estimate(&Interactions(&wanted));
+        let one = |((energy, set, letters), estimate): ((f64, Set, Vec<u8>), Estimate)| Interaction {
+            positions: set.iter().map(|&i| usize::from(i)).collect(),
+            letters,
+            estimate,
+            share: if variance > 0.0 { self.back(self.back(energy)) / variance } else { 0.0 },
+        };
+        found.into_iter().zip(estimates).map(one).collect()
     }
 
     /// The `k` largest coefficients, the largest first, and the largest that may have been missed.

@@ -58,7 +58,7 @@ pub(crate) fn largest<I: Bits>(
 pub use answer::{Energy, Estimate, ExpertReport, Kind, Report, Sobol, Status};
 pub use ask::{AskOptions, Surrogate, Target};
 pub use functionals::PairIndex;
-pub use letters::{LetterPosterior, Letters, fit_letters, fit_letters_observed};
+pub use letters::{Interaction, LetterPosterior, Letters, fit_letters, fit_letters_observed};
 pub use options::Options;
 pub use posterior::{Posterior, Top, fit, fit_observed};
 

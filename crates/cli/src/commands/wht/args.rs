@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::variants;
 use crate::choices;
 use crate::session::{lossy, lossy_option};
 
@@ -139,4 +140,8 @@ pub(super) enum Action {
         #[serde(rename = "exec")]
         command: Vec<String>,
     },
+    /// Learns from a table of measured variants, and says what new ones would be.
+    Fit(variants::FitWords),
+    /// Values of new variants from a model that `fit --out` wrote.
+    Predict(variants::PredictWords),
 }

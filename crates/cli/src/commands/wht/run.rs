@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Action, Arguments, Prior};
 use super::prior::{capped, failure, options, planned};
-use super::{exec, show};
+use super::{exec, show, variants};
 use crate::commands::map;
 use crate::failure::{Failure, bad};
 use crate::output::check_apart;
@@ -21,6 +21,8 @@ pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
         Action::Plan { variables, prior, out, queries } => {
             return plan(*variables, prior, (out, queries), parameters, session);
         }
+        Action::Fit(words) => return variants::fit(words, parameters, session),
+        Action::Predict(words) => return variants::predict(words, parameters, session),
         Action::Sparse { values, fastest, prior, derived } => (sparse(values, *fastest, prior, session)?, derived),
         Action::Decode { plan, answers, derived } => (decode(plan, answers, session)?, derived),
         Action::Exec { variables, prior, derived, answers_log, restarts, max_queries, command } => {
