@@ -646,3 +646,106 @@ fn next_variants_are_new() {
     assert!(model.most_informative(&few, 5, 0).unwrap().is_empty());
     assert!(model.most_promising(&few, &[0.0; 3], 5, 0).is_err());
 }
+
+/// Groups that split a point, and repeats, tie rows together; repeats are no evidence of their own.
+#[test]
+fn repeats_and_groups_are_tied() {
+    let n = 8;
+    let mut rng = Streams::new(31).stream(0);
+    // A point in two groups, with few points for the relevances: rows of both are one part.
+    let mut told = points(n, 60, 32);
+    told.push(told[0]);
+    told.push(told[7]);
+    let values: Vec<f64> = told.iter().map(|&m| curved(n)(m) + 0.1 * normal(&mut rng)).collect();
+    for evidence_points in [20, 400] {
+        let options = Options { groups: Some((0..62).collect()), evidence_points, ..Options::default() };
+        let model = fit(&told, &values, n, &options).unwrap();
+        assert!(model.report.merged >= 2 && model.report.held_out_r2.is_some());
+        // One group is never held out.
+        let options = Options { groups: Some(vec![7; 62]), evidence_points, ..Options::default() };
+        assert_eq!(fit(&told, &values, n, &options).unwrap().status, Status::Unjudged);
+    }
+    // Eight points of an arbitrary function, fifty times each, are explained by nothing.
+    let few = points(30, 8, 33);
+    let arbitrary: Vec<f64> = few.iter().map(|_| normal(&mut rng)).collect();
+    let told: Vec<u64> = few.iter().flat_map(|m| vec![*m; 50]).collect();
+    let values: Vec<f64> = arbitrary.iter().flat_map(|v| vec![*v; 50]).collect();
+    let model = fit(&told, &values, 30, &Options::default()).unwrap();
+    assert!(!matches!(model.status, Status::Explained { .. }), "{:?}", model.status);
+    // Neither is a function of one of two variables that are always the same.
+    let told: Vec<u64> = points(10, 80, 34).into_iter().map(|m| m & !2 | (m & 1) << 1).collect();
+    let values: Vec<f64> = told.iter().map(|m| (m & 1) as f64 + (m >> 3 & 1) as f64).collect();
+    let model = fit(&told, &values, 10, &Options::default()).unwrap();
+    assert!(!matches!(model.status, Status::Explained { .. }), "{:?}", model.status);
+    assert!(model.coefficient(2).unwrap().deviation > 1e-6);
+}
+
+/// Told noise is the noise, whatever values the points of the relevances have, and structure is not claimed of noise.
+#[test]
+fn told_noise_and_claims_are_kept() {
+    let n = 10;
+    let mut rng = Streams::new(41).stream(0);
+    let told = points(n, 150, 42);
+    let mut values: Vec<f64> = told.iter().map(|&m| curved(n)(m) + 0.1 * normal(&mut rng)).collect();
+    let options = Options { evidence_points: 40, noise: Noise::Std(0.1), pursuit: false, ..Options::default() };
+    let model = fit(&told, &values, n, &options).unwrap();
+    assert!((model.report.noise_std - 0.1).abs() < 0.05, "{}", model.report.noise_std);
+    // An outlier among the other points does not change what noise means.
+    values[149] += 1e3;
+    let model = fit(&told, &values, n, &options).unwrap();
+    let constant = model.report.constant_share;
+    let of_processes = model.report.noise_std;
+    assert!(constant > 0.0 || of_processes < 0.2, "{constant} {of_processes}");
+    let mut claims = 0;
+    for seed in 0..40 {
+        let mut rng = Streams::new(seed).stream(1);
+        let told = points(n, 50, 700 + seed);
+        let values: Vec<f64> = told.iter().map(|_| normal(&mut rng)).collect();
+        let options = Options { tails: vec![], ..Options::default() };
+        claims += usize::from(fit(&told, &values, n, &options).unwrap().status == Status::Predictive);
+    }
+    // Two standard errors on one side are 2.3 %; the shares are chosen on the same values.
+    assert_rate_at_most(claims, 40, 0.1, 1e-3);
+}
+
+/// Kernels with a large amplitude cancel: the bound of what was not seen still holds, by all coefficients of the mean.
+#[test]
+fn bounds_hold_where_energies_cancel() {
+    let n = 12;
+    for seed in 0..6 {
+        let told = points(n, 100, 60 + seed);
+        let values: Vec<f64> = told
+            .iter()
+            .map(|&m| {
+                (0..n).map(|i| (m >> i & 1) as f64).sum::<f64>()
+                    + 0.01 * f64::from(u8::from(m & 3 == 3))
+                    + 0.003 * ((m * 7) % 5) as f64
+            })
+            .collect();
+        let options = Options {
+            spreads: vec![0.5],
+            tails: vec![],
+            pursuit: false,
+            noise: Noise::Std(1e-3),
+            ..Options::default()
+        };
+        let model = fit(&told, &values, n, &options).unwrap();
+        let all: Vec<u64> = (0..1 << n).collect();
+        let mut means: Vec<f64> = model.predict_all(&all).unwrap().iter().map(|e| e.mean).collect();
+        means = dense::spectrum(&means).unwrap();
+        for k in [1, 14, 40] {
+            let top = model.top(k);
+            let seen: Vec<u64> = top.coefficients.iter().map(|c| c.0).collect();
+            let missed =
+                (0..1_u64 << n).filter(|m| !seen.contains(m)).map(|m| means[m as usize].abs()).fold(0.0, f64::max);
+            assert!(missed <= top.missed_at_most * (1.0 + 1e-6) + 1e-10, "{seed} {k}: {missed} {}", top.missed_at_most);
+        }
+        let energies = model.energy_by_degree(2);
+        let of = |d: u32| (0..1_usize << n).filter(|k| k.count_ones() == d).map(|k| means[k].powi(2)).sum::<f64>();
+        let more: f64 = (3..=n as u32).map(of).sum();
+        assert!((energies[2].of_mean - of(2)).abs() < 1e-7 && (energies[3].of_mean - more).abs() < 1e-7);
+        assert_eq!(model.top(usize::MAX).coefficients.len().min(10), 10);
+        let covariance = model.shapley_covariance();
+        assert!((0..n).all(|i| covariance[(i, i)].is_finite()));
+    }
+}

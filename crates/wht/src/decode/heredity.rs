@@ -85,7 +85,7 @@ pub fn pursue<I: Bits>(points: &[I], values: &[f64], setting: Setting, observer:
             best = other;
         }
     }
-    let (mut support, ridge) = best.choose(&data);
+    let (mut support, ridge) = best.choose(&data, observer);
     let mut stopped = best.stopped;
     if best.inexact && !best.stopped {
         // Something will be left whatever is kept: then the samples that were held out may choose terms as well.
@@ -253,7 +253,7 @@ impl<I: Bits> Path<I> {
     }
 
     /// The support and the ridge that predict best what was held out.
-    fn choose(&self, data: &Data<'_, I>) -> (Vec<I>, f64) {
+    fn choose(&self, data: &Data<'_, I>, observer: &mut dyn Observer) -> (Vec<I>, f64) {
         let Some(first) = self.errors.iter().copied().reduce(f64::min) else { return (Vec::new(), 0.0) };
         // The shortest path that is as good as the best up to a thousandth.
         let size = 1 + self.errors.iter().position(|&e| e <= first * 1.001).unwrap_or(0);
@@ -270,6 +270,10 @@ impl<I: Bits> Path<I> {
                 for s in sizes {
                     for ridge in RIDGES {
                         let support = &self.entered[..s];
+                        let progress = Progress { stage: "size and ridge", step: s, total: None, value: None };
+                        if observer.step(progress).is_break() {
+                            return (self.entered[..chosen.1].to_vec(), chosen.2);
+                        }
                         let strength = ridge * data.training as f64;
                         let Some(fit) = refit::least_squares(train, train_values, support, strength, Errors::Model)
                         else {

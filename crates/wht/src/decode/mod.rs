@@ -205,8 +205,14 @@ fn nearly_sparse<I: Bits>(seen: &Observed<'_, I>, observer: &mut dyn Observer) -
     let noise = if let Noise::Std(std) = seen.spec.noise { Noise::Std(std) } else { Noise::Unknown };
     let most =
         if seen.spec.sparsity_known { seen.spec.sparsity } else { seen.spec.sparsity.min(2 * seen.points.len()) };
-    let found =
-        surrogate::largest(seen.points, seen.values, seen.spec.variables, (noise, seen.spec.seed), most, &mut watch);
+    let found = surrogate::largest(
+        seen.points,
+        (seen.values, seen.rounding),
+        seen.spec.variables,
+        (noise, seen.spec.seed),
+        most,
+        &mut watch,
+    );
     let Some((coefficients, noise_std)) = found else { return pursued };
     let (coefficients, std_errors) = coefficients.into_iter().map(|(k, v, e)| ((k, v), e)).unzip();
     Found { coefficients, multi_tons: 0, noise_std, std_errors: Some(std_errors), ridge: None, route: None }

@@ -206,7 +206,8 @@ impl<I: Bits> Recovery<I> {
         let values: Vec<f64> = plan.queries().iter().map(|m| self.known[m]).collect();
         let mut other = plan.decode_observed(&values, observer)?;
         let seconds = other.report.seconds + best.report.seconds;
-        if other.report.route == Decoder::Surrogate && other.report.r2 > best.report.r2 {
+        let claims = other.status.is_verified() || !best.status.is_verified();
+        if other.report.route == Decoder::Surrogate && other.report.r2 > best.report.r2 && claims {
             other.report.samples = self.told;
             other.report.stages.clone_from(&self.stages);
             other.report.ending = best.report.ending.and(other.report.ending);

@@ -21,17 +21,18 @@ pub struct Estimate {
 pub enum Status {
     /// All values are the same up to rounding.
     Constant,
-    /// Every value is explained to rounding by so many interactions, far more values than could be by chance, those included
-    /// that were kept from the pursuit that found them.
+    /// Every value is explained to rounding by so many interactions: far more distinct points than could be by chance.
     Explained {
         /// Number of interactions.
         terms: usize,
     },
-    /// Values that were held out are predicted better than by their mean: see [`Report::held_out_r2`].
+    /// Values that were held out are predicted better than by their mean, by more than two standard errors (the shares of
+    /// the experts were chosen on the same values): see [`Report::held_out_r2`].
     Predictive,
-    /// The constant has more than half of the weight: held-out values are hardly predicted, if at all.
+    /// The constant has more than half of the weight, or held-out values are not clearly better predicted than by their mean.
     NoStructure,
-    /// Nothing was held out when the call was stopped: intervals are those of the model, which are often too narrow.
+    /// Nothing was held out, because the call was stopped before or all points belong together: intervals are those of the
+    /// model, which are often too narrow.
     Unjudged,
 }
 
@@ -72,7 +73,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ExpertReport {
-    /// Which.
+    /// What kind of expert it is.
     pub kind: Kind,
     /// Its share of the answer, 0 to 1.
     pub share: f64,
@@ -95,17 +96,18 @@ pub struct Report {
     /// Number of held-out values.
     pub held_out: usize,
     /// Standard deviation of the noise of one value as the processes see it, in the units of the values: noise, and what
-    /// they cannot explain. Zero where everything is explained.
+    /// they cannot explain. Of the size of rounding where everything is explained.
     pub noise_std: f64,
     /// Half-widths of intervals at the levels 0.5, 0.9 and 0.95, and at that of the options, in deviations.
     pub interval_scale: [f64; 4],
     /// Steps of all minimisations.
     pub iterations: usize,
-    /// Largest gradient of the evidence at the end, of the experts that answer.
+    /// Largest entry of the gradient of the logarithm of the evidence where a minimisation ended, of all experts and folds.
     pub largest_gradient: f64,
     /// Values that were told for a point that was told before.
     pub merged: usize,
-    /// Variables that are the same in all points: nothing is known of them.
+    /// Variables that are the same in all points. Nothing is known of them, and the function is taken not to depend on them:
+    /// what is said of them, and of points that differ in them, does not count that uncertainty.
     pub constant_variables: Vec<usize>,
     /// Wall time of everything.
     pub seconds: Seconds,
@@ -129,6 +131,6 @@ pub struct Sobol {
     pub first: Vec<f64>,
     /// What is lost without each variable, as a share of the variance.
     pub total: Vec<f64>,
-    /// The variance, and what the posterior expects of it.
-    pub variance: Energy,
+    /// The variance, in the square of the units of the values.
+    pub variance: f64,
 }

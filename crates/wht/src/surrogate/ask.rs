@@ -110,8 +110,8 @@ impl<I: Bits> Surrogate<I> {
     /// # Errors
     /// As [`Surrogate::new`].
     pub fn for_bits(variables: usize, target: Target, options: &AskOptions) -> Result<Self, Error> {
-        if variables == 0 || variables > I::WIDTH {
-            return Err(Error::count("variables", variables, format!("1 to {}", I::WIDTH)));
+        if variables < 2 || variables > I::WIDTH {
+            return Err(Error::count("variables", variables, format!("2 to {}", I::WIDTH)));
         }
         if options.fit.groups.is_some() {
             return Err(
@@ -226,7 +226,7 @@ impl<I: Bits> Surrogate<I> {
         self.ending = Ending::Interrupted;
     }
 
-    /// The surrogate of all answers.
+    /// The surrogate of all answers; where telling was stopped, of those of the last batch that was learned from.
     ///
     /// # Errors
     /// [`Error::Interrupted`] before anything was learned.
@@ -254,7 +254,10 @@ impl<I: Bits> Surrogate<I> {
             Err(Error::Interrupted) => Ok(()),
             Err(e) => Err(e),
             Ok(posterior) => {
-                self.posterior = Some(posterior);
+                // One that was judged is better than one of more points that was stopped before it was.
+                if posterior.status != Status::Unjudged || self.posterior.is_none() {
+                    self.posterior = Some(posterior);
+                }
                 Ok(())
             }
         }

@@ -13,7 +13,9 @@ pub(crate) type Known = HashSet<Vec<u8>, FixedState>;
 
 /// Candidates among which points are chosen that tell most of all others.
 const CANDIDATES: usize = 600;
-/// Climbs for each point that may be the largest, and how much of its deviation is added to its mean.
+/// More of them than this take too much memory; beyond half of them points are random.
+const MOST_CANDIDATES: usize = 4_000;
+/// How much of its deviation is added to the mean of a point that may be the largest.
 const BOLDNESS: [f64; 4] = [0.0, 0.5, 1.0, 2.0];
 /// Points from which climbs start, besides random ones.
 const BEST: usize = 10;
@@ -30,8 +32,8 @@ pub(crate) fn random(levels: &[usize], count: usize, known: &mut Known, rng: &mu
     fresh(count, known, || vec![uniform(levels, rng)])
 }
 
-/// Pairs of a point of two levels and its complement, with a number of ones that is uniform from none to half of them. All
-/// zeros and all ones come first.
+/// Pairs of a point of two levels and its complement: all zeros and all ones first, then points with a number of ones that is
+/// uniform from one to all but one.
 pub(crate) fn paired(n: usize, count: usize, known: &mut Known, rng: &mut StreamRng) -> Vec<Vec<u8>> {
     let mut first = true;
     fresh(count, known, || {
@@ -47,7 +49,7 @@ pub(crate) fn paired(n: usize, count: usize, known: &mut Known, rng: &mut Stream
 
 /// Draws until there are so many new points, or none comes any more.
 fn fresh(count: usize, known: &mut Known, mut draw: impl FnMut() -> Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let mut out = Vec::with_capacity(count);
+    let mut out = Vec::new();
     let mut missed = 0;
     while out.len() < count && missed < PATIENCE {
         missed += 1;
@@ -66,12 +68,12 @@ fn fresh(count: usize, known: &mut Known, mut draw: impl FnMut() -> Vec<Vec<u8>>
 pub(crate) fn informative(process: &Process, count: usize, known: &mut Known, rng: &mut StreamRng) -> Vec<Vec<u8>> {
     let levels = &process.table.layout.levels;
     let mut offered = known.clone();
-    let candidates = random(levels, CANDIDATES.max(2 * count), &mut offered, rng);
+    let candidates = random(levels, CANDIDATES.max(count.saturating_mul(2)).min(MOST_CANDIDATES), &mut offered, rng);
     let codes: Vec<u8> = candidates.iter().flatten().copied().collect();
     let mut covariance = process.covariance(&codes);
     let noise = process.nugget(1.0);
     let mut left: Vec<usize> = (0..candidates.len()).collect();
-    let mut out = Vec::with_capacity(count);
+    let mut out = Vec::new();
     while out.len() < count && !left.is_empty() {
         let worth =
             |&j: &usize| sums::dot(covariance.row(j), covariance.row(j)) / (covariance[(j, j)].max(0.0) + noise);
@@ -85,6 +87,8 @@ pub(crate) fn informative(process: &Process, count: usize, known: &mut Known, rn
         known.insert(candidates[j].clone());
         out.push(candidates[j].clone());
     }
+    let more = count - out.len();
+    out.extend(random(levels, more, known, rng));
     out
 }
 
@@ -99,11 +103,8 @@ pub(crate) fn largest(
     rng: &mut StreamRng,
     stops: &mut dyn FnMut() -> bool,
 ) -> Vec<Vec<u8>> {
-    let mut out = Vec::with_capacity(count);
+    let mut out = Vec::new();
     for climb in 0..count {
-        if stops() {
-            break;
-        }
         let boldness = BOLDNESS[below(rng, BOLDNESS.len())];
         let start = if climb % 2 == 1 && !best.is_empty() {
             best[below(rng, best.len().min(BEST))].clone()
@@ -115,7 +116,7 @@ pub(crate) fn largest(
         let mut value = bound(&point)[0];
         loop {
             let near = neighbours(&point, levels);
-            if near.is_empty() {
+            if near.is_empty() || stops() {
                 break;
             }
             let values = bound(&near);
@@ -167,7 +168,7 @@ pub(crate) fn highest(
         }
         met.extend(means(&codes).into_iter().zip(codes.chunks_exact(n).map(<[u8]>::to_vec)));
         met.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        met.truncate(WIDTH + count + known.len());
+        met.truncate(count.saturating_add(WIDTH + known.len()));
         open = met.iter().take(WIDTH).map(|m| m.1.clone()).collect();
     }
     met.into_iter().map(|m| m.1).filter(|p| !known.contains(p)).take(count).collect()

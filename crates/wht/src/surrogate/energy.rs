@@ -32,27 +32,53 @@ impl Product {
         let odd: Vec<f64> = (0..n).map(|i| apart(first, i) * apart(second, i)).collect();
         let scale = first.variance * second.variance;
         let matched = |i: usize| even[i] + odd[i] * (count(i) - 1.0);
-        let relevance = (0..n).map(|i| (matched(i) / (even[i] - odd[i])).ln()).collect();
+        let relevance = (0..n).map(|i| (odd[i] * count(i) / (even[i] - odd[i])).ln_1p()).collect();
         let variance = scale * (0..n).map(matched).product::<f64>();
         Self { kernel: Kernel { relevance, variance, constant: 0.0, noise: 0.0 }, even, odd, scale }
     }
 
-    /// `αᵀQα`: the sum over all sets.
-    pub fn form(&self, table: &Table, alpha: &[f64]) -> f64 {
-        let product = self.kernel.of_table(table);
-        sums::sum_by(alpha.len(), |j| alpha[j] * sums::dot(product.row(j), alpha))
+    /// `λ_∅ λ'_∅`.
+    fn of_empty(&self) -> f64 {
+        self.scale * self.even.iter().product::<f64>()
     }
 
-    /// `Σ_jl Q_jl W_jl` over all sets, and for each position over the sets that hold it.
+    /// `(Q − λ_∅λ'_∅)/(λ_∅λ'_∅)` between all points of a table: what the sets with members add, without the cancellation of
+    /// a difference.
+    fn beyond_empty(&self, table: &Table, levels: &[usize]) -> Matrix {
+        let mut out = self.kernel.exponents(table);
+        let most: f64 =
+            (0..levels.len()).map(|i| (self.odd[i] * (levels[i] as f64 - 1.0) / self.even[i]).ln_1p()).sum();
+        out.as_mut_slice().iter_mut().for_each(|e| *e = (*e + most).exp_m1());
+        out
+    }
+
+    /// `Σ_jl Q_jl α_j α'_l` over all sets with members, and a bound of its rounding.
+    pub fn form(&self, table: &Table, alpha: &[f64], other: &[f64]) -> (f64, f64) {
+        let beyond = self.beyond_empty(table, &table.layout.levels);
+        let whole = self.of_empty();
+        let size: Vec<f64> = other.iter().map(|a| a.abs()).collect();
+        let row = |j: usize| alpha[j] * sums::dot(beyond.row(j), other);
+        let absolute = |j: usize| {
+            let row = beyond.row(j).iter().zip(&size).map(|(q, a)| q.abs() * a).sum::<f64>();
+            alpha[j].abs() * (row + f64::EPSILON * size.iter().sum::<f64>())
+        };
+        let count = alpha.len();
+        let rounding = 8.0 * f64::EPSILON * count as f64 * whole * sums::sum_by(count, absolute);
+        (whole * sums::sum_by(count, row), rounding)
+    }
+
+    /// `Σ_jl Q_jl W_jl` over all sets with members, and for each position over the sets that hold it.
     pub fn energies(&self, table: &Table, weights: &Matrix) -> (f64, Vec<f64>) {
-        let mut product = self.kernel.of_table(table);
-        product.as_mut_slice().iter_mut().zip(weights.as_slice()).for_each(|(p, w)| *p *= w);
-        let all = sums::sum(product.as_slice());
+        let mut product = self.beyond_empty(table, &table.layout.levels);
+        let whole = self.of_empty();
+        let all = whole * sums::dot(product.as_slice(), weights.as_slice());
+        product.as_mut_slice().iter_mut().zip(weights.as_slice()).for_each(|(p, w)| *p = whole * (*p + 1.0) * w);
+        let every = sums::sum(product.as_slice());
         let apart = table.mismatches(&product);
         let of_position = |i: usize| {
             let more = table.layout.levels[i] as f64 - 1.0;
             let (u, o) = (self.even[i], self.odd[i]);
-            (all - apart[i]) * o * more / (u + o * more) - apart[i] * o / (u - o)
+            (every - apart[i]) * o * more / (u + o * more) - apart[i] * o / (u - o)
         };
         (all, (0..apart.len()).map(of_position).collect())
     }
@@ -94,13 +120,14 @@ impl Product {
 /// The mean of a mixture as one spectrum: processes with their shares, and terms of their own, in units of the spread.
 pub(crate) struct Mean<'a> {
     pub table: &'a Table,
-    /// Share of the process times the factor of its kernel, and the process.
+    /// Share of each process, and the process.
     pub parts: Vec<(f64, &'a Process)>,
     /// Coefficients beside those of the kernels.
     pub terms: Vec<(Set, f64)>,
 }
 
 /// Energies of the mean.
+#[derive(Clone, Debug)]
 pub(crate) struct Energies {
     /// Without the constant.
     pub total: f64,
@@ -120,42 +147,50 @@ impl Mean<'_> {
             let empty = log_empty(process.kernel.variance, &shares);
             let products = signs.products(sets.iter(), &process.alpha);
             for ((o, set), product) in out.iter_mut().zip(sets).zip(products) {
-                *o += share * super::functionals::prior_of(&process.kernel, &shares, empty, set) * product;
+                *o +=
+                    share * process.tail * super::functionals::prior_of(&process.kernel, &shares, empty, set) * product;
             }
         }
         out
     }
 
-    fn of_empty_set(&self) -> f64 {
-        let one = |(share, process): &(f64, &Process)| {
-            let shares = process.kernel.shares(&self.table.layout.levels);
-            share * log_empty(process.kernel.variance, &shares).exp() * sums::sum(&process.alpha)
+    /// Energies of every pair of processes, each with the share 1, and the terms of all.
+    pub fn pairs(&self, degrees: usize) -> Vec<Vec<Energies>> {
+        let (b, levels) = (self.table.len(), &self.table.layout.levels);
+        let one = |first: &Process, second: &Process| {
+            let tails = 0.5 * first.tail * second.tail;
+            let (x, y) = (&first.alpha, &second.alpha);
+            let weights = Matrix::from_fn(b, b, |j, l| tails * (x[j] * y[l] + x[l] * y[j]));
+            let product = Product::new(&first.kernel, &second.kernel, levels);
+            let (total, of_position) = product.energies(self.table, &weights);
+            let mut by_degree = vec![0.0; degrees + 1];
+            if degrees > 0 {
+                by_degree = product.by_degree(self.table, &weights, degrees);
+                by_degree[0] = 0.0;
+            }
+            Energies { total, of_position, by_degree }
         };
-        self.parts.iter().map(one).sum()
+        let row = |i: usize| self.parts[..=i].iter().map(|(_, other)| one(self.parts[i].1, other)).collect();
+        (0..self.parts.len()).map(row).collect()
     }
 
-    pub fn energies(&self, degrees: usize) -> Energies {
-        let (b, n) = (self.table.len(), self.table.layout.positions());
+    /// Energies of the mean, from those of the pairs of its processes.
+    pub fn energies(&self, pairs: &[Vec<Energies>], degrees: usize) -> Energies {
+        let n = self.table.layout.positions();
         let mut out = Energies { total: 0.0, of_position: vec![0.0; n], by_degree: vec![0.0; degrees + 1] };
-        for (i, (first, one)) in self.parts.iter().enumerate() {
-            for (second, other) in &self.parts[..=i] {
-                let twice = if std::ptr::eq(*one, *other) { 1.0 } else { 2.0 };
-                let share = twice * first * second;
-                let symmetric =
-                    |j: usize, l: usize| 0.5 * (one.alpha[j] * other.alpha[l] + one.alpha[l] * other.alpha[j]);
-                let weights = Matrix::from_fn(b, b, |j, l| share * symmetric(j, l));
-                let product = Product::new(&one.kernel, &other.kernel, &self.table.layout.levels);
-                let (all, of_position) = product.energies(self.table, &weights);
-                out.total += all;
-                out.of_position.iter_mut().zip(of_position).for_each(|(o, e)| *o += e);
-                if degrees > 0 {
-                    let by_degree = product.by_degree(self.table, &weights, degrees);
-                    out.by_degree.iter_mut().zip(by_degree).for_each(|(o, e)| *o += e);
-                }
+        for (i, row) in pairs.iter().enumerate() {
+            for (l, pair) in row.iter().enumerate() {
+                let share = self.parts[i].0 * self.parts[l].0 * if i == l { 1.0 } else { 2.0 };
+                out.total += share * pair.total;
+                out.of_position.iter_mut().zip(&pair.of_position).for_each(|(o, e)| *o += share * e);
+                out.by_degree.iter_mut().zip(&pair.by_degree).for_each(|(o, e)| *o += share * e);
             }
         }
-        out.total -= self.of_empty_set().powi(2);
-        out.by_degree[0] = 0.0;
+        self.add_terms(&mut out, degrees);
+        out
+    }
+
+    fn add_terms(&self, out: &mut Energies, degrees: usize) {
         let sets: Vec<Set> = self.terms.iter().map(|t| t.0.clone()).filter(|s| !s.is_empty()).collect();
         let own = self.terms.iter().filter(|t| !t.0.is_empty()).map(|t| t.1);
         let known = if sets.is_empty() { Vec::new() } else { self.of_kernels(&sets) };
@@ -167,7 +202,6 @@ impl Mean<'_> {
                 out.by_degree[set.len()] += more;
             }
         }
-        out
     }
 }
 
@@ -181,7 +215,7 @@ pub(crate) fn variances(process: &Process, degrees: usize) -> (f64, Vec<f64>) {
     let square = process.tail * process.tail;
     let product = Product::new(&process.kernel, &process.kernel, levels);
     let (known, _) = product.energies(table, &inverse);
-    let mut known_by = product.by_degree(table, &inverse, degrees);
+    let known_by = product.by_degree(table, &inverse, degrees);
     // Prior variances: elementary symmetric polynomials of `p/(1 − p)`.
     let shares = process.kernel.shares(levels);
     let empty = log_empty(process.kernel.variance, &shares).exp();
@@ -192,9 +226,8 @@ pub(crate) fn variances(process: &Process, degrees: usize) -> (f64, Vec<f64>) {
             prior[d] += prior[d - 1] * p / (1.0 - p);
         }
     }
-    let mut total = process.tail * (process.kernel.variance - empty) - square * (known - known_by[0]);
+    let mut total = process.tail * (process.kernel.variance - empty) - square * known;
     let mut by: Vec<f64> = prior.iter().zip(&known_by).map(|(p, k)| process.tail * p - square * k).collect();
-    known_by.clear();
     if !process.extra.is_empty() {
         let sets: Vec<Set> = process.extra.iter().map(|e| e.0.clone()).collect();
         let mut rows = Signs::of_table(table).rows(&sets);

@@ -13,7 +13,7 @@ use samplewise_linalg::{Ending, Observer, Progress, Seconds};
 use super::answer::{ExpertReport, Kind, Report, Status};
 use super::evidence::{Evidence, NoiseVariance};
 use super::expert::{Expert, Process, Terms};
-use super::heavy::{Refinement, candidates};
+use super::heavy::{Follows, Refinement, candidates};
 use super::kernel::Kernel;
 use super::lbfgs::Minimiser;
 use super::mix::{HeldOut, interval_scale};
@@ -21,7 +21,7 @@ use super::mixture::{Member, Mixture};
 use super::options::{Options, check};
 use super::pursuit::{self, Pursued};
 use super::rounds::{LARGE, looking, run_in_rounds};
-use super::table::{Layout, Table};
+use super::table::{Layout, Table, count_distinct};
 use super::workspace::Workspaces;
 use crate::Error;
 use crate::options::Noise;
@@ -58,12 +58,14 @@ const MOST_NOISE: f64 = 1e6;
 const FOLDS: u64 = 0;
 const PURSUIT: u64 = 1;
 
-/// Fits a mixture. Values are finite and at least three, codes are within their levels.
+/// Fits a mixture. Codes are within their levels; values that were freed of a constant before are less exact than their size
+/// says: by `least_rounding`, else 0.
 pub(crate) fn fit(
     levels: &[usize],
     codes: &[u8],
     values: &[f64],
     options: &Options,
+    least_rounding: f64,
     observer: &mut dyn Observer,
 ) -> Result<Mixture, Error> {
     let start = Instant::now();
@@ -83,7 +85,7 @@ pub(crate) fn fit(
     };
     let layout = Arc::new(Layout::new(levels));
     let spread = high - low;
-    let rounding = units.rounding;
+    let rounding = units.rounding.max(ldexp(least_rounding, -units.exponent()));
     let task = Task { layout: Arc::clone(&layout), codes, values: &moderate, options, rounding, spread, noise };
     let distinct = task.distinct();
     if distinct > options.max_points {
@@ -103,7 +105,7 @@ pub(crate) fn fit(
     let first = &codes[..n];
     let varies = |i: usize| codes.chunks_exact(n).any(|p| p[i] != first[i]);
     mixture.report.constant_variables = (0..n).filter(|&i| !varies(i)).collect();
-    mixture.report.noise_std = ldexp(mixture.report.noise_std, units.exponent());
+    mixture.report.noise_std = ldexp(mixture.report.noise_std, units.exponent()).min(f64::MAX);
     if watch.stopped() {
         mixture.report.ending = Ending::Interrupted;
     }
@@ -136,8 +138,7 @@ impl Task<'_> {
     }
 
     pub(super) fn distinct(&self) -> usize {
-        let n = self.positions();
-        self.codes.chunks_exact(n).collect::<std::collections::HashSet<_, FixedState>>().len()
+        count_distinct(self.codes, self.positions())
     }
 
     pub(super) fn select(&self, rows: &[usize]) -> (Vec<u8>, Vec<f64>) {
@@ -151,6 +152,12 @@ impl Task<'_> {
         Arc::new(Table::new(&self.layout, &codes, &values))
     }
 
+    /// [`Task::table`] in units that are given.
+    pub(super) fn table_in(&self, rows: &[usize], units: (f64, f64)) -> Arc<Table> {
+        let (codes, values) = self.select(rows);
+        Arc::new(Table::in_units(&self.layout, &codes, &values, units))
+    }
+
     pub(super) fn noise_of(&self, table: &Table) -> NoiseVariance {
         match self.noise {
             NoiseSetting::Free => NoiseVariance::Free,
@@ -158,52 +165,58 @@ impl Task<'_> {
         }
     }
 
-    /// Rows that are held out together, in a random order: repeats of a point, a point and its complement, a group of the
-    /// caller's.
+    /// Rows that are held out together, in a random order: repeats of a point, a point and its complement in the variables
+    /// that vary, a group of the caller's, and whatever these tie together.
     pub(super) fn groups(&self) -> Vec<Vec<usize>> {
         let n = self.positions();
-        let mut of_group: Vec<Vec<usize>> = Vec::new();
-        if let Some(groups) = &self.options.groups {
-            let mut known: HashMap<usize, usize, FixedState> = HashMap::default();
-            for (j, group) in groups.iter().enumerate() {
-                let at = *known.entry(*group).or_insert_with(|| {
-                    of_group.push(Vec::new());
-                    of_group.len() - 1
-                });
-                of_group[at].push(j);
-            }
-        } else {
-            let first = &self.codes[..n];
-            let varies: Vec<bool> = (0..n).map(|i| self.codes.chunks_exact(n).any(|p| p[i] != first[i])).collect();
-            let mut known: HashMap<Vec<u8>, usize, FixedState> = HashMap::default();
-            for (j, point) in self.codes.chunks_exact(n).enumerate() {
-                let turned = |(i, &x): (usize, &u8)| if varies[i] && self.layout.levels[i] == 2 { 1 - x } else { x };
-                let other: Vec<u8> = point.iter().enumerate().map(turned).collect();
-                let key = point.to_vec().min(other);
-                let at = *known.entry(key).or_insert_with(|| {
-                    of_group.push(Vec::new());
-                    of_group.len() - 1
-                });
-                of_group[at].push(j);
+        let first = &self.codes[..n];
+        let varies: Vec<bool> = (0..n).map(|i| self.codes.chunks_exact(n).any(|p| p[i] != first[i])).collect();
+        let mut parents: Vec<usize> = (0..self.values.len()).collect();
+        let mut of_point: HashMap<Vec<u8>, usize, FixedState> = HashMap::default();
+        let mut of_group: HashMap<usize, usize, FixedState> = HashMap::default();
+        for (j, point) in self.codes.chunks_exact(n).enumerate() {
+            let turned = |(i, &x): (usize, &u8)| if varies[i] && self.layout.levels[i] == 2 { 1 - x } else { x };
+            let other: Vec<u8> = point.iter().enumerate().map(turned).collect();
+            let known = *of_point.entry(point.to_vec().min(other)).or_insert(j);
+            tie(&mut parents, known, j);
+            if let Some(groups) = &self.options.groups {
+                let known = *of_group.entry(groups[j]).or_insert(j);
+                tie(&mut parents, known, j);
             }
         }
-        shuffle(&mut Streams::new(self.options.seed).stream(FOLDS), &mut of_group);
-        of_group
+        let mut out: Vec<Vec<usize>> = Vec::new();
+        let mut place: HashMap<usize, usize, FixedState> = HashMap::default();
+        for j in 0..self.values.len() {
+            let root = root(&mut parents, j);
+            let at = *place.entry(root).or_insert_with(|| {
+                out.push(Vec::new());
+                out.len() - 1
+            });
+            out[at].push(j);
+        }
+        shuffle(&mut Streams::new(self.options.seed).stream(FOLDS), &mut out);
+        out
+    }
+
+    /// Distinct points of some rows with the means of their values, in the order of their first appearance.
+    pub(super) fn merged(&self, codes: &[u8], values: &[f64]) -> (Vec<u8>, Vec<f64>) {
+        let table = Table::in_units(&self.layout, codes, values, (0.0, 1.0));
+        (table.codes, table.values)
     }
 
     pub(super) fn pursue(&self, codes: &[u8], values: &[f64], stream: u64, watch: &mut Watch<'_>) -> Option<Pursued> {
         let mut rng = Streams::new(self.options.seed).child(PURSUIT).stream(stream);
+        // A point that was told several times is one point: its repeats are no evidence of their own.
+        let (codes, values) = &self.merged(codes, values);
         pursuit::pursue((codes, self.positions()), values, 1e-12 * self.spread + self.rounding, &mut rng, watch)
     }
 
     fn run(&self, watch: &mut Watch<'_>) -> Result<Mixture, Error> {
-        let n = self.positions();
         let mut pursued = None;
         if self.options.pursuit && self.two_levels() {
             pursued = self.pursue(self.codes, self.values, 0, watch);
             if let Some(found) = &pursued {
-                let predicted = found.terms.predict(self.codes, n).0;
-                if pursuit::explains(found, &predicted, self.values, self.spread, self.rounding) {
+                if self.explains(found) {
                     return Ok(self.explained(found.terms.clone()));
                 }
             }
@@ -221,6 +234,15 @@ impl Task<'_> {
             (None, Some(found)) => Ok(Mixture::of_terms(self, found.terms, Kind::Pursuit, Status::Unjudged)),
             (None, None) => Err(Error::Interrupted),
         }
+    }
+
+    /// Whether the pursuit explains every value, repeats included.
+    fn explains(&self, found: &Pursued) -> bool {
+        let near = pursuit::AGREES * self.spread + 4.0 * self.rounding;
+        let predicted = found.terms.predict(self.codes, self.positions()).0;
+        let (codes, values) = self.merged(self.codes, self.values);
+        predicted.iter().zip(self.values).all(|(p, v)| (p - v).abs() <= near)
+            && pursuit::explains(found, (&codes, self.positions()), &values, self.spread, self.rounding)
     }
 
     pub(super) fn explained(&self, mut terms: Terms) -> Mixture {
@@ -289,12 +311,25 @@ impl Task<'_> {
             watch,
         );
         let fitted = |(job, minimiser): (usize, &Minimiser)| Fitted {
-            kernel: evidence(job).kernel(minimiser.best()),
+            kernel: self.with_unseen(evidence(job).kernel(minimiser.best()), &tables[job / spreads.len()]),
             steps: minimiser.steps(),
             gradient: minimiser.largest_gradient(),
         };
         let all: Vec<Fitted> = jobs.iter().enumerate().map(fitted).collect();
         all.chunks(spreads.len()).map(<[Fitted]>::to_vec).collect()
+    }
+
+    /// Positions that vary among all points but not in a table matter as much as the others of the table do in the mean.
+    fn with_unseen(&self, mut kernel: Kernel, table: &Table) -> Kernel {
+        let logs: Vec<f64> = table.varying.iter().map(|&i| kernel.relevance[i].ln()).collect();
+        let level = if logs.is_empty() { 0.0 } else { (logs.iter().sum::<f64>() / logs.len() as f64).exp() };
+        let n = self.positions();
+        for i in 0..n {
+            if kernel.relevance[i] == 0.0 && self.codes.chunks_exact(n).any(|p| p[i] != self.codes[i]) {
+                kernel.relevance[i] = level;
+            }
+        }
+        kernel
     }
 
     /// Heavy tails around the kernel of each table; none where the observer stops it. In the order of the options.
@@ -308,13 +343,15 @@ impl Task<'_> {
         if tails.is_empty() || !self.two_levels() {
             return Some(vec![Vec::new(); tables.len()]);
         }
+        let known = matches!(self.noise, NoiseSetting::Std(_));
+        let follows = if known { Follows::Tail } else { Follows::TailAndNoise };
         let mut jobs: Vec<(usize, Option<Refinement>)> = Vec::new();
         for (table, kernel) in tables.iter().zip(kernels) {
             let most = (self.options.candidates * table.len()).min(MOST_CANDIDATES);
             let plain = Process::plain(kernel, table, &mut looking(watch, "heavy tails"));
             let chosen = plain.map(|p| candidates(kernel, table, &p.alpha, most));
             for &freedom in tails {
-                let refined = chosen.as_ref().map(|c| Refinement::new(kernel, table, c.clone(), freedom, true));
+                let refined = chosen.as_ref().map(|c| Refinement::new(kernel, table, c.clone(), freedom, follows));
                 jobs.push((self.tail_steps(freedom, table.len()), refined));
             }
             if watch.ticks(|| Progress { stage: "heavy tails", step: jobs.len(), total: None, value: None }) {
@@ -429,8 +466,7 @@ impl Task<'_> {
         }
         let terms = pursuit::refit(&found.terms.sets, (self.codes, n), self.values)?;
         let again = Pursued { terms, candidates: found.candidates };
-        let predicted = again.terms.predict(self.codes, n).0;
-        pursuit::explains(&again, &predicted, self.values, self.spread, self.rounding).then_some(again.terms)
+        self.explains(&again).then_some(again.terms)
     }
 
     /// Shares of the experts; the variance of the pursuit is what it leaves of held-out values.
@@ -486,7 +522,7 @@ impl Task<'_> {
         let levels = [0.5, 0.9, 0.95, self.options.level];
         let status = if held_out.values.is_empty() {
             Status::Unjudged
-        } else if constant_share > 0.5 {
+        } else if constant_share > 0.5 || !held_out.improves(&means) {
             Status::NoStructure
         } else {
             Status::Predictive
@@ -555,4 +591,18 @@ fn residual_of(held_out: &HeldOut, expert: usize) -> f64 {
     let said = &held_out.experts[expert].0;
     let squares: f64 = held_out.values.iter().zip(said).map(|(v, p)| (v - p).powi(2)).sum();
     squares / held_out.values.len().max(1) as f64
+}
+
+/// The first of those that a value is tied to.
+fn root(parents: &mut [usize], mut j: usize) -> usize {
+    while parents[j] != j {
+        parents[j] = parents[parents[j]];
+        j = parents[j];
+    }
+    j
+}
+
+fn tie(parents: &mut [usize], a: usize, b: usize) {
+    let (a, b) = (root(parents, a), root(parents, b));
+    parents[a.max(b)] = a.min(b);
 }

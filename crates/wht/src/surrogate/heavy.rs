@@ -29,6 +29,17 @@ pub(crate) fn candidates(kernel: &Kernel, table: &Table, alpha: &[f64], most: us
     (order.iter().map(|&s| sets[s].clone()).collect(), order.iter().map(|&s| prior[s]).collect())
 }
 
+/// What follows the values beside the variances of the candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// Neither tail nor noise: then no step lowers the posterior density.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Nothing,
+    /// The factor of the other sets; the noise is known.
+    Tail,
+    TailAndNoise,
+}
+
 /// A refinement under way: [`Refinement::step`] until it is over.
 #[derive(Clone, Debug)]
 pub(crate) struct Refinement {
@@ -41,8 +52,7 @@ pub(crate) struct Refinement {
     pub noise: f64,
     jitter: f64,
     freedom: f64,
-    /// Whether noise and tail follow the values.
-    fitted: bool,
+    follows: Follows,
     /// Signs of the candidates, a row for each.
     rows: Matrix,
     /// The same, a row for each point.
@@ -56,13 +66,13 @@ const LEAST_NOISE: f64 = 1e-9;
 const CHANGE: (f64, f64) = (0.2, 2.0);
 
 impl Refinement {
-    /// Starts where the kernel stands; `freedom` is `ν`. With `fitted` false, tail and noise stay as they are.
+    /// Starts where the kernel stands; `freedom` is `ν`.
     pub fn new(
         kernel: &Kernel,
         table: &Table,
         (sets, prior): (Vec<Set>, Vec<f64>),
         freedom: f64,
-        fitted: bool,
+        follows: Follows,
     ) -> Self {
         let rows = Signs::of_table(table).rows(&sets);
         let columns = rows.transpose();
@@ -72,7 +82,7 @@ impl Refinement {
         weighted_gram(&columns, &prior, &mut own, &mut scaled);
         rest.as_mut_slice().iter_mut().zip(own.as_slice()).for_each(|(r, o)| *r -= o);
         let (noise, jitter) = (kernel.noise, JITTER * kernel.variance);
-        Self { variance: prior.clone(), sets, prior, tail: 1.0, noise, jitter, freedom, fitted, rows, columns, rest }
+        Self { variance: prior.clone(), sets, prior, tail: 1.0, noise, jitter, freedom, follows, rows, columns, rest }
     }
 
     /// The matrix as it stands, its factor and `α`; none where it cannot be factored.
@@ -111,7 +121,7 @@ impl Refinement {
             let left = (self.variance[s] - self.variance[s] * self.variance[s] * known).max(0.0);
             self.variance[s] = (self.freedom * self.prior[s] + mean * mean + left) / (self.freedom + 1.0);
         }
-        if self.fitted {
+        if self.follows != Follows::Nothing {
             let b = table.len();
             let Workspace { half, inverse, .. } = workspace;
             shape(half, b, b);
@@ -123,9 +133,12 @@ impl Refinement {
             let seen = sums::sum_by(b, by_row);
             let expected = sums::sum_by(b, |j| sums::dot(self.rest.row(j), inverse.row(j)));
             self.tail *= (seen / expected.max(1e-300)).clamp(CHANGE.0, CHANGE.1);
+        }
+        if self.follows == Follows::TailAndNoise {
+            let inverse = &workspace.inverse;
             let weight = |j: usize| 1.0 / table.repeats[j];
-            let seen = sums::sum_by(b, |j| alpha[j] * alpha[j] * weight(j));
-            let expected = sums::sum_by(b, |j| inverse[(j, j)] * weight(j));
+            let seen = sums::sum_by(alpha.len(), |j| alpha[j] * alpha[j] * weight(j));
+            let expected = sums::sum_by(alpha.len(), |j| inverse[(j, j)] * weight(j));
             self.noise = (self.noise * (seen / expected).clamp(CHANGE.0, CHANGE.1)).max(LEAST_NOISE);
         }
         workspace.matrix = factor.into_lower();

@@ -77,6 +77,18 @@ impl Kernel {
         out
     }
 
+    /// `−D` between all points of a table.
+    pub fn exponents(&self, table: &Table) -> Matrix {
+        let b = table.len();
+        let (weighted, offset) = self.weighted(&table.layout, &table.features);
+        let mut out = Matrix::zeros(b, b);
+        rows_times_rows::rows_gram(weighted.as_slice(), weighted.columns(), out.as_mut_slice(), b)
+            .expect("a square of whole rows");
+        out.as_mut_slice().iter_mut().for_each(|d| *d = (*d - offset).min(0.0));
+        (0..b).for_each(|j| out[(j, j)] = 0.0);
+        out
+    }
+
     fn exponential(&self, products: &mut Matrix, offset: f64) {
         let all = products.as_mut_slice();
         // A distance is not below zero, whatever rounding says.

@@ -159,7 +159,7 @@ pub fn fit_letters_observed(
     if points.len() != values.len() {
         return Err(Error::AnswersMismatch { asked: points.len(), given: values.len() });
     }
-    Ok(LetterPosterior::of(fit_table(points.levels(), &points.rows, values, options, observer)?))
+    Ok(LetterPosterior::of(fit_table(points.levels(), &points.rows, values, options, 0.0, observer)?))
 }
 
 impl LetterPosterior {

@@ -1,6 +1,8 @@
 //! Fits of more points than choose the relevances: others are held out, and the processes condition on all of them.
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use samplewise_linalg::observe::Watch;
 use samplewise_linalg::{Matrix, Progress};
 
@@ -11,12 +13,14 @@ use super::mix::HeldOut;
 use super::mixture::Mixture;
 use super::pursuit::Pursued;
 use super::rounds::looking;
-use super::table::Table;
+use super::table::{Table, count_distinct, units_of};
 use super::workspace::Workspace;
 
 /// Share from which an expert is polished, and points beyond which none is.
 const POLISHED: f64 = 0.15;
 const MOST_POLISHED: usize = 1_500;
+/// Points up to which heavy tails and the pursuit are fitted anew without each block.
+const MOST_IN_BLOCKS: usize = 1_500;
 /// Held-out points where not all choose the relevances.
 const MOST_HELD_OUT: usize = 1_200;
 /// Heavy tails take part beyond the evidence points where they leave less than this share of what the process leaves.
@@ -27,43 +31,52 @@ impl Task<'_> {
     pub(super) fn beyond_the_evidence(&self, pursued: Option<&Pursued>, watch: &mut Watch<'_>) -> Option<Mixture> {
         let n = self.positions();
         let groups = self.groups();
-        let mut evidence: Vec<usize> = Vec::new();
+        let (mut evidence, mut rest): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        let mut points: HashSet<&[u8], FixedState> = HashSet::default();
         let mut at = 0;
-        while at < groups.len() && evidence.len() < self.options.evidence_points {
-            evidence.extend(&groups[at]);
+        while at < groups.len() && points.len() < self.options.evidence_points {
+            for &j in &groups[at] {
+                let point = &self.codes[j * n..(j + 1) * n];
+                // What is too much of a group is never held out, since its other members chose the relevances.
+                if points.contains(point) || points.len() < self.options.evidence_points {
+                    points.insert(point);
+                    evidence.push(j);
+                } else {
+                    rest.push(j);
+                }
+            }
             at += 1;
         }
         let blocks = if self.distinct() <= 700 { 4 } else { 3 };
         let mut held: Vec<Vec<usize>> = vec![Vec::new(); blocks.min(groups.len() - at)];
-        let mut rest: Vec<usize> = Vec::new();
         let mut count = 0;
         for (g, rows) in groups[at..].iter().enumerate() {
             if count < MOST_HELD_OUT {
                 let block = g % held.len();
                 held[block].extend(rows);
-                count += rows.len();
+                count += count_distinct(&self.select(rows).0, n);
             } else {
                 rest.extend(rows);
             }
         }
-        let small = [self.table(&evidence)];
+        // One unit for all tables: a kernel of one serves on another.
+        let units = units_of(self.values);
+        let small = [self.table_in(&evidence, units)];
         let fitted = self.kernels(&small, None, STEPS, watch).remove(0);
         if watch.stopped() {
             return self.unjudged(&small[0], &fitted);
         }
         // Held-out points last, so that the corner of the factor is all that predicts them from the others.
         let order: Vec<usize> = evidence.iter().chain(&rest).chain(held.iter().flatten()).copied().collect();
-        let table = self.table(&order);
-        let before = Table::new(
-            &self.layout,
-            &self.select(&order[..evidence.len() + rest.len()]).0,
-            &vec![0.0; evidence.len() + rest.len()],
-        )
-        .len();
-        let sizes: Vec<usize> = held.iter().map(|rows| self.table(rows).len()).collect();
-        let Some(heavy) = self.worth_heavy_tails(&evidence, &fitted, watch) else {
+        let table = self.table_in(&order, units);
+        let before = count_distinct(&self.select(&order[..evidence.len() + rest.len()]).0, n);
+        let sizes: Vec<usize> = held.iter().map(|rows| count_distinct(&self.select(rows).0, n)).collect();
+        let few = table.len() <= MOST_IN_BLOCKS;
+        let worth = if few { self.worth_heavy_tails(&evidence, units, &fitted, watch) } else { Some(false) };
+        let Some(heavy) = worth else {
             return self.unjudged(&small[0], &fitted);
         };
+        let pursued = pursued.filter(|_| few);
         let pursuit = pursued.is_some();
         let kinds = self.kinds(heavy, pursuit);
         let mut held_out = HeldOut { experts: vec![(Vec::new(), Vec::new()); kinds.len()], ..HeldOut::default() };
@@ -92,9 +105,9 @@ impl Task<'_> {
                     .chain(held.iter().enumerate().filter(|b| b.0 != block).flat_map(|b| b.1))
                     .copied()
                     .collect();
-                let codes = self.table(rows).codes.clone();
+                let codes = self.merged(&self.select(rows).0, &vec![0.0; rows.len()]).0;
                 if heavy {
-                    let training = [self.table(&others)];
+                    let training = [self.table_in(&others, units)];
                     let Some(mut refined) = self.heavy(&training, std::slice::from_ref(&base), watch) else {
                         return self.unjudged(&small[0], &fitted);
                     };
@@ -142,12 +155,11 @@ impl Task<'_> {
         }
         if heavy {
             let whole = [Arc::clone(&table)];
-            let wanted = shares[fitted.len()..fitted.len() + self.options.tails.len()].iter().any(|s| *s > 0.0);
-            let refined = if wanted {
-                self.heavy(&whole, &[base], watch)?.remove(0)
-            } else {
-                vec![None; self.options.tails.len()]
-            };
+            let tails = self.options.tails.len();
+            let wanted = shares[fitted.len()..fitted.len() + tails].iter().any(|s| *s > 0.0);
+            // Stopped here, the shares stand, and what the tails would have had is the constant's.
+            let refined = if wanted { self.heavy(&whole, &[base], watch) } else { None };
+            let refined = refined.map_or_else(|| vec![None; tails], |mut all| all.remove(0));
             experts.extend(refined.into_iter().map(|p| p.map(|p| Expert::Process(Box::new(p)))));
         }
         experts.extend(pursued.map(|p| Some(Expert::Terms(p.terms.clone()))));
@@ -181,13 +193,19 @@ impl Task<'_> {
 
     /// Whether heavy tails are worth their time: on the evidence points, a quarter of them held out from the values but not
     /// from the kernel.
-    fn worth_heavy_tails(&self, evidence: &[usize], fitted: &[Fitted], watch: &mut Watch<'_>) -> Option<bool> {
+    fn worth_heavy_tails(
+        &self,
+        evidence: &[usize],
+        units: (f64, f64),
+        fitted: &[Fitted],
+        watch: &mut Watch<'_>,
+    ) -> Option<bool> {
         if self.options.tails.is_empty() || !self.two_levels() {
             return Some(false);
         }
         let kernel = &fitted[self.base()].kernel;
         let (held, training) = evidence.split_at(evidence.len() / 4);
-        let table = [self.table(training)];
+        let table = [self.table_in(training, units)];
         let (codes, values) = self.select(held);
         let left = |p: &Process| {
             let said = p.predict(&codes).0;

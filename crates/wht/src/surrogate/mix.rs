@@ -3,6 +3,9 @@
 /// Weight of the pull towards equal shares, as a part of the squares of the values.
 const PULL: f64 = 1e-4;
 
+/// Standard errors by which a prediction is better than the mean, where structure is claimed.
+const CLEAR: f64 = 2.0;
+
 /// Held-out values beside what an expert says of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeldOut {
@@ -22,6 +25,20 @@ impl HeldOut {
         let spread: f64 = self.values.iter().map(|v| (v - mean).powi(2)).sum();
         let left: f64 = self.values.iter().zip(predicted).map(|(v, p)| (v - p).powi(2)).sum();
         (spread > 0.0 && left.is_finite()).then(|| 1.0 - left / spread)
+    }
+
+    /// Whether a prediction is better than the mean of the values seen by more than two standard errors of the difference of
+    /// their squares.
+    pub fn improves(&self, predicted: &[f64]) -> bool {
+        let count = self.values.len() as f64;
+        let gain = |j: usize| {
+            let v = self.values[j];
+            (v - self.seen[j].0).powi(2) - (v - predicted[j]).powi(2)
+        };
+        let gains: Vec<f64> = (0..self.values.len()).map(gain).collect();
+        let mean = gains.iter().sum::<f64>() / count;
+        let spread = gains.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+        mean > CLEAR * (spread / count).sqrt()
     }
 
     /// Means and variances of the mixture: the law of total variance. The last share is that of the constant.

@@ -190,12 +190,11 @@ impl Mixture {
             means.iter_mut().zip(&mean).for_each(|(t, v)| *t += m.share * v);
             parts.push((m.share, mean, covariance));
         }
-        let unit = self.back(1.0) * self.back(1.0);
         Matrix::from_fn(n, n, |i, l| {
             let one = |(share, mean, covariance): &(f64, Vec<f64>, Matrix)| {
                 share * (covariance[(i, l)] + (mean[i] - means[i]) * (mean[l] - means[l]))
             };
-            unit * parts.iter().map(one).sum::<f64>()
+            self.back(self.back(parts.iter().map(one).sum::<f64>()))
         })
     }
 
@@ -204,13 +203,8 @@ impl Mixture {
         let processes = self.processes();
         let table = &processes.first()?.1.table;
         let mut terms: Vec<(Set, f64)> = Vec::new();
-        let signs = if self.layout.levels.iter().all(|&a| a <= 2) { Some(Signs::of_table(table)) } else { None };
         for (share, process) in &processes {
-            if let Some(signs) = &signs {
-                let products = signs.products(process.extra.iter().map(|e| &e.0), &process.alpha);
-                terms
-                    .extend(process.extra.iter().zip(products).map(|((set, more), p)| (set.clone(), share * more * p)));
-            }
+            terms.extend(terms_of(process, *share));
         }
         for m in &self.members {
             if let Expert::Terms(own) = &m.expert {
@@ -225,7 +219,7 @@ impl Mixture {
             }
             same
         });
-        let parts = processes.iter().map(|(share, p)| (share * p.tail, *p)).collect();
+        let parts = processes;
         Some((table.scale, Mean { table, parts, terms }))
     }
 
@@ -255,55 +249,42 @@ impl Mixture {
 
     /// Energies by number of positions, `0..=degrees`, and of all larger ones last; the constant counts as none.
     pub fn energy_by_degree(&self, degrees: usize) -> Vec<Energy> {
-        let mut out = vec![(0.0, 0.0); degrees + 2];
+        let mut of_mean = vec![0.0; degrees + 2];
+        let mut expected = vec![0.0; degrees + 2];
         let mut unit = 1.0;
+        let spread_out = |by: &[f64], total: f64, share: f64, out: &mut [f64]| {
+            out.iter_mut().zip(by).for_each(|(o, e)| *o += share * e.max(0.0));
+            out[degrees + 1] += share * (total - by.iter().sum::<f64>()).max(0.0);
+        };
         if let Some((scale, mean)) = self.mean() {
             unit = scale;
-            let energies = mean.energies(degrees);
-            for d in 0..=degrees {
-                out[d].0 = energies.by_degree[d].max(0.0);
+            let pairs = mean.pairs(degrees);
+            let energies = mean.energies(&pairs, degrees);
+            spread_out(&energies.by_degree, energies.total, 1.0, &mut of_mean);
+            for (i, (share, process)) in mean.parts.iter().enumerate() {
+                let alone = Mean { table: mean.table, parts: vec![(1.0, *process)], terms: terms_of(process, 1.0) };
+                let own = alone.energies(&[vec![pairs[i][i].clone()]], degrees);
+                spread_out(&own.by_degree, own.total, *share, &mut expected);
+                let (all, by) = energy::variances(process, degrees);
+                spread_out(&by, all, *share, &mut expected);
             }
-            out[degrees + 1].0 = (energies.total - energies.by_degree.iter().sum::<f64>()).max(0.0);
-        }
-        let mut expected = vec![0.0; degrees + 2];
-        for m in &self.members {
-            match &m.expert {
-                Expert::Process(p) => {
-                    let alone = Self::new(
-                        &self.layout,
-                        vec![Member { share: 1.0, ..m.clone() }],
-                        self.status,
-                        self.report.clone(),
-                        self.level,
-                    );
-                    let (_, mean) = alone.mean().expect("a process");
-                    let own = mean.energies(degrees);
-                    let (all, by) = energy::variances(p, degrees);
-                    for d in 1..=degrees {
-                        expected[d] += m.share * (own.by_degree[d] + by[d]);
-                    }
-                    let more = own.total - own.by_degree.iter().sum::<f64>() + all - by.iter().sum::<f64>();
-                    expected[degrees + 1] += m.share * more.max(0.0);
-                }
-                Expert::Terms(terms) => {
-                    for ((set, value), error) in terms.sets.iter().zip(&terms.values).zip(&terms.errors) {
-                        if !set.is_empty() {
-                            let add = m.share * (value * value + error * error) / (unit * unit);
-                            expected[set.len().min(degrees + 1)] += add;
-                        }
-                    }
-                }
-            }
-        }
-        if self.processes().is_empty() {
+        } else {
             for (set, value, _) in self.own_terms().iter().filter(|t| !t.0.is_empty()) {
-                out[set.len().min(degrees + 1)].0 += value * value;
+                of_mean[set.len().min(degrees + 1)] += value * value;
             }
         }
-        out.iter()
-            .zip(expected)
-            .map(|(o, e)| Energy { of_mean: self.squared(o.0, unit), expected: self.squared(e, unit) })
-            .collect()
+        for m in &self.members {
+            if let Expert::Terms(terms) = &m.expert {
+                for ((set, value), error) in terms.sets.iter().zip(&terms.values).zip(&terms.errors) {
+                    if !set.is_empty() {
+                        let add = m.share * (value * value + error * error) / (unit * unit);
+                        expected[set.len().min(degrees + 1)] += add;
+                    }
+                }
+            }
+        }
+        let energy = |(o, e): (&f64, f64)| Energy { of_mean: self.squared(*o, unit), expected: self.squared(e, unit) };
+        of_mean.iter().zip(expected).map(energy).collect()
     }
 
     /// Sobol indices of the mean.
@@ -312,7 +293,7 @@ impl Mixture {
         let (mut first, mut total) = (vec![0.0; n], vec![0.0; n]);
         let (variance, unit) = match self.mean() {
             Some((scale, mean)) => {
-                let energies = mean.energies(0);
+                let energies = mean.energies(&mean.pairs(0), 0);
                 total.copy_from_slice(&energies.of_position);
                 first = self.first_order(&mean);
                 (energies.total, scale)
@@ -330,11 +311,10 @@ impl Mixture {
             }
         };
         let share = |v: &f64| if variance > 0.0 { (v / variance).clamp(0.0, 1.0) } else { 0.0 };
-        let expected: f64 = self.energy_by_degree(0).iter().map(|e| e.expected).sum();
         Sobol {
             first: first.iter().map(share).collect(),
             total: total.iter().map(share).collect(),
-            variance: Energy { of_mean: self.squared(variance, unit), expected },
+            variance: self.squared(variance, unit),
         }
     }
 
@@ -404,7 +384,7 @@ impl Mixture {
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         found.truncate(k);
         found.retain(|f| f.0 > 0.0);
-        let variance = self.sobol().variance.of_mean;
+        let variance = self.sobol().variance;
         let wanted: Vec<(Set, Vec<u8>)> = found.iter().map(|f| (f.1.clone(), f.2.clone())).collect();
         let estimates = self.estimate(&Interactions(&wanted));
         let one = |((energy, set, letters), estimate): ((f64, Set, Vec<u8>), Estimate)| Interaction {
@@ -472,4 +452,14 @@ fn add_outer(covariance: &mut Matrix, factor: f64, set: &[u16], on: &[f64]) {
             covariance[(i, l)] += factor * on[i] * on[l];
         }
     }
+}
+
+/// Coefficients of a process beside those of its kernel, in units of the spread, times a share.
+fn terms_of(process: &Process, share: f64) -> Vec<(Set, f64)> {
+    if process.extra.is_empty() {
+        return Vec::new();
+    }
+    let signs = Signs::of_table(&process.table);
+    let products = signs.products(process.extra.iter().map(|e| &e.0), &process.alpha);
+    process.extra.iter().zip(products).map(|((set, more), p)| (set.clone(), share * more * p)).collect()
 }

@@ -19,27 +19,29 @@ pub struct Options {
     /// to 20. Small: all variables matter alike; large: few matter.
     pub spreads: Vec<f64>,
     /// Degrees of freedom `ν` of heavy-tailed coefficients, one expert each. Default 1 and 0.3; none to 4 of them, each from
-    /// 0.01 to 1e9. Few: most of the energy is on few interactions. For two levels everywhere.
+    /// 0.01 to 1e9. Few: most of the energy is on few interactions. For two levels everywhere and up to 1,500 points; where
+    /// fewer points choose the relevances, only if a trial on those says that it pays.
     pub tails: Vec<f64>,
     /// Whether the heredity pursuit is an expert, which alone answers where it explains every value. Default true. For two
-    /// levels everywhere.
+    /// levels everywhere; beyond 1,500 points it answers alone or not at all.
     pub pursuit: bool,
     /// Number of folds of held-out points. Default 5; 2 to 20. Beyond `evidence_points` and a quarter, the points
     /// beyond those that chose the relevances are held out in four blocks (three above 700 points).
     pub folds: usize,
-    /// Points that choose the relevances. Default 400; 10 to 4000. With no more points than this and a quarter, all do.
+    /// Points that choose the relevances. Default 400; 10 to 1500. With no more points than this and a quarter, all do.
     pub evidence_points: usize,
     /// Steps on all points for experts with a share of 0.15 at least, where fewer chose the relevances. Default 8; 0 to 100.
     /// None are taken beyond 1,500 points.
     pub polish: usize,
     /// Sets with heavy-tailed coefficients for each point, 1,500 in all at most. Default 3; 1 to 20.
     pub candidates: usize,
-    /// Most distinct points. Default 4000; 3 to 20000. Memory is 32 bytes for each pair of points.
+    /// Most distinct points. Default 4000; 3 to 20000. Memory is 8 bytes for each pair of points and each expert with a share,
+    /// and 32 more for each pair while it is fitted.
     pub max_points: usize,
     /// Level of the intervals. Default 0.9; above 0 and below 1.
     pub level: f64,
-    /// For each point the number of its group (a pair, a plate, a family), whose points are held out together. Default
-    /// none: only repeats of a point are.
+    /// For each point the number of its group (a plate, a family), whose points are held out together. Default none.
+    /// Repeats of a point, and a point and its complement, always are.
     pub groups: Option<Vec<usize>>,
 }
 
@@ -81,7 +83,7 @@ pub const RANGES: [OptionRange<Options>; 7] = [
     OptionRange {
         name: "evidence_points",
         low: Included(10.0),
-        high: Included(4000.0),
+        high: Included(1500.0),
         get: |o| Some(o.evidence_points as f64),
         set: |o, v| o.evidence_points = v as usize,
     },

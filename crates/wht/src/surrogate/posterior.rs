@@ -89,7 +89,7 @@ pub fn fit_observed<I: Bits>(
         return Err(Error::AnswersMismatch { asked: points.len(), given: values.len() });
     }
     let codes = codes_of(points, variables)?;
-    let mixture = fit_table(&vec![2; variables], &codes, values, options, observer)?;
+    let mixture = fit_table(&vec![2; variables], &codes, values, options, 0.0, observer)?;
     Ok(Posterior::of(mixture))
 }
 
@@ -128,7 +128,8 @@ impl<I: Bits> Posterior<I> {
         self.report.ending == Ending::Finished && self.status != Status::Unjudged
     }
 
-    /// A new value at a point, its noise included. Cost `b² + b·n` for each expert.
+    /// A new value at a point, its noise included. Cost `b² + b·n` for each expert, and `b·J` more for one of heavy tails with
+    /// `J` candidates.
     ///
     /// # Errors
     /// [`Error::Argument`] for a point with a variable that does not exist.
@@ -215,7 +216,8 @@ impl<I: Bits> Posterior<I> {
         Ok(self.mixture.estimate(&Pairs { index, pairs: &[(first, second)] })[0])
     }
 
-    /// The interactions of all pairs `(i, l, estimate)`, `i < l`.
+    /// The interactions of all pairs `(i, l, estimate)`, `i < l`. Cost `b·n²` for each of up to 25 nodes and `b²` for each pair
+    /// and expert: minutes for a thousand variables.
     pub fn pairs(&self, index: PairIndex) -> Vec<(usize, usize, Estimate)> {
         let n = self.variables();
         let pairs: Vec<(usize, usize)> = (0..n).flat_map(|i| (i + 1..n).map(move |l| (i, l))).collect();
@@ -230,7 +232,7 @@ impl<I: Bits> Posterior<I> {
     }
 
     /// Variances by number of variables: entry `d ≤ degrees` for interactions of `d`, the last for all larger ones; that of
-    /// the constant is 0. Cost `b²·n·degrees` multiplications and an inverse for each expert.
+    /// the constant is 0. Cost `b²·n·degrees` multiplications for each pair of experts, and an inverse for each expert.
     pub fn energy_by_degree(&self, degrees: usize) -> Vec<Energy> {
         self.mixture.energy_by_degree(degrees.min(self.variables()))
     }
@@ -249,6 +251,7 @@ impl<I: Bits> Posterior<I> {
 
 /// An estimate of a multiple.
 fn times(e: Estimate, factor: f64) -> Estimate {
-    let (one, other) = (factor * e.low, factor * e.high);
-    Estimate { mean: factor * e.mean, deviation: factor.abs() * e.deviation, low: one.min(other), high: one.max(other) }
+    let factor = |v: f64| (factor * v).clamp(-f64::MAX, f64::MAX);
+    let (one, other) = (factor(e.low), factor(e.high));
+    Estimate { mean: factor(e.mean), deviation: factor(e.deviation).abs(), low: one.min(other), high: one.max(other) }
 }

@@ -1,4 +1,7 @@
 //! The heredity pursuit as an expert: on points as rows of codes, and whether what it found can be chance.
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
 use samplewise_linalg::Observer;
 use samplewise_linalg::observe::Watch;
 use samplewise_linalg::random::{StreamRng, shuffle};
@@ -87,11 +90,19 @@ pub(crate) const AGREES: f64 = 1e-8;
 /// Logarithm of the probability with which chance explains everything.
 const CHANCE: f64 = -16.0;
 
-/// Whether some terms explain all of the values to rounding, and cannot do so by chance: each value beyond their number agrees
-/// with a wrong answer with the frequency of the commonest value at most, and there are `candidatesᵗᵉʳᵐˢ` answers.
-pub(crate) fn explains(found: &Pursued, predicted: &[f64], values: &[f64], spread: f64, rounding: f64) -> bool {
+/// Whether some terms explain all of the values at distinct points to rounding, and cannot do so by chance: each value beyond
+/// their number agrees with a wrong answer with the frequency of the commonest value at most, and there are
+/// `candidatesᵗᵉʳᵐˢ` answers. Terms of positions that the points do not tell from others explain nothing.
+pub(crate) fn explains(
+    found: &Pursued,
+    (codes, positions): (&[u8], usize),
+    values: &[f64],
+    spread: f64,
+    rounding: f64,
+) -> bool {
     let terms = found.terms.sets.len();
     let near = AGREES * spread + 4.0 * rounding;
+    let predicted = found.terms.predict(codes, positions).0;
     if 2 * terms > values.len() || predicted.iter().zip(values).any(|(p, v)| (p - v).abs() > near) {
         return false;
     }
@@ -100,5 +111,19 @@ pub(crate) fn explains(found: &Pursued, predicted: &[f64], values: &[f64], sprea
     let commonest = sorted.chunk_by(|a, b| (b - a).abs() <= near).map(<[f64]>::len).max().unwrap_or(0);
     let agrees = (commonest as f64 / values.len() as f64).ln();
     let answers = terms as f64 * (found.candidates.max(2) as f64).ln();
-    (values.len() - terms) as f64 * agrees + answers <= CHANCE
+    (values.len() - terms) as f64 * agrees + answers <= CHANCE && !has_twins(found, codes, positions)
+}
+
+/// Whether a position of some term is the same as another, or its opposite, at all points: then either could be meant.
+fn has_twins(found: &Pursued, codes: &[u8], positions: usize) -> bool {
+    let column = |i: usize| -> Vec<bool> {
+        let first = codes.get(i).copied();
+        codes.chunks_exact(positions).map(|p| Some(p[i]) != first).collect()
+    };
+    let mut counts: HashMap<Vec<bool>, usize, FixedState> = HashMap::default();
+    (0..positions).for_each(|i| *counts.entry(column(i)).or_insert(0) += 1);
+    let mut used: Vec<u16> = found.terms.sets.concat();
+    used.sort_unstable();
+    used.dedup();
+    used.into_iter().any(|i| counts[&column(usize::from(i))] > 1)
 }

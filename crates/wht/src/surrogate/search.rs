@@ -18,6 +18,7 @@ struct Walk<'a> {
     share: f64,
     process: &'a Process,
     falling: Falling,
+    shares: Vec<f64>,
     empty: f64,
     next: Option<(Set, f64)>,
     absolute: f64,
@@ -51,7 +52,9 @@ impl<'a> Walk<'a> {
         let whole = sums::dot(alpha, &table.values);
         let norm = whole - sums::sum_by(alpha.len(), noise);
         let product = Product::new(&process.kernel, &process.kernel, levels);
-        let mut energy = process.tail * process.tail * product.form(table, alpha);
+        let (beyond, rounding) = product.form(table, alpha, alpha);
+        // The empty set is seen at once: its energy is not in it.
+        let mut energy = process.tail * process.tail * beyond;
         let mut special = HashSet::default();
         let sets: Vec<Set> = process.extra.iter().map(|e| e.0.clone()).collect();
         let products = signs.products(sets.iter(), alpha);
@@ -59,6 +62,7 @@ impl<'a> Walk<'a> {
             share,
             process,
             falling: Falling::new(&shares),
+            shares,
             empty,
             next: None,
             absolute: alpha.iter().map(|a| a.abs()).sum(),
@@ -73,8 +77,12 @@ impl<'a> Walk<'a> {
             special.insert(set.clone());
             out.take(own + more, product);
         }
-        let size = alpha.len() as f64 * f64::EPSILON;
-        out.slack = (8.0 * size * whole.abs(), 8.0 * size * energy.abs());
+        // The matrix that was factored is that of the kernel up to b·eps times its size.
+        let extra: f64 = process.extra.iter().map(|e| e.1.abs()).sum();
+        let size = process.tail * process.kernel.at_a_point() + extra + process.nugget(1.0);
+        let eps = 8.0 * alpha.len() as f64 * f64::EPSILON;
+        let squares = sums::dot(alpha, alpha) * alpha.len() as f64;
+        out.slack = (eps * (whole.abs() + size * squares), process.tail * process.tail * rounding + eps * energy.abs());
         out.energy += energy;
         out.special = special;
         // The empty set: its variance is that of the constant as well.
@@ -82,14 +90,12 @@ impl<'a> Walk<'a> {
         let own = out.prior(&constant) + process.tail * process.kernel.constant;
         let sum = sums::sum(alpha);
         out.norm -= own * sum * sum;
-        out.energy -= out.prior(&constant).powi(2) * sum * sum;
         out.next = out.falling.next();
         out
     }
 
     fn prior(&self, set: &[u16]) -> f64 {
-        let shares = self.process.kernel.shares(&self.process.table.layout.levels);
-        self.process.tail * super::functionals::prior_of(&self.process.kernel, &shares, self.empty, set)
+        self.process.tail * super::functionals::prior_of(&self.process.kernel, &self.shares, self.empty, set)
     }
 
     /// Counts a set as seen.
@@ -105,7 +111,7 @@ impl<'a> Walk<'a> {
         let by_size = prior * self.absolute;
         let by_norm = (prior * (self.norm + self.slack.0).max(0.0)).sqrt();
         let by_energy = (self.energy + self.slack.1).max(0.0).sqrt();
-        self.share * by_size.min(by_norm).min(by_energy)
+        self.share * by_size.min(by_norm).min(by_energy) * (1.0 + 1e-9)
     }
 
     /// The next `count` sets, which count as seen from now on.
@@ -152,7 +158,7 @@ pub(crate) fn largest(
         look();
         walks.push(Walk::new(share, process, signs));
     }
-    let mut count = 64.max(k);
+    let mut count = 64.max(k.min(MOST));
     loop {
         look();
         sizes.extend(means(&seen[sizes.len()..]).into_iter().map(f64::abs));

@@ -6,16 +6,19 @@ use samplewise_linalg::{Ending, LinalgError, Seconds};
 
 use super::answer::{ExpertReport, Kind, Report, Status};
 use super::expert::{Expert, Process, Terms};
+use super::functionals::prior_of;
 use super::kernel::Kernel;
 use super::letters::{LetterPosterior, MOST_LETTERS};
 use super::mixture::{Member, Mixture};
 use super::posterior::Posterior;
-use super::sets::Set;
+use super::sets::{Set, log_empty};
 use super::table::{Layout, Table};
 use crate::Error;
 use crate::field::bits::Bits;
 
 const FORMAT: u16 = 1;
+/// As the range of the option.
+const MOST_POINTS: usize = 20_000;
 const ENVELOPE: envelope::Kind = envelope::Kind::Surrogate;
 
 /// What is stored of a mixture.
@@ -115,6 +118,22 @@ impl From<&Mixture> for Stored {
 }
 
 impl Stored {
+    /// Whether the variances of a process are none below zero, and a plain one is what its kernel says.
+    fn fits(&self, kind: Kind, model: &Model) -> bool {
+        let Model::Process { relevance, variance, constant, noise, tail, own_noise, sets, more } = model else {
+            return true;
+        };
+        if !matches!(kind, Kind::HeavyTails { .. }) {
+            return *tail == 1.0 && noise == own_noise && sets.is_empty();
+        }
+        let kernel = Kernel { relevance: relevance.clone(), variance: *variance, constant: *constant, noise: *noise };
+        let shares = kernel.shares(&self.levels);
+        let empty = log_empty(*variance, &shares);
+        let prior = |s: &Set| tail * prior_of(&kernel, &shares, empty, s);
+        let distinct: std::collections::BTreeSet<&Set> = sets.iter().collect();
+        distinct.len() == sets.len() && sets.iter().zip(more).all(|(s, m)| prior(s) + m >= -1e-9 * prior(s))
+    }
+
     /// Why it is no surrogate, if it is none.
     fn fault(&self) -> Option<&'static str> {
         let n = self.levels.len();
@@ -132,6 +151,16 @@ impl Stored {
         }
         if self.points.chunks_exact(n).any(|p| p.iter().zip(&self.levels).any(|(&x, &a)| usize::from(x) >= a)) {
             return Some("a point has a letter that its position does not have");
+        }
+        let distinct = super::table::count_distinct(&self.points, n);
+        if distinct != count || count > MOST_POINTS {
+            return Some("a point is there twice, or there are more than 20000");
+        }
+        let r = &self.report;
+        if r.interval_scale.iter().any(|q| !(*q >= 0.0 && q.is_finite()))
+            || r.constant_variables.iter().any(|&i| i >= n)
+        {
+            return Some("their report has a number out of range");
         }
         let numbers = [self.within, self.mean, self.shift, self.level];
         let fine = finite(&self.values) && finite(&numbers) && self.repeats.iter().all(|r| (1.0..1e15).contains(r));
@@ -164,7 +193,7 @@ impl Stored {
                     !two || !lengths || !finite(values) || !finite(errors) || !(*residual >= 0.0) || !sets_fit(sets)
                 }
             };
-            if bad {
+            if bad || !self.fits(member.kind, &member.model) {
                 return Some("an expert of theirs has parameters out of range");
             }
         }

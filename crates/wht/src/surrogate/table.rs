@@ -1,5 +1,5 @@
 //! The points told, each once, and their values in units of their own spread.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -62,6 +62,20 @@ impl Layout {
 /// `√½`, so that the product of two features of two levels is `±½`.
 const HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
+/// Mean and standard deviation of values; 1 where they are all the same.
+pub(crate) fn units_of(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = sums::sum(values) / count;
+    let squares = sums::sum_by(values.len(), |j| (values[j] - mean) * (values[j] - mean));
+    let spread = (squares / count).sqrt();
+    (mean, if spread > 0.0 { spread } else { 1.0 })
+}
+
+/// The number of distinct points among rows of codes.
+pub(crate) fn count_distinct(codes: &[u8], positions: usize) -> usize {
+    codes.chunks_exact(positions).collect::<HashSet<_, FixedState>>().len()
+}
+
 /// Distinct points with the means of their values, centred and scaled.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
@@ -86,12 +100,12 @@ pub(crate) struct Table {
 impl Table {
     /// Merges points that were told more than once, in the order of their first appearance.
     pub fn new(layout: &Arc<Layout>, codes: &[u8], values: &[f64]) -> Self {
+        Self::in_units(layout, codes, values, units_of(values))
+    }
+
+    /// [`Table::new`] with values less a mean and over a scale that are given.
+    pub fn in_units(layout: &Arc<Layout>, codes: &[u8], values: &[f64], (mean, scale): (f64, f64)) -> Self {
         let n = layout.positions();
-        let count = values.len() as f64;
-        let mean = sums::sum(values) / count;
-        let squares = sums::sum_by(values.len(), |j| (values[j] - mean) * (values[j] - mean));
-        let spread = (squares / count).sqrt();
-        let scale = if spread > 0.0 { spread } else { 1.0 };
         let mut known: HashMap<&[u8], usize, FixedState> = HashMap::default();
         let mut members: Vec<Vec<f64>> = Vec::new();
         let mut distinct = Vec::new();

@@ -9,7 +9,7 @@ use super::energy::{self, Mean, Product};
 use super::evidence::{Evidence, NoiseVariance};
 use super::expert::{Expert, Functionals, Process};
 use super::functionals::{Coefficients, Interactions, Moebius, PairIndex, Pairs, Shapley, nodes, prior_of};
-use super::heavy::{Refinement, candidates};
+use super::heavy::{Follows, Refinement, candidates};
 use super::kernel::Kernel;
 use super::search;
 use super::sets::{Falling, Set, Signs, log_empty, sign};
@@ -65,7 +65,7 @@ fn processes(levels: &[usize], count: usize, seed: u64) -> Vec<Process> {
     let mut out = vec![plain];
     if levels.iter().all(|&a| a == 2) {
         let chosen = candidates(&kernel, &table, &out[0].alpha, 12);
-        let mut refined = Refinement::new(&kernel, &table, chosen, 0.3, true);
+        let mut refined = Refinement::new(&kernel, &table, chosen, 0.3, Follows::TailAndNoise);
         for _ in 0..6 {
             assert!(refined.step(&table, &mut Workspace::default(), &mut || ()));
         }
@@ -347,8 +347,7 @@ fn no_unseen_coefficient_exceeds_the_bound() {
         for process in processes(&[2; 7], 50, seed) {
             let signs = Signs::of_table(&process.table);
             let sets: Vec<Set> = (0..128_u16).map(|m| (0..7).filter(|i| m >> i & 1 == 1).collect()).collect();
-            let mean =
-                Mean { table: &process.table, parts: vec![(process.tail, &process)], terms: extra_terms(&process) };
+            let mean = Mean { table: &process.table, parts: vec![(1.0, &process)], terms: extra_terms(&process) };
             let own: std::collections::BTreeMap<&Set, f64> = mean.terms.iter().map(|t| (&t.0, t.1)).collect();
             let means = |sets: &[Set]| -> Vec<f64> {
                 let known = mean.of_kernels(sets);
@@ -466,9 +465,8 @@ fn values_are_efficient_and_energies_add_up() {
             }
             let spectrum = crate::dense::spectrum(&values).unwrap();
             let scale = process.table.scale.powi(2);
-            let mean =
-                Mean { table: &process.table, parts: vec![(process.tail, &process)], terms: extra_terms(&process) };
-            let energies = mean.energies(n);
+            let mean = Mean { table: &process.table, parts: vec![(1.0, &process)], terms: extra_terms(&process) };
+            let energies = mean.energies(&mean.pairs(n), n);
             let by =
                 |d: u32| (1..64_u32).filter(|k| k.count_ones() == d).map(|k| spectrum[k as usize].powi(2)).sum::<f64>();
             let all: f64 = spectrum[1..].iter().map(|v| v * v).sum();
@@ -503,7 +501,7 @@ fn energies_of_letters_add_up() {
     let (values, _) = everywhere(&process);
     let codes = all_points(&levels);
     let mean = Mean { table: &process.table, parts: vec![(1.0, &process)], terms: Vec::new() };
-    let energies = mean.energies(3);
+    let energies = mean.energies(&mean.pairs(3), 3);
     let scale = process.table.scale.powi(2);
     let mut by_degree = [0.0; 4];
     let mut of_position = [0.0; 3];
@@ -595,7 +593,7 @@ fn heavy_tails_climb() {
         let process = Process::plain(&kernel, &table, &mut || ()).unwrap();
         let chosen = candidates(&kernel, &table, &process.alpha, 20);
         for freedom in [0.3, 1.0, 5.0] {
-            let mut refined = Refinement::new(&kernel, &table, chosen.clone(), freedom, false);
+            let mut refined = Refinement::new(&kernel, &table, chosen.clone(), freedom, Follows::Nothing);
             let density = |r: &Refinement| {
                 let (alpha, factor) = r.condition(&table, &mut Workspace::default(), &mut || ()).unwrap();
                 let logs: f64 = (0..table.len()).map(|j| factor.lower()[(j, j)].ln()).sum();
@@ -615,7 +613,7 @@ fn heavy_tails_climb() {
                 before = now;
             }
         }
-        let mut still = Refinement::new(&kernel, &table, chosen.clone(), 1e9, false);
+        let mut still = Refinement::new(&kernel, &table, chosen.clone(), 1e9, Follows::Nothing);
         (0..5).for_each(|_| assert!(still.step(&table, &mut Workspace::default(), &mut || ())));
         let heavy = Process::heavy(&kernel, &table, &still, &mut || ()).unwrap();
         let codes = all_points(&[2; 6]);
@@ -632,8 +630,13 @@ fn an_idle_refinement_changes_nothing() {
     let kernel = random_kernel(6, &mut rng);
     let plain = Process::plain(&kernel, &table, &mut || ()).unwrap();
     let chosen = candidates(&kernel, &table, &plain.alpha, 30);
-    let idle =
-        Process::heavy(&kernel, &table, &Refinement::new(&kernel, &table, chosen, 1.0, true), &mut || ()).unwrap();
+    let idle = Process::heavy(
+        &kernel,
+        &table,
+        &Refinement::new(&kernel, &table, chosen, 1.0, Follows::TailAndNoise),
+        &mut || (),
+    )
+    .unwrap();
     let codes = all_points(&[2; 6]);
     let layout = &table.layout;
     let families: [&dyn Functionals; 3] = [

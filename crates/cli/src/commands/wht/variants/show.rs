@@ -104,7 +104,7 @@ impl<'a> Outcome<'a> {
             "noise_std": r.noise_std, "level": self.words.level,
             "variance": {
                 "additive": additive, "pairs": pairs, "higher": higher,
-                "of_mean": self.sobol.variance.of_mean, "expected": self.sobol.variance.expected,
+                "of_mean": self.sobol.variance, "expected": self.energies.iter().map(|e| e.expected).sum::<f64>(),
             },
             "positions": (0..scheme.positions.len()).map(position).collect::<Vec<_>>(),
             "interactions": self.interactions.iter().map(interaction).collect::<Vec<_>>(),
@@ -161,7 +161,7 @@ impl<'a> Outcome<'a> {
             out += &format!("noise, and what is not explained: {} on one value\n", short(r.noise_std));
         }
         let [additive, pairs, higher] = self.shares().map(|s| 100.0 * s);
-        if self.sobol.variance.of_mean > 0.0 {
+        if self.sobol.variance > 0.0 {
             out += &format!("variance: single positions {additive:.0} %, pairs {pairs:.0} %, more {higher:.0} %\n");
         }
         out
