@@ -3,6 +3,7 @@
 //! The means of two processes are `Σ_S λ_S (χ_Sᵀα) χ_S`, and the sum of the products of their coefficients is `αᵀQα'` with
 //! `Q = Σ_S λ_S λ'_S χ_Sχ_Sᵀ`, which is again a product over the positions: `u + o(A − 1)` where two points match and `u − o`
 //! where they do not, `u = c̄c̄'` and `o = (1 − c)(1 − c')/A²` for `A` levels, `c = e^{−w}` and `c̄ = (1 + (A − 1)c)/A`.
+use rayon::prelude::*;
 use samplewise_linalg::{Matrix, sums};
 
 use super::expert::Process;
@@ -44,20 +45,24 @@ impl Product {
 
     /// `(Q − λ_∅λ'_∅)/(λ_∅λ'_∅)` between all points of a table: what the sets with members add, without the cancellation of
     /// a difference.
-    fn beyond_empty(&self, table: &Table, levels: &[usize]) -> Matrix {
+    fn beyond_empty(&self, table: &Table, look: &mut dyn FnMut()) -> Matrix {
+        let levels = &table.layout.levels;
         let mut out = self.kernel.exponents(table);
         let most: f64 =
             (0..levels.len()).map(|i| (self.odd[i] * (levels[i] as f64 - 1.0) / self.even[i]).ln_1p()).sum();
-        out.as_mut_slice().iter_mut().for_each(|e| *e = (*e + most).exp_m1());
+        for stretch in out.as_mut_slice().chunks_mut(PART * PARTS) {
+            stretch.par_chunks_mut(PART).for_each(|part| part.iter_mut().for_each(|e| *e = (*e + most).exp_m1()));
+            look();
+        }
         out
     }
 
-    /// `Σ_jl Q_jl α_j α'_l` over all sets with members, and a bound of its rounding.
-    pub fn form(&self, table: &Table, alpha: &[f64], other: &[f64]) -> (f64, f64) {
-        let beyond = self.beyond_empty(table, &table.layout.levels);
+    /// `Σ_jl Q_jl α_j α_l` over all sets with members, and a bound of its rounding.
+    pub fn form(&self, table: &Table, alpha: &[f64], look: &mut dyn FnMut()) -> (f64, f64) {
+        let beyond = self.beyond_empty(table, look);
         let whole = self.of_empty();
-        let size: Vec<f64> = other.iter().map(|a| a.abs()).collect();
-        let row = |j: usize| alpha[j] * sums::dot(beyond.row(j), other);
+        let size: Vec<f64> = alpha.iter().map(|a| a.abs()).collect();
+        let row = |j: usize| alpha[j] * sums::dot(beyond.row(j), alpha);
         let absolute = |j: usize| {
             let row = beyond.row(j).iter().zip(&size).map(|(q, a)| q.abs() * a).sum::<f64>();
             alpha[j].abs() * (row + f64::EPSILON * size.iter().sum::<f64>())
@@ -69,7 +74,7 @@ impl Product {
 
     /// `Σ_jl Q_jl W_jl` over all sets with members, and for each position over the sets that hold it.
     pub fn energies(&self, table: &Table, weights: &Matrix) -> (f64, Vec<f64>) {
-        let mut product = self.beyond_empty(table, &table.layout.levels);
+        let mut product = self.beyond_empty(table, &mut || ());
         let whole = self.of_empty();
         let all = whole * sums::dot(product.as_slice(), weights.as_slice());
         product.as_mut_slice().iter_mut().zip(weights.as_slice()).for_each(|(p, w)| *p = whole * (*p + 1.0) * w);
@@ -89,11 +94,9 @@ impl Product {
         let n = table.layout.positions();
         let whole = self.scale * self.even.iter().product::<f64>();
         let ratio: Vec<f64> = self.odd.iter().zip(&self.even).map(|(o, u)| o / u).collect();
-        let mut out = vec![0.0; degrees + 1];
-        // Elementary symmetric polynomials of the ratios of a point with all before it, degree by degree.
-        let mut sums_of = Matrix::zeros(degrees + 1, b);
         let by_position: Vec<u8> = (0..n).flat_map(|i| (0..b).map(move |j| table.point(j)[i])).collect();
-        for j in 0..b {
+        // Elementary symmetric polynomials of the ratios of a point with all before it, degree by degree.
+        let of_point = |sums_of: &mut Matrix, j: usize| -> Vec<f64> {
             sums_of.as_mut_slice().fill(0.0);
             sums_of.row_mut(0)[..=j].fill(1.0);
             for (i, &x) in table.point(j).iter().enumerate() {
@@ -107,15 +110,29 @@ impl Product {
                     }
                 }
             }
-            for (d, o) in out.iter_mut().enumerate() {
+            let one = |d: usize| {
                 let row = &sums_of.row(d)[..=j];
-                let own = row[j] * weights[(j, j)];
-                *o += whole * (2.0 * sums::dot(&row[..j], &weights.row(j)[..j]) + own);
-            }
-        }
-        out
+                2.0 * sums::dot(&row[..j], &weights.row(j)[..j]) + row[j] * weights[(j, j)]
+            };
+            (0..=degrees).map(one).collect()
+        };
+        let points: Vec<usize> = (0..b).collect();
+        let rows: Vec<Vec<f64>> = points
+            .par_chunks(POINTS)
+            .flat_map_iter(|part| {
+                let mut sums_of = Matrix::zeros(degrees + 1, b);
+                part.iter().map(|&j| of_point(&mut sums_of, j)).collect::<Vec<_>>()
+            })
+            .collect();
+        (0..=degrees).map(|d| whole * rows.iter().map(|r| r[d]).sum::<f64>()).collect()
     }
 }
+
+/// Numbers and points of a task.
+const PART: usize = 1 << 14;
+/// Tasks between two looks.
+const PARTS: usize = 64;
+const POINTS: usize = 64;
 
 /// The mean of a mixture as one spectrum: processes with their shares, and terms of their own, in units of the spread.
 pub(crate) struct Mean<'a> {

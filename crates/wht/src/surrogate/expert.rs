@@ -243,6 +243,50 @@ impl Process {
         out
     }
 
+    /// What the positions of a set do together at every combination of their letters, the first position fastest, in units of
+    /// the spread: the values are added up by combination, and the factors of each position applied to the sums. Cost `b`
+    /// and a few multiplications for each combination.
+    pub fn interaction_means(&self, set: &Set) -> Vec<f64> {
+        let levels = &self.table.layout.levels;
+        let counts: Vec<usize> = set.iter().map(|&i| levels[usize::from(i)]).collect();
+        let mut sums = vec![0.0; counts.iter().product()];
+        for (j, alpha) in self.alpha.iter().enumerate() {
+            let point = self.table.point(j);
+            let place =
+                set.iter().zip(&counts).rev().fold(0, |at, (&i, a)| at * a + usize::from(point[usize::from(i)]));
+            sums[place] += alpha;
+        }
+        let mean_factor = |i: usize| {
+            let a = levels[i] as f64;
+            (1.0 + (a - 1.0) * (-self.kernel.relevance[i]).exp()) / a
+        };
+        let whole = self.tail * self.kernel.variance * (0..levels.len()).map(mean_factor).product::<f64>();
+        let mut stride = 1;
+        for (&i, &count) in set.iter().zip(&counts) {
+            let i = usize::from(i);
+            let (mean, miss) = (mean_factor(i), (-self.kernel.relevance[i]).exp());
+            let (matched, missed) = (1.0 / mean - 1.0, miss / mean - 1.0);
+            for block in sums.chunks_mut(stride * count) {
+                for at in 0..stride {
+                    let all: f64 = (0..count).map(|a| block[at + a * stride]).sum();
+                    for a in 0..count {
+                        let own = block[at + a * stride];
+                        block[at + a * stride] = matched * own + missed * (all - own);
+                    }
+                }
+            }
+            stride *= count;
+        }
+        sums.iter_mut().for_each(|v| *v *= whole);
+        if let Some((_, more)) = self.extra.iter().find(|e| e.0 == *set) {
+            let product = Signs::of_table(&self.table).products(std::iter::once(set), &self.alpha)[0];
+            for (at, v) in sums.iter_mut().enumerate() {
+                *v += more * product * if at.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+            }
+        }
+        sums
+    }
+
     /// Means of new values at points.
     pub fn means(&self, codes: &[u8]) -> Vec<f64> {
         let n = self.table.layout.positions();
@@ -317,15 +361,17 @@ impl Terms {
 }
 
 impl Expert {
-    /// Means of functionals that are zero of constants.
-    pub fn functional_means(&self, functionals: &dyn Functionals) -> Vec<f64> {
+    /// [`Process::interaction_means`] in the units of the values, for a set of two positions or more.
+    pub fn interaction_means(&self, set: &Set, combinations: usize) -> Vec<f64> {
         match self {
             Self::Process(process) => {
-                let cross = process.cross(functionals);
                 let scale = process.table.scale;
-                (0..cross.rows()).map(|l| scale * sums::dot(cross.row(l), &process.alpha)).collect()
+                process.interaction_means(set).into_iter().map(|v| scale * v).collect()
             }
-            Self::Terms(terms) => terms.estimate(functionals).0,
+            Self::Terms(terms) => {
+                let value: f64 = terms.sets.iter().zip(&terms.values).filter(|t| t.0 == set).map(|t| t.1).sum();
+                (0..combinations).map(|at| if at.count_ones() % 2 == 0 { value } else { -value }).collect()
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The mixture: experts with their shares, and everything that it answers.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use rayon::prelude::*;
 use samplewise_linalg::scale::ldexp;
 use samplewise_linalg::{Ending, Matrix, Seconds};
 
@@ -37,11 +38,22 @@ pub(crate) struct Mixture {
     pub level: f64,
     pub exponent: i32,
     pub shift: f64,
+    /// Energies of the pairs of processes, made at the first use.
+    totals: OnceLock<Vec<Vec<energy::Energies>>>,
 }
 
 impl Mixture {
     pub fn new(layout: &Arc<Layout>, members: Vec<Member>, status: Status, report: Report, level: f64) -> Self {
-        Self { layout: Arc::clone(layout), members, status, report, level, exponent: 0, shift: 0.0 }
+        Self {
+            layout: Arc::clone(layout),
+            members,
+            status,
+            report,
+            level,
+            exponent: 0,
+            shift: 0.0,
+            totals: OnceLock::new(),
+        }
     }
 
     /// One expert that is a list of terms.
@@ -293,7 +305,7 @@ impl Mixture {
         let (mut first, mut total) = (vec![0.0; n], vec![0.0; n]);
         let (variance, unit) = match self.mean() {
             Some((scale, mean)) => {
-                let energies = mean.energies(&mean.pairs(0), 0);
+                let energies = mean.energies(self.totals.get_or_init(|| mean.pairs(0)), 0);
                 total.copy_from_slice(&energies.of_position);
                 first = self.first_order(&mean);
                 (energies.total, scale)
@@ -358,29 +370,24 @@ impl Mixture {
             }
         }
         sets.retain(|s| s.len() > 1 && combinations(s) <= MOST_COMBINATIONS);
-        let mut found: Vec<(f64, Set, Vec<u8>)> = Vec::new();
-        for set in sets {
-            let of_letters: Vec<(Set, Vec<u8>)> = (0..combinations(&set))
-                .map(|mut at| {
-                    let letter = |&i: &u16| {
-                        let (count, here) = (levels[usize::from(i)], at);
-                        at /= count;
-                        (here % count) as u8
-                    };
-                    let letters = set.iter().map(letter).collect();
-                    (set.clone(), letters)
-                })
-                .collect();
-            let family = Interactions(&of_letters);
-            let mut means = vec![0.0; of_letters.len()];
+        let sets: Vec<Set> = sets.into_iter().collect();
+        let one = |set: &Set| {
+            let count = combinations(set);
+            let mut means = vec![0.0; count];
             for m in &self.members {
-                let of_expert = m.expert.functional_means(&family);
+                let of_expert = m.expert.interaction_means(set, count);
                 means.iter_mut().zip(of_expert).for_each(|(o, v)| *o += m.share * v);
             }
-            let energy = means.iter().map(|v| v * v).sum::<f64>() / means.len() as f64;
-            let at = (0..means.len()).max_by(|&a, &b| means[a].abs().total_cmp(&means[b].abs())).unwrap_or(0);
-            found.push((energy, set, of_letters[at].1.clone()));
-        }
+            let energy = means.iter().map(|v| v * v).sum::<f64>() / count as f64;
+            let mut at = (0..count).max_by(|&a, &b| means[a].abs().total_cmp(&means[b].abs())).unwrap_or(0);
+            let letter = |&i: &u16| {
+                let (levels, here) = (levels[usize::from(i)], at);
+                at /= levels;
+                (here % levels) as u8
+            };
+            (energy, set.clone(), set.iter().map(letter).collect())
+        };
+        let mut found: Vec<(f64, Set, Vec<u8>)> = sets.par_iter().map(one).collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         found.truncate(k);
         found.retain(|f| f.0 > 0.0);

@@ -42,7 +42,7 @@ pub(crate) struct Found {
 const MOST: usize = 1 << 18;
 
 impl<'a> Walk<'a> {
-    fn new(share: f64, process: &'a Process, signs: &Signs) -> Self {
+    fn new(share: f64, process: &'a Process, signs: &Signs, look: &mut dyn FnMut()) -> Self {
         let (table, alpha) = (&process.table, &process.alpha);
         let levels = &table.layout.levels;
         let shares = process.kernel.shares(levels);
@@ -52,7 +52,7 @@ impl<'a> Walk<'a> {
         let whole = sums::dot(alpha, &table.values);
         let norm = whole - sums::sum_by(alpha.len(), noise);
         let product = Product::new(&process.kernel, &process.kernel, levels);
-        let (beyond, rounding) = product.form(table, alpha, alpha);
+        let (beyond, rounding) = product.form(table, alpha, look);
         // The empty set is seen at once: its energy is not in it.
         let mut energy = process.tail * process.tail * beyond;
         let mut special = HashSet::default();
@@ -156,7 +156,7 @@ pub(crate) fn largest(
     let mut walks: Vec<Walk<'_>> = Vec::with_capacity(parts.len());
     for &(share, process) in parts {
         look();
-        walks.push(Walk::new(share, process, signs));
+        walks.push(Walk::new(share, process, signs, look));
     }
     let mut count = 64.max(k.min(MOST));
     loop {

@@ -338,6 +338,35 @@ fn interactions_of_letters_equal_their_definition() {
     }
 }
 
+/// Sums over combinations of letters are the functionals one by one, with heavy tails and for letters.
+#[test]
+fn interactions_of_all_letters_are_those_of_each() {
+    for levels in [vec![2; 6], vec![3, 2, 4]] {
+        for process in processes(&levels, 30, 9) {
+            let mut sets: Vec<Set> = vec![vec![0, 1], vec![1, 2], vec![0, 1, 2]];
+            sets.extend(process.extra.iter().map(|e| e.0.clone()).filter(|s| s.len() > 1).take(3));
+            for set in sets {
+                let found = process.interaction_means(&set);
+                let each: Vec<(Set, Vec<u8>)> = (0..found.len())
+                    .map(|mut at| {
+                        let letter = |&i: &u16| {
+                            let (count, here) = (levels[usize::from(i)], at);
+                            at /= count;
+                            (here % count) as u8
+                        };
+                        let letters = set.iter().map(letter).collect();
+                        (set.clone(), letters)
+                    })
+                    .collect();
+                let (means, _) = process.estimate(&Interactions(&each), &mut || ());
+                for (a, b) in found.iter().zip(means) {
+                    close(a * process.table.scale, b, process.table.scale, "interaction");
+                }
+            }
+        }
+    }
+}
+
 /// GP-4: after every step of the walk no set that was not seen exceeds the bound (which a tenth of it would not survive), and
 /// the largest come first.
 #[test]
