@@ -156,17 +156,17 @@ def compute_seconds(answer: dict[str, Any]) -> float:
     return float(answer["report"]["stages"]["compute"])
 
 
-def environment(session: Session) -> Path:
+def environment(session: Session, interpreter: str = sys.executable) -> Path:
     """Python of the pinned environment; made again when the requirements or Python change."""
     requirements = HERE / "requirements" / f"{session.name}.txt"
     python = session.folder / "bin" / "python"
     marker = session.folder / "requirements.sha256"
-    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode() + interpreter.encode()).hexdigest()
     if marker.is_file() and marker.read_text() == digest and python.exists():
         return python
     say(f"making the environment target/peers/{session.name}")
     shutil.rmtree(session.folder, ignore_errors=True)
-    call([sys.executable, "-m", "venv", session.folder])
+    call([interpreter, "-m", "venv", session.folder])
     pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     # Everything is pinned, so nothing may come along by itself; `check` finds what is missing.
     call([*pip, "install", "--no-deps", "--only-binary=:all:", "-r", requirements])

@@ -26,6 +26,7 @@ from sensitivity import run_sensitivity
 from wht import run_spex, run_wht
 from wht_curves import run_curves
 from wht_degree import run_degree
+from wht_surrogate import run_surrogate
 
 # None: nobody has written the comparison yet.
 CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
@@ -34,6 +35,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "wht": ("sparse Walsh-Hadamard transform: sparse-transform, SparseFHT", run_wht),
     "wht-degree": ("sparse transform of low degree, too large to store: sparse-transform", run_degree),
     "wht-spex": ("boosted trees explained by a sparse transform: SPEX of shapiq", run_spex),
+    "wht-surrogate": ("nearly sparse functions, Shapley values: ProxySPEX, KernelSHAP and others of shapiq", run_surrogate),
     "wht-curves": ("success against samples in noise: sparse-transform", run_curves),
     "hamming": ("all Hamming distances: C loops; few mismatches, and reads with indels: sassy", run_hamming),
     "sensitivity": ("leverage scores, median regression: numpy, R quantreg, pinball-qr, HiGHS", run_sensitivity),

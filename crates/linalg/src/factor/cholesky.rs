@@ -74,6 +74,8 @@ impl Cholesky {
     /// share that is done. All threads take part, and the bits do not depend on their number; they are not those of
     /// [`Cholesky::new`] from 128 unknowns on.
     ///
+    /// Row LA-19 of `paper-refs.md`.
+    ///
     /// # Errors
     /// As [`Cholesky::new`].
     pub fn new_watched(mut a: Matrix, look: &mut dyn FnMut(f64)) -> Result<Self, LinalgError> {
@@ -192,7 +194,7 @@ impl Cholesky {
 
     /// Writes `A⁻¹`, both triangles; they are equal to the last bit. Cost `d³` flops.
     ///
-    /// Row LA-19 of `paper-refs.md`.
+    /// Row LA-17 of `paper-refs.md`.
     ///
     /// ```
     /// use samplewise_linalg::{Matrix, factor::Cholesky};
@@ -245,7 +247,7 @@ impl Cholesky {
     /// The factor of a matrix that has grown by rows and columns at its end: row `i` of `rows` is row `d + i` of the grown
     /// matrix, up to its diagonal at least. Cost `d²c + dc²` flops for `c` new rows; what was factored is not touched.
     ///
-    /// Row LA-20 of `paper-refs.md`.
+    /// Row LA-18 of `paper-refs.md`.
     ///
     /// # Errors
     /// [`LinalgError::Shape`] when the rows are not as long as the grown matrix; [`LinalgError::NotPositiveDefinite`] with
@@ -378,7 +380,7 @@ mod tests {
         }
     }
 
-    /// LA-19: `‖A A⁻¹ − I‖` is rounding times the condition number, both triangles are equal, and `L⁻¹` is the inverse of `L`.
+    /// LA-17: `‖A A⁻¹ − I‖` is rounding times the condition number, both triangles are equal, and `L⁻¹` is the inverse of `L`.
     #[test]
     fn inverses_are_inverses() {
         for n in [0, 1, 2, 63, 64, 65, 150, 301] {
@@ -402,7 +404,7 @@ mod tests {
         }
     }
 
-    /// LA-20: what has grown is the factor of the whole, many right sides are solved as each one, and a matrix that is not
+    /// LA-18: what has grown is the factor of the whole, many right sides are solved as each one, and a matrix that is not
     /// positive definite leaves the factor as it was.
     #[test]
     fn grown_factors_are_factors_of_the_whole() {
@@ -430,7 +432,7 @@ mod tests {
         }
     }
 
-    /// Panels give the factor of the definition, with the same bits for every number of threads, and name the pivot.
+    /// LA-19: panels give the factor of the definition, with the same bits for every number of threads, and name the pivot.
     #[test]
     fn panels_equal_the_definition() {
         for n in [WATCHED - 1, WATCHED, WATCHED + 77] {

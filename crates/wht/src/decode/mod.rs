@@ -188,6 +188,8 @@ fn heredity<I: Bits>(seen: &Observed<'_, I>, observer: &mut dyn Observer) -> Fou
 }
 
 /// The pursuit where it explains every value, else the largest coefficients of a mixture of processes.
+///
+/// Row GP-12 of `paper-refs.md`.
 fn nearly_sparse<I: Bits>(seen: &Observed<'_, I>, observer: &mut dyn Observer) -> Found<I> {
     let mut watch = Watch::new(observer);
     let mut pursued = heredity(seen, &mut watch);

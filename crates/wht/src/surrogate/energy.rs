@@ -12,6 +12,8 @@ use super::sets::{Set, Signs, log_empty};
 use super::table::Table;
 
 /// The product kernel of two kernels.
+///
+/// Row GP-7 of `paper-refs.md`.
 pub(crate) struct Product {
     /// As a kernel: `variance·exp(−D)`.
     pub kernel: Kernel,

@@ -16,6 +16,8 @@ use super::sets::{Set, Signs, sign};
 use super::table::Table;
 
 /// A family of linear functionals of a function of the positions.
+///
+/// Row GP-3 of `paper-refs.md`.
 pub(crate) trait Functionals: Sync {
     /// How many.
     fn count(&self) -> usize;
@@ -27,7 +29,9 @@ pub(crate) trait Functionals: Sync {
     fn of_set(&self, set: &[u16], out: &mut [f64]);
 }
 
-/// A kernel conditioned on the values of a table.
+/// A kernel conditioned on the values of a table: `m(x_j) = y_j − η α_j`.
+///
+/// Row GP-5 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pub table: Arc<Table>,

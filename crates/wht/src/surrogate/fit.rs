@@ -60,6 +60,8 @@ const PURSUIT: u64 = 1;
 
 /// Fits a mixture. Codes are within their levels; values that were freed of a constant before are less exact than their size
 /// says: by `least_rounding`, else 0.
+///
+/// Rows GP-8 and GP-10 of `paper-refs.md`.
 pub(crate) fn fit(
     levels: &[usize],
     codes: &[u8],

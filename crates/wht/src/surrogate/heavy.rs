@@ -40,7 +40,9 @@ pub(crate) enum Follows {
     TailAndNoise,
 }
 
-/// A refinement under way: [`Refinement::step`] until it is over.
+/// A refinement under way: [`Refinement::step`] until it is over. As it begins, it is the kernel.
+///
+/// Row GP-16 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub(crate) struct Refinement {
     pub sets: Vec<Set>,

@@ -9,6 +9,8 @@ use super::table::{Layout, Table};
 use super::workspace::shape;
 
 /// Parameters of a kernel, in units of the spread of the values.
+///
+/// Row GP-1 of `paper-refs.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kernel {
     /// Relevances `w`, one for each position.

@@ -16,7 +16,7 @@ pub(crate) struct Stop {
     pub gradient: f64,
 }
 
-/// A minimisation under way: evaluate at [`Minimiser::point`], [`Minimiser::tell`] value and gradient, until it is over.
+/// Row GP-17 of `paper-refs.md`. A minimisation under way: evaluate at [`Minimiser::point`], [`Minimiser::tell`] value and gradient, until it is over.
 #[derive(Clone, Debug)]
 pub(crate) struct Minimiser {
     low: Vec<f64>,

@@ -4,7 +4,7 @@ use samplewise_linalg::{ArgumentError, Ending, Observer};
 use super::answer::{Energy, Estimate, Report, Sobol, Status};
 use super::design::{self, Known};
 use super::fit::fit as fit_table;
-use super::functionals::Interactions;
+use super::functionals::{Interactions, Shapley};
 use super::mixture::Mixture;
 use super::options::Options;
 use super::sets::Set;
@@ -296,6 +296,13 @@ impl LetterPosterior {
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
         Ok(order.into_iter().map(|j| told.row(j).to_vec()).collect())
+    }
+
+    /// Shapley values of the positions from their first level to their second; `None` where a position has another number of
+    /// levels than two. Positions of one level have none, and make it `None` too.
+    pub fn shapley(&self) -> Option<Vec<Estimate>> {
+        let two = self.levels().iter().all(|&a| a == 2);
+        two.then(|| self.mixture.estimate(&Shapley { positions: self.levels().len() }))
     }
 
     /// Sobol indices of the posterior mean, over uniformly random letters.

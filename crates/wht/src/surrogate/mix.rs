@@ -29,6 +29,8 @@ impl HeldOut {
 
     /// Whether a prediction is better than the mean of the values seen by more than two standard errors of the difference of
     /// their squares.
+    ///
+    /// Row GP-15 of `paper-refs.md`.
     pub fn improves(&self, predicted: &[f64]) -> bool {
         let count = self.values.len() as f64;
         let gain = |j: usize| {
@@ -155,6 +157,8 @@ fn equality(gram: &[Vec<f64>], right: &[f64], members: &[usize]) -> Vec<f64> {
 
 /// Half-width of an interval at some level in standard deviations: the `⌈level·(count + 1)⌉`-th smallest score. With fewer scores
 /// than the level needs, the largest, and no less than that of a normal distribution.
+///
+/// Row GP-11 of `paper-refs.md`.
 pub(crate) fn interval_scale(scores: &[f64], level: f64) -> f64 {
     let normal = crate::verdict::verify::normal_quantile(0.5 + 0.5 * level);
     let rank = (level * (scores.len() as f64 + 1.0)).ceil() as usize;

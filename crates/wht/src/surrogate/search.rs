@@ -136,6 +136,8 @@ impl<'a> Walk<'a> {
 
 /// Looks at sets until none that was not seen can be among the `k` largest; `means` gives the means of some sets. `terms` are
 /// sets that are looked at in any case.
+///
+/// Row GP-4 of `paper-refs.md`.
 pub(crate) fn largest(
     parts: &[(f64, &Process)],
     terms: &[Set],

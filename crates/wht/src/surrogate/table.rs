@@ -76,7 +76,9 @@ pub(crate) fn count_distinct(codes: &[u8], positions: usize) -> usize {
     codes.chunks_exact(positions).collect::<HashSet<_, FixedState>>().len()
 }
 
-/// Distinct points with the means of their values, centred and scaled.
+/// Distinct points with the means of their values, centred and scaled: `r` repeats with noise `η` are one point with `η/r`.
+///
+/// Row GP-9 of `paper-refs.md`.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub layout: Arc<Layout>,

@@ -108,6 +108,7 @@ impl<'a> Outcome<'a> {
             },
             "positions": (0..scheme.positions.len()).map(position).collect::<Vec<_>>(),
             "interactions": self.interactions.iter().map(interaction).collect::<Vec<_>>(),
+            "shapley": self.model.shapley().map(|all| all.iter().map(estimate).collect::<Vec<_>>()),
         })
     }
 
