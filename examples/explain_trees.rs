@@ -4,6 +4,9 @@
 //! A feature is present with its value or absent, masked to its mean; the model is only ever asked for scores, as any
 //! black box would be. Because the trees are at hand, the truth is too, and the answer is compared with it at the end.
 //! The format of the model is that of `scripts/make_tree_models.py`; without arguments it is a tumour classifier.
+use samplewise::linalg::Matrix;
+use samplewise::linalg::lstsq::{Method, least_squares};
+use samplewise::wht::surrogate::{AskOptions, Surrogate, Target};
 use samplewise::wht::{Error, Options, Plan, Sparsity, Spectrum, Support};
 use samplewise_testkit::fixtures;
 use samplewise_testkit::trees::{Game, TreeModel};
@@ -57,6 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let all = if n == 64 { u64::MAX } else { (1 << n) - 1 };
     let difference = game.score(all) - game.score(0);
     println!("  {:+.4}  all; {difference:+.4} by two evaluations", shapley.iter().sum::<f64>());
+    compare_shapley_values(&game, n, &model.features, &shapley)?;
     let (_, total) = found.sobol();
     let single: f64 = found.sobol().0.iter().sum();
     println!(
@@ -65,6 +69,64 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         total.iter().filter(|t| **t > 0.0).count()
     );
     Ok(())
+}
+
+/// Shapley values from fewer evaluations than make them exact: a surrogate, with deviations, beside KernelSHAP.
+fn compare_shapley_values(
+    game: &Game<'_>,
+    n: usize,
+    names: &[String],
+    truth: &[f64],
+) -> Result<(), Box<dyn std::error::Error>> {
+    println!("\nShapley values from fewer evaluations: sum of squared errors over that of the values");
+    println!("evaluations  surrogate  its own estimate  KernelSHAP");
+    let size: f64 = truth.iter().map(|t| t * t).sum();
+    let error = |found: &[f64]| found.iter().zip(truth).map(|(f, t)| (f - t).powi(2)).sum::<f64>() / size;
+    let mut last = None;
+    for budget in [3 * n, 5 * n] {
+        let options = AskOptions { budget, enough: 0.0, ..AskOptions::default() };
+        let mut surrogate = Surrogate::new(n, Target::Shapley, &options)?;
+        while !surrogate.ask().is_empty() {
+            let answers: Vec<f64> = surrogate.ask().iter().map(|&m| game.score(m)).collect();
+            surrogate.tell(&answers)?;
+        }
+        let points = surrogate.points().to_vec();
+        let values = surrogate.values().to_vec();
+        let found = surrogate.finish()?.shapley();
+        let means: Vec<f64> = found.iter().map(|e| e.mean).collect();
+        let own: f64 = found.iter().map(|e| e.deviation * e.deviation).sum::<f64>() / size;
+        let kernel = kernel_shap(&points, &values, n)?;
+        println!("{:11}  {:9.1e}  {own:16.1e}  {:10.1e}", points.len(), error(&means), error(&kernel));
+        last = Some(found);
+    }
+    let found = last.ok_or("two budgets were tried")?;
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&a, &b| found[b].mean.abs().total_cmp(&found[a].mean.abs()).then(a.cmp(&b)));
+    for &i in order.iter().take(6) {
+        println!("  {:+.4} +- {:.4}  {} ({:+.4})", found[i].mean, found[i].deviation, names[i], truth[i]);
+    }
+    Ok(())
+}
+
+/// KernelSHAP: least squares of an additive function on pairs of masks with uniform sizes, each weighted as Shapley's kernel
+/// weights its size, that meets the values at no and at all features.
+fn kernel_shap(points: &[u64], values: &[f64], n: usize) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+    let value = |wanted: u64| points.iter().position(|&m| m == wanted).map(|j| values[j]).ok_or("it is asked first");
+    let (none, all) = (value(0)?, value(if n == 64 { u64::MAX } else { (1 << n) - 1 })?);
+    let inner: Vec<usize> = (0..points.len())
+        .filter(|&j| !matches!(points[j].count_ones() as usize, 0) && points[j].count_ones() as usize != n)
+        .collect();
+    // The last value is what the others leave; sizes were drawn uniformly, so a size has the weight 1/(k (n − k)).
+    let root = |j: usize| {
+        let k = points[j].count_ones() as f64;
+        (1.0 / (k * (n as f64 - k))).sqrt()
+    };
+    let bit = |j: usize, i: usize| (points[j] >> i & 1) as f64;
+    let x = Matrix::from_fn(inner.len(), n - 1, |r, i| root(inner[r]) * (bit(inner[r], i) - bit(inner[r], n - 1)));
+    let y: Vec<f64> = inner.iter().map(|&j| root(j) * (values[j] - none - bit(j, n - 1) * (all - none))).collect();
+    let mut out = least_squares(&x, &y, Method::Auto)?.x;
+    out.push(all - none - out.iter().sum::<f64>());
+    Ok(out)
 }
 
 fn explain(game: &Game<'_>, n: usize, budget: usize) -> Result<Spectrum, Error> {

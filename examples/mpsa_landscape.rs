@@ -1,55 +1,77 @@
-//! An RNA splice site (5'ss of BRCA2, 9 bases): which bases act together, and how much of the landscape must be read to
+//! An RNA splice site (5'ss of BRCA2, 9 bases): which bases act together, and how much of the landscape must be measured to
 //! know it? `cargo run --release --example mpsa_landscape`
-use samplewise::wht::{Noise, Options, Plan};
+use samplewise::linalg::random::{Streams, shuffle};
+use samplewise::wht::surrogate::{LetterPosterior, Letters, Options, fit_letters};
 use samplewise_testkit::fixtures;
 
-/// Variable `i` is bit `i` of the code. A base is A 00, C 01, G 10, U 11: its high bit says G or U, its low bit C or U.
-const NAMES: [&str; 15] = [
-    "+6:CU", "+6:GU", "+5:CU", "+5:GU", "+4:CU", "+4:GU", "+3:CU", "+3:GU", "+2:C", "-1:CU", "-1:GU", "-2:CU", "-2:GU",
-    "-3:CU", "-3:GU",
-];
+/// Positions of the nine bases about the site.
+const NAMES: [&str; 9] = ["-3", "-2", "-1", "+1", "+2", "+3", "+4", "+5", "+6"];
+/// Variants that are kept to judge all models by.
+const KEPT: usize = 6_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let measured = fixtures::mpsa();
-    let mean = measured.iter().map(|m| m.1).sum::<f64>() / measured.len() as f64;
-    let mut landscape = vec![mean; 1 << 15]; // variants that nobody measured count as average
-    measured.iter().for_each(|&(m, y)| landscape[m as usize] = y);
-    println!("{} of 32,768 variants measured; log10 percent spliced in\n", measured.len());
+    let (words, values) = fixtures::mpsa_words();
+    let mut order: Vec<usize> = (0..words.len()).collect();
+    shuffle(&mut Streams::new(1).stream(0), &mut order);
+    let (kept, pool) = order.split_at(KEPT);
+    let variants = |rows: &[usize]| Letters::from_words(&rows.iter().map(|&j| &words[j]).collect::<Vec<_>>(), "ACGU");
+    let told = |rows: &[usize]| rows.iter().map(|&j| values[j]).collect::<Vec<f64>>();
+    println!(
+        "{} of 32,768 variants measured; log10 percent spliced in; {KEPT} of them kept to judge by\n",
+        words.len()
+    );
 
-    println!("budget   asked  coefficients  R2 never asked  R2 said by the report");
-    let mut best = None;
-    for budget in [1_024, 2_048, 4_096, 8_192] {
-        let options = Options { seed: 1, noise: Noise::Unknown, samples: Some(budget), ..Options::default() };
-        let plan = Plan::new(15, 200, &options)?;
-        let answers: Vec<f64> = plan.queries().iter().map(|&m| landscape[m as usize]).collect();
-        let found = plan.decode(&answers)?;
-        let mut asked = vec![false; 1 << 15];
-        plan.queries().iter().for_each(|&m| asked[m as usize] = true);
-        let unseen: Vec<(u64, f64)> = measured.iter().copied().filter(|m| !asked[m.0 as usize]).collect();
-        let center = unseen.iter().map(|u| u.1).sum::<f64>() / unseen.len() as f64;
-        let total: f64 = unseen.iter().map(|u| (u.1 - center).powi(2)).sum();
-        let left: f64 = unseen.iter().map(|u| (u.1 - found.evaluate(u.0)).powi(2)).sum();
+    println!("measured  R2 on those kept  R2 said  90 % intervals hold  noise  seconds");
+    let (truth, unseen) = (told(kept), variants(kept)?);
+    let mut last: Option<(LetterPosterior, &[usize])> = None;
+    for count in [500, 1_000, 2_000] {
+        let measured = &pool[..count];
+        let model = fit_letters(&variants(measured)?, &told(measured), &Options::default())?;
+        let said = model.predict(&unseen)?;
+        let center = truth.iter().sum::<f64>() / truth.len() as f64;
+        let total: f64 = truth.iter().map(|v| (v - center).powi(2)).sum();
+        let left: f64 = truth.iter().zip(&said).map(|(v, e)| (v - e.mean).powi(2)).sum();
+        let inside = truth.iter().zip(&said).filter(|(v, e)| (e.low..=e.high).contains(v)).count();
         println!(
-            "{budget:6}  {:6}  {:12}  {:14.3}  {}",
-            found.report.samples,
-            found.coefficients.len(),
+            "{count:8}  {:16.3}  {:7.3}  {:17.1} %  {:5.2}  {:7.1}",
             1.0 - left / total,
-            found.report.r2.map_or("none".to_owned(), |r| format!("{r:.3}"))
+            model.report.held_out_r2.unwrap_or(f64::NAN),
+            100.0 * inside as f64 / KEPT as f64,
+            model.report.noise_std,
+            model.report.seconds.0
         );
-        best = Some(found);
+        last = Some((model, measured));
     }
-    if let Some(found) = best {
-        println!("\nlargest effects at the last budget, +- standard error:");
-        for c in found.top(12).into_iter().filter(|c| c.index != 0) {
-            let names: Vec<&str> = c.variables().into_iter().map(|v| NAMES[v]).collect();
-            println!("  {:+.3} +- {:.3}  {}", c.value, c.std_error.unwrap_or(0.0), names.join(" x "));
-        }
-        let energy = found.energy_by_degree();
-        let all: f64 = energy[1..].iter().sum();
-        println!("\nenergy by number of bits that act together:");
-        for (degree, e) in energy.iter().enumerate().skip(1).filter(|e| *e.1 > 0.0) {
-            println!("  {degree}: {:5.1} %", 100.0 * e / all);
-        }
+    let (model, measured) = last.ok_or("three budgets were tried")?;
+    let sobol = model.sobol();
+    println!("\nposition  alone  in total  best base");
+    for (i, name) in NAMES.iter().enumerate().filter(|(i, _)| sobol.total[*i] > 0.0) {
+        let effects = model.effects(i)?;
+        let best = (0..effects.len()).max_by(|&a, &b| effects[a].mean.total_cmp(&effects[b].mean)).unwrap_or(0);
+        let (first, total) = (100.0 * sobol.first[i], 100.0 * sobol.total[i]);
+        let letter = "ACGU".as_bytes()[best] as char;
+        println!("{name:8}  {first:4.1} %  {total:6.1} %  {letter} {:+.3}", effects[best].mean);
+    }
+    println!("\nlargest interactions, where they are largest:");
+    for i in model.largest_interactions(6) {
+        let member = |(&p, &a): (&usize, &u8)| format!("{}{}", NAMES[p], "ACGU".as_bytes()[usize::from(a)] as char);
+        let members: Vec<String> = i.positions.iter().zip(&i.letters).map(member).collect();
+        let half = 0.5 * (i.estimate.high - i.estimate.low);
+        println!(
+            "  {:+.3} +- {half:.3}  {:4.1} % of the variance  {}",
+            i.estimate.mean,
+            100.0 * i.share,
+            members.join(" x ")
+        );
+    }
+    println!("\nbest variants among those not measured, and what was measured of them:");
+    let known: std::collections::HashMap<&str, f64> =
+        words.iter().map(String::as_str).zip(values.iter().copied()).collect();
+    let highest = model.highest(&variants(measured)?, &told(measured), 5, 1)?;
+    for (j, e) in model.predict(&highest)?.iter().enumerate() {
+        let word: String = highest.row(j).iter().map(|&a| "ACGU".as_bytes()[usize::from(a)] as char).collect();
+        let seen = known.get(word.as_str()).map_or("never".to_owned(), |v| format!("{v:.2}"));
+        println!("  {word}  {:.2} ({:.2} to {:.2}), measured {seen}", e.mean, e.low, e.high);
     }
     Ok(())
 }

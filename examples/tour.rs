@@ -7,7 +7,7 @@ use samplewise::mtrl::{Budget, Options as MtrlOptions, Strategy, TaskData, learn
 use samplewise::sensitivity::{
     CoresetOptions as SensitivityOptions, Loss, Method, Options as RegressOptions, regress, regress_on_coreset,
 };
-use samplewise::wht::{Noise, Options as WhtOptions, recover};
+use samplewise::wht::surrogate::{Letters, Options as SurrogateOptions, fit_letters};
 use samplewise_testkit::fixtures;
 
 #[path = "common/digits.rs"]
@@ -54,42 +54,44 @@ fn completion() -> Outcome {
     Ok(())
 }
 
-/// Which positions of a splice site act together? Read part of the landscape only.
+/// How well is a splice site recognised? Measure some of the variants only.
 fn wht() -> Outcome {
-    let measured = fixtures::mpsa();
-    let mean = measured.iter().map(|m| m.1).sum::<f64>() / measured.len() as f64;
-    let mut landscape = vec![mean; 1 << 15]; // variants nobody measured count as average
-    measured.iter().for_each(|&(m, v)| landscape[m as usize] = v);
-    let mut asked = vec![false; 1 << 15];
-    let options = WhtOptions { seed: 1, noise: Noise::Unknown, samples: Some(4096), ..WhtOptions::default() };
-    let found = recover(
-        |m: u64| {
-            asked[m as usize] = true;
-            landscape[m as usize]
-        },
-        15,
-        200,
-        &options,
-    )?;
-    let unseen: Vec<(u64, f64)> = measured.iter().copied().filter(|e| !asked[e.0 as usize]).collect();
-    let center = unseen.iter().map(|e| e.1).sum::<f64>() / unseen.len() as f64;
-    let total: f64 = unseen.iter().map(|e| (e.1 - center).powi(2)).sum();
-    let r2 = |f: &dyn Fn(u64) -> f64| 1.0 - unseen.iter().map(|e| (e.1 - f(e.0)).powi(2)).sum::<f64>() / total;
-    // Naive: each coefficient of one variable as a plain average over the same samples, by least squares.
-    let train: Vec<u64> = (0..1_u64 << 15).filter(|&m| asked[m as usize]).collect();
-    let x = Matrix::from_fn(train.len(), 16, |i, j| if j == 15 { 1.0 } else { 1.0 - 2.0 * (train[i] >> j & 1) as f64 });
-    let b: Vec<f64> = train.iter().map(|&m| landscape[m as usize]).collect();
-    let linear = samplewise::linalg::lstsq::least_squares(&x, &b, samplewise::linalg::lstsq::Method::Auto)?.x;
-    let additive = |m: u64| linear[15] + (0..15).map(|j| linear[j] * (1.0 - 2.0 * (m >> j & 1) as f64)).sum::<f64>();
-    println!("2. Sparse Walsh-Hadamard transform: which bases of an RNA splice site act together?");
-    println!("   asked: {} of 32768 variants", found.report.samples);
+    let (words, values) = fixtures::mpsa_words();
+    let mut order: Vec<usize> = (0..words.len()).collect();
+    shuffle(&mut Streams::new(1).stream(0), &mut order);
+    let (measured, unseen) = order.split_at(2_000);
+    let variants = |rows: &[usize]| Letters::from_words(&rows.iter().map(|&j| &words[j]).collect::<Vec<_>>(), "ACGU");
+    let told: Vec<f64> = measured.iter().map(|&j| values[j]).collect();
+    let model = fit_letters(&variants(measured)?, &told, &SurrogateOptions::default())?;
+    let truth: Vec<f64> = unseen.iter().map(|&j| values[j]).collect();
+    let center = truth.iter().sum::<f64>() / truth.len() as f64;
+    let total: f64 = truth.iter().map(|v| (v - center).powi(2)).sum();
+    let r2 = |said: &[f64]| 1.0 - truth.iter().zip(said).map(|(v, s)| (v - s).powi(2)).sum::<f64>() / total;
+    // Naive: one effect per base and position, by least squares on the same variants.
+    let row = |j: usize| {
+        let base = |(i, b): (usize, char)| "CGU".find(b).map(|at| 3 * i + at);
+        let mut out = vec![0.0; 28];
+        words[j].chars().enumerate().filter_map(base).for_each(|at| out[at] = 1.0);
+        out[27] = 1.0;
+        out
+    };
+    let rows: Vec<f64> = measured.iter().flat_map(|&j| row(j)).collect();
+    let x = Matrix::from_vec(measured.len(), 28, rows)?;
+    let linear = samplewise::linalg::lstsq::least_squares(&x, &told, samplewise::linalg::lstsq::Method::Auto)?.x;
+    let additive: Vec<f64> =
+        unseen.iter().map(|&j| row(j).iter().zip(&linear).map(|(x, b)| x * b).sum::<f64>()).collect();
+    let energies = model.energy_by_degree(2);
+    let all: f64 = energies.iter().map(|e| e.of_mean).sum();
+    println!("2. Walsh-Hadamard surrogate: how well is an RNA splice site recognised, and which bases act together?");
+    println!("   asked: {} of {} measured variants", measured.len(), words.len());
     println!(
-        "   {} coefficients found; R2 on the {} variants never asked: {:.3}",
-        found.coefficients.len(),
+        "   R2 on the {} variants never asked: {:.3} (said from held-out ones: {:.3}); interactions are {:.0} % of it",
         unseen.len(),
-        r2(&|m| found.evaluate(m))
+        r2(&model.means(&variants(unseen)?)?),
+        model.report.held_out_r2.unwrap_or(f64::NAN),
+        100.0 * (1.0 - energies[1].of_mean / all)
     );
-    println!("   naive, one effect per variable from the same samples: R2 {:.3}\n", r2(&additive));
+    println!("   naive, one effect per base from the same variants: R2 {:.3}\n", r2(&additive));
     Ok(())
 }
 

@@ -78,6 +78,8 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
     /// Line of each row in the file, 1-based.
     pub lines: Vec<u64>,
+    /// Whether the first line named the columns; else their names are their numbers.
+    pub named: bool,
 }
 
 impl Table {
@@ -107,6 +109,7 @@ impl Table {
             lines.push(record.position().map_or(0, csv::Position::line));
             rows.push(record.iter().map(str::to_owned).collect::<Vec<String>>());
         }
+        let count = rows.len();
         let header = match rows.first() {
             Some(first) if header.is(|| looks(first)) => {
                 look_at_names(name, first);
@@ -119,7 +122,8 @@ impl Table {
         if rows.is_empty() {
             return Err(bad(format!("{name}: no rows")));
         }
-        Ok(Self { name: name.to_owned(), header, rows, lines })
+        let named = rows.len() < count;
+        Ok(Self { name: name.to_owned(), header, rows, lines, named })
     }
 
     #[cfg(feature = "parquet")]
@@ -138,7 +142,7 @@ impl Table {
             return Err(bad(format!("{name}: no rows")));
         }
         let lines = (1..=rows.len() as u64).collect();
-        Ok(Self { name, header: source.header, rows, lines })
+        Ok(Self { name, header: source.header, rows, lines, named: true })
     }
 
     #[cfg(not(feature = "parquet"))]

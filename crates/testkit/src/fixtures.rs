@@ -140,6 +140,12 @@ pub fn mpsa() -> Vec<(u64, f64)> {
     table.rows.iter().zip(table.numbers("y")).map(|(r, y)| (code(&r[0]), y)).collect()
 }
 
+/// The same measurements as [`mpsa`], each site as a word of nine letters of `ACGU`.
+pub fn mpsa_words() -> (Vec<String>, Vec<f64>) {
+    let table = table("mpsa.csv.gz");
+    (table.rows.iter().map(|r| r[0].clone()).collect(), table.numbers("y"))
+}
+
 /// Handwritten digits: 1,797 images of 64 pixels (0 to 1) and their labels.
 pub fn digits() -> (Matrix, Vec<usize>) {
     let table = table("digits.csv.gz");

@@ -8,6 +8,7 @@ pub struct Estimate {
     /// Posterior mean, in the units of the values.
     pub mean: f64,
     /// Posterior standard deviation of the mixture. Of a value at a point it is that of a new measurement, the noise included.
+    /// At points that were told once, noise cannot be told from interactions of many variables: there it may be too small.
     pub deviation: f64,
     /// Lower end of the interval at the level of the options: `mean − q·deviation`, `q` from held-out points.
     pub low: f64,
@@ -26,10 +27,11 @@ pub enum Status {
         /// Number of interactions.
         terms: usize,
     },
-    /// Values that were held out are predicted better than by their mean, by more than two standard errors (the shares of
-    /// the experts were chosen on the same values): see [`Report::held_out_r2`].
+    /// Values that were held out are predicted better than by their mean, and follow what was said of them
+    /// more than chance has it once in a hundred times (the shares of the experts were chosen on the same values): see [`Report::held_out_r2`].
     Predictive,
-    /// The constant has more than half of the weight, or held-out values are not clearly better predicted than by their mean.
+    /// The constant has more than half of the weight, or held-out values do not follow what is said of them more
+    /// clearly than chance has it once in a hundred times. Few values show little.
     NoStructure,
     /// Nothing was held out, because the call was stopped before or all points belong together: intervals are those of the
     /// model, which are often too narrow.
@@ -117,8 +119,10 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Energy {
-    /// `Σ m_S²` of the posterior mean.
+    /// `Σ m_S²` of the posterior mean, in the square of the units of the values, the largest number where it is beyond.
     pub of_mean: f64,
+    /// The same as a share of the variance of the posterior mean.
+    pub share: f64,
     /// Posterior mean of `Σ f̂(S)²`: more than the energy of the mean by the variances of the coefficients.
     pub expected: f64,
 }

@@ -336,12 +336,13 @@ impl<I: Bits> Surrogate<I> {
                 let (means, variances) = process.predict(points);
                 means.into_iter().zip(variances).map(|(m, v)| (m, v.sqrt())).collect()
             };
+            let means = |points: &[u8]| process.means(points);
             let mut known = self.known();
             let mut rng = design::generator(self.options.fit.seed, self.batches);
             let progress =
                 Progress { stage: "climbs", step: self.points.len(), total: Some(self.options.budget), value: None };
             let mut stops = || watch.ticks(|| progress);
-            let found = design::largest(&score, &levels, &best, count, &mut known, &mut rng, &mut stops);
+            let found = design::largest((&score, &means), &levels, (&best, count), &mut known, &mut rng, &mut stops);
             let (low, high) = crate::verdict::units::range_of(&values);
             let hope = high + self.options.enough * (high - low);
             let codes: Vec<u8> = found.iter().flatten().copied().collect();

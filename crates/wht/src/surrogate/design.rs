@@ -95,10 +95,9 @@ pub(crate) fn informative(process: &Process, count: usize, known: &mut Known, rn
 /// New points that may be the largest: climbs of single changes on the mean and some of the deviation, from the best points
 /// told and from random ones. `score` gives mean and deviation of points; `best` are points told, the largest first.
 pub(crate) fn largest(
-    score: &dyn Fn(&[u8]) -> Vec<(f64, f64)>,
+    (score, means): (&Score<'_>, &Means<'_>),
     levels: &[usize],
-    best: &[Vec<u8>],
-    count: usize,
+    (best, count): (&[Vec<u8>], usize),
     known: &mut Known,
     rng: &mut StreamRng,
     stops: &mut dyn FnMut() -> bool,
@@ -115,9 +114,17 @@ pub(crate) fn largest(
         let mut point = start;
         let mut value = bound(&point)[0];
         loop {
-            let near = neighbours(&point, levels);
+            let mut near = neighbours(&point, levels);
             if near.is_empty() || stops() {
                 break;
+            }
+            // Means are cheap, deviations are not.
+            if near.len() > SCREENED * levels.len() {
+                let values = means(&near);
+                let mut order: Vec<usize> = (0..values.len()).collect();
+                order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
+                order.truncate(SCREENED);
+                near = order.iter().flat_map(|&j| &near[j * levels.len()..(j + 1) * levels.len()]).copied().collect();
             }
             let values = bound(&near);
             let at = (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0);
@@ -142,12 +149,12 @@ pub(crate) fn largest(
 /// New points of the largest means: climbs of single changes from the best points told and from random ones, then the
 /// neighbours of the best that were met, until no better ones come. The largest first.
 pub(crate) fn highest(
-    means: &dyn Fn(&[u8]) -> Vec<f64>,
+    means: &Means<'_>,
     levels: &[usize],
-    best: &[Vec<u8>],
-    count: usize,
+    (best, count): (&[Vec<u8>], usize),
     known: &Known,
     rng: &mut StreamRng,
+    stops: &mut dyn FnMut() -> bool,
 ) -> Vec<Vec<u8>> {
     let n = levels.len();
     let mut met: Vec<(f64, Vec<u8>)> = Vec::new();
@@ -163,7 +170,7 @@ pub(crate) fn highest(
                 }
             }
         }
-        if codes.is_empty() {
+        if codes.is_empty() || seen.len() > MOST_SEEN || stops() {
             break;
         }
         met.extend(means(&codes).into_iter().zip(codes.chunks_exact(n).map(<[u8]>::to_vec)));
@@ -177,6 +184,14 @@ pub(crate) fn highest(
 /// Points that are followed at once in a search for the largest means, and rounds of it.
 const WIDTH: usize = 40;
 const ROUNDS: usize = 30;
+/// Points that are looked at in such a search.
+const MOST_SEEN: usize = 40_000;
+/// Neighbours of the largest means whose deviations a climb looks at.
+const SCREENED: usize = 48;
+
+/// Means and deviations of points, and means alone.
+pub(crate) type Score<'a> = dyn Fn(&[u8]) -> Vec<(f64, f64)> + 'a;
+pub(crate) type Means<'a> = dyn Fn(&[u8]) -> Vec<f64> + 'a;
 
 /// All points that differ in one position, row after row.
 fn neighbours(point: &[u8], levels: &[usize]) -> Vec<u8> {

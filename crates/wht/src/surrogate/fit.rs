@@ -108,6 +108,9 @@ pub(crate) fn fit(
     let varies = |i: usize| codes.chunks_exact(n).any(|p| p[i] != first[i]);
     mixture.report.constant_variables = (0..n).filter(|&i| !varies(i)).collect();
     mixture.report.noise_std = ldexp(mixture.report.noise_std, units.exponent()).min(f64::MAX);
+    if let Noise::Std(told) = options.noise {
+        mixture.report.noise_std = told;
+    }
     if watch.stopped() {
         mixture.report.ending = Ending::Interrupted;
     }

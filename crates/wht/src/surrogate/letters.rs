@@ -1,5 +1,6 @@
 //! A surrogate of a function of positions with several letters each, as sequences have them.
-use samplewise_linalg::{ArgumentError, Ending, Observer};
+use samplewise_linalg::observe::Watch;
+use samplewise_linalg::{ArgumentError, Ending, Observer, Progress};
 
 use super::answer::{Energy, Estimate, Report, Sobol, Status};
 use super::design::{self, Known};
@@ -167,6 +168,11 @@ impl LetterPosterior {
         Self { status: mixture.status, report: mixture.report.clone(), mixture }
     }
 
+    /// Level of the intervals, as the options had it.
+    pub fn level(&self) -> f64 {
+        self.mixture.level
+    }
+
     /// Number of levels of each position.
     pub fn levels(&self) -> &[usize] {
         &self.mixture.layout.levels
@@ -184,6 +190,15 @@ impl LetterPosterior {
     pub fn predict(&self, points: &Letters) -> Result<Vec<Estimate>, Error> {
         self.check_levels(points)?;
         Ok(self.mixture.predict(&points.rows))
+    }
+
+    /// The means of [`LetterPosterior::predict`] alone, which cost `b·n` for each point and expert.
+    ///
+    /// # Errors
+    /// As [`LetterPosterior::predict`].
+    pub fn means(&self, points: &Letters) -> Result<Vec<f64>, Error> {
+        self.check_levels(points)?;
+        Ok(self.mixture.means_in_units(&points.rows))
     }
 
     /// What some positions (ascending) do together at these letters, beyond what fewer of them do: the part of the function of
@@ -254,11 +269,31 @@ impl LetterPosterior {
     /// # Errors
     /// As [`LetterPosterior::most_informative`]; [`Error::AnswersMismatch`].
     pub fn most_promising(&self, told: &Letters, values: &[f64], count: usize, seed: u64) -> Result<Letters, Error> {
+        self.most_promising_observed(told, values, count, seed, &mut ())
+    }
+
+    /// [`LetterPosterior::most_promising`] with progress; when stopped, the points that were found by then.
+    ///
+    /// # Errors
+    /// As [`LetterPosterior::most_promising`].
+    pub fn most_promising_observed(
+        &self,
+        told: &Letters,
+        values: &[f64],
+        count: usize,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Letters, Error> {
+        let mut watch = Watch::new(observer);
+        let progress = Progress { stage: "climbs", step: 0, total: Some(count), value: None };
         let best = self.ranked(told, values)?;
         let mut known = self.known(told)?;
         let mut rng = design::generator(seed, 0);
         let score = |points: &[u8]| self.mixture.predict(points).iter().map(|e| (e.mean, e.deviation)).collect();
-        let rows = design::largest(&score, self.levels(), &best, count, &mut known, &mut rng, &mut || false);
+        let means = |points: &[u8]| self.mixture.means(points);
+        let rows = design::largest((&score, &means), self.levels(), (&best, count), &mut known, &mut rng, &mut || {
+            watch.ticks(|| progress)
+        });
         Letters::new(self.levels().to_vec(), rows.concat())
     }
 
@@ -267,11 +302,29 @@ impl LetterPosterior {
     /// # Errors
     /// As [`LetterPosterior::most_promising`].
     pub fn highest(&self, told: &Letters, values: &[f64], count: usize, seed: u64) -> Result<Letters, Error> {
+        self.highest_observed(told, values, count, seed, &mut ())
+    }
+
+    /// [`LetterPosterior::highest`] with progress; when stopped, the best that were found by then.
+    ///
+    /// # Errors
+    /// As [`LetterPosterior::highest`].
+    pub fn highest_observed(
+        &self,
+        told: &Letters,
+        values: &[f64],
+        count: usize,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Letters, Error> {
+        let mut watch = Watch::new(observer);
+        let progress = Progress { stage: "largest means", step: 0, total: None, value: None };
         let best = self.ranked(told, values)?;
         let known = self.known(told)?;
         let mut rng = design::generator(seed, 0);
         let means = |points: &[u8]| self.mixture.means(points);
-        let rows = design::highest(&means, self.levels(), &best, count, &known, &mut rng);
+        let rows =
+            design::highest(&means, self.levels(), (&best, count), &known, &mut rng, &mut || watch.ticks(|| progress));
         Letters::new(self.levels().to_vec(), rows.concat())
     }
 

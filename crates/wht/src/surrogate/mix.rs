@@ -3,8 +3,8 @@
 /// Weight of the pull towards equal shares, as a part of the squares of the values.
 const PULL: f64 = 1e-4;
 
-/// Standard errors by which a prediction is better than the mean, where structure is claimed.
-const CLEAR: f64 = 2.0;
+/// Standard deviations beyond those of chance at which structure is claimed: one in a hundred.
+const CLEAR: f64 = 2.33;
 
 /// Held-out values beside what an expert says of them.
 #[derive(Clone, Debug, Default)]
@@ -27,20 +27,25 @@ impl HeldOut {
         (spread > 0.0 && left.is_finite()).then(|| 1.0 - left / spread)
     }
 
-    /// Whether a prediction is better than the mean of the values seen by more than two standard errors of the difference of
-    /// their squares.
+    /// Whether a prediction is better than the mean, and held-out values follow it more than chance would have them:
+    /// `atanh(r)·√(count − 3)` of their correlation `r` is standard normal for values without structure.
     ///
     /// Row GP-15 of `paper-refs.md`.
     pub fn improves(&self, predicted: &[f64]) -> bool {
         let count = self.values.len() as f64;
-        let gain = |j: usize| {
-            let v = self.values[j];
-            (v - self.seen[j].0).powi(2) - (v - predicted[j]).powi(2)
-        };
-        let gains: Vec<f64> = (0..self.values.len()).map(gain).collect();
-        let mean = gains.iter().sum::<f64>() / count;
-        let spread = gains.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-        mean > CLEAR * (spread / count).sqrt()
+        if count < 5.0 || self.r2(predicted).is_none_or(|r2| r2 <= 0.0) {
+            return false;
+        }
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / count;
+        let (a, b) = (mean(&self.values), mean(predicted));
+        let (mut both, mut one, mut other) = (0.0, 0.0, 0.0);
+        for (v, p) in self.values.iter().zip(predicted) {
+            both += (v - a) * (p - b);
+            one += (v - a) * (v - a);
+            other += (p - b) * (p - b);
+        }
+        let correlation = both / (one * other).sqrt();
+        correlation.clamp(-1.0, 1.0).atanh() * (count - 3.0).sqrt() > CLEAR
     }
 
     /// Means and variances of the mixture: the law of total variance. The last share is that of the constant.

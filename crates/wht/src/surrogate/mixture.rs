@@ -124,6 +124,11 @@ impl Mixture {
         out
     }
 
+    /// [`Mixture::means`] in the units of the values.
+    pub fn means_in_units(&self, codes: &[u8]) -> Vec<f64> {
+        self.means(codes).into_iter().map(|v| self.back(v)).collect()
+    }
+
     /// The process with the largest share.
     pub fn leading(&self) -> Option<&Process> {
         self.processes().into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|p| p.1)
@@ -295,8 +300,22 @@ impl Mixture {
                 }
             }
         }
-        let energy = |(o, e): (&f64, f64)| Energy { of_mean: self.squared(*o, unit), expected: self.squared(e, unit) };
+        let all: f64 = of_mean.iter().sum();
+        let share = |o: f64| if all > 0.0 { o / all } else { 0.0 };
+        let energy = |(o, e): (&f64, f64)| Energy {
+            share: share(*o),
+            of_mean: self.squared(*o, unit),
+            expected: self.squared(e, unit),
+        };
         of_mean.iter().zip(expected).map(energy).collect()
+    }
+
+    /// Variance of the mean, in the square of moderate units.
+    fn variance(&self) -> f64 {
+        match self.mean() {
+            Some((scale, mean)) => mean.energies(self.totals.get_or_init(|| mean.pairs(0)), 0).total * scale * scale,
+            None => self.own_terms().iter().filter(|t| !t.0.is_empty()).map(|t| t.1 * t.1).sum(),
+        }
     }
 
     /// Sobol indices of the mean.
@@ -391,14 +410,14 @@ impl Mixture {
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         found.truncate(k);
         found.retain(|f| f.0 > 0.0);
-        let variance = self.sobol().variance;
+        let variance = self.variance();
         let wanted: Vec<(Set, Vec<u8>)> = found.iter().map(|f| (f.1.clone(), f.2.clone())).collect();
         let estimates = self.estimate(&Interactions(&wanted));
         let one = |((energy, set, letters), estimate): ((f64, Set, Vec<u8>), Estimate)| Interaction {
             positions: set.iter().map(|&i| usize::from(i)).collect(),
             letters,
             estimate,
-            share: if variance > 0.0 { self.back(self.back(energy)) / variance } else { 0.0 },
+            share: if variance > 0.0 { energy / variance } else { 0.0 },
         };
         found.into_iter().zip(estimates).map(one).collect()
     }

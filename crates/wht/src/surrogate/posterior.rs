@@ -145,6 +145,14 @@ impl<I: Bits> Posterior<I> {
         Ok(self.mixture.predict(&codes_of(points, self.variables())?))
     }
 
+    /// The means of [`Posterior::predict_all`] alone, which cost `b·n` for each point and expert.
+    ///
+    /// # Errors
+    /// As [`Posterior::predict`].
+    pub fn means(&self, points: &[I]) -> Result<Vec<f64>, Error> {
+        Ok(self.mixture.means_in_units(&codes_of(points, self.variables())?))
+    }
+
     fn sets(&self, sets: &[I]) -> Result<Vec<Set>, Error> {
         sets.iter().map(|&s| check_inside(s, self.variables(), "set").map(|()| of_bits(s))).collect()
     }

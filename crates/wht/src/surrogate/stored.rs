@@ -19,6 +19,8 @@ use crate::field::bits::Bits;
 const FORMAT: u16 = 1;
 /// As the range of the option.
 const MOST_POINTS: usize = 20_000;
+/// Means and scales are in moderate units.
+const LARGEST: f64 = 1e150;
 const ENVELOPE: envelope::Kind = envelope::Kind::Surrogate;
 
 /// What is stored of a mixture.
@@ -111,7 +113,8 @@ impl From<&Mixture> for Stored {
             shift: mixture.shift,
             level: mixture.level,
             status: mixture.status,
-            report: mixture.report.clone(),
+            // The same model is the same data, however long it took.
+            report: Report { seconds: Seconds::default(), ..mixture.report.clone() },
             members: mixture.members.iter().map(member).collect(),
         }
     }
@@ -163,6 +166,13 @@ impl Stored {
             return Some("their report has a number out of range");
         }
         let numbers = [self.within, self.mean, self.shift, self.level];
+        if !(0.0 < self.level && self.level < 1.0)
+            || self.within < 0.0
+            || self.mean.abs() > LARGEST
+            || self.scale > LARGEST
+        {
+            return Some("their level, mean or scale is out of range");
+        }
         let fine = finite(&self.values) && finite(&numbers) && self.repeats.iter().all(|r| (1.0..1e15).contains(r));
         if !fine || !(self.scale > 0.0 && self.scale.is_finite()) || !(-1_100..=1_100).contains(&self.exponent) {
             return Some("a number of theirs is out of range");
@@ -174,10 +184,13 @@ impl Stored {
         for member in &self.members {
             let bad = match &member.model {
                 Model::Process { relevance, variance, constant, noise, tail, own_noise, sets, more } => {
-                    let positive = [*variance, *constant, *tail].iter().all(|v| *v > 0.0 && v.is_finite());
-                    let noisy = [*noise, *own_noise].iter().all(|v| *v >= 0.0 && v.is_finite());
+                    // Somewhat more than what a fit may find.
+                    let positive = (1e-5..1e5).contains(variance)
+                        && (1e-6..1e3).contains(constant)
+                        && (1e-30..1e30).contains(tail);
+                    let noisy = [*noise, *own_noise].iter().all(|v| (0.0..=1e13).contains(v));
                     let two = sets.is_empty() || self.levels.iter().all(|&a| a <= 2);
-                    let relevant = relevance.len() == n && relevance.iter().all(|w| *w >= 0.0 && w.is_finite());
+                    let relevant = relevance.len() == n && relevance.iter().all(|w| (0.0..=10.0).contains(w));
                     count == 0
                         || !positive
                         || !noisy
@@ -190,7 +203,12 @@ impl Stored {
                 Model::Terms { sets, values, errors, residual } => {
                     let two = sets.iter().all(Vec::is_empty) || self.levels.iter().all(|&a| a <= 2);
                     let lengths = sets.len() == values.len() && sets.len() == errors.len();
-                    !two || !lengths || !finite(values) || !finite(errors) || !(*residual >= 0.0) || !sets_fit(sets)
+                    !two || !lengths
+                        || !finite(values)
+                        || !finite(errors)
+                        || errors.iter().any(|e| *e < 0.0)
+                        || !(*residual >= 0.0)
+                        || !sets_fit(sets)
                 }
             };
             if bad || !self.fits(member.kind, &member.model) {

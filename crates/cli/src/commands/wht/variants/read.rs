@@ -21,6 +21,8 @@ pub(super) struct Scheme {
     pub letters: Vec<Vec<String>>,
     /// Name of the column of values.
     pub value: String,
+    /// Whether the table named its columns.
+    pub named: bool,
 }
 
 /// A table that was read.
@@ -37,7 +39,7 @@ impl Scheme {
     /// A row of codes as a person writes it.
     pub fn text(&self, row: &[u8]) -> String {
         let letters: Vec<&str> = self.cells(row);
-        if self.words.is_some() { letters.concat() } else { letters.join(" ") }
+        if self.words.is_some() { letters.concat() } else { letters.join(", ") }
     }
 
     /// The letters of a row of codes.
@@ -60,6 +62,18 @@ impl Scheme {
         } else {
             self.cells(codes).into_iter().map(str::to_owned).collect()
         }
+    }
+
+    /// Why a stored scheme is none, if it is none.
+    pub fn fault(&self) -> Option<String> {
+        for (position, letters) in self.positions.iter().zip(&self.letters) {
+            let twice = (1..letters.len()).any(|i| letters[..i].contains(&letters[i]));
+            let long = self.words.is_some() && letters.iter().any(|l| l.chars().count() != 1);
+            if twice || long || letters.is_empty() {
+                return Some(format!("the letters of position {position} are {}", letters.join(" ")));
+            }
+        }
+        None
     }
 
     fn levels(&self) -> Vec<usize> {
@@ -110,7 +124,8 @@ pub(super) fn measured(words: &FitWords, session: &Session) -> Result<Measured, 
         }
         None => of_columns(&table, &others)?,
     };
-    let scheme = Scheme { value: table.header[value].clone(), ..scheme };
+    let named = table.named;
+    let scheme = Scheme { value: table.header[value].clone(), named, ..scheme };
     let rows = match column {
         Some(column) => split(&table, column, scheme.positions.len())?,
         None => cells(&table, &others)?,
@@ -132,7 +147,16 @@ pub(super) fn new_variants(path: &Path, scheme: &Scheme, first_line: FirstLine) 
             split(&table, column, scheme.positions.len())?
         }
         None => {
-            let columns = scheme.positions.iter().map(|name| table.column(name)).collect::<Result<Vec<_>, _>>()?;
+            let of_names = || scheme.positions.iter().map(|name| table.column(name)).collect::<Result<Vec<_>, _>>();
+            // Without names columns are in the order of the table that was learned from.
+            let columns = if table.named {
+                of_names()?
+            } else if table.header.len() >= scheme.positions.len() {
+                scheme.positions.iter().enumerate().map(|(i, p)| p.parse().unwrap_or(i)).collect()
+            } else {
+                let (name, count, wanted) = (&table.name, table.header.len(), scheme.positions.len());
+                return Err(bad(format!("{name}: has {count} columns, {wanted} are wanted")));
+            };
             cells(&table, &columns)?
         }
     };
@@ -141,6 +165,9 @@ pub(super) fn new_variants(path: &Path, scheme: &Scheme, first_line: FirstLine) 
 
 /// Whether a first line names the columns of new variants: it has the names of those that were learned from.
 fn names(first: &[String], scheme: &Scheme) -> bool {
+    if !scheme.named {
+        return false;
+    }
     let known = |cell: &String| scheme.titles().contains(&cell.as_str()) || *cell == scheme.value;
     first.iter().any(known)
         || scheme.words.as_ref().is_some_and(|_| {
@@ -206,7 +233,7 @@ fn of_words(table: &Table, column: usize, alphabet: Alphabet) -> Result<Scheme, 
     }
     let positions: Vec<String> = (1..=length).map(|i| i.to_string()).collect();
     check_letters(&table.name, &positions, &letters)?;
-    Ok(Scheme { words: Some(table.header[column].clone()), positions, letters, value: String::new() })
+    Ok(Scheme { words: Some(table.header[column].clone()), positions, letters, value: String::new(), named: true })
 }
 
 /// Positions and letters of a column for each variable.
@@ -215,7 +242,7 @@ fn of_columns(table: &Table, columns: &[usize]) -> Result<Scheme, Failure> {
     let letters: Vec<Vec<String>> = (0..columns.len()).map(|i| distinct(rows.iter().map(|r| r[i].as_str()))).collect();
     let positions: Vec<String> = columns.iter().map(|&j| table.header[j].clone()).collect();
     check_letters(&table.name, &positions, &letters)?;
-    Ok(Scheme { words: None, positions, letters, value: String::new() })
+    Ok(Scheme { words: None, positions, letters, value: String::new(), named: true })
 }
 
 /// Distinct letters: numbers in their order, then texts in theirs.
@@ -233,6 +260,9 @@ fn distinct<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<String> {
 fn check_letters(name: &str, positions: &[String], letters: &[Vec<String>]) -> Result<(), Failure> {
     if positions.len() > 1_024 {
         return Err(bad(format!("{name}: has {} positions, allowed is 1024", positions.len())));
+    }
+    if let Some(twice) = (1..positions.len()).find(|&i| positions[..i].contains(&positions[i])) {
+        return Err(bad(format!("{name}: two columns are named {:?}: rename one", positions[twice])));
     }
     match positions.iter().zip(letters).find(|(_, l)| l.len() > MOST_LETTERS) {
         Some((position, l)) => Err(bad(format!(

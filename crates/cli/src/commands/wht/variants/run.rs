@@ -1,4 +1,6 @@
 //! The calls.
+use std::path::Path;
+
 use samplewise_linalg::Ending;
 use samplewise_wht::surrogate::{LetterPosterior, Letters, Options, Status, fit_letters_observed};
 use samplewise_wht::{Error, Noise};
@@ -37,11 +39,15 @@ pub(in crate::commands::wht) fn fit(words: &FitWords, parameters: Value, session
         (("--out", words.out.as_deref()), ("--plot", words.plot.as_deref())),
         (("--out", words.out.as_deref()), ("--predictions", words.predictions.as_deref())),
         (("--plot", words.plot.as_deref()), ("--predictions", words.predictions.as_deref())),
+        (("--predictions", words.predictions.as_deref()), ("--predict", words.predict.as_deref())),
+        (("--out", words.out.as_deref()), ("--predict", words.predict.as_deref())),
+        (("--plot", words.plot.as_deref()), ("TABLE", Some(words.table.as_path()))),
         (("--out", words.out.as_deref()), ("TABLE", Some(words.table.as_path()))),
         (("--predictions", words.predictions.as_deref()), ("TABLE", Some(words.table.as_path()))),
     ] {
         output::check_apart(a, b)?;
     }
+    one_standard_input(("TABLE", &words.table), words.predict.as_ref().map(|p| ("--predict", p.as_path())))?;
     if words.next.is_some_and(|n| n == 0 || n > MOST_NEXT) {
         return Err(usage(format!("--next is {}, allowed is 1 to {MOST_NEXT}", words.next.unwrap_or(0))));
     }
@@ -83,6 +89,16 @@ fn options(words: &FitWords, session: &Session) -> Result<Options, Failure> {
     Ok(Options { seed: session.seed(), noise, level: words.level, ..Options::default() })
 }
 
+/// Refuses to read standard input twice.
+fn one_standard_input(first: (&str, &Path), second: Option<(&str, &Path)>) -> Result<(), Failure> {
+    match second {
+        Some((name, path)) if first.1 == Path::new("-") && path == Path::new("-") => {
+            Err(usage(format!("{} and {name} are both standard input", first.0)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// An error of the library, in the words of the command line.
 fn failure(e: Error, words: &FitWords) -> Failure {
     let name = words.table.display();
@@ -107,7 +123,9 @@ fn warn(model: &LetterPosterior, data: &Measured, session: &Session) {
         session.warn("interrupted: the answer is the best by then");
     }
     if model.status == Status::NoStructure {
-        session.warn("no structure found: held-out values are hardly better predicted than by their mean");
+        session.warn(
+            "no structure found: held-out values do not follow what is said of them more than chance may have it",
+        );
     }
     let constant: Vec<&str> =
         model.report.constant_variables.iter().map(|&i| data.scheme.positions[i].as_str()).collect();
@@ -153,16 +171,16 @@ fn propose(
     data: &Measured,
     session: &Session,
 ) -> Result<Option<Next>, Failure> {
-    let Some(count) = words.next else { return Ok(None) };
+    let Some(count) = words.next.filter(|_| model.report.ending != Ending::Interrupted) else { return Ok(None) };
     let (told, values, seed) = (&data.variants, &data.values, session.seed());
     let with_estimates = |rows: Letters| -> Result<_, Failure> {
         let estimates = model.predict(&rows).map_err(bad)?;
         Ok((0..rows.len()).map(|j| rows.row(j).to_vec()).zip(estimates).collect())
     };
-    let highest = with_estimates(model.highest(told, values, HIGHEST, seed).map_err(bad)?)?;
+    let highest = with_estimates(model.highest_observed(told, values, HIGHEST, seed, &mut &*session).map_err(bad)?)?;
     let next = match words.target {
         Goal::Values => model.most_informative(told, count, seed),
-        Goal::Maximum => model.most_promising(told, values, count, seed),
+        Goal::Maximum => model.most_promising_observed(told, values, count, seed, &mut &*session),
     };
     Ok(Some(Next { highest, next: with_estimates(next.map_err(bad)?)? }))
 }
@@ -175,6 +193,7 @@ pub(in crate::commands::wht) fn predict(
     output::check_ending("--out", words.out.as_deref(), &["csv", "tsv"])?;
     output::check_apart(("--out", words.out.as_deref()), ("TABLE", Some(words.table.as_path())))?;
     output::check_apart(("--out", words.out.as_deref()), ("MODEL", Some(words.model.as_path())))?;
+    one_standard_input(("MODEL", &words.model), Some(("TABLE", words.table.as_path())))?;
     let name = words.model.display();
     let stored = session.stage("read", || {
         let text = input::bytes(&words.model)?;
@@ -182,6 +201,9 @@ pub(in crate::commands::wht) fn predict(
             .map_err(|e| bad(format!("{name}:{}:{}: not a model of `wht fit`: {e}", e.line(), e.column())))?;
         if stored.samplewise != KIND || stored.scheme.positions.len() != stored.model.levels().len() {
             return Err(bad(format!("{name}: not a model of this version of `wht fit`")));
+        }
+        if let Some(fault) = stored.scheme.fault() {
+            return Err(bad(format!("{name}: not a model of `wht fit`: {fault}")));
         }
         let levels = stored.scheme.letters.iter().map(Vec::len);
         if !levels.eq(stored.model.levels().iter().copied()) {
@@ -194,10 +216,11 @@ pub(in crate::commands::wht) fn predict(
     if let Some(path) = &words.out {
         session.stage("write", || show::write_predictions(path, &stored.scheme, &rows, &estimates))?;
     }
-    let table = show::predictions_for_people(&stored.scheme, &rows, &estimates);
+    let level = stored.model.level();
+    let table = show::predictions_for_people(&stored.scheme, &rows, &estimates, level);
     let status = stored.model.status.name();
     let result = json!({
-        "status": status, "complete": true, "rows": rows.len(),
+        "status": status, "complete": true, "rows": rows.len(), "level": level,
         "predictions": show::predictions(&stored.scheme, &rows, &estimates),
     });
     Ok(Answer { parameters, result, report: map(json!({"path": "surrogate"})), table })

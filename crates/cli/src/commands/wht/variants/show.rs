@@ -73,8 +73,7 @@ impl<'a> Outcome<'a> {
 
     /// Shares of the variance: of single positions, of pairs, of more.
     fn shares(&self) -> [f64; 3] {
-        let all: f64 = self.energies.iter().map(|e| e.of_mean).sum();
-        let share = |d: usize| if all > 0.0 { self.energies.get(d).map_or(0.0, |e| e.of_mean / all) } else { 0.0 };
+        let share = |d: usize| self.energies.get(d).map_or(0.0, |e| e.share);
         [share(1), share(2), share(3)]
     }
 
@@ -142,14 +141,14 @@ impl<'a> Outcome<'a> {
         if r.merged > 0 {
             out += &format!("{} rows repeat a variant: their spread measures the noise\n", r.merged);
         }
-        let percent = 100.0 * self.words.level;
+        let percent = percent(self.words.level);
         out += &match (self.model.status, r.held_out_r2) {
             (Status::Explained { terms }, _) => {
                 format!("every value is explained to rounding by {terms} interactions\n")
             }
             (Status::Constant, _) => "every value is the same\n".to_owned(),
             (Status::NoStructure, Some(r2)) => {
-                format!("no structure found: R2 {r2:.2} on {} held-out values\n", r.held_out)
+                format!("no structure found: R2 {r2:.2} on {} held-out values, which chance may have\n", r.held_out)
             }
             (_, Some(r2)) => format!(
                 "predicts new variants like these with R2 {r2:.2} ({} values held out, which the {percent} % intervals are \
@@ -159,7 +158,12 @@ impl<'a> Outcome<'a> {
             (_, None) => "nothing was held out: intervals may be too narrow\n".to_owned(),
         };
         if r.noise_std > 0.0 {
-            out += &format!("noise, and what is not explained: {} on one value\n", short(r.noise_std));
+            let known = if r.merged == 0 && self.words.noise_std == "auto" {
+                " (no variant repeats: it cannot be told from interactions of many positions)"
+            } else {
+                ""
+            };
+            out += &format!("noise of one value: {}{known}\n", short(r.noise_std));
         }
         let [additive, pairs, higher] = self.shares().map(|s| 100.0 * s);
         if self.sobol.variance > 0.0 {
@@ -241,6 +245,11 @@ fn estimate(e: &Estimate) -> Value {
     json!({"mean": e.mean, "deviation": e.deviation, "low": e.low, "high": e.high})
 }
 
+/// A level in percent, without the digits of its rounding.
+fn percent(level: f64) -> f64 {
+    (level * 1e10).round() / 1e8
+}
+
 /// Four significant digits.
 fn short(value: f64) -> String {
     Short(value).to_string()
@@ -269,7 +278,9 @@ pub(super) fn write_predictions(
 ) -> Result<(), Failure> {
     output::write(path, |w| {
         let mut header: Vec<String> = scheme.titles().into_iter().map(str::to_owned).collect();
-        header.extend([scheme.value.clone(), "deviation".into(), "low".into(), "high".into()]);
+        let more = [scheme.value.clone(), "deviation".into(), "low".into(), "high".into()];
+        let clash = more.iter().any(|name| header.contains(name));
+        header.extend(more.map(|name| if clash { format!("predicted {name}") } else { name }));
         writeln!(w, "{}", output::line(path, &header)?)?;
         for (j, e) in estimates.iter().enumerate() {
             let mut cells = scheme.row(rows.row(j));
@@ -287,8 +298,10 @@ pub(super) fn predictions(scheme: &Scheme, rows: &Letters, estimates: &[Estimate
 }
 
 /// Predictions for people.
-pub(super) fn predictions_for_people(scheme: &Scheme, rows: &Letters, estimates: &[Estimate]) -> String {
-    let mut out = format!("{} of {} variants\n", scheme.value, rows.len());
+pub(super) fn predictions_for_people(scheme: &Scheme, rows: &Letters, estimates: &[Estimate], level: f64) -> String {
+    let value = if scheme.named { format!("{:?}", scheme.value) } else { "the value".to_owned() };
+    let percent = percent(level);
+    let mut out = format!("{value} of {} variants, with {percent} % intervals\n", rows.len());
     for (j, e) in estimates.iter().enumerate().take(SHOWN) {
         out += &format!("{}  {} ({} to {})\n", scheme.text(rows.row(j)), short(e.mean), short(e.low), short(e.high));
     }
