@@ -103,10 +103,10 @@ impl Product {
             sums_of.row_mut(0)[..=j].fill(1.0);
             for (i, &x) in table.point(j).iter().enumerate() {
                 let same = ratio[i] * (table.layout.levels[i] as f64 - 1.0);
-                let codes = &by_position[i * b..i * b + j + 1];
+                let codes = &by_position[i * b..][..=j];
                 for d in (1..=degrees).rev() {
                     let (lower, upper) = sums_of.as_mut_slice().split_at_mut(d * b);
-                    let lower = &lower[(d - 1) * b..(d - 1) * b + j + 1];
+                    let lower = &lower[(d - 1) * b..][..=j];
                     for ((o, l), &code) in upper[..=j].iter_mut().zip(lower).zip(codes) {
                         *o += l * if code == x { same } else { -ratio[i] };
                     }

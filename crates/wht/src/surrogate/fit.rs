@@ -220,10 +220,8 @@ impl Task<'_> {
         let mut pursued = None;
         if self.options.pursuit && self.two_levels() {
             pursued = self.pursue(self.codes, self.values, 0, watch);
-            if let Some(found) = &pursued {
-                if self.explains(found) {
-                    return Ok(self.explained(found.terms.clone()));
-                }
+            if let Some(found) = pursued.as_ref().filter(|found| self.explains(found)) {
+                return Ok(self.explained(found.terms.clone()));
             }
         }
         let fitted = if watch.stopped() {
@@ -276,7 +274,7 @@ impl Task<'_> {
         self.options.spreads.len() / 2
     }
 
-    fn tail_steps(&self, freedom: f64, points: usize) -> usize {
+    fn tail_steps(freedom: f64, points: usize) -> usize {
         if points > 400 {
             STEPS_BEYOND
         } else if freedom < 1.0 {
@@ -357,7 +355,7 @@ impl Task<'_> {
             let chosen = plain.map(|p| candidates(kernel, table, &p.alpha, most));
             for &freedom in tails {
                 let refined = chosen.as_ref().map(|c| Refinement::new(kernel, table, c.clone(), freedom, follows));
-                jobs.push((self.tail_steps(freedom, table.len()), refined));
+                jobs.push((Self::tail_steps(freedom, table.len()), refined));
             }
             if watch.ticks(|| Progress { stage: "heavy tails", step: jobs.len(), total: None, value: None }) {
                 return None;
@@ -456,7 +454,7 @@ impl Task<'_> {
         experts.extend(heavy[0].iter().map(|p| p.clone().map(|p| Expert::Process(Box::new(p)))));
         experts.extend(pursued.map(|p| Some(Expert::Terms(p.terms.clone()))));
         let fitted_all: Vec<Fitted> = fitted.into_iter().flatten().collect();
-        Some(self.assemble(kinds, shares, experts, held_out, &fitted_all))
+        Some(self.assemble(&kinds, shares, experts, &held_out, &fitted_all))
     }
 
     /// Whether a pursuit without some values explains them all the same: then it is the answer, fitted to all values.
@@ -490,10 +488,10 @@ impl Task<'_> {
 
     pub(super) fn assemble(
         &self,
-        kinds: Vec<Kind>,
+        kinds: &[Kind],
         mut shares: Vec<f64>,
         experts: Vec<Option<Expert>>,
-        held_out: HeldOut,
+        held_out: &HeldOut,
         fitted: &[Fitted],
     ) -> Mixture {
         // An expert that failed on all points leaves its share to the constant.
@@ -533,7 +531,7 @@ impl Task<'_> {
             Status::Predictive
         };
         let mut members: Vec<Member> = Vec::new();
-        let residual = kinds.iter().position(|k| *k == Kind::Pursuit).map(|at| residual_of(&held_out, at));
+        let residual = kinds.iter().position(|k| *k == Kind::Pursuit).map(|at| residual_of(held_out, at));
         for ((&kind, &share), expert) in kinds.iter().zip(&shares).zip(experts) {
             if share > 0.0
                 && let Some(mut expert) = expert
@@ -579,7 +577,7 @@ impl Task<'_> {
         let mut shares = vec![0.0; kinds.len() + 1];
         shares[self.base()] = 1.0;
         let held_out = HeldOut { experts: vec![(Vec::new(), Vec::new()); kinds.len()], ..HeldOut::default() };
-        Some(self.assemble(kinds, shares, experts, held_out, fitted))
+        Some(self.assemble(&kinds, shares, experts, &held_out, fitted))
     }
 }
 

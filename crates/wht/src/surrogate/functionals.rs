@@ -120,7 +120,7 @@ pub(crate) fn nodes(count: usize) -> Vec<(f64, f64)> {
 
 /// Nodes for polynomials of this degree in `q`.
 fn nodes_for(degree: usize) -> Vec<(f64, f64)> {
-    let exact = (degree + 2) / 2;
+    let exact = degree / 2 + 1;
     nodes(if degree <= 48 { exact } else { exact.min(25) })
 }
 
@@ -257,11 +257,10 @@ impl PairIndex {
     /// The index of two members of a set with coefficient 1.
     fn of_members(self, size: usize) -> f64 {
         let d = size as f64;
-        match (self, size % 2 == 0) {
-            (Self::Shapley, true) => 4.0 / (d - 1.0),
+        match (self, size.is_multiple_of(2)) {
+            (Self::Shapley | Self::Taylor, true) => 4.0 / (d - 1.0),
             (Self::Faith, true) => 6.0 * (1.0 / (d - 1.0) - 1.0 / (d + 1.0)),
             (Self::Shapley | Self::Faith, false) => 0.0,
-            (Self::Taylor, true) => 4.0 / (d - 1.0),
             (Self::Taylor, false) => 4.0 / d,
             (Self::Banzhaf, _) => 4.0 * f64::from(u8::from(size == 2)),
         }

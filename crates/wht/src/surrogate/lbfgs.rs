@@ -234,7 +234,7 @@ mod tests {
         let mut minimiser = Minimiser::new(from, vec![low; size], vec![high; size], STOP);
         let mut evaluations = 0;
         while let Some(point) = minimiser.point() {
-            let (value, gradient) = of(&point.to_vec());
+            let (value, gradient) = of(point);
             minimiser.tell(value, &gradient);
             evaluations += 1;
         }

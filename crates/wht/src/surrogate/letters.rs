@@ -286,7 +286,7 @@ impl LetterPosterior {
     ) -> Result<Letters, Error> {
         let mut watch = Watch::new(observer);
         let progress = Progress { stage: "climbs", step: 0, total: Some(count), value: None };
-        let best = self.ranked(told, values)?;
+        let best = Self::ranked(told, values)?;
         let mut known = self.known(told)?;
         let mut rng = design::generator(seed, 0);
         let score = |points: &[u8]| self.mixture.predict(points).iter().map(|e| (e.mean, e.deviation)).collect();
@@ -319,7 +319,7 @@ impl LetterPosterior {
     ) -> Result<Letters, Error> {
         let mut watch = Watch::new(observer);
         let progress = Progress { stage: "largest means", step: 0, total: None, value: None };
-        let best = self.ranked(told, values)?;
+        let best = Self::ranked(told, values)?;
         let known = self.known(told)?;
         let mut rng = design::generator(seed, 0);
         let means = |points: &[u8]| self.mixture.means(points);
@@ -342,7 +342,7 @@ impl LetterPosterior {
     }
 
     /// The points told, those of the largest values first.
-    fn ranked(&self, told: &Letters, values: &[f64]) -> Result<Vec<Vec<u8>>, Error> {
+    fn ranked(told: &Letters, values: &[f64]) -> Result<Vec<Vec<u8>>, Error> {
         if told.len() != values.len() {
             return Err(Error::AnswersMismatch { asked: told.len(), given: values.len() });
         }

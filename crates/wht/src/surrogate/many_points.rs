@@ -163,7 +163,7 @@ impl Task<'_> {
             experts.extend(refined.into_iter().map(|p| p.map(|p| Expert::Process(Box::new(p)))));
         }
         experts.extend(pursued.map(|p| Some(Expert::Terms(p.terms.clone()))));
-        Some(self.assemble(kinds, shares, experts, held_out, &kernels))
+        Some(self.assemble(&kinds, shares, experts, &held_out, &kernels))
     }
 
     /// Steps on all points from where the evidence points led.

@@ -187,7 +187,7 @@ mod tests {
             let mut rng = Streams::new(seed).stream(0);
             let target: Vec<f64> = (0..40).map(|_| normal(&mut rng)).collect();
             let mut columns: Vec<Vec<f64>> =
-                (0..5).map(|k| target.iter().map(|t| t * 0.2 * k as f64 + normal(&mut rng)).collect()).collect();
+                (0..5).map(|k| target.iter().map(|t| t * 0.2 * f64::from(k) + normal(&mut rng)).collect()).collect();
             columns.push(vec![0.0; 40]);
             let squares: f64 = target.iter().map(|t| t * t).sum();
             let pull = PULL * squares;

@@ -322,24 +322,21 @@ impl Mixture {
     pub fn sobol(&self) -> Sobol {
         let n = self.layout.positions();
         let (mut first, mut total) = (vec![0.0; n], vec![0.0; n]);
-        let (variance, unit) = match self.mean() {
-            Some((scale, mean)) => {
-                let energies = mean.energies(self.totals.get_or_init(|| mean.pairs(0)), 0);
-                total.copy_from_slice(&energies.of_position);
-                first = self.first_order(&mean);
-                (energies.total, scale)
-            }
-            None => {
-                let mut variance = 0.0;
-                for (set, value, _) in self.own_terms().iter().filter(|t| !t.0.is_empty()) {
-                    variance += value * value;
-                    set.iter().for_each(|&i| total[usize::from(i)] += value * value);
-                    if let [only] = set[..] {
-                        first[usize::from(only)] += value * value;
-                    }
+        let (variance, unit) = if let Some((scale, mean)) = self.mean() {
+            let energies = mean.energies(self.totals.get_or_init(|| mean.pairs(0)), 0);
+            total.copy_from_slice(&energies.of_position);
+            first = self.first_order(&mean);
+            (energies.total, scale)
+        } else {
+            let mut variance = 0.0;
+            for (set, value, _) in self.own_terms().iter().filter(|t| !t.0.is_empty()) {
+                variance += value * value;
+                set.iter().for_each(|&i| total[usize::from(i)] += value * value);
+                if let [only] = set[..] {
+                    first[usize::from(only)] += value * value;
                 }
-                (variance, 1.0)
             }
+            (variance, 1.0)
         };
         let share = |v: &f64| if variance > 0.0 { (v / variance).clamp(0.0, 1.0) } else { 0.0 };
         Sobol {
@@ -425,38 +422,33 @@ impl Mixture {
     /// The `k` largest coefficients, the largest first, and the largest that may have been missed.
     pub fn top(&self, k: usize, look: &mut dyn FnMut()) -> (Vec<(Set, Estimate)>, f64) {
         let processes = self.processes();
-        let (mut sets, missed, scale) = match processes.first() {
-            Some((_, first)) => {
-                let signs = Signs::of_table(&first.table);
-                let (scale, mean) = self.mean().expect("a process");
-                let own: std::collections::BTreeMap<&Set, f64> = mean.terms.iter().map(|t| (&t.0, t.1)).collect();
-                let terms: Vec<Set> = mean.terms.iter().map(|t| t.0.clone()).collect();
-                let level: f64 =
-                    processes.iter().map(|(share, p)| share * p.table.mean / scale).sum::<f64>() + self.shift / scale;
-                let constant: f64 = processes
-                    .iter()
-                    .map(|(share, p)| share * p.tail * p.kernel.constant * p.alpha.iter().sum::<f64>())
-                    .sum();
-                let means = |sets: &[Set]| -> Vec<f64> {
-                    let known = mean.of_kernels(sets);
-                    let whole =
-                        |s: &Set| own.get(s).unwrap_or(&0.0) + if s.is_empty() { level + constant } else { 0.0 };
-                    sets.iter().zip(known).map(|(s, v)| v + whole(s)).collect()
-                };
-                let found = search::largest(&processes, &terms, k, &signs, means, look);
-                let sizes = means(&found.sets);
-                (found.sets.into_iter().zip(sizes).collect::<Vec<_>>(), found.missed_at_most, scale)
-            }
-            None => {
-                let mut terms: Vec<(Set, f64)> = self.own_terms().into_iter().map(|t| (t.0, t.1)).collect();
-                if self.shift != 0.0 {
-                    match terms.iter_mut().find(|t| t.0.is_empty()) {
-                        Some(constant) => constant.1 += self.shift,
-                        None => terms.push((Vec::new(), self.shift)),
-                    }
+        let (mut sets, missed, scale) = if let Some((_, first)) = processes.first() {
+            let signs = Signs::of_table(&first.table);
+            let (scale, mean) = self.mean().expect("a process");
+            let own: std::collections::BTreeMap<&Set, f64> = mean.terms.iter().map(|t| (&t.0, t.1)).collect();
+            let terms: Vec<Set> = mean.terms.iter().map(|t| t.0.clone()).collect();
+            // The empty set has the means of the tables and the constant of the kernels as well.
+            let of_process = |(share, p): &(f64, &Process)| {
+                share * (p.table.mean / scale + p.tail * p.kernel.constant * p.alpha.iter().sum::<f64>())
+            };
+            let level = processes.iter().map(of_process).sum::<f64>() + self.shift / scale;
+            let means = |sets: &[Set]| -> Vec<f64> {
+                let known = mean.of_kernels(sets);
+                let more = |s: &Set| own.get(s).unwrap_or(&0.0) + if s.is_empty() { level } else { 0.0 };
+                sets.iter().zip(known).map(|(s, v)| v + more(s)).collect()
+            };
+            let found = search::largest(&processes, &terms, k, &signs, means, look);
+            let sizes = means(&found.sets);
+            (found.sets.into_iter().zip(sizes).collect::<Vec<_>>(), found.missed_at_most, scale)
+        } else {
+            let mut terms: Vec<(Set, f64)> = self.own_terms().into_iter().map(|t| (t.0, t.1)).collect();
+            if self.shift != 0.0 {
+                match terms.iter_mut().find(|t| t.0.is_empty()) {
+                    Some(constant) => constant.1 += self.shift,
+                    None => terms.push((Vec::new(), self.shift)),
                 }
-                (terms, 0.0, 1.0)
             }
+            (terms, 0.0, 1.0)
         };
         sets.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then_with(|| a.0.cmp(&b.0)));
         let next = sets.get(k).map_or(0.0, |s| s.1.abs());

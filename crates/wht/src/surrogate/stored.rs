@@ -174,11 +174,12 @@ impl Stored {
             return Some("their level, mean or scale is out of range");
         }
         let fine = finite(&self.values) && finite(&numbers) && self.repeats.iter().all(|r| (1.0..1e15).contains(r));
-        if !fine || !(self.scale > 0.0 && self.scale.is_finite()) || !(-1_100..=1_100).contains(&self.exponent) {
+        if !(fine && self.scale > 0.0 && (-1_100..=1_100).contains(&self.exponent)) {
             return Some("a number of theirs is out of range");
         }
         let total: f64 = self.members.iter().map(|m| m.share).sum();
-        if self.members.iter().any(|m| m.share <= 0.0 || m.share.is_nan()) || !((total - 1.0).abs() < 1e-9) {
+        let positive = self.members.iter().all(|m| m.share > 0.0);
+        if !(positive && (total - 1.0).abs() < 1e-9) {
             return Some("the shares of their experts do not add up to one");
         }
         for member in &self.members {
@@ -207,7 +208,8 @@ impl Stored {
                         || !finite(values)
                         || !finite(errors)
                         || errors.iter().any(|e| *e < 0.0)
-                        || !(*residual >= 0.0)
+                        || *residual < 0.0
+                        || residual.is_nan()
                         || !sets_fit(sets)
                 }
             };

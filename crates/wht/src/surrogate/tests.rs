@@ -250,7 +250,7 @@ fn functionals_equal_their_definitions() {
             let bits = |set: &Set| set.iter().fold(0_u32, |m, &i| m | 1 << i);
             let of_coefficient = |set: &Set| {
                 let k = bits(set);
-                by_definition(n, |m| if (m & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 } / 64.0)
+                by_definition(n, |m| if (m & k).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 } / 64.0)
             };
             check(&Coefficients(&sets), &sets.iter().map(of_coefficient).collect::<Vec<_>>(), "coefficient");
             let of_moebius = |set: &Set| {
@@ -259,7 +259,7 @@ fn functionals_equal_their_definitions() {
                     let inside = m & !k == 0;
                     if !inside {
                         0.0
-                    } else if (k & !m).count_ones() % 2 == 0 {
+                    } else if (k & !m).count_ones().is_multiple_of(2) {
                         1.0
                     } else {
                         -1.0
@@ -509,7 +509,7 @@ fn values_are_efficient_and_energies_add_up() {
             }
             let (total, by_degree) = energy::variances(&process, n);
             let variance_of = |k: u32| -> f64 {
-                let w = by_definition(n, |m| if (m & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 } / 64.0);
+                let w = by_definition(n, |m| if (m & k).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 } / 64.0);
                 (0..64).map(|i| w[i] * sums::dot(covariance.row(i), &w)).sum()
             };
             let wanted: Vec<f64> =
@@ -570,7 +570,7 @@ fn repeats_are_one_point_with_less_noise() {
     let levels = [2; 5];
     let all = all_points(&levels);
     let codes: Vec<u8> = (0..14).flat_map(|j| all[j * 7 % 32 * 5..][..5].to_vec()).collect();
-    let values: Vec<f64> = (0..42).map(|j| (j / 3) as f64 * 0.3 + 0.2 * normal(&mut rng)).collect();
+    let values: Vec<f64> = (0..42).map(|j| f64::from(j / 3) * 0.3 + 0.2 * normal(&mut rng)).collect();
     let repeated: Vec<u8> = codes.chunks_exact(5).flat_map(|p| p.repeat(3)).collect();
     let table = Arc::new(Table::new(&Arc::new(Layout::new(&levels)), &repeated, &values));
     assert_eq!((table.len(), table.repeats[0]), (14, 3.0));
