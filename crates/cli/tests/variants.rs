@@ -216,10 +216,7 @@ fn what_falls_short_is_said() {
     };
     write(
         "pairs.csv",
-        all.iter()
-            .step_by(130)
-            .map(|(i, j, v)| format!("{},{v}", word(&rows[*i as usize], &columns[*j as usize])))
-            .collect(),
+        all.iter().step_by(130).map(|(i, j, v)| format!("{},{v}", word(&rows[*i], &columns[*j]))).collect(),
     );
     assert!(said("fit pairs.csv --top 0").1.contains("`samplewise complete`"));
 }

@@ -138,27 +138,24 @@ pub(super) fn measured(words: &FitWords, session: &Session) -> Result<Measured, 
 /// Reads a table of new variants, as those of the scheme are written.
 pub(super) fn new_variants(path: &Path, scheme: &Scheme, first_line: FirstLine) -> Result<Letters, Failure> {
     let table = Table::read(path, first_line.header(), |first| names(first, scheme))?;
-    let rows = match &scheme.words {
-        Some(name) => {
-            let column = match table.header.len() {
-                1 => 0,
-                _ => table.column(name).or_else(|e| if first_line.is_given() { Err(e) } else { Ok(0) })?,
-            };
-            split(&table, column, scheme.positions.len())?
-        }
-        None => {
-            let of_names = || scheme.positions.iter().map(|name| table.column(name)).collect::<Result<Vec<_>, _>>();
+    let rows = if let Some(name) = &scheme.words {
+        let column = if table.header.len() == 1 {
+            0
+        } else {
+            table.column(name).or_else(|e| if first_line.is_given() { Err(e) } else { Ok(0) })?
+        };
+        split(&table, column, scheme.positions.len())?
+    } else {
+        let columns = if table.named {
+            scheme.positions.iter().map(|name| table.column(name)).collect::<Result<Vec<_>, _>>()?
+        } else if table.header.len() >= scheme.positions.len() {
             // Without names columns are in the order of the table that was learned from.
-            let columns = if table.named {
-                of_names()?
-            } else if table.header.len() >= scheme.positions.len() {
-                scheme.positions.iter().enumerate().map(|(i, p)| p.parse().unwrap_or(i)).collect()
-            } else {
-                let (name, count, wanted) = (&table.name, table.header.len(), scheme.positions.len());
-                return Err(bad(format!("{name}: has {count} columns, {wanted} are wanted")));
-            };
-            cells(&table, &columns)?
-        }
+            scheme.positions.iter().enumerate().map(|(i, p)| p.parse().unwrap_or(i)).collect()
+        } else {
+            let (name, count, wanted) = (&table.name, table.header.len(), scheme.positions.len());
+            return Err(bad(format!("{name}: has {count} columns, {wanted} are wanted")));
+        };
+        cells(&table, &columns)?
     };
     scheme.encode(&table, &rows)
 }
