@@ -113,12 +113,11 @@ fn compare_shapley_values(
 fn kernel_shap(points: &[u64], values: &[f64], n: usize) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
     let value = |wanted: u64| points.iter().position(|&m| m == wanted).map(|j| values[j]).ok_or("it is asked first");
     let (none, all) = (value(0)?, value(if n == 64 { u64::MAX } else { (1 << n) - 1 })?);
-    let inner: Vec<usize> = (0..points.len())
-        .filter(|&j| !matches!(points[j].count_ones() as usize, 0) && points[j].count_ones() as usize != n)
-        .collect();
+    let inside = |&j: &usize| (1..n).contains(&(points[j].count_ones() as usize));
+    let inner: Vec<usize> = (0..points.len()).filter(inside).collect();
     // The last value is what the others leave; sizes were drawn uniformly, so a size has the weight 1/(k (n − k)).
     let root = |j: usize| {
-        let k = points[j].count_ones() as f64;
+        let k = f64::from(points[j].count_ones());
         (1.0 / (k * (n as f64 - k))).sqrt()
     };
     let bit = |j: usize, i: usize| (points[j] >> i & 1) as f64;
