@@ -14,11 +14,11 @@ struct Section {
     record: &'static str,
     title: &'static str,
     question: &'static str,
-    /// Field beside the time, and its word.
+    /// Field beside the time (or several, of which the first that is there is shown), and its word.
     quality: Option<(&'static str, &'static str)>,
 }
 
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     Section {
         record: "linalg",
         title: "The facade",
@@ -49,6 +49,13 @@ const SECTIONS: [Section; 12] = [
         title: "Explaining boosted trees",
         question: "How much of the variance of a score do the terms found explain, from the same evaluations as SPEX?",
         quality: Some(("r2_mean", "R²")),
+    },
+    Section {
+        record: "wht-surrogate",
+        title: "Functions that are not sparse, and Shapley values",
+        question: "How much of the variance on fresh points is explained from the same number of evaluations, and how far \
+                   off are Shapley values?",
+        quality: Some(("r2|error", "R², or squared error of Shapley values over the sum of their squares")),
     },
     Section {
         record: "completion",
@@ -166,7 +173,7 @@ fn cell(row: &Value, quality: Option<(&str, &str)>) -> String {
     if let (Some(ratio), false) = (row["ratio_to_ours_1_thread"].as_f64(), text(row, "tool") == OURS) {
         let _ = write!(out, " ({} ×)", short(ratio));
     }
-    let value = quality.map(|(field, _)| &row[field]);
+    let value = quality.and_then(|(fields, _)| fields.split('|').map(|f| &row[f]).find(|v| !v.is_null()));
     match value {
         Some(Value::String(value)) => {
             let _ = write!(out, "; {value}");

@@ -26,7 +26,7 @@ from sensitivity import run_sensitivity
 from wht import run_spex, run_wht
 from wht_curves import run_curves
 from wht_degree import run_degree
-from wht_surrogate import run_surrogate
+from wht_surrogate import SURROGATE_PARTS, run_surrogate
 
 # None: nobody has written the comparison yet.
 CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
@@ -60,7 +60,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="small inputs and few seeds")
     parser.add_argument("--repeats", type=positive, metavar="R", help="timed runs (5; quick: 3)")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="PEER", help="completion: leave this one out; may be repeated"
+        "--without", action="append", default=[], metavar="PEER", help="completion, wht-surrogate: leave this one out; may be repeated"
     )
     parser.add_argument("--no-build", action="store_true", help="use the binary that is there")
     parser.add_argument(
@@ -75,10 +75,11 @@ def main(words: list[str]) -> int:
         say(f"run.py: {arguments.name} ({title}): the peers of this core are not written yet")
         return 2
     repeats = arguments.repeats or (3 if arguments.quick else 5)
-    peers = {"completion": MOVIELENS_PEERS, "completion-synthetic": SYNTHETIC_PEERS}.get(arguments.name, ())
+    parts = {"completion": MOVIELENS_PEERS, "completion-synthetic": SYNTHETIC_PEERS, "wht-surrogate": SURROGATE_PARTS}
+    peers = parts.get(arguments.name, ())
     for name in arguments.without:
         if name not in peers:
-            allowed = ", ".join(peers) or "nothing: it is for the comparisons of completion"
+            allowed = ", ".join(peers) or "nothing: it is for the comparisons of completion and wht-surrogate"
             say(f"run.py: --without {name!r}: allowed with {arguments.name} is {allowed}")
             return 2
     session = Session(

@@ -24,6 +24,8 @@ BUDGETS = (100, 150, 300, 600)
 EXPLAINED = ("trees-cancer", "trees-cancer-binary", "mlp-cancer", "svm-cancer", "forest-cancer", "mlp-digits")
 MULTIPLES = (5, 10, 20)
 ESTIMATORS = ("KernelSHAP", "permutations", "OddSHAP", "RegressionMSR", "ProxySHAP")
+# What may be left out: a peer, a budget, a multiple of the features.
+SURROGATE_PARTS = ("ProxySPEX", *ESTIMATORS, *map(str, BUDGETS), *(f"{m}n" for m in MULTIPLES))
 FRESH = 2_000
 LEAST_PYTHON = (3, 12)
 
@@ -69,7 +71,8 @@ def run_surrogate(session: Session) -> None:
     # One set of random masks for each repeat, three at most.
     seeds = [0] if session.quick else list(range(min(session.repeats, 3)))
     games = GAMES[:2] + ("svm-cancer",) if session.quick else GAMES
-    budgets = (150,) if session.quick else BUDGETS
+    # `--without 600` leaves a budget out, `--without 20n` one of the Shapley values.
+    budgets = (150,) if session.quick else tuple(b for b in BUDGETS if str(b) not in session.without)
     session.notes += [
         f"r2: share of the variance explained on {FRESH} fresh uniform masks, median of {len(seeds)} sets of masks;"
         " one thread each; seconds without evaluations",
@@ -87,7 +90,7 @@ def run_surrogate(session: Session) -> None:
                 say(f"wht-surrogate: {game}, {budget} evaluations")
                 case = f"{game} n={reply['variables'][game]}, {budget} evaluations"
                 session.rows.append(our_fit(folder, game, budget, seeds, reply["values"][game], case))
-                if "proxyspex" not in session.without:
+                if "ProxySPEX" not in session.without:
                     runs = [ask(python, task="proxyspex", game=game, budget=budget, seed=s, fresh=FRESH) for s in seeds]
                     extras = {"r2": statistics.median(r["r2"] for r in runs)}
                     session.rows.append(Row(case, "ProxySPEX", 1, [r["seconds"] for r in runs], extras))
@@ -121,6 +124,8 @@ def explain(session: Session, python: Path, folder: Path, game: str, n: int | No
     if n is None:
         return
     for multiple in MULTIPLES[:1] if session.quick else MULTIPLES:
+        if f"{multiple}n" in session.without:
+            continue
         budget = multiple * n
         say(f"wht-surrogate: Shapley values of {game}, {budget} evaluations")
         case = f"Shapley values, {game} n={n}, {budget} evaluations"
