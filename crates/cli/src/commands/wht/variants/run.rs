@@ -62,7 +62,12 @@ pub(in crate::commands::wht) fn fit(words: &FitWords, parameters: Value, session
     })?;
     warn(&model, &data, session);
     let next = session.stage("next", || propose(words, &model, &data, session))?;
-    let outcome = Outcome::new(&data, &model, words);
+    let mut outcome = Outcome::new(&data, &model, words);
+    let missing = words.next.is_some_and(|count| next.as_ref().is_none_or(|n| n.next.len() < count));
+    if missing && session.interrupted() {
+        session.warn("interrupted: fewer variants are proposed than were asked for");
+        outcome.ending = Ending::Interrupted;
+    }
     session.stage("write", || {
         if let Some(path) = &words.out {
             let stored = Stored { samplewise: KIND.to_owned(), scheme: data.scheme.clone(), model: model.clone() };

@@ -1,6 +1,7 @@
 //! A model of variants for people and for programs.
 use std::path::Path;
 
+use samplewise_linalg::Ending;
 use samplewise_wht::surrogate::{Energy, Estimate, Interaction, Kind, LetterPosterior, Letters, Sobol, Status};
 use serde_json::{Value, json};
 
@@ -35,6 +36,8 @@ pub(super) struct Outcome<'a> {
     /// What each letter does alone.
     pub effects: Vec<Vec<Estimate>>,
     interactions: Vec<Interaction>,
+    /// How the call ended, proposals included.
+    pub ending: Ending,
 }
 
 /// Numbers of positions whose variance is told apart.
@@ -51,6 +54,7 @@ impl<'a> Outcome<'a> {
             energies: model.energy_by_degree(DEGREES),
             effects: positions.map(|i| model.effects(i).expect("positions of the model")).collect(),
             interactions: model.largest_interactions(words.top),
+            ending: model.report.ending,
         }
     }
 
@@ -66,7 +70,7 @@ impl<'a> Outcome<'a> {
             table += &self.rows_for_people("largest expected values of variants not measured:", &next.highest);
             table += &self.rows_for_people("to measure next:", &next.next);
         }
-        let ending = self.model.report.ending.name();
+        let ending = self.ending.name();
         table += &format!("status {}, {ending}\n", self.model.status.name());
         Answer { parameters, result, report: map(self.report()), table }
     }
@@ -123,7 +127,7 @@ impl<'a> Outcome<'a> {
             json!({"expert": name, "share": e.share, "held_out_r2": e.held_out_r2})
         };
         json!({
-            "path": "surrogate", "ending": r.ending.name(), "iterations": r.iterations,
+            "path": "surrogate", "ending": self.ending.name(), "iterations": r.iterations,
             "experts": r.experts.iter().map(expert).collect::<Vec<_>>(), "interval_scale": r.interval_scale,
             "merged": r.merged, "constant_positions": r.constant_variables.iter().map(|&i| &self.data.scheme.positions[i]).collect::<Vec<_>>(),
         })
@@ -166,7 +170,7 @@ impl<'a> Outcome<'a> {
             out += &format!("noise of one value: {}{known}\n", short(r.noise_std));
         }
         let [additive, pairs, higher] = self.shares().map(|s| 100.0 * s);
-        if self.sobol.variance > 0.0 {
+        if additive + pairs + higher > 0.0 {
             out += &format!("variance: single positions {additive:.0} %, pairs {pairs:.0} %, more {higher:.0} %\n");
         }
         out
