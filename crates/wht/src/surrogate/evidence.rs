@@ -80,7 +80,7 @@ impl Evidence<'_> {
         let (b, active) = (table.len(), table.varying.len());
         let kernel = self.kernel(parameters);
         let Workspace { kernel: base, matrix, half, inverse, .. } = workspace;
-        kernel.of_table_into(table, base);
+        kernel.of_table_into(table, base, look);
         let mut whole = std::mem::replace(matrix, Matrix::zeros(0, 0));
         shape(&mut whole, b, b);
         whole.as_mut_slice().copy_from_slice(base.as_slice());

@@ -68,7 +68,9 @@ const BLOCK: usize = 128;
 impl Process {
     /// None where the matrix cannot be factored.
     pub fn plain(kernel: &Kernel, table: &Arc<Table>, look: &mut dyn FnMut()) -> Option<Self> {
-        let (alpha, factor) = condition(kernel, kernel.of_table(table), table, look)?;
+        let mut matrix = Matrix::zeros(0, 0);
+        kernel.of_table_into(table, &mut matrix, look);
+        let (alpha, factor) = condition(kernel, matrix, table, look)?;
         let noise = kernel.noise;
         let table = Arc::clone(table);
         Some(Self { table, kernel: kernel.clone(), tail: 1.0, noise, extra: Vec::new(), alpha, factor })

@@ -23,6 +23,8 @@ pub(crate) struct Kernel {
     pub noise: f64,
 }
 
+/// Numbers between two looks.
+const PART: usize = 1 << 20;
 /// Added to the diagonal, as a share of `s²`, so that the matrix can be factored.
 pub(crate) const JITTER: f64 = 1e-8;
 
@@ -52,18 +54,22 @@ impl Kernel {
     /// `s² exp(−D)` between all points of a table, both triangles; the constant is not in it.
     pub fn of_table(&self, table: &Table) -> Matrix {
         let mut out = Matrix::zeros(0, 0);
-        self.of_table_into(table, &mut out);
+        self.of_table_into(table, &mut out, &mut || ());
         out
     }
 
-    /// [`Kernel::of_table`] in memory that is there.
-    pub fn of_table_into(&self, table: &Table, out: &mut Matrix) {
+    /// [`Kernel::of_table`] in memory that is there, with a call every few hundredths of a second.
+    pub fn of_table_into(&self, table: &Table, out: &mut Matrix, look: &mut dyn FnMut()) {
         let b = table.len();
         let (weighted, offset) = self.weighted(&table.layout, &table.features);
         shape(out, b, b);
         rows_times_rows::rows_gram(weighted.as_slice(), weighted.columns(), out.as_mut_slice(), b)
             .expect("a square of whole rows");
-        self.exponential(out, offset);
+        look();
+        for part in out.as_mut_slice().chunks_mut(PART) {
+            self.exponential(part, offset);
+            look();
+        }
         (0..b).for_each(|j| out[(j, j)] = self.variance);
     }
 
@@ -75,7 +81,7 @@ impl Kernel {
         let width = left.columns();
         rows_times_rows::rows_times_rows(left.as_slice(), right.as_slice(), width, out.as_mut_slice(), table.len())
             .expect("rows of one length");
-        self.exponential(&mut out, offset);
+        self.exponential(out.as_mut_slice(), offset);
         out
     }
 
@@ -91,8 +97,7 @@ impl Kernel {
         out
     }
 
-    fn exponential(&self, products: &mut Matrix, offset: f64) {
-        let all = products.as_mut_slice();
+    fn exponential(&self, all: &mut [f64], offset: f64) {
         // A distance is not below zero, whatever rounding says.
         all.iter_mut().for_each(|d| *d = (*d - offset).min(0.0));
         scaled_exp(all, self.variance);
