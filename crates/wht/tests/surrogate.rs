@@ -749,3 +749,19 @@ fn bounds_hold_where_energies_cancel() {
         assert!((0..n).all(|i| covariance[(i, i)].is_finite()));
     }
 }
+
+/// A search asks the same points in all units, told noise included.
+#[test]
+fn searches_do_not_depend_on_units() {
+    let n = 10;
+    let f = curved(n);
+    let run = |unit: f64| {
+        let fit = Options { noise: Noise::Std(0.01 * unit), tails: vec![], ..Options::default() };
+        let options = AskOptions { budget: 80, fit, ..AskOptions::default() };
+        ask_all(|m| f(m) * unit, n, Target::Maximum, &options).0.points().to_vec()
+    };
+    let one = run(1.0);
+    for exponent in [-600, 600] {
+        assert_eq!(run(2.0_f64.powi(exponent)), one, "2^{exponent}");
+    }
+}

@@ -189,7 +189,7 @@ impl<I: Bits> Recovery<I> {
     }
 
     /// At the end of a recovery of a hereditary function that is not sparse: a surrogate of all answers, where the fresh
-    /// samples say that it is better. Stages before the last have the pursuit alone, which takes milliseconds.
+    /// samples say that it is better. Stages before the last have the pursuit alone, which is far faster.
     fn reconsider(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let Some(best) = &mut self.best else { return Ok(()) };
         let done = matches!(best.status, Status::Exact { .. } | Status::Constant { .. });

@@ -323,8 +323,9 @@ impl<I: Bits> Surrogate<I> {
     fn go_on_climbing(&mut self, watch: &mut Watch<'_>) -> Result<(), Error> {
         let count = self.next_batch();
         // In moderate units, so that nothing overflows.
-        let values = Units::of(&self.values).apply(&self.values).into_owned();
-        let process = if count > 0 { self.search_process(&values, watch) } else { None };
+        let units = Units::of(&self.values);
+        let values = units.apply(&self.values).into_owned();
+        let process = if count > 0 { self.search_process(&values, units.exponent(), watch) } else { None };
         if let Some(process) = process {
             let levels = vec![2; self.variables];
             let mut order: Vec<usize> = (0..self.values.len()).collect();
@@ -362,9 +363,9 @@ impl<I: Bits> Surrogate<I> {
     }
 
     /// One process of all answers, from where the last one stood.
-    fn search_process(&mut self, values: &[f64], watch: &mut Watch<'_>) -> Option<Process> {
+    fn search_process(&mut self, values: &[f64], exponent: i32, watch: &mut Watch<'_>) -> Option<Process> {
         let codes = codes_of(&self.points, self.variables).ok()?;
-        let task = Task::of_bits(self.variables, &codes, values, &self.options.fit);
+        let task = Task::of_bits(self.variables, &codes, values, exponent, &self.options.fit);
         let table = task.table(&(0..values.len()).collect::<Vec<_>>());
         let evidence = Evidence { table: &table, spread: SEARCH_SPREAD, noise: task.noise_of(&table) };
         let mut minimiser = evidence.minimiser(self.kernel.as_ref(), SEARCH_STEPS);

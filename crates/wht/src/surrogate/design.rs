@@ -206,7 +206,7 @@ fn neighbours(point: &[u8], levels: &[usize]) -> Vec<u8> {
     out
 }
 
-/// A generator of its own for each batch, so that a stored state goes on as it would have.
+/// A generator of its own for each batch: its points do not depend on how many numbers were drawn for those before it.
 pub(crate) fn generator(seed: u64, batch: usize) -> StreamRng {
     samplewise_linalg::random::Streams::new(seed).child(ASKED).stream(batch as u64)
 }

@@ -21,7 +21,7 @@ use super::mixture::{Member, Mixture};
 use super::options::{Options, check};
 use super::pursuit::{self, Pursued};
 use super::rounds::{LARGE, looking, run_in_rounds};
-use super::table::{Layout, Table, count_distinct};
+use super::table::{Layout, Table, count_distinct, units_of};
 use super::workspace::Workspaces;
 use crate::Error;
 use crate::options::Noise;
@@ -119,13 +119,13 @@ pub(crate) fn fit(
 }
 
 impl<'a> Task<'a> {
-    /// Of two levels everywhere, for values that need no other units.
-    pub(super) fn of_bits(n: usize, codes: &'a [u8], values: &'a [f64], options: &'a Options) -> Self {
+    /// Of two levels everywhere, for values that were divided by this power of two already; the noise of the options was not.
+    pub(super) fn of_bits(n: usize, codes: &'a [u8], values: &'a [f64], exponent: i32, options: &'a Options) -> Self {
         let (low, high) = range_of(values);
         let rounding = f64::EPSILON * low.abs().max(high.abs());
         let noise = match options.noise {
             Noise::None => NoiseSetting::Std(0.0),
-            Noise::Std(std) => NoiseSetting::Std(std),
+            Noise::Std(std) => NoiseSetting::Std(ldexp(std, -exponent)),
             Noise::Unknown => NoiseSetting::Free,
         };
         let layout = Arc::new(Layout::new(&vec![2; n]));
@@ -397,7 +397,7 @@ impl Task<'_> {
         let rows_of = |fold: usize, inside: bool| -> Vec<usize> {
             (0..self.values.len()).filter(|&j| (fold_of[j] == fold) == inside).collect()
         };
-        // A fold whose values are all alike cannot be fitted, and one group cannot be held out.
+        // One group cannot be held out: there is nothing to learn from without it.
         let training: Vec<Vec<usize>> =
             if folds < 2 { Vec::new() } else { (0..folds).map(|f| rows_of(f, false)).collect() };
         let mut tables = vec![self.table(&(0..self.values.len()).collect::<Vec<_>>())];
@@ -543,8 +543,8 @@ impl Task<'_> {
             }
         }
         if constant_share > 0.0 {
-            let table = Table::new(&self.layout, self.codes, self.values);
-            let terms = Terms::constant(table.mean, table.scale * table.scale);
+            let (mean, scale) = units_of(self.values);
+            let terms = Terms::constant(mean, scale * scale);
             members.push(Member { kind: Kind::Constant, share: constant_share, expert: Expert::Terms(terms) });
         }
         let noise = |m: &Member| match &m.expert {
