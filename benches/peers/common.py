@@ -156,17 +156,19 @@ def compute_seconds(answer: dict[str, Any]) -> float:
     return float(answer["report"]["stages"]["compute"])
 
 
-def environment(session: Session, interpreter: str = sys.executable) -> Path:
-    """Python of the pinned environment; made again when the requirements or Python change."""
-    requirements = HERE / "requirements" / f"{session.name}.txt"
-    python = session.folder / "bin" / "python"
-    marker = session.folder / "requirements.sha256"
+def environment(session: Session, interpreter: str = sys.executable, name: str | None = None) -> Path:
+    """Python of a pinned environment, that of the session unless named; made again when the requirements or Python change."""
+    name = name or session.name
+    folder = WORK / name
+    requirements = HERE / "requirements" / f"{name}.txt"
+    python = folder / "bin" / "python"
+    marker = folder / "requirements.sha256"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode() + interpreter.encode()).hexdigest()
     if marker.is_file() and marker.read_text() == digest and python.exists():
         return python
-    say(f"making the environment target/peers/{session.name}")
-    shutil.rmtree(session.folder, ignore_errors=True)
-    call([interpreter, "-m", "venv", session.folder])
+    say(f"making the environment target/peers/{name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    call([interpreter, "-m", "venv", folder])
     pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     # Everything is pinned, so nothing may come along by itself; `check` finds what is missing.
     call([*pip, "install", "--no-deps", "--only-binary=:all:", "-r", requirements])

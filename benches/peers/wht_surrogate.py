@@ -1,4 +1,4 @@
-"""`samplewise wht fit` beside ProxySPEX and the Shapley estimators of shapiq, at equal evaluations of seventeen functions."""
+"""The surrogate beside SPEX, ProxySPEX and the Shapley estimators of shapiq, at equal evaluations of seventeen functions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +22,39 @@ GAMES = (
     "svm-cancer", "svm-digits", "logit-cancer", "knn-cancer", "forest-cancer", "forest-digits", "mlp-256", "boosting-256",
     "nk-20-2", "nk-30-4",
 )
-BUDGETS = (100, 150, 300, 600)
+BUDGETS = (100, 150, 300, 600, 1_200)
+# Games that are exactly sparse, from how many evaluations on the pursuit recovers them.
+EXACT = {
+    "trees-cancer": 300, "trees-digits": 300, "trees-diabetes": 100, "trees-wine": 100, "boosting-256": 600, "nk-20-2": 600,
+}
+DEGREE = 5
 # Shapley values: games, evaluations for each feature, and the estimators of shapiq.
 EXPLAINED = ("trees-cancer", "trees-cancer-binary", "mlp-cancer", "svm-cancer", "forest-cancer", "mlp-digits")
 MULTIPLES = (5, 10, 20)
 ESTIMATORS = ("KernelSHAP", "permutations", "OddSHAP", "RegressionMSR", "ProxySHAP")
+PURSUIT, AUTO = "samplewise, pursuit alone", "samplewise, decoder auto"
+PROXY, PROXY_OLD, SPEX = "ProxySPEX", "ProxySPEX of 1.4.1", "SPEX"
 # What may be left out: a peer, a budget, a multiple of the features.
-SURROGATE_PARTS = ("ProxySPEX", *ESTIMATORS, *map(str, BUDGETS), *(f"{m}n" for m in MULTIPLES))
+SURROGATE_PARTS = (PROXY, PROXY_OLD, SPEX, *ESTIMATORS, *map(str, BUDGETS), *(f"{m}n" for m in MULTIPLES))
 FRESH = 2_000
-LEAST_PYTHON = (3, 12)
+LEVELS = {"50": 0, "90": 1, "95": 2}  # place in `interval_scale` of the report
+AT_A_TIME = 2
 
 
-def newest_python() -> str:
-    """A Python that the peers can be installed for: this one, or one that is there by name."""
-    if sys.version_info >= LEAST_PYTHON:
+def python_between(least: tuple[int, int], beyond: tuple[int, int]) -> str:
+    """A Python that peers can be installed for: this one, or the newest that is there by name."""
+    if least <= sys.version_info[:2] < beyond:
         return sys.executable
     shims = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3"), reverse=True)
-    for candidate in [*map(str, shims), *(f"python3.{minor}" for minor in range(15, 11, -1))]:
+    for candidate in [*map(str, shims), *(f"python3.{minor}" for minor in range(beyond[1] - 1, least[1] - 1, -1))]:
         found = shutil.which(candidate)
         if found is None:
             continue
-        words = [found, "-c", "import sys; print(sys.version_info >= (3, 12) and sys.version_info < (3, 15))"]
+        words = [found, "-c", f"import sys; print({least} <= sys.version_info[:2] < {beyond})"]
         if subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() == "True":
             return found
-    raise Failure("shapiq 1.8 needs Python 3.12 or newer, and none was found: install one, or run with it")
+    names = [".".join(map(str, v)) for v in (least, beyond)]
+    raise Failure(f"a Python from {names[0]} to before {names[1]} is needed, and none was found: install one, or run with it")
 
 
 def ask(python: Path, **request: Any) -> dict[str, Any]:
@@ -51,14 +63,156 @@ def ask(python: Path, **request: Any) -> dict[str, Any]:
     return reply
 
 
-def r2_of(path: Path, values: list[float]) -> tuple[float, float]:
-    """R² of predictions in a table, and the share of values within their intervals."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    mean = statistics.fmean(values)
-    left = sum((v - float(r["value"])) ** 2 for v, r in zip(values, rows, strict=True))
-    inside = sum(float(r["low"]) <= v <= float(r["high"]) for v, r in zip(values, rows, strict=True))
-    return 1 - left / sum((v - mean) ** 2 for v in values), inside / len(values)
+@dataclass
+class Setting:
+    """What all comparisons of one run share."""
+
+    session: Session
+    python: Path
+    folder: Path
+    seeds: list[int]
+    variables: dict[str, int]
+
+    def without(self, part: str) -> bool:
+        return part in self.session.without
+
+    def budgets(self, game: str) -> list[int]:
+        """Numbers of evaluations: most of the points of a small game are no sample."""
+        all_of_them = (150,) if self.session.quick else BUDGETS
+        return [b for b in all_of_them if not self.without(str(b)) and b <= 0.8 * 2 ** self.variables[game]]
+
+    def case(self, game: str, budget: int) -> str:
+        return f"{game} n={self.variables[game]}, {budget} evaluations"
+
+
+def run_surrogate(session: Session) -> None:
+    python = environment(session, python_between((3, 12), (3, 15)))
+    # One set of random masks for each repeat, three at most.
+    seeds = [0] if session.quick else list(range(min(session.repeats, 3)))
+    games = GAMES[:2] + ("svm-cancer",) if session.quick else GAMES
+    session.notes += [
+        f"r2: share of the variance explained on {FRESH} fresh uniform masks, median of {len(seeds)} sets of masks, which are the"
+        " same for all that take a table (the pursuit, SPEX and ProxySPEX choose theirs); one thread each, without evaluations;"
+        " seconds of shapiq are processor time",
+        "held_50, held_90, held_95: shares of the fresh values within these intervals; said: R² that was said from held-out values;"
+        " off: the largest of said - R² over the sets of masks",
+        "error: squared error of the Shapley values over the sum of their squares, mean over the sets of masks; held_90: share of"
+        " the values within 1.645 deviations; truth from antithetic permutations",
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        budgets = (150,) if session.quick else BUDGETS
+        say("wht-surrogate: tables")
+        reply = ask(python, task="tables", games=games, budgets=budgets, seeds=seeds, fresh=FRESH, folder=name)
+        session.versions |= reply["versions"]
+        setting = Setting(session, python, folder, seeds, reply["variables"])
+        others = spectra(setting, games)
+        for game in games:
+            say(f"wht-surrogate: {game}")
+            others += pursuit(setting, game)
+            for budget in setting.budgets(game):
+                session.rows.append(our_fit(setting, game, budget, reply["values"][game]))
+                session.rows += [row for row in others if row.case == session.rows[-1].case]
+        explained = [game for game in EXPLAINED if game in games]
+        for rows in ThreadPoolExecutor(AT_A_TIME).map(lambda game: explain(setting, game), explained):
+            session.rows += rows
+    session.notes += list(summary(session.rows))
+
+
+def spectra(setting: Setting, games: Iterable[str]) -> list[Row]:
+    """What SPEX and ProxySPEX explain: each game in a process of its own, few at a time."""
+    session, jobs = setting.session, []
+    old = None
+    if not setting.without(PROXY_OLD):
+        old = environment(session, python_between((3, 10), (3, 14)), "wht-surrogate-1.4.1")
+    peers = ((PROXY, PROXY, setting.python), (SPEX, SPEX, setting.python), (PROXY_OLD, PROXY, old))
+    for game in games:
+        jobs += [(game, *peer) for peer in peers if not setting.without(peer[0])]
+
+    def one(job: tuple[str, str, str, Path]) -> list[Row]:
+        game, tool, method, python = job
+        budgets = setting.budgets(game)
+        say(f"wht-surrogate: {tool} on {game}")
+        words = {"game": game, "budgets": budgets, "seeds": setting.seeds, "fresh": FRESH, "method": method}
+        reply = ask(python, task="spectrum", **words)
+        if tool == PROXY_OLD:
+            session.versions["shapiq of " + tool] = reply["version"]
+        rows, each = [], len(setting.seeds)
+        for at, budget in enumerate(budgets):
+            runs = reply["runs"][each * at : each * (at + 1)]
+            case = setting.case(game, budget)
+            failed = next((r["error"] for r in runs if "error" in r), None)
+            if failed is not None:
+                say(f"  failure of {tool}: {case}: {failed}")
+                continue
+            rows.append(Row(case, tool, 1, [r["seconds"] for r in runs], {"r2": statistics.median(r["r2"] for r in runs)}))
+        return rows
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return [row for rows in pool.map(one, jobs) for row in rows]
+
+
+def our_fit(setting: Setting, game: str, budget: int, values: list[float]) -> Row:
+    seconds, r2s, saids, off = [], [], [], []
+    held: dict[str, list[float]] = {level: [] for level in LEVELS}
+    folder = setting.folder
+    for seed in setting.seeds:
+        train, out = folder / "train.csv", folder / "predictions.csv"
+        head(folder / f"{game}-{seed}.csv", budget, train)
+        words = ["wht", "fit", train, "--value", "value", "--predict", folder / f"{game}-fresh.csv", "--predictions", out]
+        answer = ours([*words, "--seed", str(seed), "--quiet"], 1)
+        with open(out, newline="") as file:
+            rows = [(float(r["value"]), float(r["deviation"])) for r in csv.DictReader(file)]
+        mean = statistics.fmean(values)
+        left = sum((v - p) ** 2 for v, (p, _) in zip(values, rows, strict=True))
+        r2s.append(1 - left / sum((v - mean) ** 2 for v in values))
+        for level, place in LEVELS.items():
+            scale = answer["report"]["interval_scale"][place]
+            near = sum(abs(v - p) <= scale * d for v, (p, d) in zip(values, rows, strict=True))
+            held[level].append(near / len(values))
+        seconds.append(compute_seconds(answer))
+        said = answer["result"]["held_out_r2"]
+        if said is not None:
+            saids.append(said)
+            off.append(said - r2s[-1])
+    extras: dict[str, Any] = {"r2": statistics.median(r2s)}
+    extras |= {f"held_{level}": statistics.median(shares) for level, shares in held.items()}
+    extras |= {"said": statistics.median(saids) if saids else None, "off": max(off, default=None)}
+    return Row(setting.case(game, budget), OURS, 1, seconds, extras)
+
+
+def pursuit(setting: Setting, game: str) -> list[Row]:
+    """What was the default before the surrogate, and where the game is exactly sparse the default of today beside it."""
+    folder, n = setting.folder, setting.variables[game]
+    cells, files, times = [], [], []
+    for budget in setting.budgets(game):
+        cells.append((budget, PURSUIT, "heredity"))
+        if budget >= EXACT.get(game, budget + 1):
+            cells.append((budget, AUTO, "auto"))
+    works = [(*cell, seed) for cell in cells for seed in setting.seeds]
+
+    def path(at: int, kind: str) -> Path:
+        return folder / f"{game}-{at}.{kind}"
+
+    for at, (budget, _, decoder, seed) in enumerate(works):
+        prior = ["--sparsity", str(budget), "--samples", str(budget), "--holdout", "0", "--degree", str(min(DEGREE, n))]
+        prior += ["--hereditary", "--noise-std", "auto", "--decoder", decoder, "--seed", str(seed), "--quiet"]
+        out = ["--out", path(at, "json"), "--queries", path(at, "queries")]
+        ours(["wht", "plan", "--variables", str(n), *prior, *out], 1)
+        files.append((str(path(at, "queries")), str(path(at, "answers"))))
+    ask(setting.python, task="answers", game=game, files=files)
+    spectra = []
+    for at in range(len(works)):
+        answer = ours(["wht", "decode", path(at, "json"), "--answers", path(at, "answers"), "--quiet"], 1)
+        terms = answer["result"]["coefficients"]
+        spectra.append({"sets": [t["set"] for t in terms], "values": [t["value"] for t in terms]})
+        times.append(compute_seconds(answer))
+    judged = ask(setting.python, task="judge", game=game, fresh=FRESH, spectra=spectra)["r2"]
+    rows, each = [], len(setting.seeds)
+    for at, (budget, tool, _) in enumerate(cells):
+        part = slice(each * at, each * (at + 1))
+        rows.append(Row(setting.case(game, budget), tool, 1, times[part], {"r2": statistics.median(judged[part])}))
+    return rows
 
 
 def head(source: Path, count: int, target: Path) -> None:
@@ -66,117 +220,110 @@ def head(source: Path, count: int, target: Path) -> None:
         target.write_text("".join(line for _, line in zip(range(count + 1), file, strict=False)))
 
 
-def run_surrogate(session: Session) -> None:
-    python = environment(session, newest_python())
-    # One set of random masks for each repeat, three at most.
-    seeds = [0] if session.quick else list(range(min(session.repeats, 3)))
-    games = GAMES[:2] + ("svm-cancer",) if session.quick else GAMES
-    # `--without 600` leaves a budget out, `--without 20n` one of the Shapley values.
-    budgets = (150,) if session.quick else tuple(b for b in BUDGETS if str(b) not in session.without)
-    session.notes += [
-        f"r2: share of the variance explained on {FRESH} fresh uniform masks, median of {len(seeds)} sets of masks;"
-        " one thread each; seconds without evaluations",
-        "held: share of the fresh values within the 90 % intervals; said: R² that was said from held-out values",
-        "error: squared error of the Shapley values over the sum of their squares; truth from antithetic permutations",
-    ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        reply = ask(python, task="tables", games=games, budgets=budgets, seeds=seeds, fresh=FRESH, folder=name)
-        session.versions |= reply["versions"]
-        for game in games:
-            for budget in budgets:
-                if budget > 0.8 * 2 ** reply["variables"][game]:
-                    continue
-                say(f"wht-surrogate: {game}, {budget} evaluations")
-                case = f"{game} n={reply['variables'][game]}, {budget} evaluations"
-                session.rows.append(our_fit(folder, game, budget, seeds, reply["values"][game], case))
-                if "ProxySPEX" not in session.without:
-                    runs = [ask(python, task="proxyspex", game=game, budget=budget, seed=s, fresh=FRESH) for s in seeds]
-                    extras = {"r2": statistics.median(r["r2"] for r in runs)}
-                    session.rows.append(Row(case, "ProxySPEX", 1, [r["seconds"] for r in runs], extras))
-        for game in EXPLAINED[:1] if session.quick else EXPLAINED:
-            explain(session, python, folder, game, reply["variables"].get(game), seeds)
-    summary(session)
+def explain(setting: Setting, game: str) -> list[Row]:
+    """Shapley values of one game by all estimators."""
+    session, n = setting.session, setting.variables[game]
+    multiples = [m for m in (MULTIPLES[:1] if session.quick else MULTIPLES) if not setting.without(f"{m}n")]
+    budgets = [m * n for m in multiples]
+    say(f"wht-surrogate: Shapley values of {game}")
+    words: dict[str, Any] = {"game": game, "budgets": budgets, "seeds": setting.seeds}
+    permutations = 300 if session.quick else 1_000
+    truth = ask(setting.python, task="designs", folder=str(setting.folder), permutations=permutations, **words)["truth"]
+    methods = [m for m in ESTIMATORS if not setting.without(m)]
+    runs = iter(ask(setting.python, task="shapley", methods=methods, **words)["runs"])
+    size = sum(t * t for t in truth)
 
+    def error(values: Iterable[float]) -> float:
+        return sum((v - t) ** 2 for v, t in zip(values, truth, strict=True)) / size
 
-def our_fit(folder: Path, game: str, budget: int, seeds: list[int], values: list[float], case: str) -> Row:
-    seconds, r2s, helds, saids = [], [], [], []
-    for seed in seeds:
-        train, out = folder / "train.csv", folder / "predictions.csv"
-        head(folder / f"{game}-{seed}.csv", budget, train)
-        words = ["wht", "fit", train, "--value", "value", "--predict", folder / f"{game}-fresh.csv", "--predictions", out]
-        answer = ours([*words, "--seed", str(seed), "--quiet"], 1)
-        r2, held = r2_of(out, values)
-        seconds.append(compute_seconds(answer))
-        r2s.append(r2)
-        helds.append(held)
-        saids.append(answer["result"]["held_out_r2"])
-    said = [s for s in saids if s is not None]
-    extras = {
-        "r2": statistics.median(r2s),
-        "held": statistics.median(helds),
-        "said": statistics.median(said) if said else None,
-    }
-    return Row(case, OURS, 1, seconds, extras)
-
-
-def explain(session: Session, python: Path, folder: Path, game: str, n: int | None, seeds: list[int]) -> None:
-    if n is None:
-        return
-    for multiple in MULTIPLES[:1] if session.quick else MULTIPLES:
-        if f"{multiple}n" in session.without:
-            continue
-        budget = multiple * n
-        say(f"wht-surrogate: Shapley values of {game}, {budget} evaluations")
+    rows = []
+    for budget in budgets:
         case = f"Shapley values, {game} n={n}, {budget} evaluations"
-        table = folder / "design.csv"
         errors: dict[str, list[float]] = {}
         seconds: dict[str, list[float]] = {}
-        for seed in seeds:
-            permutations = 300 if session.quick else 1_000
-            request = {"game": game, "budget": budget, "seed": seed}
-            truth = ask(python, task="design", path=str(table), permutations=permutations, **request)["truth"]
-            size = sum(t * t for t in truth)
+        held = []
+        for seed in setting.seeds:
+            table = setting.folder / f"{game}-design-{budget}-{seed}.csv"
             answer = ours(["wht", "fit", table, "--value", "value", "--seed", str(seed), "--quiet"], 1)
-            found = {OURS: ([e["mean"] for e in answer["result"]["shapley"]], compute_seconds(answer))}
-            for method in ESTIMATORS:
-                if method in session.without:
+            found = answer["result"]["shapley"]
+            near = sum(abs(e["mean"] - t) <= 1.645 * e["deviation"] for e, t in zip(found, truth, strict=True))
+            held.append(near / n)
+            errors.setdefault(OURS, []).append(error(e["mean"] for e in found))
+            seconds.setdefault(OURS, []).append(compute_seconds(answer))
+            for method in methods:
+                run = next(runs)
+                if "error" in run:
+                    say(f"  failure of {method}: {case}: {run['error']}")
                     continue
-                try:
-                    reply = ask(python, task="shapley", method=method, **request)
-                except Failure as failure:
-                    say(f"  failure of {method}: {case}: {failure}")
-                    continue
-                found[method] = (reply["values"], reply["seconds"])
-            for tool, (values, time) in found.items():
-                error = sum((v - t) ** 2 for v, t in zip(values, truth, strict=True)) / size
-                errors.setdefault(tool, []).append(error)
-                seconds.setdefault(tool, []).append(time)
+                errors.setdefault(method, []).append(error(run["values"]))
+                seconds.setdefault(method, []).append(run["seconds"])
         for tool, each in errors.items():
-            session.rows.append(Row(case, tool, 1, seconds[tool], {"error": statistics.fmean(each)}))
+            extras: dict[str, Any] = {"error": statistics.fmean(each)}
+            if tool == OURS:
+                extras["held_90"] = statistics.median(held)
+            rows.append(Row(case, tool, 1, seconds[tool], extras))
+    return rows
 
 
-def summary(session: Session) -> None:
+def summary(rows: list[Row]) -> Iterable[str]:
     """The medians that the bars are about, as notes of the record."""
     by_case: dict[str, dict[str, Row]] = {}
-    for row in session.rows:
+    for row in rows:
         by_case.setdefault(row.case, {})[row.tool] = row
-    ratios, wins, cells, shapley = [], 0, 0, []
-    for case, tools in by_case.items():
-        if "ProxySPEX" in tools:
-            our, their = tools[OURS].extras["r2"], tools["ProxySPEX"].extras["r2"]
-            cells += 1
-            wins += our >= their - 0.002
-            if our < 0.99999:
-                ratios.append((1 - our) / (1 - their))
-        elif case.startswith("Shapley"):
-            others = [row.extras["error"] for tool, row in tools.items() if tool != OURS]
-            if others:
-                shapley.append(tools[OURS].extras["error"] / min(others))
-    if cells:
-        note = f"at least ProxySPEX - 0.002 in {wins} of {cells} cells"
-        session.notes.append(note + (f"; median of unexplained over its {statistics.median(ratios):.3f}" if ratios else ""))
-    if shapley:
-        session.notes.append(
-            f"Shapley error over that of the best peer: median {statistics.median(shapley):.3f}, worst {max(shapley):.3f}"
-        )
+    cells = {case: tools for case, tools in by_case.items() if not case.startswith("Shapley")}
+    for peers in ((PROXY,), (PROXY_OLD,), (SPEX,), (PROXY, PROXY_OLD, PURSUIT)):
+        yield from against(cells, peers)
+    for peer in (PROXY, PROXY_OLD):
+        halves, wins = 0, 0
+        for case, tools in cells.items():
+            name, budget = case.removesuffix(" evaluations").rsplit(", ", 1)
+            twice = cells.get(f"{name}, {2 * int(budget)} evaluations", {}).get(peer)
+            if twice is not None and int(budget) > 100:
+                halves += 1
+                wins += tools[OURS].extras["r2"] >= twice.extras["r2"] - 0.002
+        if halves:
+            yield f"at least {peer} with twice the evaluations - 0.002: {wins} of {halves} cells"
+    our = [tools[OURS] for tools in cells.values()]
+    for level in LEVELS:
+        shares = [row.extras[f"held_{level}"] for row in our]
+        yield f"{level} % intervals hold {statistics.median(shares):.3f} in the median"
+    shares = [row.extras["held_90"] for row in our]
+    near = [sum(low <= s <= high for s in shares) for low, high in ((0.8, 0.98), (0.85, 0.95))]
+    yield f"90 % intervals hold 0.80 to 0.98 in {near[0]}, 0.85 to 0.95 in {near[1]} of {len(shares)} cells"
+    judged = [(row.extras["said"] - row.extras["r2"], row.extras["off"], row.case) for row in our if row.extras["said"] is not None]
+    if judged:
+        median = statistics.median(abs(apart) for apart, *_ in judged)
+        beyond = [case for _, off, case in judged if off > 0.1]
+        yield f"R² that was said is {median:.3f} off in the median, more than 0.1 above it in: {'; '.join(beyond) or 'no cell'}"
+    exact = [(tools[AUTO], tools[PURSUIT]) for tools in cells.values() if AUTO in tools]
+    if exact:
+        least = min(row.extras["r2"] for row, _ in exact)
+        slower = max((row.median() or 0.0) / (pursued.median() or 1.0) for row, pursued in exact)
+        yield f"exactly sparse: least R² {least:.6f} in {len(exact)} cells, at most {slower:.2f} times the seconds of the pursuit alone"
+    explained = [tools for case, tools in by_case.items() if case.startswith("Shapley") and len(tools) > 1]
+    if explained:
+        ratios = [t[OURS].extras["error"] / min(r.extras["error"] for tool, r in t.items() if tool != OURS) for t in explained]
+        yield f"Shapley error over that of the best peer: median {statistics.median(ratios):.3f}, worst {max(ratios):.3f}"
+        shares = [t[OURS].extras["held_90"] for t in explained]
+        yield f"1.645 deviations of Shapley values hold {statistics.median(shares):.3f} in the median, least {min(shares):.3f}"
+
+
+def against(cells: dict[str, dict[str, Row]], peers: tuple[str, ...]) -> Iterable[str]:
+    """Cells won against the best of some peers, and the unexplained variance beside theirs."""
+    ratios: dict[str, list[float]] = {}
+    lost, count = [], 0
+    for case, tools in cells.items():
+        theirs = [tools[peer].extras["r2"] for peer in peers if peer in tools]
+        if not theirs:
+            continue
+        our, best = tools[OURS].extras["r2"], max(theirs)
+        count += 1
+        if our < best - 0.002:
+            lost.append(f"{case} ({our:.4f} against {best:.4f})")
+        if our < 0.99999:
+            ratios.setdefault(case.removesuffix(" evaluations").rsplit(", ", 1)[1], []).append((1 - our) / (1 - best))
+    if count:
+        name = peers[0] if len(peers) == 1 else "the best of " + ", ".join(peers)
+        text = f"at least {name} - 0.002 in {count - len(lost)} of {count} cells"
+        medians = ", ".join(f"{statistics.median(r):.3f} at {budget}" for budget, r in ratios.items())
+        yield text + (f"; median of unexplained over its: {medians}" if medians else "") + (f"; lost: {'; '.join(lost)}" if lost else "")

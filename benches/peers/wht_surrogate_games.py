@@ -5,10 +5,14 @@ object from standard output. Every request has `task` and `data` (the folder of 
 
 - `tables`: `games`, `budgets`, `seeds`, `fresh`, `folder`. Writes GAME-SEED.csv (masks and values, as many rows as the largest
   budget) and GAME-fresh.csv (masks) to `folder`. Reply: `versions`, `variables` and the fresh `values` of every game.
-- `proxyspex`: `game`, `budget`, `seed`, `fresh`. Reply: `r2` on the fresh masks, `seconds`.
-- `design`: `game`, `budget`, `seed`, `path`. Writes a table of pairs of complements with uniform sizes. Reply: `truth`, Shapley
-  values from `permutations` antithetic permutations.
-- `shapley`: `game`, `budget`, `seed`, `method`. Reply: `values`, `seconds`.
+- `spectrum`: `game`, `budgets`, `seeds`, `fresh`, `method` (ProxySPEX or SPEX). Reply: `version` of shapiq, and `runs`, one for
+  each budget and seed in this order: `r2` on the fresh masks, `seconds`, or `error`.
+- `answers`: `game`, `files`, each a file of lines of 0 and 1 and one to which a value for each line is written.
+- `judge`: `game`, `fresh`, `spectra`, each with `sets` and `values`. Reply: `r2` of each on the fresh masks.
+- `designs`: `game`, `budgets`, `seeds`, `folder`. Writes GAME-design-BUDGET-SEED.csv, tables of pairs of complements with uniform
+  sizes. Reply: `truth`, Shapley values from `permutations` antithetic permutations.
+- `shapley`: `game`, `budgets`, `seeds`, `methods`. Reply: `runs`, one for each budget, seed and method: `values`, `seconds`, or
+  `error`.
 
 Random masks of one game and seed are the same in all tasks. Absent features have their mean.
 """
@@ -137,6 +141,12 @@ def game(name: str, data: Path) -> tuple[int, Function]:
     return makers[name]()
 
 
+def of_masks(name: str, data: Path) -> tuple[int, Function]:
+    """A game as the peers call it: of one mask or several, of any type."""
+    n, function = game(name, data)
+    return n, lambda given: np.asarray(function(np.atleast_2d(given).astype(int)), float)
+
+
 def masks(n: int, count: int, seed: int) -> Any:
     return np.random.default_rng(seed).integers(0, 2, (count, n))
 
@@ -171,12 +181,39 @@ def tables(request: dict[str, Any], data: Path) -> dict[str, Any]:
     return reply
 
 
-def proxyspex(request: dict[str, Any], data: Path) -> dict[str, Any]:
+def spectrum(request: dict[str, Any], data: Path) -> dict[str, Any]:
+    import shapiq.approximator  # noqa: F401 (not in the time of the first run)
+
+    finder = {"ProxySPEX": of_proxyspex, "SPEX": of_spex}[request["method"]]
+    n, function = of_masks(request["game"], data)
+    rows, values = fresh_values(request["game"], data, request["fresh"])
+    runs: list[dict[str, Any]] = []
+    for budget in request["budgets"]:
+        for seed in request["seeds"]:
+            start = time.process_time()
+            try:
+                found = finder(n, function, budget, seed)
+            except Exception as error:  # whatever the package raises is its failure on this game
+                runs.append({"error": f"{type(error).__name__}: {error}"})
+                continue
+            seconds = time.process_time() - start
+            runs.append({"r2": r2_of(found, rows, values), "seconds": seconds})
+    return {"version": version("shapiq"), "runs": runs}
+
+
+def r2_of(found: dict[tuple[int, ...], float], rows: Any, values: Any) -> float:
+    members = np.zeros((len(found), rows.shape[1]))
+    for j, key in enumerate(found):
+        members[j, list(key)] = 1
+    left = values - (1 - 2 * ((rows.astype(float) @ members.T) % 2)) @ np.array(list(found.values()))
+    return float(1 - (left @ left) / ((values - values.mean()) ** 2).sum())
+
+
+def of_proxyspex(n: int, function: Function, budget: int, seed: int) -> dict[tuple[int, ...], float]:
     from shapiq.approximator import ProxySPEX
 
-    n, function = game(request["game"], data)
-    spex = ProxySPEX(n=n, max_order=n, index="FBII", random_state=request["seed"])
-    kept: dict[str, Any] = {}
+    spex = ProxySPEX(n=n, max_order=n, index="FBII", random_state=seed)
+    kept: dict[tuple[int, ...], float] = {}
     refine = spex._refine
 
     class Done(Exception):
@@ -184,35 +221,76 @@ def proxyspex(request: dict[str, Any], data: Path) -> dict[str, Any]:
 
     def stop(*arguments: Any, **named: Any) -> None:
         # The spectrum is what is compared; its Moebius transform may have any number of terms.
-        kept["spectrum"] = refine(*arguments, **named)
+        kept.update(refine(*arguments, **named))
         raise Done
 
     spex._refine = stop
-    start = time.process_time()
     try:
-        spex.approximate(request["budget"], lambda m: np.asarray(function(np.asarray(m).astype(int)), float))
+        spex.approximate(budget, function)
     except Done:
         pass
-    seconds = time.process_time() - start
+    return kept
+
+
+def of_spex(n: int, function: Function, budget: int, seed: int) -> dict[tuple[int, ...], float]:
+    from shapiq import SPEX
+    from shapiq.approximator.sparse import base
+
+    own_transform = base.sparse_fourier_transform
+    kept: dict[tuple[int, ...], float] = {}
+
+    class Done(Exception):
+        pass
+
+    def transform(*arguments: Any, **named: Any) -> None:
+        found = own_transform(*arguments, **named)
+        for key, value in found.items():
+            kept[tuple(i for i, bit in enumerate(key) if bit)] = float(np.real(value))
+        raise Done
+
+    base.sparse_fourier_transform = transform
+    try:
+        spex = SPEX(n=n, random_state=seed)
+        np.random.seed(seed)  # the package draws its groups from the global generator
+        spex.approximate(budget, function)
+    except Done:
+        pass
+    finally:
+        base.sparse_fourier_transform = own_transform
+    return kept
+
+
+def answers(request: dict[str, Any], data: Path) -> dict[str, Any]:
+    _, function = game(request["game"], data)
+    for queries, path in request["files"]:
+        lines = Path(queries).read_text(encoding="ascii").split()
+        values = function(np.array([list(map(int, line)) for line in lines]))
+        Path(path).write_text("".join(f"{v!r}\n" for v in np.asarray(values, float).tolist()))
+    return {}
+
+
+def judge(request: dict[str, Any], data: Path) -> dict[str, Any]:
     rows, values = fresh_values(request["game"], data, request["fresh"])
-    spectrum = kept["spectrum"]
-    members = np.zeros((len(spectrum), n))
-    for j, key in enumerate(spectrum):
-        members[j, list(key)] = 1
-    left = values - (1 - 2 * ((rows.astype(float) @ members.T) % 2)) @ np.array(list(spectrum.values()))
-    return {"r2": float(1 - (left @ left) / ((values - values.mean()) ** 2).sum()), "seconds": seconds}
+    spectra = [dict(zip(map(tuple, s["sets"]), s["values"], strict=True)) for s in request["spectra"]]
+    return {"r2": [r2_of(found, rows, values) for found in spectra]}
 
 
-def design(request: dict[str, Any], data: Path) -> dict[str, Any]:
-    n, function = game(request["game"], data)
-    rng = np.random.default_rng(100 + request["seed"])
+def design(n: int, budget: int, seed: int) -> Any:
+    rng = np.random.default_rng(100 + seed)
     rows = [np.zeros(n, int), np.ones(n, int)]
-    while len(rows) < request["budget"]:
+    while len(rows) < budget:
         row = np.zeros(n, int)
         row[rng.permutation(n)[: rng.integers(1, n)]] = 1
         rows += [row, 1 - row]
-    table = np.array(rows[: request["budget"]])
-    write(request["path"], table, function(table))
+    return np.array(rows[:budget])
+
+
+def designs(request: dict[str, Any], data: Path) -> dict[str, Any]:
+    n, function = game(request["game"], data)
+    for budget in request["budgets"]:
+        for seed in request["seeds"]:
+            table = design(n, budget, seed)
+            write(Path(request["folder"], f"{request['game']}-design-{budget}-{seed}.csv"), table, function(table))
     rng = np.random.default_rng(5)
     total = np.zeros(n)
     for _ in range(request["permutations"]):
@@ -228,28 +306,41 @@ def design(request: dict[str, Any], data: Path) -> dict[str, Any]:
 def shapley(request: dict[str, Any], data: Path) -> dict[str, Any]:
     from shapiq import approximator
 
-    n, function = game(request["game"], data)
-    seed, method = request["seed"], request["method"]
-    makers: dict[str, Callable[[], Any]] = {
-        "KernelSHAP": lambda: approximator.KernelSHAP(n, pairing_trick=True, random_state=seed),
-        "permutations": lambda: approximator.PermutationSamplingSV(n, random_state=seed),
-        "OddSHAP": lambda: approximator.OddSHAP(n, random_state=seed),
-        "RegressionMSR": lambda: approximator.RegressionMSR(n, "SV", proxy_model="lightgbm", random_state=seed),
-        "ProxySHAP": lambda: approximator.ProxySHAP(
+    n, function = of_masks(request["game"], data)
+    makers: dict[str, Callable[[int], Any]] = {
+        "KernelSHAP": lambda seed: approximator.KernelSHAP(n, pairing_trick=True, random_state=seed),
+        "permutations": lambda seed: approximator.PermutationSamplingSV(n, random_state=seed),
+        "OddSHAP": lambda seed: approximator.OddSHAP(n, random_state=seed),
+        "RegressionMSR": lambda seed: approximator.RegressionMSR(n, "SV", proxy_model="lightgbm", random_state=seed),
+        "ProxySHAP": lambda seed: approximator.ProxySHAP(
             n, max_order=1, index="SV", proxy_model="lightgbm", random_state=seed
         ),
     }
-    start = time.process_time()
-    found = makers[method]().approximate(
-        request["budget"], lambda m: np.asarray(function(np.asarray(m).astype(int)), float)
-    )
-    return {"values": [float(found[(i,)]) for i in range(n)], "seconds": time.process_time() - start}
+    runs: list[dict[str, Any]] = []
+    for budget in request["budgets"]:
+        for seed in request["seeds"]:
+            for method in request["methods"]:
+                start = time.process_time()
+                try:
+                    found = makers[method](seed).approximate(budget, function)
+                    values = [float(found[(i,)]) for i in range(n)]
+                    runs.append({"values": values, "seconds": time.process_time() - start})
+                except Exception as error:
+                    runs.append({"error": f"{type(error).__name__}: {error}"})
+    return {"runs": runs}
 
 
 def main() -> None:
     warnings.filterwarnings("ignore")
     request = json.load(sys.stdin)
-    tasks = {"tables": tables, "proxyspex": proxyspex, "design": design, "shapley": shapley}
+    tasks = {
+        "tables": tables,
+        "spectrum": spectrum,
+        "answers": answers,
+        "judge": judge,
+        "designs": designs,
+        "shapley": shapley,
+    }
     out = sys.stdout
     # What the peers print is not the answer.
     sys.stdout = sys.stderr
