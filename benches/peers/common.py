@@ -110,6 +110,7 @@ def call(command: Sequence[str | Path], threads: int = 1, stdin: str | None = No
     count = str(threads)
     names = ("RAYON", "OMP", "NUMBA", "OPENBLAS", "MKL")
     environment = os.environ | {f"{name}_NUM_THREADS": count for name in names}
+    environment["LOKY_MAX_CPU_COUNT"] = count  # joblib and LightGBM ask for this one
     shown = relative(" ".join(words))
     try:
         done = subprocess.run(
