@@ -1,5 +1,6 @@
 //! Sparse Walsh–Hadamard transforms.
 use samplewise::linalg::random::{below, normal};
+use samplewise::wht::surrogate::{self, Estimate};
 use samplewise::wht::{
     Decoder, Noise, Options, Plan, Recovery, Sparsity, Spectrum, Support, dense, recover, recover_in_memory,
 };
@@ -57,4 +58,42 @@ pub fn pin(pins: &mut Pins) {
         ask.tell(&answers).unwrap();
     }
     pin_spectrum(pins, "ask and tell", ask.spectrum().unwrap());
+    pin_surrogates(pins);
+}
+
+fn pin_surrogates(pins: &mut Pins) {
+    let estimates = |all: &[Estimate]| -> Vec<f64> { all.iter().flat_map(|e| [e.mean, e.deviation, e.high]).collect() };
+    let mut rng = stream(22);
+    let n = 9;
+    let curved = |m: u64| (m.count_ones() as f64 - 4.0).tanh() + 0.5 * (m & 1) as f64 * (m >> 3 & 1) as f64;
+    let points: Vec<u64> = (0..70).map(|_| below(&mut rng, 1 << n) as u64).collect();
+    let values: Vec<f64> = points.iter().map(|&m| curved(m) + 0.05 * normal(&mut rng)).collect();
+    for (name, evidence_points) in [("all points", 400), ("more than the evidence", 40)] {
+        let options = surrogate::Options { evidence_points, ..surrogate::Options::default() };
+        let model = surrogate::fit(&points, &values, n, &options).unwrap();
+        let largest: Vec<u64> = model.top(5).coefficients.iter().map(|c| c.0).collect();
+        let said = estimates(&model.predict_all(&points).unwrap());
+        pins.pin(
+            format!("wht surrogate {name}"),
+            &[&said, &estimates(&model.shapley()), &largest, &model.report.held_out_r2],
+        );
+    }
+    let rows: Vec<u8> = (0..80 * 4).map(|_| below(&mut rng, 3) as u8).collect();
+    let measured: Vec<f64> = rows.chunks(4).map(|r| f64::from(r[0]) + f64::from(u8::from(r[1] == r[2]))).collect();
+    let letters = surrogate::Letters::new(vec![3; 4], rows).unwrap();
+    let model = surrogate::fit_letters(&letters, &measured, &surrogate::Options::default()).unwrap();
+    let largest: Vec<f64> = model.largest_interactions(4).iter().map(|i| i.estimate.mean).collect();
+    pins.pin("wht surrogate of letters", &[&estimates(&model.predict(&letters).unwrap()), &largest]);
+    for target in [surrogate::Target::Shapley, surrogate::Target::Maximum] {
+        let options = surrogate::AskOptions { budget: 80, ..surrogate::AskOptions::default() };
+        let mut ask = surrogate::Surrogate::new(n, target, &options).unwrap();
+        while !ask.ask().is_empty() {
+            let answers: Vec<f64> = ask.ask().iter().map(|&m| curved(m)).collect();
+            ask.tell(&answers).unwrap();
+        }
+        pins.pin(
+            format!("wht surrogate asked, {target:?}"),
+            &[&ask.points(), &estimates(&ask.finish().unwrap().shapley())],
+        );
+    }
 }

@@ -314,3 +314,62 @@ pub fn counts_with_ties(n: usize, d: usize, seed: u64) -> Design {
 #[cfg(test)]
 #[path = "hostile_tests.rs"]
 mod tests;
+
+/// Points of some two-level variables (bit `i` is variable `i`), and the values that were measured there.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Why it is hard.
+    pub name: String,
+    /// Number of variables.
+    pub variables: usize,
+    /// One mask for each value; masks may repeat.
+    pub points: Vec<u64>,
+    /// The values.
+    pub values: Vec<f64>,
+}
+
+/// Measured functions of five variables: from three points on, ties, repeats with other values, one or two points all told,
+/// a variable that never varies, a variable that is the answer or the copy of another, complements, offsets of 1e9 and 1e15,
+/// units of 1e±200 and below the least normal number.
+///
+/// Hostile because what is learned from a few repeated or tied points looks certain, and each unit leaves the range of doubles
+/// somewhere between values and their squares.
+pub fn measured_functions(seed: u64) -> Vec<Measured> {
+    let mut rng = stream(seed, 20);
+    let variables = 5;
+    let f = |m: u64| {
+        let x = |i: u32| (m >> i & 1) as f64;
+        (2.0 * (x(0) + 0.5 * x(1) + 0.3 * x(2)) - 2.0).tanh() + x(0) * x(1) - 0.5 * x(2) * x(3)
+    };
+    let mut out = Vec::new();
+    let mut push = |name: &str, points: &[u64], values: Vec<f64>| {
+        out.push(Measured { name: name.to_owned(), variables, points: points.to_vec(), values });
+    };
+    let mut draw = |count: usize| -> Vec<u64> { (0..count).map(|_| below(&mut rng, 32) as u64).collect() };
+    for count in 3..=12 {
+        let points = draw(count);
+        push(&format!("{count} points"), &points, points.iter().map(|&m| f(m)).collect());
+    }
+    let points = draw(40);
+    let of = |g: &dyn Fn(u64) -> f64| -> Vec<f64> { points.iter().map(|&m| g(m)).collect() };
+    push("offset of 1e9", &points, of(&|m| f(m) + 1e9));
+    push("offset of 1e15", &points, of(&|m| f(m) + 1e15));
+    push("units of 1e-200", &points, of(&|m| f(m) * 1e-200));
+    push("units of 1e200", &points, of(&|m| f(m) * 1e200));
+    push("subnormal units", &points, of(&|m| f(m) * 1e-310));
+    push("ties", &points, of(&|m| (2.0 * f(m)).round()));
+    push("zero but for one point", &points, (0..40).map(|j| f64::from(u8::from(j == 7))).collect());
+    push("a variable that is the answer", &points, of(&|m| (m & 1) as f64));
+    let copied: Vec<u64> = points.iter().map(|m| m & 0b1111 | (m & 1) << 4).collect();
+    push("a variable that is a copy", &copied, copied.iter().map(|&m| f(m)).collect());
+    let still: Vec<u64> = points.iter().map(|m| m & 0b1110).collect();
+    push("two variables that never vary", &still, still.iter().map(|&m| f(m)).collect());
+    let mut noise = stream(seed, 21);
+    push("repeats with other values", &points, of(&f).into_iter().map(|v| v + normal(&mut noise)).collect());
+    push("one point", &[5; 20], (0..20).map(f64::from).collect());
+    let two: Vec<u64> = (0..20).map(|j| j % 2).collect();
+    push("two points", &two, two.iter().map(|&m| m as f64).collect());
+    let paired: Vec<u64> = (0..32).flat_map(|m| [m, 31 - m]).collect();
+    push("complements", &paired, (0..64).map(|j| f64::from(j) * 0.1).collect());
+    out
+}

@@ -1,5 +1,6 @@
 //! Surrogates through their public face: claims, symmetries, bad input, storage (rows GP-1 and GP-8 to GP-15).
 use samplewise_linalg::random::{Streams, below, normal, shuffle, uniform};
+use samplewise_testkit::hostile::{Measured, measured_functions};
 use samplewise_testkit::{assert_rate_at_most, generate};
 use samplewise_wht::surrogate::{
     AskOptions, Kind, LetterPosterior, Letters, Options, PairIndex, Posterior, Status, Surrogate, Target, fit,
@@ -281,36 +282,10 @@ fn constants_are_constants() {
     }
 }
 
-/// The hostile shapes of the testkit's kind: few points, repeats with other values, huge offsets, tiny and huge units, a column
-/// that is the answer, duplicates of columns, ties. No panic, no claim that is not true, finite numbers.
+/// The measured functions of the testkit: no panic, no claim that is not true, finite numbers, bytes that say the same.
 #[test]
 fn hostile_tables_have_honest_answers() {
-    let n = 5;
-    let mut cases: Vec<(String, Vec<u64>, Vec<f64>)> = Vec::new();
-    let mut rng = Streams::new(77).stream(0);
-    for count in 3..=12 {
-        let told = points(n, count, count as u64);
-        cases.push((format!("{count} points"), told.clone(), told.iter().map(|&m| curved(n)(m)).collect()));
-    }
-    let told = points(n, 40, 3);
-    let base: Vec<f64> = told.iter().map(|&m| curved(n)(m)).collect();
-    let mut push = |name: &str, values: Vec<f64>| cases.push((name.into(), told.clone(), values));
-    push("offset", base.iter().map(|v| v + 1e9).collect());
-    push("huge offset", base.iter().map(|v| v + 1e15).collect());
-    push("tiny", base.iter().map(|v| v * 1e-200).collect());
-    push("huge", base.iter().map(|v| v * 1e200).collect());
-    push("subnormal", base.iter().map(|v| v * 1e-310).collect());
-    push("ties", base.iter().map(|v| (2.0 * v).round()).collect());
-    push("one column", told.iter().map(|m| (m & 1) as f64).collect());
-    push("repeats with other values", base.iter().map(|v| v + normal(&mut rng)).collect());
-    cases.push(("one point".into(), vec![5; 20], (0..20).map(f64::from).collect()));
-    cases.push(("two points".into(), (0..20).map(|j| j % 2).collect(), (0..20).map(|j| f64::from(j % 2)).collect()));
-    cases.push((
-        "paired".into(),
-        (0..32).flat_map(|m| [m, 31 - m]).collect(),
-        (0..64).map(|j| f64::from(j) * 0.1).collect(),
-    ));
-    for (name, told, values) in cases {
+    for Measured { name, variables: n, points: told, values } in measured_functions(77) {
         for options in [
             Options::default(),
             Options { noise: Noise::None, ..Options::default() },
@@ -445,6 +420,55 @@ fn damaged_bytes_are_refused() {
         let at = below(&mut rng, bad.len());
         bad[at] ^= 1 << below(&mut rng, 8);
         assert!(matches!(Posterior::<u64>::from_bytes(&bad), Err(Error::Data(_))), "{at}");
+    }
+}
+
+/// A surrogate under way that goes through bytes before every answer asks and answers as one that does not; bytes that are cut
+/// or damaged are an error.
+#[test]
+fn asked_surrogates_go_through_bytes() {
+    let n = 7;
+    let f = curved(n);
+    for target in [Target::Values, Target::Shapley, Target::Maximum] {
+        let fit = Options { tails: vec![], level: 0.8, seed: 3, ..Options::default() };
+        let options = AskOptions { fit, budget: 90, batch: Some(15), enough: 0.02 };
+        let mut plain = Surrogate::new(n, target, &options).unwrap();
+        let mut stored = plain.clone();
+        let mut rng = Streams::new(4).stream(0);
+        while !plain.ask().is_empty() {
+            let bytes = stored.to_bytes();
+            let cut = below(&mut rng, bytes.len());
+            assert!(matches!(Surrogate::<u64>::from_bytes(&bytes[..cut]), Err(Error::Data(_))));
+            let mut bad = bytes.clone();
+            bad[cut] ^= 1 << below(&mut rng, 8);
+            assert!(matches!(Surrogate::<u64>::from_bytes(&bad), Err(Error::Data(_))));
+            assert!(matches!(Surrogate::<Wide<2>>::from_bytes(&bytes), Err(Error::Data(_))));
+            stored = Surrogate::from_bytes(&bytes).unwrap();
+            assert_eq!(stored.to_bytes(), bytes);
+            assert_eq!((plain.ask(), plain.best()), (stored.ask(), stored.best()));
+            let answers: Vec<f64> = plain.ask().iter().map(|&m| f(m)).collect();
+            plain.tell(&answers).unwrap();
+            stored.tell(&answers).unwrap();
+        }
+        assert!(plain.points().len() > 40 && stored.ask().is_empty());
+        let stored = Surrogate::<u64>::from_bytes(&stored.to_bytes()).unwrap();
+        let (plain, stored) = (plain.finish().unwrap(), stored.finish().unwrap());
+        assert_eq!((plain.shapley(), plain.status), (stored.shapley(), stored.status));
+    }
+}
+
+/// Where every point there is was told, no limit ended it.
+#[test]
+fn small_spaces_are_finished() {
+    let f = |m: u64| (m as f64).sin();
+    for target in [Target::Values, Target::Shapley, Target::Maximum] {
+        let options = AskOptions { budget: 100, batch: Some(4), enough: 0.0, ..AskOptions::default() };
+        let (done, _) = ask_all(f, 4, target, &options);
+        assert_eq!(
+            (done.points().len(), done.best().unwrap().0),
+            (16, (0..16).max_by(|&a, &b| f(a).total_cmp(&f(b))).unwrap())
+        );
+        assert_eq!(done.finish().unwrap().report.ending, Ending::Finished, "{target:?}");
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Kind {
     Posterior = 8,
     /// A surrogate of a function of few-valued variables.
     Surrogate = 9,
+    /// A surrogate under way, which asks for points.
+    AskedSurrogate = 10,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Self::Planner => "planner",
             Self::Posterior => "posterior",
             Self::Surrogate => "surrogate",
+            Self::AskedSurrogate => "asked surrogate",
         }
     }
 }

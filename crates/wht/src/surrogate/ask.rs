@@ -70,17 +70,17 @@ impl Default for AskOptions {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Surrogate<I: Bits = u64> {
-    variables: usize,
-    target: Target,
-    options: AskOptions,
-    points: Vec<I>,
-    values: Vec<f64>,
-    pending: Vec<I>,
-    batches: usize,
-    ending: Ending,
-    posterior: Option<Posterior<I>>,
+    pub(super) variables: usize,
+    pub(super) target: Target,
+    pub(super) options: AskOptions,
+    pub(super) points: Vec<I>,
+    pub(super) values: Vec<f64>,
+    pub(super) pending: Vec<I>,
+    pub(super) batches: usize,
+    pub(super) ending: Ending,
+    pub(super) posterior: Option<Posterior<I>>,
     /// The kernel of the search for a maximum, from which the next one starts.
-    kernel: Option<Kernel>,
+    pub(super) kernel: Option<Kernel>,
 }
 
 /// Points of the first batch for each variable, and at least.
@@ -229,7 +229,8 @@ impl<I: Bits> Surrogate<I> {
     /// The surrogate of all answers; where telling was stopped, of those of the last batch that was learned from.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] before anything was learned.
+    /// [`Error::Interrupted`] before anything was learned. What was told is then gone with this object: where a call may be
+    /// stopped, keep [`Surrogate::to_bytes`], or its points and values, before.
     pub fn finish(self) -> Result<Posterior<I>, Error> {
         self.finish_observed(&mut ())
     }
@@ -296,11 +297,18 @@ impl<I: Bits> Surrogate<I> {
         wanted.min(self.left())
     }
 
-    /// Where nothing more is asked though it is not good enough, a limit ended it.
+    /// Where nothing more is asked though it is not good enough, the budget ended it, or every point there is was told.
     fn note_limit(&mut self) {
-        if self.pending.is_empty() && self.ending == Ending::Finished {
+        if self.pending.is_empty() && self.ending == Ending::Finished && self.left() == 0 && !self.told_all() {
             self.ending = Ending::Limit;
         }
+    }
+
+    fn told_all(&self) -> bool {
+        u32::try_from(self.variables)
+            .ok()
+            .and_then(|n| 1_usize.checked_shl(n))
+            .is_some_and(|all| self.points.len() >= all)
     }
 
     fn known(&self) -> Known {

@@ -8,12 +8,13 @@ use samplewise_linalg::{Matrix, Progress};
 
 use super::evidence::Evidence;
 use super::expert::{Expert, Process};
-use super::fit::{Fitted, STEPS, Task};
+use super::fit::Task;
 use super::mix::HeldOut;
 use super::mixture::Mixture;
 use super::pursuit::Pursued;
 use super::rounds::looking;
 use super::table::{Table, count_distinct, units_of};
+use super::training::{Fitted, STEPS};
 use super::workspace::Workspace;
 
 /// Share from which an expert is polished, and points beyond which none is.

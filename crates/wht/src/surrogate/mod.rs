@@ -16,12 +16,14 @@
 //! Rows GP-1 to GP-16 of `paper-refs.md`.
 mod answer;
 mod ask;
+mod assembly;
 mod design;
 mod energy;
 mod evidence;
 mod exp;
 mod expert;
 mod fit;
+mod folds;
 mod functionals;
 mod heavy;
 mod kernel;
@@ -37,7 +39,9 @@ mod rounds;
 mod search;
 mod sets;
 mod stored;
+mod stored_ask;
 mod table;
+mod training;
 mod workspace;
 
 use samplewise_linalg::observe::{Observer, Watch};

@@ -399,7 +399,7 @@ impl Stored {
     }
 }
 
-const ENDINGS: [Ending; 3] = [Ending::Finished, Ending::Limit, Ending::Interrupted];
+pub(super) const ENDINGS: [Ending; 3] = [Ending::Finished, Ending::Limit, Ending::Interrupted];
 
 fn write_kind(w: &mut Writer, kind: Kind) {
     let (number, value) = match kind {
