@@ -91,9 +91,7 @@ fn pin_surrogates(pins: &mut Pins) {
             let answers: Vec<f64> = ask.ask().iter().map(|&m| curved(m)).collect();
             ask.tell(&answers).unwrap();
         }
-        pins.pin(
-            format!("wht surrogate asked, {target:?}"),
-            &[&ask.points(), &estimates(&ask.finish().unwrap().shapley())],
-        );
+        let points = ask.points().to_vec();
+        pins.pin(format!("wht surrogate asked, {target:?}"), &[&points, &estimates(&ask.finish().unwrap().shapley())]);
     }
 }
