@@ -284,12 +284,15 @@ def summary(rows: list[Row]) -> Iterable[str]:
         if halves:
             yield f"at least {peer} with twice the evaluations - 0.002: {wins} of {halves} cells"
     our = [tools[OURS] for tools in cells.values()]
+    # Where every value is explained to rounding there is nothing for an interval to hold or not.
+    open_cells = [row for row in our if row.extras["r2"] < 0.99999]
     for level in LEVELS:
-        shares = [row.extras[f"held_{level}"] for row in our]
-        yield f"{level} % intervals hold {statistics.median(shares):.3f} in the median"
-    shares = [row.extras["held_90"] for row in our]
+        shares = [row.extras[f"held_{level}"] for row in open_cells]
+        if shares:
+            yield f"{level} % intervals hold {statistics.median(shares):.3f} in the median of cells not explained to rounding"
+    shares = [row.extras["held_90"] for row in open_cells]
     near = [sum(low <= s <= high for s in shares) for low, high in ((0.8, 0.98), (0.85, 0.95))]
-    yield f"90 % intervals hold 0.80 to 0.98 in {near[0]}, 0.85 to 0.95 in {near[1]} of {len(shares)} cells"
+    yield f"90 % intervals hold 0.80 to 0.98 in {near[0]}, 0.85 to 0.95 in {near[1]} of these {len(shares)} cells"
     judged = [(row.extras["said"] - row.extras["r2"], row.extras["off"], row.case) for row in our if row.extras["said"] is not None]
     if judged:
         median = statistics.median(abs(apart) for apart, *_ in judged)

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 use samplewise_linalg::{Matrix, sums};
 
+use super::exp::shifted_exp_m1;
 use super::expert::Process;
 use super::kernel::Kernel;
 use super::sets::{Set, Signs, log_empty};
@@ -53,7 +54,7 @@ impl Product {
         let most: f64 =
             (0..levels.len()).map(|i| (self.odd[i] * (levels[i] as f64 - 1.0) / self.even[i]).ln_1p()).sum();
         for stretch in out.as_mut_slice().chunks_mut(PART * PARTS) {
-            stretch.par_chunks_mut(PART).for_each(|part| part.iter_mut().for_each(|e| *e = (*e + most).exp_m1()));
+            stretch.par_chunks_mut(PART).for_each(|part| shifted_exp_m1(part, most));
             look();
         }
         out
@@ -173,28 +174,37 @@ impl Mean<'_> {
         out
     }
 
-    /// Energies of every pair of processes, each with the share 1, and the terms of all.
-    pub fn pairs(&self, degrees: usize) -> Vec<Vec<Energies>> {
+    /// Energies of every pair of processes, each with the share 1, in all and by position.
+    pub fn pairs(&self) -> Vec<Vec<Energies>> {
+        self.of_pairs(|product, weights| {
+            let (total, of_position) = product.energies(self.table, weights);
+            Energies { total, of_position, by_degree: Vec::new() }
+        })
+    }
+
+    /// Energies of every pair of processes by number of positions up to `degrees`.
+    pub fn by_degree(&self, degrees: usize) -> Vec<Vec<Vec<f64>>> {
+        self.of_pairs(|product, weights| {
+            let mut by_degree = product.by_degree(self.table, weights, degrees);
+            by_degree[0] = 0.0;
+            by_degree
+        })
+    }
+
+    fn of_pairs<T>(&self, of: impl Fn(&Product, &Matrix) -> T) -> Vec<Vec<T>> {
         let (b, levels) = (self.table.len(), &self.table.layout.levels);
         let one = |first: &Process, second: &Process| {
             let tails = 0.5 * first.tail * second.tail;
             let (x, y) = (&first.alpha, &second.alpha);
             let weights = Matrix::from_fn(b, b, |j, l| tails * (x[j] * y[l] + x[l] * y[j]));
-            let product = Product::new(&first.kernel, &second.kernel, levels);
-            let (total, of_position) = product.energies(self.table, &weights);
-            let mut by_degree = vec![0.0; degrees + 1];
-            if degrees > 0 {
-                by_degree = product.by_degree(self.table, &weights, degrees);
-                by_degree[0] = 0.0;
-            }
-            Energies { total, of_position, by_degree }
+            of(&Product::new(&first.kernel, &second.kernel, levels), &weights)
         };
         let row = |i: usize| self.parts[..=i].iter().map(|(_, other)| one(self.parts[i].1, other)).collect();
         (0..self.parts.len()).map(row).collect()
     }
 
-    /// Energies of the mean, from those of the pairs of its processes.
-    pub fn energies(&self, pairs: &[Vec<Energies>], degrees: usize) -> Energies {
+    /// Energies of the mean, from those of the pairs of its processes; by number of positions where those are given.
+    pub fn energies(&self, pairs: &[Vec<Energies>], by_degree: &[Vec<Vec<f64>>], degrees: usize) -> Energies {
         let n = self.table.layout.positions();
         let mut out = Energies { total: 0.0, of_position: vec![0.0; n], by_degree: vec![0.0; degrees + 1] };
         for (i, row) in pairs.iter().enumerate() {
@@ -202,7 +212,9 @@ impl Mean<'_> {
                 let share = self.parts[i].0 * self.parts[l].0 * if i == l { 1.0 } else { 2.0 };
                 out.total += share * pair.total;
                 out.of_position.iter_mut().zip(&pair.of_position).for_each(|(o, e)| *o += share * e);
-                out.by_degree.iter_mut().zip(&pair.by_degree).for_each(|(o, e)| *o += share * e);
+                if let Some(by) = by_degree.get(i) {
+                    out.by_degree.iter_mut().zip(&by[l]).for_each(|(o, e)| *o += share * e);
+                }
             }
         }
         self.add_terms(&mut out, degrees);

@@ -275,12 +275,14 @@ impl Mixture {
         };
         if let Some((scale, mean)) = self.mean() {
             unit = scale;
-            let pairs = mean.pairs(degrees);
-            let energies = mean.energies(&pairs, degrees);
+            let pairs = self.totals.get_or_init(|| mean.pairs());
+            let by_degree = mean.by_degree(degrees);
+            let energies = mean.energies(pairs, &by_degree, degrees);
             spread_out(&energies.by_degree, energies.total, 1.0, &mut of_mean);
             for (i, (share, process)) in mean.parts.iter().enumerate() {
                 let alone = Mean { table: mean.table, parts: vec![(1.0, *process)], terms: terms_of(process, 1.0) };
-                let own = alone.energies(&[vec![pairs[i][i].clone()]], degrees);
+                let (own, own_degrees) = (vec![pairs[i][i].clone()], vec![by_degree[i][i].clone()]);
+                let own = alone.energies(&[own], &[own_degrees], degrees);
                 spread_out(&own.by_degree, own.total, *share, &mut expected);
                 let (all, by) = energy::variances(process, degrees);
                 spread_out(&by, all, *share, &mut expected);
@@ -313,7 +315,9 @@ impl Mixture {
     /// Variance of the mean, in the square of moderate units.
     fn variance(&self) -> f64 {
         match self.mean() {
-            Some((scale, mean)) => mean.energies(self.totals.get_or_init(|| mean.pairs(0)), 0).total * scale * scale,
+            Some((scale, mean)) => {
+                mean.energies(self.totals.get_or_init(|| mean.pairs()), &[], 0).total * scale * scale
+            }
             None => self.own_terms().iter().filter(|t| !t.0.is_empty()).map(|t| t.1 * t.1).sum(),
         }
     }
@@ -323,7 +327,7 @@ impl Mixture {
         let n = self.layout.positions();
         let (mut first, mut total) = (vec![0.0; n], vec![0.0; n]);
         let (variance, unit) = if let Some((scale, mean)) = self.mean() {
-            let energies = mean.energies(self.totals.get_or_init(|| mean.pairs(0)), 0);
+            let energies = mean.energies(self.totals.get_or_init(|| mean.pairs()), &[], 0);
             total.copy_from_slice(&energies.of_position);
             first = self.first_order(&mean);
             (energies.total, scale)

@@ -495,7 +495,7 @@ fn values_are_efficient_and_energies_add_up() {
             let spectrum = crate::dense::spectrum(&values).unwrap();
             let scale = process.table.scale.powi(2);
             let mean = Mean { table: &process.table, parts: vec![(1.0, &process)], terms: extra_terms(&process) };
-            let energies = mean.energies(&mean.pairs(n), n);
+            let energies = mean.energies(&mean.pairs(), &mean.by_degree(n), n);
             let by =
                 |d: u32| (1..64_u32).filter(|k| k.count_ones() == d).map(|k| spectrum[k as usize].powi(2)).sum::<f64>();
             let all: f64 = spectrum[1..].iter().map(|v| v * v).sum();
@@ -530,7 +530,7 @@ fn energies_of_letters_add_up() {
     let (values, _) = everywhere(&process);
     let codes = all_points(&levels);
     let mean = Mean { table: &process.table, parts: vec![(1.0, &process)], terms: Vec::new() };
-    let energies = mean.energies(&mean.pairs(3), 3);
+    let energies = mean.energies(&mean.pairs(), &mean.by_degree(3), 3);
     let scale = process.table.scale.powi(2);
     let mut by_degree = [0.0; 4];
     let mut of_position = [0.0; 3];
