@@ -104,7 +104,7 @@ def our_program(session: Session, name: str) -> Path:
     return program
 
 
-def call(command: Sequence[str | Path], threads: int = 1, stdin: str | None = None) -> str:
+def call(command: Sequence[str | Path], threads: int = 1, stdin: str | None = None, timeout: int = TIMEOUT_S) -> str:
     """Standard output of a command that must succeed."""
     words = [str(word) for word in command]
     count = str(threads)
@@ -121,12 +121,12 @@ def call(command: Sequence[str | Path], threads: int = 1, stdin: str | None = No
             text=True,
             cwd=ROOT,
             env=environment,
-            timeout=TIMEOUT_S,
+            timeout=timeout,
         )
     except OSError as error:
         raise Failure(f"{shown}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise Failure(f"{shown}: no answer in {TIMEOUT_S} s") from error
+        raise Failure(f"{shown}: no answer in {timeout} s") from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["(nothing on standard error)"]
         raise Failure(f"{shown}: exit code {done.returncode}: {relative(lines[-1])}")

@@ -65,7 +65,7 @@ fn pin_surrogates(pins: &mut Pins) {
     let estimates = |all: &[Estimate]| -> Vec<f64> { all.iter().flat_map(|e| [e.mean, e.deviation, e.high]).collect() };
     let mut rng = stream(22);
     let n = 9;
-    let curved = |m: u64| (m.count_ones() as f64 - 4.0).tanh() + 0.5 * (m & 1) as f64 * (m >> 3 & 1) as f64;
+    let curved = |m: u64| (f64::from(m.count_ones()) - 4.0).tanh() + 0.5 * (m & 1) as f64 * (m >> 3 & 1) as f64;
     let points: Vec<u64> = (0..70).map(|_| below(&mut rng, 1 << n) as u64).collect();
     let values: Vec<f64> = points.iter().map(|&m| curved(m) + 0.05 * normal(&mut rng)).collect();
     for (name, evidence_points) in [("all points", 400), ("more than the evidence", 40)] {
