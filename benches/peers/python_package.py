@@ -9,10 +9,12 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import wht_surrogate
 from common import HERE, OURS, ROOT, Failure, Row, Session, call, environment, say
 
 FETCHED = {"flights": "flights/flights.csv", "cpssw8": "cpssw8/design.csv", "diamonds": "diamonds/design.csv", "english": "english/kjv.txt"}
-PYTHON_PARTS = ("costs", "memory", "regressions", "imputation", "import")
+PYTHON_PARTS = ("costs", "memory", "regressions", "imputation", "import", "approximators")
+EVALUATIONS = 600
 
 
 def ask(python: Path, task: str, **request: Any) -> list[dict[str, Any]]:
@@ -67,6 +69,8 @@ def run_python(session: Session) -> None:
     if "import" not in session.without:
         reply = ask(python, "import", repeats=5 if quick else 15)[0]
         session.rows.append(Row("import beyond numpy's own", OURS, 1, reply["seconds"]))
+    if "approximators" not in session.without:
+        approximators(session)
 
 
 def regressions(session: Session, python: Path) -> None:
@@ -91,7 +95,7 @@ def regressions(session: Session, python: Path) -> None:
 def imputation(session: Session, python: Path) -> None:
     wins: dict[str, int] = {}
     cases = 0
-    for name in ("diabetes", "breast_cancer", "wine", "digits", "california_like"):
+    for name in ("diabetes", "breast_cancer", "wine", "iris", "digits"):
         for pattern in ("at random", "in blocks", "not at random"):
             say(f"python: imputation of {name}, {pattern}")
             reply = ask(python, "imputation", table=name, pattern=pattern)
@@ -102,3 +106,34 @@ def imputation(session: Session, python: Path) -> None:
             cases += 1
     session.notes.append("rmse: of the missing entries, in standard deviations of their columns; least in " + ", ".join(
         f"{count} of {cases}: {tool}" for tool, count in sorted(wins.items(), key=lambda w: -w[1])))
+
+
+def approximators(session: Session) -> None:
+    """SPEX of both versions of shapiq, and ours in them."""
+    wheels = list((session.folder / "wheels").glob("samplewise-*.whl"))
+    between = wht_surrogate.python_between
+    for name, python in (("wht-surrogate-1.4.1", between((3, 10), (3, 14))), ("wht-surrogate", between((3, 12), (3, 15)))):
+        own = environment(session, python, name)
+        call([own, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps", "--force-reinstall", *wheels])
+        ratios, wins, cases = [], 0, 0
+        games = wht_surrogate.GAMES[:3] if session.quick else wht_surrogate.GAMES
+        for game in games:
+            say(f"python: SPEX on {game}, {name}")
+            try:
+                words = {"game": game, "budget": EVALUATIONS, "seeds": [0, 1, 2], "fresh": 2_000}
+                reply = wht_surrogate.ask(own, task="approximators", **words)
+            except Failure as failure:
+                say(f"  failure: {failure}")
+                continue
+            case = f"SPEX on {game}, at most {EVALUATIONS} evaluations, shapiq {reply['version']}"
+            medians = {}
+            for tool, runs in ((OURS, reply["ours"]), ("shapiq", reply["theirs"])):
+                extras = {"r2": statistics.median(r["r2"] for r in runs), "evaluations": runs[0]["evaluations"]}
+                session.rows.append(Row(case, tool, 1, [r["seconds"] for r in runs], extras))
+                medians[tool] = (extras["r2"], statistics.median(r["seconds"] for r in runs))
+            cases += 1
+            wins += medians[OURS][0] >= medians["shapiq"][0] - 1e-9
+            ratios.append(medians["shapiq"][1] / medians[OURS][1])
+        if cases:
+            text = f"SPEX in shapiq {reply['version']}: R² at least its own in {wins} of {cases} games"
+            session.notes.append(f"{text}, {statistics.median(ratios):.3g} times as fast in the median")

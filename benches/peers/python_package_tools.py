@@ -333,13 +333,6 @@ def soft_imputed(x: Any) -> Any:
 def complete_table(name: str) -> Any:
     from sklearn import datasets
 
-    if name == "california_like":
-        # Correlated columns of mixed kinds, as tables of houses have them: log-normal, counts, and products of both.
-        rng = np.random.default_rng(0)
-        base = rng.normal(size=(2_000, 3)) @ rng.normal(size=(3, 8)) + 0.5 * rng.normal(size=(2_000, 8))
-        base[:, :3] = np.exp(0.5 * base[:, :3])
-        base[:, 3:5] = np.round(np.exp(0.4 * base[:, 3:5]))
-        return base
     x = getattr(datasets, f"load_{name}")(return_X_y=True)[0]
     return x[:, x.std(axis=0) > 0].astype(float)
 

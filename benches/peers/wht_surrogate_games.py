@@ -7,6 +7,8 @@ object from standard output. Every request has `task` and `data` (the folder of 
   budget) and GAME-fresh.csv (masks) to `folder`. Reply: `versions`, `variables` and the fresh `values` of every game.
 - `spectrum`: `game`, `budgets`, `seeds`, `fresh`, `method` (ProxySPEX or SPEX). Reply: `version` of shapiq, and `runs`, one for
   each budget and seed in this order: `r2` on the fresh masks, `seconds`, or `error`.
+- `approximators`: `game`, `budget`, `seeds`. SPEX of shapiq, and that of `samplewise.shapiq` with as many evaluations as it
+  took. Reply: `version` of shapiq, and for both `r2`, `evaluations` and `seconds` without the game, one for each seed.
 - `answers`: `game`, `files`, each a file of lines of 0 and 1 and one to which a value for each line is written.
 - `judge`: `game`, `fresh`, `spectra`, each with `sets` and `values`. Reply: `r2` of each on the fresh masks.
 - `designs`: `game`, `budgets`, `seeds`, `folder`. Writes GAME-design-BUDGET-SEED.csv, tables of pairs of complements with uniform
@@ -232,7 +234,12 @@ def of_proxyspex(n: int, function: Function, budget: int, seed: int) -> dict[tup
     return kept
 
 
-def of_spex(n: int, function: Function, budget: int, seed: int) -> dict[tuple[int, ...], float]:
+def of_spex(
+    n: int, function: Function, budget: int, seed: int, whole: bool = False
+) -> dict[tuple[int, ...], float]:
+    """The spectrum that SPEX finds, and with `whole` also makes interactions of."""
+    import inspect
+
     from shapiq import SPEX
     from shapiq.approximator.sparse import base
 
@@ -242,15 +249,19 @@ def of_spex(n: int, function: Function, budget: int, seed: int) -> dict[tuple[in
     class Done(Exception):
         pass
 
-    def transform(*arguments: Any, **named: Any) -> None:
+    def transform(*arguments: Any, **named: Any) -> Any:
         found = own_transform(*arguments, **named)
         for key, value in found.items():
             kept[tuple(i for i, bit in enumerate(key) if bit)] = float(np.real(value))
+        if whole:
+            return found
         raise Done
 
     base.sparse_fourier_transform = transform
     try:
-        spex = SPEX(n=n, random_state=seed)
+        # 1.4.1 takes ProxySPEX for SPEX unless it is told.
+        words = {"decoder_type": "soft"} if "decoder_type" in inspect.signature(SPEX).parameters else {}
+        spex = SPEX(n=n, random_state=seed, **words)
         np.random.seed(seed)  # the package draws its groups from the global generator
         spex.approximate(budget, function)
     except Done:
@@ -258,6 +269,43 @@ def of_spex(n: int, function: Function, budget: int, seed: int) -> dict[tuple[in
     finally:
         base.sparse_fourier_transform = own_transform
     return kept
+
+
+def approximators(request: dict[str, Any], data: Path) -> dict[str, Any]:
+    import samplewise.shapiq
+
+    n, function = of_masks(request["game"], data)
+    rows, values = fresh_values(request["game"], data, request["fresh"])
+    asked = [0.0, 0]
+
+    def game_of(masks: Any) -> Any:
+        start = time.process_time()
+        answer = function(masks)
+        asked[0] += time.process_time() - start
+        asked[1] += len(answer)
+        return answer
+
+    def timed(find: Callable[[], dict[tuple[int, ...], float]]) -> dict[str, Any]:
+        asked[:] = [0.0, 0]
+        start = time.process_time()
+        found = find()
+        took = time.process_time() - start - asked[0]
+        return {"r2": r2_of(found, rows, values), "evaluations": asked[1], "seconds": took}
+
+    def ours(budget: int, seed: int) -> dict[tuple[int, ...], float]:
+        spex = samplewise.shapiq.SPEX(n, random_state=seed, n_jobs=1)
+        spex.approximate(budget, game_of)
+        return spex.spectrum_.to_dict()
+
+    of_spex(n, function, request["budget"], 0)  # compiled once
+    ours(request["budget"], 0)
+    runs: dict[str, list[dict[str, Any]]] = {"theirs": [], "ours": []}
+    for seed in request["seeds"]:
+        # Whole calls, the interactions included.
+        theirs = timed(lambda: of_spex(n, game_of, request["budget"], seed, whole=True))  # noqa: B023
+        runs["theirs"].append(theirs)
+        runs["ours"].append(timed(lambda: ours(theirs["evaluations"], seed)))  # noqa: B023
+    return {"version": version("shapiq"), **runs}
 
 
 def answers(request: dict[str, Any], data: Path) -> dict[str, Any]:
@@ -337,6 +385,7 @@ def main() -> None:
         "tables": tables,
         "spectrum": spectrum,
         "answers": answers,
+        "approximators": approximators,
         "judge": judge,
         "designs": designs,
         "shapley": shapley,

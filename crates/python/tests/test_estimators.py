@@ -44,6 +44,7 @@ ALL = [
     CoresetRegressor(Ridge(), random_state=0),
     MatrixCompletion(),
     MatrixCompletion(rank=2, random_state=0),
+    MatrixCompletion(n_draws=0, random_state=0),
 ]
 
 
@@ -130,6 +131,21 @@ def test_empty_features_and_indicators():
     assert kept.get_feature_names_out(["a", "b", "c"]).tolist() == ["a", "b", "c", "missingindicator_c"]
     seen = ~np.isnan(X)
     assert (out[:, :3][seen] == X[seen]).all()
+
+
+def test_imputed_entries_are_near_the_truth():
+    rng = np.random.default_rng(5)
+    truth = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 8)) + 5.0
+    holes = np.where(rng.random(truth.shape) < 0.2, np.nan, truth + 0.01 * rng.normal(size=truth.shape))
+    for units in (1.0, 1e-150, 1e150):
+        for n_draws in (0, 60):
+            model = MatrixCompletion(n_draws=n_draws, random_state=0).fit(units * holes)
+            out = model.transform(units * holes) / units
+            assert np.abs(out - truth).max() < 0.3 and model.test_rmse_ < 0.1, (units, n_draws)
+            assert np.array_equal(MatrixCompletion(n_draws=n_draws, random_state=0).fit_transform(units * holes) / units, out)
+    few = MatrixCompletion(random_state=0).fit_transform(np.array([[1.0, np.nan], [np.nan, 4.0], [3.0, 6.0]]))
+    assert np.isfinite(few).all()
+    assert MatrixCompletion(random_state=0).fit_transform(np.array([[1.0], [np.nan], [3.0]])).tolist() == [[1.0], [2.0], [3.0]]
 
 
 def test_searches_pipelines_and_folds(data):
