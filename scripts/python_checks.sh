@@ -36,3 +36,7 @@ samplewise.sklearn samplewise.surrogate samplewise.wht"
   "$environment/bin/mypy" --config-file ../../crates/python/pyproject.toml --cache-dir ../mypy samplewise
   MYPYPATH=. "$environment/bin/stubtest" --mypy-config-file ../../crates/python/pyproject.toml samplewise._core
 )
+# The examples, whose pictures go where nobody looks.
+for example in crates/python/examples/*.py; do
+  "$environment/bin/python" "$example" "$layout/picture.svg" >/dev/null
+done

@@ -13,7 +13,7 @@ import wht_surrogate
 from common import HERE, OURS, ROOT, Failure, Row, Session, call, environment, say
 
 FETCHED = {"flights": "flights/flights.csv", "cpssw8": "cpssw8/design.csv", "diamonds": "diamonds/design.csv", "english": "english/kjv.txt"}
-PYTHON_PARTS = ("costs", "memory", "regressions", "imputation", "import", "approximators")
+PYTHON_PARTS = ("costs", "memory", "regressions", "imputation", "import", "interrupts", "approximators")
 EVALUATIONS = 600
 
 
@@ -69,6 +69,14 @@ def run_python(session: Session) -> None:
     if "import" not in session.without:
         reply = ask(python, "import", repeats=5 if quick else 15)[0]
         session.rows.append(Row("import beyond numpy's own", OURS, 1, reply["seconds"]))
+    if "interrupts" not in session.without:
+        slowest = 0.0
+        for what in ask(python, "long calls")[0]["names"]:
+            say(f"python: Ctrl-C, {what}")
+            delays = ask(python, "interrupts", what=what, moments=[0.15, 0.4] if quick else [0.1, 0.25, 0.5, 0.8, 1.2])[0]["delays"]
+            session.rows.append(Row(f"from Ctrl-C to its exception, {what}", OURS, 1, delays))
+            slowest = max([slowest, *delays])
+        session.notes.append(f"Ctrl-C: {slowest:.3f} s at most, in calls that were still under way")
     if "approximators" not in session.without:
         approximators(session)
 

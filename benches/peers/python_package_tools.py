@@ -398,6 +398,124 @@ def importing(request: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"seconds": times}]
 
 
+# --- interrupts ----------------------------------------------------------------------------------
+
+
+def long_calls() -> dict[str, Callable[[], Callable[[], Any]]]:
+    """Calls of seconds; the outer function makes the input."""
+    from samplewise import completion, hamming, lasso, mtrl, sensitivity, surrogate, wht
+
+    rng = np.random.default_rng(0)
+    tall = lambda columns: rng.normal(size=(1_000_000, columns))  # noqa: E731
+
+    def entries(count: int, side: int) -> Any:
+        i, j = np.divmod(rng.choice(side * side, count, replace=False), side)
+        return completion.Entries((i, j, rng.normal(size=count)), shape=(side, side))
+
+    def make_completion() -> Callable[[], Any]:
+        e = entries(2_000_000, 2_000)
+        return lambda: completion.complete(e, 10)
+
+    def make_posterior() -> Callable[[], Any]:
+        e = entries(500_000, 1_000)
+        return lambda: completion.sample_posterior(e, 20, n_draws=500)
+
+    def make_distances() -> Callable[[], Any]:
+        text = rng.integers(0, 256, 60_000_000, dtype=np.uint8)
+        return lambda: hamming.distances(text[:50_000], text, engine="fft")
+
+    def make_path() -> Callable[[], Any]:
+        x, y = np.asfortranarray(rng.normal(size=(2_000, 20_000))), rng.normal(size=2_000)
+        return lambda: lasso.lasso_path(x, y)
+
+    def make_cv() -> Callable[[], Any]:
+        x, y = np.asfortranarray(rng.normal(size=(20_000, 1_000))), rng.normal(size=20_000)
+        return lambda: lasso.cross_validate(x, y)
+
+    def make_lewis() -> Callable[[], Any]:
+        x = tall(50)
+        return lambda: [sensitivity.row_scores(x, tol=1e-9) for _ in range(5)]
+
+    def make_quantile() -> Callable[[], Any]:
+        x = tall(30)
+        y = x[:, 0] + rng.standard_cauchy(len(x))
+        return lambda: [sensitivity.regress(x, y, quantile=q) for q in (0.1, 0.5, 0.9)]
+
+    def make_power() -> Callable[[], Any]:
+        x = tall(30)
+        y = x[:, 0] + rng.normal(size=len(x))
+        return lambda: sensitivity.regress(x, y, p=1.5)
+
+    def make_tree() -> Callable[[], Any]:
+        x = tall(30)
+        return lambda: sensitivity.coreset(x, 5_000, sampler="tree")
+
+    def make_surrogate() -> Callable[[], Any]:
+        bits = rng.integers(0, 2, (1_200, 30))
+        y = np.tanh(bits[:, :9].sum(axis=1) - 4.0) + 0.1 * rng.normal(size=1_200)
+        return lambda: surrogate.fit(bits, y)
+
+    def make_spectrum() -> Callable[[], Any]:
+        plan = wht.Plan(64, 600, noise_std="auto", max_degree=5, hereditary=True, n_samples=5_000, decoder="heredity")
+        z = plan.ask()
+        y = np.tanh(z[:, :9].sum(axis=1) - 4.0)
+        return lambda: plan.tell(y)
+
+    def make_planner() -> Callable[[], Any]:
+        planner = mtrl.Planner(400, (rng.normal(size=(40, 300)), rng.normal(size=40)), 200_000, dimension=10)
+        for task, n in planner.ask():
+            planner.tell(task, rng.normal(size=(n, 300)), rng.normal(size=n))
+        return planner.ask
+
+    return {
+        "completion, 2,000,000 entries, rank 10": make_completion,
+        "posterior, 500,000 entries, rank 20": make_posterior,
+        "distances by FFT, 60,000,000 letters": make_distances,
+        "lasso_path, 2,000 x 20,000": make_path,
+        "cross_validate, 20,000 x 1,000": make_cv,
+        "Lewis weights, 1,000,000 x 50": make_lewis,
+        "quantile regression, 1,000,000 x 30": make_quantile,
+        "p = 1.5, 1,000,000 x 30": make_power,
+        "tree coreset, 1,000,000 x 30": make_tree,
+        "surrogate, 1,200 x 30": make_surrogate,
+        "heredity pursuit, 64 variables, 5,000 points": make_spectrum,
+        "planner, 400 tasks": make_planner,
+    }
+
+
+def interrupts(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Seconds from a signal to KeyboardInterrupt, at several moments of each call."""
+    import os
+    import signal
+    import threading
+
+    sent = [0.0]
+
+    def kill(after: float) -> None:
+        time.sleep(after)
+        sent[0] = time.perf_counter()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    f = long_calls()[request["what"]]()
+    delays = []
+    for after in request["moments"]:
+        thread = threading.Thread(target=kill, args=(after,))
+        caught = 0.0
+        try:
+            thread.start()
+            f()
+            early = True
+            thread.join()
+            time.sleep(0.05)
+        except KeyboardInterrupt:
+            caught = time.perf_counter()
+            early = False
+        thread.join()
+        if not early:
+            delays.append(caught - sent[0])
+    return [{"delays": delays}]
+
+
 def main() -> None:
     request = json.load(sys.stdin)
     tasks = {
@@ -407,6 +525,8 @@ def main() -> None:
         "regression": regression,
         "imputation": imputation,
         "import": importing,
+        "interrupts": interrupts,
+        "long calls": lambda _: [{"names": list(long_calls())}],
     }
     json.dump(tasks[request["task"]](request), sys.stdout)
 

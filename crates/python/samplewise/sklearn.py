@@ -813,8 +813,10 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Error on entries that were held back, in standard deviations of their columns.
     n_iter_ : int
         Draws, or steps.
+    center_, scale_ : arrays of shape (n_features,)
+        Mean and standard deviation of the entries of each column.
     mean_, covariance_ : arrays of shape (n_features,), (n_features, n_features)
-        Of the normal distribution, in the units of the table; None after one fit.
+        Of the normal distribution of columns that `center_` was taken from and `scale_` divided out of; None after one fit.
     completed_ : Completed or None
         The model of the standardised table after one fit.
     """
@@ -913,9 +915,8 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         kept = np.flatnonzero(~self.empty_)
         n = len(self.empty_)
         self.mean_, self.covariance_ = np.zeros(n), np.zeros((n, n))
-        scale = self.scale_[kept]
-        self.mean_[kept] = self.center_[kept] + scale * mean
-        self.covariance_[np.ix_(kept, kept)] = scale[:, None] * covariance * scale
+        self.mean_[kept] = mean
+        self.covariance_[np.ix_(kept, kept)] = covariance
 
     def _complete(self, Z: Any, own: dict[str, Any]) -> None:
         most = max(1, min(Z.shape))
@@ -957,9 +958,8 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _conditional(self, X: Any) -> Any:
         """Conditional means, one solve for each pattern of missing entries."""
-        # In standardised columns, whose sizes are alike.
-        Z = (X - self.mean_) / self.scale_
-        covariance = self.covariance_ / self.scale_[:, None] / self.scale_
+        Z = (X - self.center_) / self.scale_ - self.mean_
+        covariance = self.covariance_
         full = np.zeros(X.shape)
         patterns, number = np.unique(~np.isnan(X), axis=0, return_inverse=True)
         for k, seen in enumerate(patterns):
@@ -968,7 +968,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if len(known) and len(unknown):
                 weights = np.linalg.solve(covariance[np.ix_(known, known)], covariance[np.ix_(known, unknown)])
                 full[np.ix_(rows, unknown)] = Z[np.ix_(rows, known)] @ weights
-        return np.where(self.empty_, 0.0, full * self.scale_ + self.mean_)
+        return np.where(self.empty_, 0.0, (full + self.mean_) * self.scale_ + self.center_)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Names of the columns of :meth:`transform`."""

@@ -101,6 +101,8 @@ class _Scheme:
         """Columns of values, and whether rows were words."""
         a = _arrays._plain(X)
         if not isinstance(a, np.ndarray):
+            if isinstance(a, (str, bytes)) or not hasattr(a, "__iter__"):
+                raise TypeError(f"{name} is {a!r}, allowed is an array of two dimensions or a sequence of words")
             a = list(a)
             if a and all(isinstance(v, (str, bytes)) for v in a):
                 a = [v.decode() if isinstance(v, bytes) else v for v in a]
@@ -512,7 +514,7 @@ class Search:
 
     def tell(self, values: ArrayLike, *, n_jobs: int | None = None, callback: Callback | None = None) -> None:
         """Takes the values at the points of :meth:`ask`, in their order."""
-        self._core.tell(call(n_jobs, callback), _arrays.vector("values", values))
+        self._core.tell(call(n_jobs, callback), _arrays.vector("values", values, len(self.ask())))
 
     @property
     def points(self) -> NDArray[np.uint8]:
@@ -526,6 +528,8 @@ class Search:
 
     def result(self, *, n_jobs: int | None = None, callback: Callback | None = None) -> Surrogate:
         """What was learned so far; the search can go on after it."""
+        if len(self.values) == 0:
+            raise ValueError("values were not told yet, allowed is a result after the first tell")
         core = self._core.result(call(n_jobs, callback))
         scheme = _Scheme([[0, 1]] * self._core.n_variables, False)
         return Surrogate(core, scheme, (self.points, self.values))

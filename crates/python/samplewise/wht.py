@@ -469,7 +469,10 @@ def fwht(values: ArrayLike, *, n_jobs: int | None = None) -> Floats:
     >>> fwht([1.0, 3.0, 1.0, 3.0]).tolist()
     [2.0, -1.0, 0.0, 0.0]
     """
-    return _core.fwht(call(n_jobs), _arrays.vector("values", values))
+    a = _arrays.vector("values", values)
+    if len(a) == 0 or len(a) & (len(a) - 1):
+        raise ValueError(f"values has length {len(a)}, allowed is a power of two")
+    return _core.fwht(call(n_jobs), a)
 
 
 def transform(

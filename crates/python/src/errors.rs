@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use samplewise_linalg::{ArgumentError, LinalgError};
 
 /// Arguments that have another name in Python.
-const NAMES: [(&str, &str); 24] = [
+const NAMES: [(&str, &str); 28] = [
     ("lambda", "alpha"),
     ("lambdas", "alphas"),
     ("mix", "l1_ratio"),
@@ -29,6 +29,10 @@ const NAMES: [(&str, &str); 24] = [
     ("b", "y"),
     ("labels", "y"),
     ("values.len()", "len(y)"),
+    ("groups.len()", "len(groups)"),
+    ("levels.len()", "the number of columns of X"),
+    ("rows of a", "rows of X"),
+    ("labels told", "labels"),
 ];
 
 /// The name that a Python caller wrote.
@@ -37,7 +41,7 @@ fn python_name(name: &str) -> &str {
 }
 
 pub fn argument(e: &ArgumentError) -> PyErr {
-    PyValueError::new_err(format!("{} is {}, allowed is {}", python_name(e.name), e.given, e.allowed))
+    PyValueError::new_err(format!("{} is {}, allowed is {}", python_name(e.name), e.given, e.allowed.replace("lambda", "alpha")))
 }
 
 pub fn linalg(e: &LinalgError) -> PyErr {
@@ -48,6 +52,7 @@ pub fn linalg(e: &LinalgError) -> PyErr {
             "{} holds {value} at row {row}, column {column}, allowed are finite numbers",
             python_name(argument)
         )),
+        LinalgError::Empty { argument } => PyValueError::new_err(format!("{} is empty", python_name(argument))),
         LinalgError::Length { argument, given, expected } => {
             PyValueError::new_err(format!("{} has length {given}, expected is {expected}", python_name(argument)))
         }

@@ -373,6 +373,9 @@ impl SurrogateSearch {
                 return Err(PyValueError::new_err(text));
             }
         };
+        if !(2..=1_024).contains(&variables) {
+            return Err(PyValueError::new_err(format!("n_variables is {variables}, allowed is 2 to 1024")));
+        }
         let options = AskOptions { fit: settings.options(), budget, batch, enough };
         Ok(Self(if variables <= 64 {
             Searches::Narrow(Surrogate::for_bits(variables, target, &options).or_raise()?)
