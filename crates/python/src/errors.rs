@@ -41,7 +41,12 @@ fn python_name(name: &str) -> &str {
 }
 
 pub fn argument(e: &ArgumentError) -> PyErr {
-    PyValueError::new_err(format!("{} is {}, allowed is {}", python_name(e.name), e.given, e.allowed.replace("lambda", "alpha")))
+    PyValueError::new_err(format!(
+        "{} is {}, allowed is {}",
+        python_name(e.name),
+        e.given,
+        e.allowed.replace("lambda", "alpha")
+    ))
 }
 
 pub fn linalg(e: &LinalgError) -> PyErr {

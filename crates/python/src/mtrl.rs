@@ -140,8 +140,11 @@ impl Planner {
     }
 
     fn ask(&mut self, call: Call<'_>, py: Python<'_>) -> PyResult<Vec<(usize, usize)>> {
-        let planner = &mut self.0;
-        run(py, &call, |observer| planner.ask_observed(observer))?.or_raise()
+        // A signal that stops it leaves it as it was.
+        let mut next = self.0.clone();
+        let wanted = run(py, &call, |observer| next.ask_observed(observer))?.or_raise()?;
+        self.0 = next;
+        Ok(wanted)
     }
 
     fn tell(&mut self, task: usize, x: PyReadonlyArray2<'_, f64>, y: PyReadonlyArray1<'_, f64>) -> PyResult<()> {

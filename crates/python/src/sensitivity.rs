@@ -290,13 +290,18 @@ impl CoresetStream {
 
     fn update(&mut self, call: Call<'_>, py: Python<'_>, first: u64, x: PyReadonlyArray2<'_, f64>) -> PyResult<()> {
         let rows = view(&x)?;
-        let state = &mut self.0;
-        run(py, &call, |_| state.update(Block { first, rows }))?.map_err(|e| linalg(&e))
+        // A signal or an error leaves it as it was.
+        let mut next = self.0.clone();
+        run(py, &call, |_| next.update(Block { first, rows }))?.map_err(|e| linalg(&e))?;
+        self.0 = next;
+        Ok(())
     }
 
     fn merge(&mut self, call: Call<'_>, py: Python<'_>, other: PyRef<'_, Self>) -> PyResult<()> {
-        let (state, other) = (&mut self.0, other.0.clone());
-        run(py, &call, |_| state.merge(other))?.map_err(|e| linalg(&e))
+        let (mut next, other) = (self.0.clone(), other.0.clone());
+        run(py, &call, |_| next.merge(other))?.map_err(|e| linalg(&e))?;
+        self.0 = next;
+        Ok(())
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {

@@ -161,8 +161,12 @@ impl Recovery {
     }
 
     fn tell(&mut self, call: Call<'_>, py: Python<'_>, answers: PyReadonlyArray1<'_, f64>) -> PyResult<()> {
-        let (state, answers) = (&mut self.0, answers.as_slice()?);
-        run(py, &call, |observer| state.tell_observed(answers, observer))?.or_raise()
+        let answers = answers.as_slice()?;
+        // A signal that stops it leaves it as it was.
+        let mut next = self.0.clone();
+        run(py, &call, |observer| next.tell_observed(answers, observer))?.or_raise()?;
+        self.0 = next;
+        Ok(())
     }
 
     #[getter]
