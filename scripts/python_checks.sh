@@ -30,7 +30,7 @@ modules="samplewise._call samplewise.completion samplewise.hamming samplewise.la
 samplewise.sklearn samplewise.surrogate samplewise.wht"
 # shellcheck disable=SC2086
 "$environment/bin/python" -m pytest -q -p no:cacheprovider --doctest-modules --pyargs $modules
-"$environment/bin/python" -m pytest -q -p no:cacheprovider --doctest-glob=README.md crates/python/README.md crates/python/tests
+"$environment/bin/python" -m pytest -q -p no:cacheprovider --doctest-glob='*.md' crates/python/README.md guide crates/python/tests
 (
   cd "$layout"
   "$environment/bin/mypy" --config-file ../../crates/python/pyproject.toml --cache-dir ../mypy samplewise

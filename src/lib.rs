@@ -30,3 +30,22 @@ pub use samplewise_wht as wht;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The examples of the guide are ones that run.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../guide/completion.md")]
+    struct Completion;
+    #[doc = include_str!("../guide/wht.md")]
+    struct Interactions;
+    #[doc = include_str!("../guide/surrogate.md")]
+    struct Surrogate;
+    #[doc = include_str!("../guide/hamming.md")]
+    struct Distances;
+    #[doc = include_str!("../guide/sensitivity.md")]
+    struct Rows;
+    #[doc = include_str!("../guide/lasso.md")]
+    struct Lasso;
+    #[doc = include_str!("../guide/mtrl.md")]
+    struct Tasks;
+}
