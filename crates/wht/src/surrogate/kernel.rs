@@ -63,7 +63,9 @@ impl Kernel {
         let b = table.len();
         let (weighted, offset) = self.weighted(&table.layout, &table.features);
         shape(out, b, b);
-        rows_times_rows::rows_gram(weighted.as_slice(), weighted.columns(), out.as_mut_slice(), b)
+        look();
+        let (rows, width) = (weighted.as_slice(), weighted.columns());
+        rows_times_rows::rows_gram_watched(rows, width, out.as_mut_slice(), b, &mut |_| look())
             .expect("a square of whole rows");
         look();
         for part in out.as_mut_slice().chunks_mut(PART) {
