@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Python package: builds its extension module beside the tests of the workspace, whose libraries it shares, then runs its
 # tests, scikit-learn's checks, the examples of its documentation, the checks of its types, and looks at its size.
-# Needs Python 3.10 or newer and its package index, from which it makes an environment in target/.
+# Needs Python 3.11 or newer and its package index, from which it makes an environment in target/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=$PWD/target/python-venv
