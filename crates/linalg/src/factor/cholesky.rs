@@ -1,4 +1,6 @@
 //! Cholesky factors of symmetric positive definite matrices: solving, inverting, growing.
+use std::ops::ControlFlow;
+
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
@@ -71,18 +73,21 @@ impl Cholesky {
     }
 
     /// [`Cholesky::new`] in place of the matrix, by panels of which each takes some hundredths of a second: `look` is told the
-    /// share that is done. All threads take part, and the bits do not depend on their number; they are not those of
-    /// [`Cholesky::new`] from 128 unknowns on.
+    /// share that is done, and may break; then there is no factor. All threads take part, and the bits do not depend on their
+    /// number; they are not those of [`Cholesky::new`] from 128 unknowns on.
     ///
     /// Row LA-19 of `paper-refs.md`.
     ///
     /// # Errors
     /// As [`Cholesky::new`].
-    pub fn new_watched(mut a: Matrix, look: &mut dyn FnMut(f64)) -> Result<Self, LinalgError> {
+    pub fn new_watched(
+        mut a: Matrix,
+        look: &mut dyn FnMut(f64) -> ControlFlow<()>,
+    ) -> Result<Option<Self>, LinalgError> {
         check_square(&a)?;
         let n = a.rows();
         if n < WATCHED {
-            return Self::new(&a, 0.0);
+            return Self::new(&a, 0.0).map(Some);
         }
         for first in (0..n).step_by(PANEL) {
             let last = (first + PANEL).min(n);
@@ -110,11 +115,13 @@ impl Cholesky {
                 let sides = MatMut::from_column_major_slice_with_stride_mut(part, last - first, count, n);
                 triangular_solve::solve_lower_triangular_in_place(factor.faer_lower(), sides, Par::Seq);
             });
-            look((last as f64 / n as f64).powi(2));
+            if look((last as f64 / n as f64).powi(2)).is_break() && last < n {
+                return Ok(None);
+            }
         }
         match (0..n).find(|&i| a[(i, i)].is_nan() || a[(i, i)] <= 0.0) {
             Some(pivot) => Err(LinalgError::NotPositiveDefinite { pivot, value: a[(pivot, pivot)] }),
-            None => Ok(Self { lower: a }),
+            None => Ok(Some(Self { lower: a })),
         }
     }
 
@@ -344,6 +351,8 @@ fn blocked_cholesky(a: &Matrix, ridge: f64) -> Option<Matrix> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow::{Break, Continue};
+
     use super::*;
     use crate::random::{Streams, normal};
 
@@ -439,18 +448,24 @@ mod tests {
             let a = positive(n);
             let whole = Cholesky::new(&a, 0.0).unwrap();
             let mut looks = Vec::new();
-            let panels = Cholesky::new_watched(a.clone(), &mut |share| looks.push(share)).unwrap();
+            let panels = Cholesky::new_watched(a.clone(), &mut |share| {
+                looks.push(share);
+                Continue(())
+            });
+            let panels = panels.unwrap().unwrap();
             let far = whole.lower().as_slice().iter().zip(panels.lower().as_slice());
             assert!(far.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 1e-11);
             assert!(n < WATCHED || looks.len() == n.div_ceil(PANEL) && looks.last() == Some(&1.0));
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let again = pool.install(|| Cholesky::new_watched(a.clone(), &mut |_| ()).unwrap());
+                let again = pool.install(|| Cholesky::new_watched(a.clone(), &mut |_| Continue(())).unwrap().unwrap());
                 assert!(again.lower() == panels.lower());
             }
+            let broken = Cholesky::new_watched(a.clone(), &mut |_| Break(())).unwrap();
+            assert_eq!(broken.is_none(), n >= WATCHED);
             let mut indefinite = a;
             indefinite[(n - 3, n - 3)] = -1.0;
-            let error = Cholesky::new_watched(indefinite, &mut |_| ()).unwrap_err();
+            let error = Cholesky::new_watched(indefinite, &mut |_| Continue(())).unwrap_err();
             assert!(matches!(error, LinalgError::NotPositiveDefinite { pivot, .. } if pivot == n - 3));
         }
     }

@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
+use samplewise_linalg::observe::Watch;
 use samplewise_linalg::{Observer, Progress};
 
 use crate::decode::lists::{count_up_to_degree, for_each_up_to_degree};
@@ -64,12 +65,13 @@ pub(crate) const RIDGE_KEPT: f64 = 0.8;
 ///
 /// Row WHT-11 of `paper-refs.md`.
 pub fn pursue<I: Bits>(points: &[I], values: &[f64], setting: Setting, observer: &mut dyn Observer) -> Pursued<I> {
+    let watch = &mut Watch::new(observer);
     let held = if points.len() < LEAST_TO_HOLD_OUT { 0 } else { (HELD_OUT * points.len() as f64).round() as usize };
     let training = points.len() - held;
     let data = Data { points, values, training };
     let seeds: Vec<I> = std::iter::once(I::zero()).chain((0..setting.variables).map(I::unit)).collect();
     let mut hereditary = true;
-    let mut best = Path::follow(&data, seeds.clone(), true, setting, observer);
+    let mut best = Path::follow(&data, seeds.clone(), true, setting, watch);
     if held > 0 && !best.stopped && best.held_out_r2 < DOUBTFUL {
         let degree = (1..=setting.max_degree)
             .rev()
@@ -78,33 +80,31 @@ pub fn pursue<I: Bits>(points: &[I], values: &[f64], setting: Setting, observer:
         let mut all: Vec<I> = Vec::new();
         let nothing = vec![(0, 0); setting.variables];
         for_each_up_to_degree(&nothing, setting.variables, degree, |k, _, _| all.push(k));
-        let other = Path::follow(&data, all, false, setting, observer);
+        let other = Path::follow(&data, all, false, setting, watch);
         // Twice as many chances to be lucky: the challenger has to win clearly.
         if 1.0 - other.held_out_r2 < 0.8 * (1.0 - best.held_out_r2) {
             hereditary = false;
             best = other;
         }
     }
-    let (mut support, ridge) = best.choose(&data, observer);
-    let mut stopped = best.stopped;
-    if best.inexact && !best.stopped {
+    let (mut support, ridge) = best.choose(&data, watch);
+    if best.inexact && !watch.stopped() {
         // Something will be left whatever is kept: then the samples that were held out may choose terms as well.
         let all = Data { points, values, training: points.len() };
         let most = ((support.len() as f64 * points.len() as f64 / training as f64) as usize).min(setting.most);
         let again = Setting { most, ..setting };
         let seeds = if hereditary { seeds } else { best.entered };
-        let again = Path::follow(&all, seeds, hereditary, again, observer);
+        let again = Path::follow(&all, seeds, hereditary, again, watch);
         // Stopped half-way it is worth less than what was there before.
-        if again.stopped {
-            stopped = true;
-        } else {
+        if !again.stopped {
             support = again.entered;
         }
     }
     let total = ridge * points.len() as f64 * RIDGE_KEPT;
-    // The terms entered in order of worth: where all of them cannot be fitted, the first half may.
+    // The terms entered in order of worth: where all of them cannot be fitted, or not before the call has to end, the first
+    // half may.
     let fit = loop {
-        match refit::least_squares(points, values, &support, total, Errors::Model) {
+        match refit::least_squares(points, values, &support, total, Errors::Model, watch) {
             None if support.len() > 1 => support.truncate(support.len() / 2),
             fit => break fit,
         }
@@ -115,6 +115,7 @@ pub fn pursue<I: Bits>(points: &[I], values: &[f64], setting: Setting, observer:
     found.retain(|f| f.0.1.abs() > setting.rounding);
     found.sort_by_key(|f| f.0.0);
     let (coefficients, std_errors) = found.into_iter().unzip();
+    let stopped = watch.stopped();
     Pursued { coefficients, std_errors, variance, ridge, candidates: best.candidates, hereditary, stopped }
 }
 
@@ -253,7 +254,7 @@ impl<I: Bits> Path<I> {
     }
 
     /// The support and the ridge that predict best what was held out.
-    fn choose(&self, data: &Data<'_, I>, observer: &mut dyn Observer) -> (Vec<I>, f64) {
+    fn choose(&self, data: &Data<'_, I>, watch: &mut Watch<'_>) -> (Vec<I>, f64) {
         let Some(first) = self.errors.iter().copied().reduce(f64::min) else { return (Vec::new(), 0.0) };
         // The shortest path that is as good as the best up to a thousandth.
         let size = 1 + self.errors.iter().position(|&e| e <= first * 1.001).unwrap_or(0);
@@ -271,12 +272,12 @@ impl<I: Bits> Path<I> {
                     for ridge in RIDGES {
                         let support = &self.entered[..s];
                         let progress = Progress { stage: "size and ridge", step: s, total: None, value: None };
-                        if observer.step(progress).is_break() {
+                        if watch.stops(progress) {
                             return (self.entered[..chosen.1].to_vec(), chosen.2);
                         }
                         let strength = ridge * data.training as f64;
-                        let Some(fit) = refit::least_squares(train, train_values, support, strength, Errors::Model)
-                        else {
+                        let fit = refit::least_squares(train, train_values, support, strength, Errors::Model, watch);
+                        let Some(fit) = fit else {
                             continue;
                         };
                         let spectrum: Vec<(I, f64)> = support.iter().copied().zip(fit.values).collect();

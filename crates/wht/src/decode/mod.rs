@@ -60,6 +60,13 @@ pub(crate) struct Found<I> {
     pub route: Option<Decoder>,
 }
 
+impl<I> Found<I> {
+    /// What is known of a call that the observer ended at once.
+    fn nothing() -> Self {
+        Self { coefficients: Vec::new(), multi_tons: 0, noise_std: 0.0, std_errors: None, ridge: None, route: None }
+    }
+}
+
 /// The table of [`Decoder::ExhaustiveLists`], which a plan makes once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tabled<I>(Arc<OnceLock<Exhaustive<I>>>);
@@ -120,14 +127,23 @@ fn joint_list<I: Bits>(seen: Observed<'_, I>, observer: &mut dyn Observer) -> Fo
 
 /// Joint list peeling with lists from all candidates.
 fn exhaustive_lists<I: Bits>(seen: Observed<'_, I>, table: &Tabled<I>, observer: &mut dyn Observer) -> Found<I> {
-    let lists = table.0.get_or_init(|| match &seen.spec.support {
-        Support::Within(sets) => {
-            let sets: Vec<I> = sets.iter().map(|s| I::from_positions(s.iter().copied())).collect();
-            Exhaustive::of_sets(seen.groups, &sets)
+    if table.0.get().is_none() {
+        let made = match &seen.spec.support {
+            Support::Within(sets) => {
+                let sets: Vec<I> = sets.iter().map(|s| I::from_positions(s.iter().copied())).collect();
+                Exhaustive::of_sets(seen.groups, &sets, observer)
+            }
+            _ => Exhaustive::up_to_degree(seen.groups, seen.spec.variables, seen.spec.degree(), observer),
+        };
+        if let Some(made) = made {
+            // Where another thread was faster, its table is the same.
+            let _ = table.0.set(made);
         }
-        _ => Exhaustive::up_to_degree(seen.groups, seen.spec.variables, seen.spec.degree()),
-    });
-    listed(seen, lists, observer)
+    }
+    match table.0.get() {
+        Some(lists) => listed(seen, lists, observer),
+        None => Found::nothing(),
+    }
 }
 
 /// Lists that keep to a support.

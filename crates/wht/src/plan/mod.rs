@@ -9,7 +9,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use samplewise_linalg::observe::Watch;
 use samplewise_linalg::random::Streams;
-use samplewise_linalg::{Ending, Observer, Seconds};
+use samplewise_linalg::{Observer, Seconds};
 
 use crate::Error;
 use crate::answer::Spectrum;
@@ -222,8 +222,7 @@ impl<I: Bits> Plan<I> {
         };
         let mut watch = Watch::new(observer);
         let found = decode::decode(seen, &self.exhaustive, &mut watch);
-        let mut out = judge(&spec, (&moderate, units.rounding), (queries, *verification), found);
-        out.report.ending = if watch.stopped() { Ending::Interrupted } else { Ending::Finished };
+        let mut out = judge(&spec, (&moderate, units.rounding), (queries, *verification), found, &mut watch);
         units.restore(&mut out);
         out.report.seconds = Seconds::since(start);
         Ok(out)
@@ -247,8 +246,7 @@ impl<I: Bits> Plan<I> {
         };
         let mut watch = Watch::new(observer);
         let found = decode::decode(seen, &self.exhaustive, &mut watch);
-        let mut out = judge(&spec, (&moderate, units.rounding), (&[], 0), found);
-        out.report.ending = if watch.stopped() { Ending::Interrupted } else { Ending::Finished };
+        let mut out = judge(&spec, (&moderate, units.rounding), (&[], 0), found, &mut watch);
         units.restore(&mut out);
         out.report.seconds = Seconds::since(start);
         Ok(out)

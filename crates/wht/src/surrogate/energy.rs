@@ -50,7 +50,7 @@ impl Product {
     /// a difference.
     fn beyond_empty(&self, table: &Table, look: &mut dyn FnMut()) -> Matrix {
         let levels = &table.layout.levels;
-        let mut out = self.kernel.exponents(table);
+        let mut out = self.kernel.exponents(table, look);
         let most: f64 =
             (0..levels.len()).map(|i| (self.odd[i] * (levels[i] as f64 - 1.0) / self.even[i]).ln_1p()).sum();
         for stretch in out.as_mut_slice().chunks_mut(PART * PARTS) {
@@ -65,14 +65,20 @@ impl Product {
         let beyond = self.beyond_empty(table, look);
         let whole = self.of_empty();
         let size: Vec<f64> = alpha.iter().map(|a| a.abs()).collect();
-        let row = |j: usize| alpha[j] * sums::dot(beyond.row(j), alpha);
-        let absolute = |j: usize| {
-            let row = beyond.row(j).iter().zip(&size).map(|(q, a)| q.abs() * a).sum::<f64>();
-            alpha[j].abs() * (row + f64::EPSILON * size.iter().sum::<f64>())
+        let slack = f64::EPSILON * size.iter().sum::<f64>();
+        let of_row = |j: usize| {
+            let absolute = beyond.row(j).iter().zip(&size).map(|(q, a)| q.abs() * a).sum::<f64>();
+            (alpha[j] * sums::dot(beyond.row(j), alpha), alpha[j].abs() * (absolute + slack))
         };
         let count = alpha.len();
-        let rounding = 8.0 * f64::EPSILON * count as f64 * whole * sums::sum_by(count, absolute);
-        (whole * sums::sum_by(count, row), rounding)
+        let all: Vec<usize> = (0..count).collect();
+        let mut rows: Vec<(f64, f64)> = Vec::with_capacity(count);
+        for part in all.chunks((PART * PARTS).div_ceil(count.max(1))) {
+            rows.par_extend(part.par_iter().with_min_len(16).map(|&j| of_row(j)));
+            look();
+        }
+        let rounding = 8.0 * f64::EPSILON * count as f64 * whole * sums::sum_by(count, |j| rows[j].1);
+        (whole * sums::sum_by(count, |j| rows[j].0), rounding)
     }
 
     /// `Σ_jl Q_jl W_jl` over all sets with members, and for each position over the sets that hold it.

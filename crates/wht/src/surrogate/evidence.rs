@@ -9,6 +9,7 @@ use samplewise_linalg::{Matrix, sums};
 
 use super::kernel::{JITTER, Kernel};
 use super::lbfgs::{Minimiser, Stop};
+use super::rounds::factored;
 use super::table::Table;
 use super::workspace::{Workspace, shape};
 
@@ -151,7 +152,7 @@ pub(crate) fn condition(
     for (j, repeats) in table.repeats.iter().enumerate() {
         matrix[(j, j)] += kernel.nugget(*repeats);
     }
-    let factor = Cholesky::new_watched(matrix, &mut |_| look()).ok()?;
+    let factor = factored(matrix, look)?;
     let mut alpha = table.values.clone();
     factor.solve_in_place(&mut alpha);
     alpha.iter().all(|a| a.is_finite()).then_some((alpha, factor))

@@ -12,6 +12,7 @@ use samplewise_linalg::{Matrix, rows_times_rows, sums};
 use super::evidence::condition;
 use super::heavy::{Refinement, solve_in_parts};
 use super::kernel::{JITTER, Kernel};
+use super::rounds::factored;
 use super::sets::{Set, Signs, sign};
 use super::table::Table;
 
@@ -110,7 +111,7 @@ impl Process {
             matrix[(j, j)] += noise / repeats + JITTER * kernel.variance;
         }
         look();
-        let factor = Cholesky::new_watched(matrix, &mut |_| look()).ok()?;
+        let factor = factored(matrix, look)?;
         let mut alpha = table.values.clone();
         factor.solve_in_place(&mut alpha);
         let table = Arc::clone(table);

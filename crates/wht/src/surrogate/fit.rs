@@ -208,7 +208,12 @@ impl Task<'_> {
     }
 
     /// Whether a pursuit without some values explains them all the same: then it is the answer, fitted to all values.
-    pub(super) fn snaps(&self, found: &Pursued, codes: &[u8], values: &[f64]) -> Option<Terms> {
+    pub(super) fn snaps(
+        &self,
+        found: &Pursued,
+        (codes, values): (&[u8], &[f64]),
+        watch: &mut Watch<'_>,
+    ) -> Option<Terms> {
         let n = self.positions();
         let predicted = found.terms.predict(codes, n).0;
         let near = pursuit::AGREES * self.spread + 4.0 * self.rounding;
@@ -217,7 +222,7 @@ impl Task<'_> {
         if !agree || high - low <= near || 2 * found.terms.sets.len() > self.values.len() {
             return None;
         }
-        let terms = pursuit::refit(&found.terms.sets, (self.codes, n), self.values)?;
+        let terms = pursuit::refit(&found.terms.sets, (self.codes, n), self.values, watch)?;
         let again = Pursued { terms, candidates: found.candidates };
         self.explains(&again).then_some(again.terms)
     }

@@ -75,7 +75,7 @@ impl Task<'_> {
                 let (codes, values) = self.select(rows);
                 let found = self.pursue(&codes, &values, 1 + fold as u64, watch)?;
                 let (held, known) = self.select(&rows_of(fold, true));
-                if let Some(terms) = self.snaps(&found, &held, &known) {
+                if let Some(terms) = self.snaps(&found, (&held, &known), watch) {
                     return Some(self.explained(terms));
                 }
                 pursuits.push(found.terms);

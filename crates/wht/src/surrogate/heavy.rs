@@ -7,6 +7,7 @@ use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::{Matrix, rows_times_rows, sums};
 
 use super::kernel::{JITTER, Kernel};
+use super::rounds::factored;
 use super::sets::{Falling, Set, Signs, log_empty};
 use super::table::Table;
 use super::workspace::{Workspace, shape};
@@ -101,7 +102,7 @@ impl Refinement {
             matrix[(j, j)] += self.noise / repeats + self.jitter;
         }
         look();
-        let factor = Cholesky::new_watched(matrix, &mut |_| look()).ok()?;
+        let factor = factored(matrix, look)?;
         let mut alpha = table.values.clone();
         factor.solve_in_place(&mut alpha);
         alpha.iter().all(|a| a.is_finite()).then_some((alpha, factor))

@@ -87,14 +87,18 @@ impl Kernel {
         out
     }
 
-    /// `−D` between all points of a table.
-    pub fn exponents(&self, table: &Table) -> Matrix {
+    /// `−D` between all points of a table, with a call every few hundredths of a second.
+    pub fn exponents(&self, table: &Table, look: &mut dyn FnMut()) -> Matrix {
         let b = table.len();
         let (weighted, offset) = self.weighted(&table.layout, &table.features);
         let mut out = Matrix::zeros(b, b);
-        rows_times_rows::rows_gram(weighted.as_slice(), weighted.columns(), out.as_mut_slice(), b)
+        let (rows, width) = (weighted.as_slice(), weighted.columns());
+        rows_times_rows::rows_gram_watched(rows, width, out.as_mut_slice(), b, &mut |_| look())
             .expect("a square of whole rows");
-        out.as_mut_slice().iter_mut().for_each(|d| *d = (*d - offset).min(0.0));
+        for part in out.as_mut_slice().chunks_mut(PART) {
+            part.iter_mut().for_each(|d| *d = (*d - offset).min(0.0));
+            look();
+        }
         (0..b).for_each(|j| out[(j, j)] = 0.0);
         out
     }

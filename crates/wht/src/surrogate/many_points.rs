@@ -128,7 +128,7 @@ impl Task<'_> {
                         return self.unjudged(&small[0], &fitted);
                     };
                     let (known, truth) = self.select(rows);
-                    if let Some(terms) = self.snaps(&found, &known, &truth) {
+                    if let Some(terms) = self.snaps(&found, (&known, &truth), watch) {
                         return Some(self.explained(terms));
                     }
                     let said = found.terms.predict(&codes, n);

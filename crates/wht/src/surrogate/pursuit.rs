@@ -69,19 +69,29 @@ pub(crate) fn of_bits<I: Bits>(index: I) -> Set {
     index.positions().into_iter().map(|i| i as u16).collect()
 }
 
-/// These sets fitted to all values by least squares.
-pub(crate) fn refit(sets: &[Set], (codes, positions): (&[u8], usize), values: &[f64]) -> Option<Terms> {
+/// These sets fitted to all values by least squares; none too when the observer ends it.
+pub(crate) fn refit(
+    sets: &[Set],
+    (codes, positions): (&[u8], usize),
+    values: &[f64],
+    watch: &mut Watch<'_>,
+) -> Option<Terms> {
     match positions {
-        0..=64 => refit_of_width::<u64>(sets, (codes, positions), values),
-        65..=256 => refit_of_width::<Wide<4>>(sets, (codes, positions), values),
-        _ => refit_of_width::<Wide<16>>(sets, (codes, positions), values),
+        0..=64 => refit_of_width::<u64>(sets, (codes, positions), values, watch),
+        65..=256 => refit_of_width::<Wide<4>>(sets, (codes, positions), values, watch),
+        _ => refit_of_width::<Wide<16>>(sets, (codes, positions), values, watch),
     }
 }
 
-fn refit_of_width<I: Bits>(sets: &[Set], (codes, positions): (&[u8], usize), values: &[f64]) -> Option<Terms> {
+fn refit_of_width<I: Bits>(
+    sets: &[Set],
+    (codes, positions): (&[u8], usize),
+    values: &[f64],
+    watch: &mut Watch<'_>,
+) -> Option<Terms> {
     let points: Vec<I> = codes.chunks_exact(positions).map(to_bits).collect();
     let support: Vec<I> = sets.iter().map(|s| I::from_positions(s.iter().map(|&i| usize::from(i)))).collect();
-    let fit = refit::least_squares(&points, values, &support, 0.0, Errors::Model)?;
+    let fit = refit::least_squares(&points, values, &support, 0.0, Errors::Model, watch)?;
     Some(Terms { sets: sets.to_vec(), values: fit.values, errors: fit.std_errors, residual: fit.variance })
 }
 

@@ -1,7 +1,10 @@
 //! Many computations of some steps each, side by side, under the eyes of one observer.
+use std::ops::ControlFlow;
+
 use rayon::prelude::*;
-use samplewise_linalg::Progress;
+use samplewise_linalg::factor::Cholesky;
 use samplewise_linalg::observe::Watch;
+use samplewise_linalg::{Matrix, Progress};
 
 /// Points beyond which one step of a job takes so long that there are looks inside it, and jobs go one after the other.
 pub(crate) const LARGE: usize = 500;
@@ -11,6 +14,15 @@ pub(crate) fn looking<'a>(watch: &'a mut Watch<'_>, stage: &'static str) -> impl
     move || {
         watch.ticks(|| Progress { stage, step: 0, total: None, value: None });
     }
+}
+
+/// The Cholesky factor of a matrix, with looks between its panels; none where the matrix is not positive definite.
+pub(crate) fn factored(matrix: Matrix, look: &mut dyn FnMut()) -> Option<Cholesky> {
+    let look = &mut |_| {
+        look();
+        ControlFlow::Continue(())
+    };
+    Cholesky::new_watched(matrix, look).ok().flatten()
 }
 
 /// Steps every job until none goes on, as many at once as there are threads, with a look between two rounds.

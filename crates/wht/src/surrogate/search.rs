@@ -40,6 +40,8 @@ pub(crate) struct Found {
 
 /// Sets that are looked at most.
 const MOST: usize = 1 << 18;
+/// Products of a set and a point between two looks.
+const PRODUCTS: usize = 1 << 24;
 
 impl<'a> Walk<'a> {
     fn new(share: f64, process: &'a Process, signs: &Signs, look: &mut dyn FnMut()) -> Self {
@@ -160,10 +162,14 @@ pub(crate) fn largest(
         look();
         walks.push(Walk::new(share, process, signs, look));
     }
+    let points = walks.iter().map(|w| w.process.table.len()).sum::<usize>();
+    let together = (PRODUCTS / points.max(1)).max(64);
     let mut count = 64.max(k.min(MOST));
     loop {
-        look();
-        sizes.extend(means(&seen[sizes.len()..]).into_iter().map(f64::abs));
+        for part in seen[sizes.len()..].chunks(together) {
+            look();
+            sizes.extend(means(part).into_iter().map(f64::abs));
+        }
         let bound: f64 = walks.iter().map(Walk::bound).sum();
         let enough = sizes.len() >= k && {
             let mut sorted = sizes.clone();
@@ -174,8 +180,10 @@ pub(crate) fn largest(
             return Found { sets: seen, missed_at_most: bound };
         }
         for walk in &mut walks {
-            look();
-            walk.go_on(count, signs, &mut seen, &mut known);
+            for first in (0..count).step_by(together) {
+                look();
+                walk.go_on(together.min(count - first), signs, &mut seen, &mut known);
+            }
         }
         count = (seen.len() / 2).max(64);
     }

@@ -1,5 +1,6 @@
 //! What may be said of what a decoder found.
 use rayon::prelude::*;
+use samplewise_linalg::observe::Watch;
 use samplewise_linalg::{Ending, Seconds};
 
 use crate::answer::{Coefficient, Report, Spectrum, Status};
@@ -18,7 +19,13 @@ use crate::verdict::verify::{self, Case, Fresh};
 type Refit = (Option<Vec<f64>>, Option<(f64, usize)>);
 
 /// Least squares of the decoder's samples on what was found, where its values are not those already.
-fn refit_support<I: Bits>(spec: &PlanSpec, answers: &[f64], queries: &[I], found: &mut Found<I>) -> Refit {
+fn refit_support<I: Bits>(
+    spec: &PlanSpec,
+    answers: &[f64],
+    queries: &[I],
+    found: &mut Found<I>,
+    watch: &mut Watch<'_>,
+) -> Refit {
     let noisy = spec.noise != Noise::None;
     let mut own_residual = None;
     let mut std_errors = found.std_errors.take().filter(|_| spec.errors == Errors::Model || found.ridge.is_none());
@@ -29,7 +36,7 @@ fn refit_support<I: Bits>(spec: &PlanSpec, answers: &[f64], queries: &[I], found
         }
     } else if let Some(ridge) = found.ridge {
         let support: Vec<I> = found.coefficients.iter().map(|c| c.0).collect();
-        let fit = refit::least_squares(&queries[..answers.len()], answers, &support, ridge, spec.errors);
+        let fit = refit::least_squares(&queries[..answers.len()], answers, &support, ridge, spec.errors, watch);
         if let Some(fit) = fit {
             found.coefficients.iter_mut().zip(&fit.values).for_each(|(c, v)| c.1 = *v);
             found.noise_std = if noisy { fit.variance.sqrt() } else { 0.0 };
@@ -42,12 +49,14 @@ fn refit_support<I: Bits>(spec: &PlanSpec, answers: &[f64], queries: &[I], found
     (std_errors, own_residual)
 }
 
-/// Least squares on the decoder's samples, errors, and what the fresh samples say.
+/// Least squares on the decoder's samples, errors, and what the fresh samples say. Where the observer ends the least squares, the
+/// decoder's own values stay.
 pub(crate) fn judge<I: Bits>(
     spec: &PlanSpec,
     (answers, rounding): (&[f64], f64),
     (queries, verification): (&[I], usize),
     mut found: Found<I>,
+    watch: &mut Watch<'_>,
 ) -> Spectrum<I> {
     let samples = answers.len();
     let route = found.route.unwrap_or(spec.decoder);
@@ -55,7 +64,7 @@ pub(crate) fn judge<I: Bits>(
     let noisy = spec.noise != Noise::None;
     let (low, high) = range_of(answers);
     let spread = high - low;
-    let (std_errors, own_residual) = refit_support(spec, &answers[..used], queries, &mut found);
+    let (std_errors, own_residual) = refit_support(spec, &answers[..used], queries, &mut found, watch);
     let fresh = Fresh::new(
         (used..samples)
             .into_par_iter()
@@ -118,7 +127,7 @@ pub(crate) fn judge<I: Bits>(
             detection_limit,
             stages: vec![samples],
             choice: None,
-            ending: Ending::Finished,
+            ending: if watch.stopped() { Ending::Interrupted } else { Ending::Finished },
             seconds: Seconds::default(),
         },
     }

@@ -8,6 +8,7 @@
 //! variables at 10 dB).
 //!
 //! Where the candidates come from is the business of [`crate::decode::lists`].
+use samplewise_linalg::observe::Watch;
 use samplewise_linalg::{Observer, Progress};
 
 use crate::bins::subsample::Group;
@@ -73,15 +74,15 @@ pub fn decode<I: Bits>(
 
     let mut state = State::new(groups, bins, lists, setting);
     let (mut effort, mut gain) = (0, first_gain);
-    let (mut rounds, mut stopped) = (0, false);
+    let watch = &mut Watch::new(observer);
+    let mut rounds = 0;
     while rounds < MAX_ROUNDS {
         rounds += 1;
         let value = Some((state.squares() / state.samples).sqrt());
-        if observer.step(Progress { stage: "joint lists", step: rounds, total: None, value }).is_break() {
-            stopped = true;
+        let progress = Progress { stage: "joint lists", step: rounds, total: None, value };
+        if watch.stops(progress) || state.list_changed(effort, LIST, false, watch) {
             break;
         }
-        state.list_changed(effort, LIST, false);
         let mut scored: Vec<(f64, I, usize)> = state.rate();
         scored.retain(|s| s.0 >= gain);
         scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -98,7 +99,7 @@ pub fn decode<I: Bits>(
             }
         }
         if accepted > 0 {
-            state.refit(3);
+            state.refit(3, watch);
             state.prune(least_gain - 2.0);
             if gain < first_gain {
                 gain = (gain + 1.0).min(first_gain);
@@ -122,14 +123,12 @@ pub fn decode<I: Bits>(
             break;
         }
     }
-    if stopped {
-        state.refit(8);
-    } else {
-        finish(&mut state, setting);
+    if !watch.stopped() {
+        finish(&mut state, setting, watch);
     }
     let pool = &state.pool;
     state.support.sort_unstable_by_key(|&at| pool[at].index);
-    let spread = state.solve();
+    let spread = state.solve(watch);
     let variance = state.squares() / (state.samples - state.support.len() as f64).max(1.0);
     Decoded {
         coefficients: state.support.iter().map(|&at| (state.pool[at].index, state.pool[at].value)).collect(),
@@ -137,15 +136,15 @@ pub fn decode<I: Bits>(
         variance,
         rounds,
         lists: state.lists_made,
-        stopped,
+        stopped: watch.stopped(),
     }
 }
 
 /// The last word is Gaussian: `gain = a² M / (2σ²)` with all interference gone.
-fn finish<I: Bits>(state: &mut State<'_, I>, setting: Setting) {
+fn finish<I: Bits>(state: &mut State<'_, I>, setting: Setting, watch: &mut Watch<'_>) {
     let final_gain = setting.ln_candidates + 2.5;
     let limit = setting.sparsity.unwrap_or(usize::MAX);
-    state.refit(8);
+    state.refit(8, watch);
     let variance = |state: &State<'_, I>| {
         let measured = state.squares() / (state.samples - state.support.len() as f64).max(1.0);
         setting.variance.unwrap_or(measured).max(setting.rounding * setting.rounding).max(f64::MIN_POSITIVE)
@@ -170,7 +169,9 @@ fn finish<I: Bits>(state: &mut State<'_, I>, setting: Setting) {
         // Where some stand out hardly, others may hide in bins that look like noise.
         let weakest = state.support.iter().map(|&at| gain(state.pool[at].value, v)).fold(f64::INFINITY, f64::min);
         state.forget_lists();
-        state.list_changed(1, 8 * LIST, weakest < final_gain + CLEAR_BY);
+        if state.list_changed(1, 8 * LIST, weakest < final_gain + CLEAR_BY, watch) {
+            return;
+        }
         let mut fresh: Vec<(f64, I, usize)> = (0..state.pool.len())
             .filter(|&at| !state.pool[at].inside)
             .map(|at| (gain(state.correlation(at), v), state.pool[at].index, at))
@@ -185,7 +186,7 @@ fn finish<I: Bits>(state: &mut State<'_, I>, setting: Setting) {
             }
         }
         if changed {
-            state.refit(6);
+            state.refit(6, watch);
         }
         loop {
             let v = variance(state);
@@ -194,7 +195,7 @@ fn finish<I: Bits>(state: &mut State<'_, I>, setting: Setting) {
             weak.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             let surplus = state.support.len().saturating_sub(limit);
             let gone = weak.iter().enumerate().filter(|(i, w)| *i < surplus || w.0 < least).count();
-            if gone == 0 {
+            if gone == 0 || watch.stopped() {
                 break;
             }
             changed = true;
@@ -203,11 +204,11 @@ fn finish<I: Bits>(state: &mut State<'_, I>, setting: Setting) {
                 let position = state.support.iter().position(|&s| s == at).expect("a member");
                 state.dismiss(position);
             }
-            state.refit(1);
+            state.refit(1, watch);
         }
-        if !changed {
+        if !changed || watch.stopped() {
             break;
         }
-        state.refit(4);
+        state.refit(4, watch);
     }
 }

@@ -1,13 +1,14 @@
 //! The bins of a decode and the candidates ever listed: correlations, gains, cancelling, least squares.
 use std::collections::HashSet;
+use std::time::Instant;
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
-use samplewise_linalg::Matrix;
-use samplewise_linalg::factor::Cholesky;
+use samplewise_linalg::observe::{LONGEST_GAP, Watch};
+use samplewise_linalg::{Matrix, Progress};
 
 use super::Setting;
-use super::sweeps::{Rate, Sweeps, dot, expand, take_away};
+use super::sweeps::{Rate, Sweep, dot, expand, take_away};
 use crate::bins::subsample::Group;
 use crate::decode::lists::Lists;
 use crate::field::bits::Bits;
@@ -29,6 +30,10 @@ const RANGE: usize = 512;
 /// Below these, waking other threads costs more than it saves; estimates.
 const PARALLEL_CANDIDATES: usize = 1024;
 const PARALLEL_LISTS: usize = 64;
+
+fn progress(stage: &'static str, step: usize) -> Progress {
+    Progress { stage, step, total: None, value: None }
+}
 
 /// A candidate, located once.
 pub(super) struct Member<I> {
@@ -254,23 +259,23 @@ impl<'a, I: Bits> State<'a, I> {
         }
     }
 
-    /// Gauss–Seidel sweeps of least squares over the support.
-    pub(super) fn refit(&mut self, sweeps: usize) {
-        let arch = self.arch;
+    /// Gauss–Seidel sweeps of least squares over the support: the first in any case, others until the observer ends them.
+    pub(super) fn refit(&mut self, sweeps: usize, watch: &mut Watch<'_>) {
         // Far more samples than coefficients: all at once converges as well as one after the other.
-        if self.support.len() >= TOGETHER && self.samples >= 32.0 * self.support.len() as f64 {
-            for _ in 0..sweeps {
-                let found: Vec<(usize, f64)> =
-                    self.support.par_iter().with_min_len(256).map(|&at| (at, self.correlation(at))).collect();
-                let largest = found.iter().fold(0.0_f64, |m, f| m.max(f.1.abs()));
-                self.subtract_all(&found);
-                if self.settled(largest) {
-                    break;
-                }
+        let together = self.support.len() >= TOGETHER && self.samples >= 32.0 * self.support.len() as f64;
+        for step in 0..sweeps {
+            let largest = if together { self.sweep_together() } else { self.arch.dispatch(Sweep(self)) };
+            if self.settled(largest) || watch.ticks(|| progress("least squares", step)) {
+                break;
             }
-        } else {
-            arch.dispatch(Sweeps { state: self, most: sweeps });
         }
+    }
+
+    fn sweep_together(&mut self) -> f64 {
+        let found: Vec<(usize, f64)> =
+            self.support.par_iter().with_min_len(256).map(|&at| (at, self.correlation(at))).collect();
+        self.subtract_all(&found);
+        found.iter().fold(0.0_f64, |m, f| m.max(f.1.abs()))
     }
 
     /// Far below the error that the residual leaves to a coefficient, nothing is gained by another sweep.
@@ -306,17 +311,29 @@ impl<'a, I: Bits> State<'a, I> {
     /// The least squares of the support exactly; returns the diagonal of the inverse Gram matrix.
     ///
     /// Members of different bins are orthogonal within a group, so the Gram matrix is made of the pairs that share a bin.
-    /// A sample that belongs to two groups counts twice.
-    pub(super) fn solve(&mut self) -> Vec<f64> {
+    /// A sample that belongs to two groups counts twice. Where the observer ends it, or there are too many members: sweeps, and
+    /// the diagonal of a Gram matrix without its other entries.
+    pub(super) fn solve(&mut self, watch: &mut Watch<'_>) -> Vec<f64> {
         let size = self.support.len();
         if size == 0 {
             return Vec::new();
         }
-        let factor = if size <= MAX_SOLVED { Cholesky::new(&self.gram(), 0.0).ok() } else { None };
-        let Some(factor) = factor.filter(|f| f.condition_at_least() < 1e8) else {
-            self.refit(20);
-            return vec![1.0 / self.samples; size];
-        };
+        let solved = if size <= MAX_SOLVED { self.solve_directly(watch) } else { None };
+        solved.unwrap_or_else(|| {
+            // After a stop too: some sweeps are what makes the members fit each other.
+            if watch.stopped() {
+                self.refit(20, &mut Watch::new(&mut ()));
+            } else {
+                self.refit(20, watch);
+            }
+            vec![1.0 / self.samples; size]
+        })
+    }
+
+    fn solve_directly(&mut self, watch: &mut Watch<'_>) -> Option<Vec<f64>> {
+        let size = self.support.len();
+        let factor = refit::factored(self.gram(watch)?, watch).filter(|f| f.condition_at_least() < 1e8)?;
+        let diagonal = refit::inverse_diagonal(factor.lower(), watch)?;
         // Twice: the second step takes what rounding left of the first.
         for _ in 0..2 {
             let mut step: Vec<f64> = (0..size).map(|i| self.samples * self.correlation(self.support[i])).collect();
@@ -327,10 +344,10 @@ impl<'a, I: Bits> State<'a, I> {
                 self.subtract(at, change);
             }
         }
-        refit::inverse_diagonal(factor.lower())
+        Some(diagonal)
     }
 
-    fn gram(&self) -> Matrix {
+    fn gram(&self, watch: &mut Watch<'_>) -> Option<Matrix> {
         let size = self.support.len();
         let mut out = Matrix::zeros(size, size);
         for i in 0..size {
@@ -348,10 +365,13 @@ impl<'a, I: Bits> State<'a, I> {
                         out.row_mut(i)[j] += product;
                         out.row_mut(j)[i] += product;
                     }
+                    if watch.ticks(|| progress("least squares", 0)) {
+                        return None;
+                    }
                 }
             }
         }
-        out
+        Some(out)
     }
 
     /// Drops members whose gain, with themselves added back, is below `least`.
@@ -378,8 +398,15 @@ impl<'a, I: Bits> State<'a, I> {
         self.listed.iter_mut().for_each(|l| l.fill(f64::NAN));
     }
 
-    /// Lists every bin whose energy changed since it was listed and is above noise.
-    pub(super) fn list_changed(&mut self, effort: usize, length: usize, everywhere: bool) {
+    /// Lists every bin whose energy changed since it was listed and is above noise; returns whether the observer ended it, and
+    /// then it may have listed some of them only.
+    pub(super) fn list_changed(
+        &mut self,
+        effort: usize,
+        length: usize,
+        everywhere: bool,
+        watch: &mut Watch<'_>,
+    ) -> bool {
         let mut wanted = Vec::new();
         for (c, g) in self.groups.iter().enumerate() {
             let excess = 1.0 + 1.5 * (2.0 / g.offsets.len() as f64).sqrt();
@@ -393,13 +420,27 @@ impl<'a, I: Bits> State<'a, I> {
             }
         }
         let candidates = |&(c, j): &(usize, usize)| self.lists.list(c, j, self.bin(c, j), effort, length);
-        let found: Vec<Vec<I>> = if wanted.len() < PARALLEL_LISTS {
-            wanted.iter().map(candidates).collect()
-        } else {
-            wanted.par_iter().map(candidates).collect()
-        };
+        // Lists of some candidates take microseconds, those of millions many milliseconds: as many between two looks as time
+        // allows. A list depends on its bin alone, so the answer does not depend on the time.
+        let (mut found, mut rest, mut together) = (Vec::new(), &wanted[..], PARALLEL_LISTS);
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(together.min(rest.len()));
+            let start = Instant::now();
+            if part.len() < PARALLEL_LISTS && wanted.len() < PARALLEL_LISTS {
+                found.extend(part.iter().flat_map(candidates));
+            } else {
+                found.par_extend(part.par_iter().flat_map_iter(candidates));
+            }
+            rest = later;
+            if watch.ticks(|| progress("lists of candidates", wanted.len() - rest.len())) {
+                return true;
+            }
+            let half_a_gap = LONGEST_GAP / 2;
+            together = if start.elapsed() < half_a_gap / 4 { 2 * together } else { together };
+            together = if start.elapsed() > half_a_gap { (together / 2).max(1) } else { together };
+        }
         let mut fresh: Vec<I> = Vec::new();
-        for k in found.into_iter().flatten() {
+        for k in found {
             if self.known.insert(k) {
                 fresh.push(k);
             }
@@ -414,5 +455,6 @@ impl<'a, I: Bits> State<'a, I> {
             self.pool.extend(members);
         }
         self.lists_made += wanted.len();
+        false
     }
 }

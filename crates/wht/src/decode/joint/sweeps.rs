@@ -54,31 +54,24 @@ pub(super) fn fold([a, b, c, d, e, f, g, h]: [f64; 8]) -> f64 {
     ((a + e) + (b + f)) + ((c + g) + (d + h))
 }
 
-/// Sweeps of least squares as one kernel: its loops use the registers that the CPU has.
-pub(super) struct Sweeps<'s, 'a, I> {
-    pub state: &'s mut State<'a, I>,
-    pub most: usize,
-}
+/// A sweep of least squares as one kernel: its loops use the registers that the CPU has. Returns the largest change.
+pub(super) struct Sweep<'s, 'a, I>(pub &'s mut State<'a, I>);
 
-impl<I: Bits> pulp::WithSimd for Sweeps<'_, '_, I> {
-    type Output = ();
+impl<I: Bits> pulp::WithSimd for Sweep<'_, '_, I> {
+    type Output = f64;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { state, most } = self;
-        for _ in 0..most {
-            let mut largest = 0.0_f64;
-            for i in 0..state.support.len() {
-                let at = state.support[i];
-                let change = state.correlation(at);
-                state.pool[at].value += change;
-                state.subtract(at, change);
-                largest = largest.max(change.abs());
-            }
-            if state.settled(largest) {
-                break;
-            }
+    fn with_simd<S: pulp::Simd>(self, _: S) -> f64 {
+        let state = self.0;
+        let mut largest = 0.0_f64;
+        for i in 0..state.support.len() {
+            let at = state.support[i];
+            let change = state.correlation(at);
+            state.pool[at].value += change;
+            state.subtract(at, change);
+            largest = largest.max(change.abs());
         }
+        largest
     }
 }
 

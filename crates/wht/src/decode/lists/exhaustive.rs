@@ -3,6 +3,7 @@ use super::{Best, Lists, Tables};
 use crate::bins::subsample::Group;
 use crate::field::bits::Bits;
 use rayon::prelude::*;
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 
 /// Most candidates: their table takes `8 + size of an index` bytes a group.
 pub const MAX_CANDIDATES: u128 = 20_000_000;
@@ -21,43 +22,66 @@ struct ByBin<I> {
 }
 
 impl<I: Bits> Exhaustive<I> {
-    /// All `k` of at most `degree` of the `variables`.
+    /// All `k` of at most `degree` of the `variables`; none where the observer ends it.
     ///
     /// # Panics
     /// With more than 64 offsets in a group.
-    pub fn up_to_degree(groups: &[Group<I>], variables: usize, degree: usize) -> Self {
-        Self::new(groups, Candidates::UpTo { variables, degree })
+    pub fn up_to_degree(
+        groups: &[Group<I>],
+        variables: usize,
+        degree: usize,
+        observer: &mut dyn Observer,
+    ) -> Option<Self> {
+        Self::new(groups, Candidates::UpTo { variables, degree }, observer)
     }
 
-    /// The candidates of a list.
+    /// The candidates of a list; none where the observer ends it.
     ///
     /// # Panics
     /// With more than 64 offsets in a group.
-    pub fn of_sets(groups: &[Group<I>], sets: &[I]) -> Self {
-        Self::new(groups, Candidates::Sets(sets))
+    pub fn of_sets(groups: &[Group<I>], sets: &[I], observer: &mut dyn Observer) -> Option<Self> {
+        Self::new(groups, Candidates::Sets(sets), observer)
     }
 
-    fn new(groups: &[Group<I>], all: Candidates<'_, I>) -> Self {
-        let by_bin = |g: &Group<I>| {
-            assert!(g.offsets.len() <= 64, "a word holds 64 offsets");
-            let words: Vec<(u64, u64)> = g.unit_words().into_iter().map(|(bin, w)| (bin, w as u64)).collect();
-            // Counted, then placed: one table, no sorting.
-            let mut starts = vec![0; g.bins() + 1];
-            all.visit(&words, |_, bin, _| starts[bin as usize + 1] += 1);
-            for j in 0..g.bins() {
-                starts[j + 1] += starts[j];
-            }
-            let (mut next, total) = (starts.clone(), starts[g.bins()]);
-            let (mut codes, mut candidates) = (vec![0; total], vec![I::zero(); total]);
-            all.visit(&words, |k, bin, word| {
-                let at = &mut next[bin as usize];
-                codes[*at] = word;
-                candidates[*at] = k;
-                *at += 1;
+    fn new(groups: &[Group<I>], all: Candidates<'_, I>, observer: &mut dyn Observer) -> Option<Self> {
+        let mut watch = Watch::new(observer);
+        let words: Vec<Vec<(u64, u64)>> =
+            groups.iter().map(|g| g.unit_words().into_iter().map(|(bin, w)| (bin, w as u64)).collect()).collect();
+        assert!(groups.iter().all(|g| g.offsets.len() <= 64), "a word holds 64 offsets");
+        let progress =
+            |part| Progress { stage: "table of candidates", step: part, total: Some(2 * all.parts()), value: None };
+        // Counted, then placed: one table, no sorting.
+        let mut starts: Vec<Vec<usize>> = groups.iter().map(|g| vec![0; g.bins() + 1]).collect();
+        for part in 0..all.parts() {
+            starts.par_iter_mut().zip(&words).for_each(|(starts, words)| {
+                all.visit(part, words, |_, bin, _| starts[bin as usize + 1] += 1);
             });
-            ByBin { starts, words: codes, candidates }
+            if watch.ticks(|| progress(part)) {
+                return None;
+            }
+        }
+        let empty = |mut starts: Vec<usize>| {
+            for j in 1..starts.len() {
+                starts[j] += starts[j - 1];
+            }
+            let total = starts[starts.len() - 1];
+            ByBin { starts, words: vec![0; total], candidates: vec![I::zero(); total] }
         };
-        Self { groups: groups.par_iter().map(by_bin).collect() }
+        let mut groups: Vec<ByBin<I>> = starts.into_iter().map(empty).collect();
+        let mut next: Vec<Vec<usize>> = groups.iter().map(|g| g.starts.clone()).collect();
+        for part in 0..all.parts() {
+            groups.par_iter_mut().zip(&mut next).zip(&words).for_each(|((group, next), words)| {
+                all.visit(part, words, |k, bin, word| {
+                    let at = &mut next[bin as usize];
+                    (group.words[*at], group.candidates[*at]) = (word, k);
+                    *at += 1;
+                });
+            });
+            if watch.ticks(|| progress(all.parts() + part)) {
+                return None;
+            }
+        }
+        Some(Self { groups })
     }
 }
 
@@ -68,11 +92,21 @@ enum Candidates<'a, I> {
 }
 
 impl<I: Bits> Candidates<'_, I> {
-    fn visit(self, words: &[(u64, u64)], mut visit: impl FnMut(I, u64, u64)) {
+    /// Parts that are visited between two looks: all `k` that begin with the same variable, or some of a list.
+    fn parts(self) -> usize {
         match self {
-            Self::UpTo { variables, degree } => for_each_up_to_degree(words, variables, degree, visit),
+            Self::UpTo { variables, degree } => 1 + if degree > 0 { variables } else { 0 },
+            Self::Sets(sets) => sets.len().div_ceil(TOGETHER),
+        }
+    }
+
+    /// Visits a part; all parts in turn are all candidates in their order.
+    fn visit(self, part: usize, words: &[(u64, u64)], mut visit: impl FnMut(I, u64, u64)) {
+        match self {
+            Self::UpTo { .. } if part == 0 => visit(I::zero(), 0, 0),
+            Self::UpTo { variables, degree } => for_each_from(words, variables, degree, part - 1, visit),
             Self::Sets(sets) => {
-                for &k in sets {
+                for &k in sets.chunks(TOGETHER).nth(part).into_iter().flatten() {
                     let mut at = (0, 0);
                     k.for_each_one(|i| at = (at.0 ^ words[i].0, at.1 ^ words[i].1));
                     visit(k, at.0, at.1);
@@ -81,6 +115,9 @@ impl<I: Bits> Candidates<'_, I> {
         }
     }
 }
+
+/// Candidates of a list that are visited between two looks.
+const TOGETHER: usize = 1 << 17;
 
 impl<I: Bits> Lists<I> for Exhaustive<I> {
     fn list(&self, group: usize, bin: usize, y: &[f64], _: usize, length: usize) -> Vec<I> {
@@ -127,15 +164,29 @@ pub fn for_each_up_to_degree<I: Bits>(
     degree: usize,
     mut visit: impl FnMut(I, u64, u64),
 ) {
+    visit(I::zero(), 0, 0);
+    if degree > 0 {
+        (0..variables).for_each(|first| for_each_from(words, variables, degree, first, &mut visit));
+    }
+}
+
+/// The same for those `k` whose lowest variable is `first`; `degree` is 1 at least.
+fn for_each_from<I: Bits>(
+    words: &[(u64, u64)],
+    variables: usize,
+    degree: usize,
+    first: usize,
+    mut visit: impl FnMut(I, u64, u64),
+) {
     // The ways down to the current k: the variable that was added, and k, bin and word without it.
     let mut path: Vec<(usize, I, u64, u64)> = Vec::with_capacity(degree);
-    let (mut k, mut bin, mut word, mut next) = (I::zero(), 0, 0, 0);
+    let (mut k, (mut bin, mut word), mut next) = (I::unit(first), words[first], first + 1);
     visit(k, bin, word);
-    if degree == 0 {
+    if degree == 1 {
         return;
     }
     loop {
-        if path.len() + 1 == degree {
+        if path.len() + 2 == degree {
             // The last variable: a plain loop, where nearly all of the time is spent.
             for (i, (b, w)) in words[..variables].iter().enumerate().skip(next) {
                 visit(k | I::unit(i), bin ^ b, word ^ w);
@@ -164,7 +215,7 @@ mod tests {
         let mut rng = Streams::new(5).stream(0);
         let offsets: Vec<u64> = distinct_offsets(9, 20, &mut rng);
         let groups = [Group::<u64>::new(12, 3, offsets, &mut rng)];
-        let lists = Exhaustive::up_to_degree(&groups, 12, 3);
+        let lists = Exhaustive::up_to_degree(&groups, 12, 3, &mut ()).unwrap();
         let all: Vec<u64> = (0..1 << 12).filter(|k: &u64| k.count_ones() <= 3).collect();
         assert_eq!(all.len() as u128, count_up_to_degree(12, 3));
         assert_eq!(lists.groups[0].candidates.len(), all.len());
