@@ -44,6 +44,16 @@ impl<P: Deref<Target = Plan<S>>, S: Symbol> Stream<P, S> {
         Self { plan, run: None, pending: Vec::new(), done: 0, distances: Vec::new(), valid: None }
     }
 
+    /// A stream that goes on where another one stood ([`Stream::state`]): with the same plan it hands over the same distances.
+    pub fn resume(plan: P, done: usize, pending: Vec<S>) -> Self {
+        Self { plan, run: None, pending, done, distances: Vec::new(), valid: None }
+    }
+
+    /// Where it stands: the number of positions whose distances were handed over, and the symbols of the text from there on.
+    pub fn state(&self) -> (usize, &[S]) {
+        (self.done, &self.pending)
+    }
+
     /// Takes the next piece of the text; hands over what is known by now.
     pub fn push(&mut self, piece: &[S], mut sink: impl FnMut(Block<'_>)) {
         let mut piece = piece;
@@ -113,6 +123,16 @@ impl<P: Deref<Target = Search<S>>, S: Symbol> SearchStream<P, S> {
     /// Nothing pushed yet.
     pub fn new(search: P) -> Self {
         Self { search, scan: None, pending: Vec::new(), done: 0, hits: Vec::new() }
+    }
+
+    /// A stream that goes on where another one stood ([`SearchStream::state`]): with the same search it hands over the same hits.
+    pub fn resume(search: P, done: usize, pending: Vec<S>) -> Self {
+        Self { search, scan: None, pending, done, hits: Vec::new() }
+    }
+
+    /// Where it stands: the number of positions that were searched, and the symbols of the text from there on.
+    pub fn state(&self) -> (usize, &[S]) {
+        (self.done, &self.pending)
     }
 
     /// Takes the next piece of the text; hands over the hits that are known by now.

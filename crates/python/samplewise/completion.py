@@ -217,7 +217,7 @@ class Completed:
         X : array or sparse matrix of shape (n_new, n_columns)
             Observed entries of new rows, NaN or not stored where there are none.
         alpha : float, optional
-            Ridge, by default that of the fit.
+            Ridge, by default that of the fit; a model that was read from a file does not know it, and wants it said.
         n_jobs : int, optional
             Number of threads.
 
@@ -229,7 +229,11 @@ class Completed:
         parts = _arrays.csr("X", X) if _arrays._is_sparse(X) else _observed(_arrays.dense("X", X))
         if parts[3][1] != self.shape[1]:
             raise ValueError(f"X has {parts[3][1]} columns, expected is {self.shape[1]}")
-        ridge = float(self.report["alpha"]) if alpha is None else real("alpha", alpha)
+        if alpha is None:
+            alpha = self.report["alpha"]
+        if alpha is None:
+            raise ValueError("alpha is None, allowed is a number for a model that was read from a file: it does not know its fit's")
+        ridge = real("alpha", alpha)
         return self._model.fold_in(call(n_jobs), parts, ridge)
 
     def predict_rows(self, X: Any, *, alpha: float | None = None, n_jobs: int | None = None) -> Floats:
@@ -264,7 +268,7 @@ class Completed:
     def load(cls, path: str | Path) -> Completed:
         """Reads what :meth:`save` wrote."""
         model = _core.Model.from_bytes(Path(path).read_bytes())
-        return cls(model, {"status": "fitted", "alpha": 0.0, "rank": model.rank})
+        return cls(model, {"status": "fitted", "alpha": None, "rank": model.rank})
 
     def __repr__(self) -> str:
         r = self.report

@@ -563,7 +563,8 @@ class DistanceStream:
         engine: str = "auto",
     ) -> None:
         settings = _settings(alphabet, wildcard, wildcard_meaning, engine)
-        self._core = _core.DistanceStream(_bytes("pattern", pattern), settings)
+        self._arguments = (_bytes("pattern", pattern), settings)
+        self._core = _core.DistanceStream(*self._arguments)
 
     def push(self, piece: Any, *, n_jobs: int | None = None) -> NDArray[np.uint32]:
         """Takes a piece, and gives the distances that are known by now."""
@@ -573,12 +574,26 @@ class DistanceStream:
         """The distances that are left; nothing can be pushed after it."""
         return self._core.finish(call(n_jobs))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _distance_stream_again, (*self._arguments, self._core.state())
+
+    def __repr__(self) -> str:
+        return describe("DistanceStream", {"positions": (self._core.state() or ("finished",))[0]})
+
+
+def _distance_stream_again(pattern: Any, settings: dict[str, Any], state: tuple[int, bytes] | None) -> DistanceStream:
+    out = object.__new__(DistanceStream)
+    out._arguments = (pattern, settings)
+    out._core = _core.DistanceStream.resume(pattern, settings, state)
+    return out
+
 
 class SearchStream:
     """Hits in a text that comes in pieces; arguments as of :func:`search`."""
 
     def __init__(self, patterns: Any, max_distance: int | Sequence[int], **settings: Any) -> None:
-        self._core = _core.SearchStream(Searcher(patterns, max_distance, **settings)._core)
+        self._searcher = Searcher(patterns, max_distance, **settings)
+        self._core = _core.SearchStream(self._searcher._core)
 
     def push(self, piece: Any, *, n_jobs: int | None = None) -> Hits:
         """Takes a piece, and gives the hits that are known by now, with positions in the whole text."""
@@ -587,3 +602,16 @@ class SearchStream:
     def finish(self, *, n_jobs: int | None = None) -> Hits:
         """The hits that are left; nothing can be pushed after it."""
         return Hits(*self._core.finish(call(n_jobs)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _search_stream_again, (self._searcher, self._core.state())
+
+    def __repr__(self) -> str:
+        return describe("SearchStream", {"positions": (self._core.state() or ("finished",))[0]})
+
+
+def _search_stream_again(searcher: Searcher, state: tuple[int, bytes] | None) -> SearchStream:
+    out = object.__new__(SearchStream)
+    out._searcher = searcher
+    out._core = _core.SearchStream.resume(searcher._core, state)
+    return out

@@ -40,6 +40,7 @@ __all__ = [
     "SparseRows",
     "alpha_max",
     "cross_validate",
+    "group_alpha_max",
     "group_lasso",
     "lasso_path",
     "solve",
@@ -435,6 +436,54 @@ class GroupSolution:
         )
 
 
+def _grouped(
+    run: dict[str, Any],
+    X: Any,
+    y: ArrayLike,
+    groups: Iterable[Iterable[int]] | None,
+    tol: float,
+    fit_intercept: bool,
+    max_iter: int,
+    sample_weight: Any,
+    penalty_weights: Any,
+) -> tuple[_core.Design, dict[str, Any], dict[str, Any]]:
+    x = _arrays.table("X", X)
+    n, p = _arrays.n_rows(x), _arrays.n_columns(x)
+    targets = np.asarray(_arrays._plain(y), dtype=np.float64)
+    targets = _arrays.dense("y", targets.reshape(len(targets), -1) if targets.ndim == 1 else targets)
+    if len(targets) != n:
+        raise ValueError(f"y has length {len(targets)}, expected is {n}")
+    members = None if groups is None else [[integer("groups", j, 0) for j in g] for g in groups]
+    settings = _settings((n, p), tol, 1.0, fit_intercept, False, max_iter, sample_weight)
+    settings["penalty_weights"] = _vector("penalty_weights", penalty_weights, p if members is None else len(members))
+    return _core.Design(run, x), {"targets": targets, "groups": members}, settings
+
+
+def group_alpha_max(
+    X: Any,
+    y: ArrayLike,
+    groups: Iterable[Iterable[int]] | None = None,
+    *,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    penalty_weights: Any = None,
+    n_jobs: int | None = None,
+) -> float:
+    """The least penalty for which all groups are zero; arguments as of :func:`group_lasso`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(100, 6))
+    >>> top = group_alpha_max(X, X[:, 0] + X[:, 1], [[0, 1, 2], [3, 4, 5]])
+    >>> [fit.groups for fit in group_lasso(X, X[:, 0] + X[:, 1], [[0, 1, 2], [3, 4, 5]], alphas=[1.01 * top, 0.99 * top])]
+    [[], [0]]
+    """
+    run = call(n_jobs)
+    design, data, settings = _grouped(run, X, y, groups, 1e-8, fit_intercept, 10_000, sample_weight, penalty_weights)
+    return float(_core.group_alpha_max(run, design, data, settings))
+
+
 def group_lasso(
     X: Any,
     y: ArrayLike,
@@ -472,17 +521,8 @@ def group_lasso(
     list of GroupSolution, from the largest penalty down
     """
     run = call(n_jobs, callback)
-    x = _arrays.table("X", X)
-    n, p = _arrays.n_rows(x), _arrays.n_columns(x)
-    targets = np.asarray(_arrays._plain(y), dtype=np.float64)
-    targets = _arrays.dense("y", targets.reshape(len(targets), -1) if targets.ndim == 1 else targets)
-    if len(targets) != n:
-        raise ValueError(f"y has length {len(targets)}, expected is {n}")
-    members = None if groups is None else [[integer("groups", j, 0) for j in g] for g in groups]
-    settings = _settings((n, p), tol, 1.0, fit_intercept, False, max_iter, sample_weight)
-    settings["penalty_weights"] = _vector("penalty_weights", penalty_weights, p if members is None else len(members))
-    data = {"targets": targets, "groups": members}
-    d = _core.lasso_group_path(run, _core.Design(run, x), data, _alphas(alphas, eps), settings)
+    design, data, settings = _grouped(run, X, y, groups, tol, fit_intercept, max_iter, sample_weight, penalty_weights)
+    d = _core.lasso_group_path(run, design, data, _alphas(alphas, eps), settings)
     return [
         GroupSolution(
             coef,

@@ -432,6 +432,15 @@ class LabelPlan:
         own = {k: found.pop(k) for k in ("coef", "status")}
         return Regression(**own, intercept=0.0, objective=found.pop("estimated_objective"), lower_bound=None, report=found)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _plan_again, (self._core.to_json(),)
+
+
+def _plan_again(text: str) -> LabelPlan:
+    out = object.__new__(LabelPlan)
+    out._core = _core.LabelPlan.from_json(text)
+    return out
+
 
 @dataclass(frozen=True, eq=False)
 class StreamedCoreset:

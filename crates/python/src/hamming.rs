@@ -2,14 +2,15 @@
 use std::sync::Arc;
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadwriteArray1};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 use samplewise_hamming::{
     self as hamming, Alphabet, Answer, ApproximateOptions, Engine, Method, Options, Plan, Query, Report, SymbolOptions,
     TextN, WildcardMeaning,
 };
+use samplewise_linalg::{Observer, Progress};
 
 use crate::errors::OrRaise;
 use crate::run::{Call, run};
@@ -298,7 +299,25 @@ impl Search {
 
 /// Hits of a text that comes in pieces.
 #[pyclass(module = "samplewise._core")]
-pub struct SearchStream(Option<hamming::SearchStream<Arc<hamming::Search<u8>>, u8>>);
+pub struct SearchStream {
+    search: Arc<hamming::Search<u8>>,
+    stream: Option<hamming::SearchStream<Arc<hamming::Search<u8>>, u8>>,
+}
+
+/// Symbols that are pushed between two looks.
+const PART: usize = 1 << 20;
+
+/// Pushes a piece by parts, and looks whether a signal has come between them.
+fn by_parts(piece: &[u8], observer: &mut dyn Observer, mut push: impl FnMut(&[u8])) -> PyResult<()> {
+    let total = Some(piece.len().div_ceil(PART));
+    for (step, part) in piece.chunks(PART).enumerate() {
+        if observer.step(Progress { stage: "text", step, total, value: None }).is_break() {
+            return Err(PyRuntimeError::new_err("the piece was not pushed: the callback stopped it"));
+        }
+        push(part);
+    }
+    Ok(())
+}
 
 fn finished() -> PyErr {
     PyValueError::new_err("the stream is finished")
@@ -308,47 +327,90 @@ fn finished() -> PyErr {
 impl SearchStream {
     #[new]
     fn new(search: &Bound<'_, Search>) -> Self {
-        Self(Some(hamming::SearchStream::new(Arc::clone(&search.get().0))))
+        Self::resume(search, Some((0, Vec::new())))
     }
 
     fn push<'py>(&mut self, call: Call<'_>, py: Python<'py>, piece: Text<'_>) -> PyResult<Hits<'py>> {
-        let (stream, t) = (self.0.as_mut().ok_or_else(finished)?, piece.bytes()?);
-        let mut out = Vec::new();
-        run(py, &call, |_| stream.push(t, |hit| out.push(hit)))?;
+        let (stream, t) = (self.stream.as_mut().ok_or_else(finished)?, piece.bytes()?);
+        let (done, pending) = stream.state();
+        let (before, mut out) = ((done, pending.to_vec()), Vec::new());
+        let pushed = run(py, &call, |observer| by_parts(t, observer, |part| stream.push(part, |hit| out.push(hit))));
+        if let Err(e) = pushed.flatten() {
+            // A signal leaves it as it was: the piece may be pushed again.
+            *stream = hamming::SearchStream::resume(Arc::clone(&self.search), before.0, before.1);
+            return Err(e);
+        }
         Ok(hits(py, &out))
     }
 
     fn finish<'py>(&mut self, call: Call<'_>, py: Python<'py>) -> PyResult<Hits<'py>> {
-        let stream = self.0.take().ok_or_else(finished)?;
+        let (done, pending) = self.stream.as_ref().ok_or_else(finished)?.state();
+        let stream = hamming::SearchStream::resume(Arc::clone(&self.search), done, pending.to_vec());
         let mut out = Vec::new();
         run(py, &call, |_| stream.finish(|hit| out.push(hit)))?;
+        self.stream = None;
         Ok(hits(py, &out))
+    }
+
+    /// Positions that were searched and the text from there on; none when it is finished.
+    fn state<'py>(&self, py: Python<'py>) -> Option<(usize, Bound<'py, PyBytes>)> {
+        self.stream.as_ref().map(|s| (s.state().0, PyBytes::new(py, s.state().1)))
+    }
+
+    #[staticmethod]
+    fn resume(search: &Bound<'_, Search>, state: Option<(usize, Vec<u8>)>) -> Self {
+        let search = Arc::clone(&search.get().0);
+        let stream = state.map(|(done, pending)| hamming::SearchStream::resume(Arc::clone(&search), done, pending));
+        Self { search, stream }
     }
 }
 
 /// Distances at the positions of a text that comes in pieces.
 #[pyclass(module = "samplewise._core")]
-pub struct DistanceStream(Option<hamming::Stream<Arc<Plan<u8>>, u8>>);
+pub struct DistanceStream {
+    plan: Arc<Plan<u8>>,
+    stream: Option<hamming::Stream<Arc<Plan<u8>>, u8>>,
+}
 
 #[pymethods]
 impl DistanceStream {
     #[new]
     fn new(pattern: Text<'_>, settings: Settings) -> PyResult<Self> {
-        let plan = Plan::new(pattern.bytes()?, &settings.of_bytes()?).or_raise()?;
-        Ok(Self(Some(hamming::Stream::new(Arc::new(plan)))))
+        Self::resume(pattern, settings, Some((0, Vec::new())))
+    }
+
+    /// Positions that were counted and the text from there on; none when it is finished.
+    fn state<'py>(&self, py: Python<'py>) -> Option<(usize, Bound<'py, PyBytes>)> {
+        self.stream.as_ref().map(|s| (s.state().0, PyBytes::new(py, s.state().1)))
+    }
+
+    #[staticmethod]
+    fn resume(pattern: Text<'_>, settings: Settings, state: Option<(usize, Vec<u8>)>) -> PyResult<Self> {
+        let plan = Arc::new(Plan::new(pattern.bytes()?, &settings.of_bytes()?).or_raise()?);
+        let stream = state.map(|(done, pending)| hamming::Stream::resume(Arc::clone(&plan), done, pending));
+        Ok(Self { plan, stream })
     }
 
     fn push<'py>(&mut self, call: Call<'_>, py: Python<'py>, piece: Text<'_>) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        let (stream, t) = (self.0.as_mut().ok_or_else(finished)?, piece.bytes()?);
-        let mut out = Vec::new();
-        run(py, &call, |_| stream.push(t, |block| out.extend_from_slice(block.distances)))?;
+        let (stream, t) = (self.stream.as_mut().ok_or_else(finished)?, piece.bytes()?);
+        let (done, pending) = stream.state();
+        let (before, mut out) = ((done, pending.to_vec()), Vec::new());
+        let mut take = |part: &[u8]| stream.push(part, |block| out.extend_from_slice(block.distances));
+        let pushed = run(py, &call, |observer| by_parts(t, observer, &mut take));
+        if let Err(e) = pushed.flatten() {
+            // A signal leaves it as it was: the piece may be pushed again.
+            *stream = hamming::Stream::resume(Arc::clone(&self.plan), before.0, before.1);
+            return Err(e);
+        }
         Ok(out.into_pyarray(py))
     }
 
     fn finish<'py>(&mut self, call: Call<'_>, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        let stream = self.0.take().ok_or_else(finished)?;
+        let (done, pending) = self.stream.as_ref().ok_or_else(finished)?.state();
+        let stream = hamming::Stream::resume(Arc::clone(&self.plan), done, pending.to_vec());
         let mut out = Vec::new();
         run(py, &call, |_| stream.finish(|block| out.extend_from_slice(block.distances)))?;
+        self.stream = None;
         Ok(out.into_pyarray(py))
     }
 }

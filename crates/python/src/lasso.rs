@@ -1,11 +1,11 @@
 //! Sparse linear models with duality gaps.
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use samplewise_lasso::group::{self, GroupOptions, GroupSolution};
 use samplewise_lasso::{
     self as lasso, CrossValidationOptions, Folds, Grid, Options, Report, Solution, Status, cross_validate_observed,
-    lambda_grid_observed, largest_lambda_observed, path_observed,
+    largest_lambda_observed, path_observed,
 };
 
 use crate::errors::OrRaise;
@@ -164,20 +164,6 @@ pub fn lasso_path<'py>(
     let (design, y, grid, options) = (&design.get().0, y.as_slice()?, alphas.grid()?, settings.options()?);
     let all = run(py, &call, |observer| path_observed(design, y, &grid, &options, observer))?.or_raise()?;
     path_of(py, &all)
-}
-
-#[pyfunction]
-pub fn alpha_grid<'py>(
-    call: Call<'_>,
-    py: Python<'py>,
-    design: &Bound<'_, Design>,
-    y: PyReadonlyArray1<'_, f64>,
-    alphas: Alphas<'_>,
-    settings: Settings<'_>,
-) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let (design, y, grid, options) = (&design.get().0, y.as_slice()?, alphas.grid()?, settings.options()?);
-    let all = run(py, &call, |observer| lambda_grid_observed(design, y, &grid, &options, observer))?.or_raise()?;
-    Ok(all.into_pyarray(py))
 }
 
 #[pyfunction]

@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use super::hamming::{Batch, DistanceStream, Pattern, Search, SearchStream};
     #[pymodule_export]
-    use super::lasso::{Design, alpha_grid, alpha_max, group_alpha_max, lasso_cv, lasso_group_path, lasso_path};
+    use super::lasso::{Design, alpha_max, group_alpha_max, lasso_cv, lasso_group_path, lasso_path};
     #[pymodule_export]
     use super::mtrl::{Planner, TaskData};
     #[pymodule_export]

@@ -273,6 +273,15 @@ impl LabelPlan {
         d.set_item("coef", found.coefficients.into_pyarray(py))?;
         Ok(d)
     }
+
+    fn to_json(&self) -> PyResult<String> {
+        serde_json::to_string(&self.0).map_err(|e| PyValueError::new_err(format!("the plan cannot be written: {e}")))
+    }
+
+    #[staticmethod]
+    fn from_json(text: &str) -> PyResult<Self> {
+        serde_json::from_str(text).map(Self).map_err(|e| PyValueError::new_err(format!("not a plan of labels: {e}")))
+    }
 }
 
 /// A coreset of rows that come in blocks.

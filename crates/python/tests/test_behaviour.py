@@ -206,6 +206,9 @@ def objects():
         hamming.Pattern("abc", wildcard="b"),
         hamming.Searcher(["abc"], 1, required=(0, 1)),
         hamming.search(["abc"], "abcabd", 1),
+        hamming.DistanceStream("abc"),
+        hamming.SearchStream(["abc"], 1),
+        sensitivity.LabelPlan(X, 50),
         plan,
         told,
         recovery,
@@ -247,6 +250,25 @@ def test_stored_objects_go_on_as_they_would_have():
     one = sensitivity.CoresetStream(6, 50, random_state=1).update(X[:100])
     two = pickle.loads(pickle.dumps(one)).update(X[100:])
     assert np.array_equal(one.update(X[100:]).result().indices, two.result().indices)
+    text, pattern = "ACGTTGCAACGGT" * 400, "ACGTTG"
+    whole = hamming.distances(pattern, text).values
+    stream, parts = hamming.DistanceStream(pattern), []
+    hits = hamming.SearchStream([pattern], 1, alphabet="dna")
+    places = []
+    for first in range(0, len(text), 700):
+        parts.append(stream.push(text[first : first + 700]))
+        places += hits.push(text[first : first + 700]).position.tolist()
+        stream, hits = pickle.loads(pickle.dumps(stream)), pickle.loads(pickle.dumps(hits))
+    assert np.array_equal(np.concatenate([*parts, stream.finish()]), whole)
+    assert places + hits.finish().position.tolist() == hamming.search([pattern], text, 1, alphabet="dna").position.tolist()
+    for finished in (pickle.loads(pickle.dumps(stream)), pickle.loads(pickle.dumps(hits))):
+        with pytest.raises(ValueError, match="finished"):
+            finished.push("A")
+    plan = sensitivity.LabelPlan(X, 40, quantile=0.3, random_state=5)
+    again = pickle.loads(pickle.dumps(plan))
+    for asked in (plan, again):
+        asked.tell(Y[asked.ask()])
+    assert np.array_equal(pickle.loads(pickle.dumps(again)).result(X).coef, plan.result(X).coef)
     for data in (b"", b"SWS1", plain.to_bytes()[:-1], one.to_bytes()):
         with pytest.raises(ValueError, match="asked surrogate"):
             surrogate.Search.from_bytes(data)
@@ -254,6 +276,17 @@ def test_stored_objects_go_on_as_they_would_have():
 
 def heavy(n_jobs=None, callback=None):
     return sensitivity.row_scores(X, method="sensitivity", gap=1e-9, n_jobs=n_jobs, callback=callback)
+
+
+def test_a_model_of_a_file_wants_its_ridge_said(tmp_path):
+    fit = completion.complete(HOLES, 2)
+    fit.save(tmp_path / "model")
+    read = completion.Completed.load(tmp_path / "model")
+    assert np.array_equal(read.to_array(), fit.to_array())
+    with pytest.raises(ValueError, match="alpha is None"):
+        read.fold_in(HOLES[:2])
+    ridge = fit.report["alpha"]
+    assert np.array_equal(read.predict_rows(HOLES[:2], alpha=ridge), fit.predict_rows(HOLES[:2]))
 
 
 def test_threads_change_no_bit():
