@@ -18,7 +18,7 @@ struct Section {
     quality: Option<(&'static str, &'static str)>,
 }
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     Section {
         record: "linalg",
         title: "The facade",
@@ -100,6 +100,16 @@ const SECTIONS: [Section; 13] = [
         question: "How many of the answers on inputs that are hard are off the bound, judged by references in twice the \
                    precision?",
         quality: None,
+    },
+    Section {
+        record: "python",
+        title: "The Python package",
+        question: "What does a call cost beside the crate's own time and memory, how long take the estimators beside \
+                   scikit-learn's own and its imputers, how soon does Ctrl-C answer, and what does SPEX explain in shapiq?",
+        quality: Some((
+            "r2|rmse|excess|share|over_us",
+            "R², RMSE, excess objective, share of memory, or µs beside the crate",
+        )),
     },
 ];
 

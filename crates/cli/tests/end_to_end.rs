@@ -539,6 +539,66 @@ fn draws_from_the_posterior_are_written() {
     assert!(bare("off") != bare("on"));
 }
 
+/// Fits from one pass over a table are those of the table in memory, whether the file is compressed or not; what needs the rows is
+/// refused.
+#[test]
+fn lasso_fits_of_streams_are_those_of_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (x, y, _) = samplewise_testkit::generate::random_sparse_regression(9_000, 12, 4, 0.3, 5);
+    let mut text = (0..12).map(|j| format!("c{j},")).collect::<String>() + "y,w\n";
+    for i in 0..9_000 {
+        x.row(i).iter().for_each(|v| text += &format!("{},", 1000.0 + v));
+        text += &format!("{},{}\n", y[i] + 50.0, i % 3);
+    }
+    let (plain, zipped) = (path("t.csv"), path("t.csv.gz"));
+    std::fs::write(&plain, &text).unwrap();
+    let mut gz = flate2::write::GzEncoder::new(std::fs::File::create(&zipped).unwrap(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gz, text.as_bytes()).unwrap();
+    gz.finish().unwrap();
+    for more in [
+        &["--lambda", "0.05"][..],
+        &[],
+        &["--path", "12"],
+        &["--weights", "w", "--lambda", "0.02", "--elastic-net", "0.5"],
+        &["--standardize", "--positive", "--path", "5", "--min-ratio", "0.05"],
+    ] {
+        let of = |file: &str, stream: &[&str]| {
+            json(&[&["lasso", file, "--target", "y"][..], more, stream].concat())["result"].clone()
+        };
+        let (table, stream) = (of(&plain, &[]), of(&plain, &["--stream"]));
+        assert_eq!(stream, of(&zipped, &["--stream"]));
+        assert_eq!(stream["status"], "Converged", "{stream}");
+        let number = |v: &Value, key: &str| v[key].as_f64().unwrap();
+        assert!((number(&table, "objective") / number(&stream, "objective") - 1.0).abs() < 1e-7, "{more:?}");
+        assert!((number(&table, "lambda") / number(&stream, "lambda") - 1.0).abs() < 1e-9);
+        let (a, b) = (table["coefficients"].as_array().unwrap(), stream["coefficients"].as_array().unwrap());
+        let value = |list: &[Value], name: &Value| {
+            list.iter().find(|c| c["name"] == *name).map_or(0.0, |c| c["value"].as_f64().unwrap())
+        };
+        assert!(a.iter().chain(b).all(|c| (value(a, &c["name"]) - value(b, &c["name"])).abs() < 1e-3), "{a:?} {b:?}");
+    }
+    let cv = json(&["lasso", &plain, "--target", "y", "--stream", "--cv", "5", "--out", &path("o.csv")]);
+    let errors = cv["result"]["cv"]["mean_squared_error"].as_array().unwrap();
+    let best = errors[cv["result"]["cv"]["best"].as_u64().unwrap() as usize].as_f64().unwrap();
+    assert!((0.08..0.11).contains(&best), "noise of standard deviation .3: {best}");
+    assert!(std::fs::read_to_string(path("o.csv")).unwrap().contains("(intercept)"));
+    for (more, said) in [
+        (&["--unpenalized", "c1"][..], "--unpenalized does not go with --stream"),
+        (&["--solver", "homotopy"], "--solver does not go with --stream"),
+        (&["--cv", "1"], "--cv is 1, allowed is at least 2"),
+    ] {
+        let out = run(&[&["lasso", &plain, "--target", "y", "--stream"][..], more].concat());
+        assert!(out.status.code() == Some(2) && String::from_utf8_lossy(&out.stderr).contains(said), "{out:?}");
+    }
+    std::fs::write(path("bad.csv"), "a,y\n1,2\n3,x\n").unwrap();
+    let out = run(&["lasso", &path("bad.csv"), "--target", "y", "--stream"]);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("bad.csv:3:2: value \"x\" is not a number"), "{out:?}");
+    std::fs::write(path("none.csv"), "a,y\n").unwrap();
+    let out = run(&["lasso", &path("none.csv"), "--target", "y", "--stream"]);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("no rows"), "{out:?}");
+}
+
 /// A table that streams past: the coreset has the cells of its rows, whether the file is compressed or not, and every
 /// method and sampler of a table in memory answers.
 #[test]

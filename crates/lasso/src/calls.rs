@@ -216,7 +216,7 @@ pub(crate) fn fits(
         // A stopped run goes to the engine, which gives the first fit and stops.
         let found = moments
             .filter(|_| !stopped)
-            .and_then(|m| m.normalise(problem.centred).fits(problem, lambdas, o.tolerance * null));
+            .and_then(|m| m.normalise(problem.centred).fits(problem, lambdas, o.tolerance * null, watch));
         if let Some(fits) = found.filter(|fits| fits.iter().all(|f| f.status == Outcome::Converged)) {
             return Ok(fits);
         }

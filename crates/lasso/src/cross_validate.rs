@@ -119,28 +119,23 @@ pub fn cross_validate_observed(
     let partition = places.iter().all(|&p| p == 1);
     let suited = allowed && descending && partition && bytes <= MOST_BYTES && n >= problem.p && suits(&problem);
     let found = if suited { on_moments(&problem, &lambdas, &parts, fit, watch) } else { None };
+    if found.is_none() && watch.stopped() {
+        return Err(Error::Interrupted);
+    }
     let (problem, (errors, stopped), moments) = if let Some((errors, stopped, moments)) = found {
         (problem, (errors, stopped), Some(moments))
     } else {
         let exponent = problem.target_exponent;
         drop(problem); // a copy of the table that the folds need not have beside theirs
         let errors = on_rows(design, y, exponent, &lambdas, &parts, fit, watch)?;
+        if errors.0.is_empty() {
+            return Err(Error::Interrupted);
+        }
         // What was found must not be lost to an observer that has asked to stop.
         (Problem::new(design, y, fit, &mut Watch::new(&mut ()))?, errors, None)
     };
-    if errors.is_empty() {
-        return Err(Error::Interrupted);
-    }
     let route = if moments.is_some() { CrossValidationRoute::Moments } else { CrossValidationRoute::Rows };
-    let done = errors.len() as f64;
-    let mean = |k: usize| errors.iter().map(|e| e[k]).sum::<f64>() / done;
-    let mean_squared_error: Vec<f64> = (0..lambdas.len()).map(mean).collect();
-    let standard_error = (0..lambdas.len())
-        .map(|k| {
-            let squares: f64 = errors.iter().map(|e| (e[k] - mean_squared_error[k]).powi(2)).sum();
-            if done > 1.0 { (squares / (done * (done - 1.0))).sqrt() } else { 0.0 }
-        })
-        .collect();
+    let (mean_squared_error, standard_error) = averages(&errors);
     let fits = fits(&problem, &lambdas, fit, moments, watch)?;
     let mut path = answers(&problem, design, y, fit, fits)?;
     let best = (0..path.len())
@@ -200,6 +195,18 @@ fn held_out(n: usize, folds: &Folds, seed: u64) -> Result<Vec<Vec<usize>>, Error
     }
 }
 
+/// Means over the folds of the errors for each λ, and their standard errors; there is one fold at least.
+pub(crate) fn averages(errors: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
+    let done = errors.len() as f64;
+    let means: Vec<f64> = (0..errors[0].len()).map(|k| errors.iter().map(|e| e[k]).sum::<f64>() / done).collect();
+    let deviation = |k: usize| {
+        let squares: f64 = errors.iter().map(|e| (e[k] - means[k]).powi(2)).sum();
+        if done > 1.0 { (squares / (done * (done - 1.0))).sqrt() } else { 0.0 }
+    };
+    let deviations = (0..means.len()).map(deviation).collect();
+    (means, deviations)
+}
+
 /// Rows of each fold, ascending.
 fn split(n: usize, folds: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..n).collect();
@@ -232,7 +239,13 @@ fn on_moments(
             return None; // nothing to train on: the way by rows says so
         }
         let train = train.normalise(problem.centred);
-        let path = train.path(problem, &lambdas, options.standardize, &mut workspace)?;
+        let Some(path) = train.path(problem, &lambdas, options.standardize, &mut workspace, watch) else {
+            if watch.stopped() && !errors.is_empty() {
+                stopped = true;
+                break;
+            }
+            return None;
+        };
         let error = |w: &Vec<(usize, f64)>| {
             let w: Vec<(usize, f64)> = w.iter().map(|&(j, w)| (j, w * train.factor[j])).collect();
             let intercept = if problem.centred { train.intercept(&w) } else { 0.0 };

@@ -11,6 +11,7 @@ mod lars;
 mod options;
 mod problem;
 mod small_tables;
+mod sums;
 mod verdict;
 mod working_set;
 
@@ -31,6 +32,10 @@ pub use samplewise_linalg::{
     ArgumentError, CooBuilder, CsrMatrix, CsrView, Ending, Matrix, MatrixView, NoBound, Rows, Seconds,
 };
 pub use small_tables::{Homotopy, SmallSolution};
+pub use sums::{
+    cross_validate_moments, cross_validate_moments_observed, lambda_grid_of_moments, path_of_moments,
+    path_of_moments_observed,
+};
 
 /// For the tests and benches of this collection: outside what versions promise.
 #[doc(hidden)]

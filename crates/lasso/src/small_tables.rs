@@ -256,9 +256,9 @@ impl Homotopy {
         if workspace.lambda <= end || workspace.c.iter().all(|c| c.abs() <= floor) {
             return Ok(());
         }
-        match workspace.walk(self, end, &limit, |_, _| ()) {
+        match workspace.walk(self, end, &limit, |_, _| false) {
             End::Reached => Ok(()),
-            End::Lost => Err(Error::Degenerate { steps: workspace.steps }),
+            End::Lost | End::Stopped => Err(Error::Degenerate { steps: workspace.steps }),
         }
     }
 

@@ -110,6 +110,9 @@ def indices(name: str, x: Any) -> NDArray[np.uintp]:
         raise ValueError(f"{name} has {a.ndim} dimensions, expected is 1")
     if a.dtype.kind == "i" and a.size and a.min() < 0:
         raise ValueError(f"{name} holds {a.min()}, allowed is 0 or more")
+    if a.dtype == np.intp:
+        # None is negative: the same bits, and no copy.
+        return np.ascontiguousarray(a).view(np.uintp)
     return np.ascontiguousarray(a, dtype=np.uintp)
 
 

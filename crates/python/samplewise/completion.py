@@ -88,7 +88,7 @@ class Entries:
         if w.shape != x.shape:
             raise ValueError(f"sample_weight has shape {w.shape}, expected is that of data, {x.shape}")
         at = np.nonzero(~np.isnan(x))
-        parts3 = (at[0].astype(np.uintp), at[1].astype(np.uintp), x[at])
+        parts3 = (_arrays.indices("rows", at[0]), _arrays.indices("columns", at[1]), x[at])
         self._core = _core.Entries.from_triplets(run, parts3, x.shape, np.ascontiguousarray(w[at]))
 
     @property

@@ -8,9 +8,33 @@ use samplewise_lasso::{
     largest_lambda_observed, path_observed,
 };
 
+use samplewise_linalg::{MatrixView, Observer, Progress};
+
 use crate::errors::OrRaise;
 use crate::run::{Call, run};
 use crate::table::{Table, array, csr_parts, view};
+
+/// Entries of a table that is copied on the calling thread.
+const SMALL: usize = 1 << 14;
+
+/// Entries that are copied between two looks for a signal.
+const LOOK: usize = 1 << 21;
+
+/// A copy of a table, column after column, with looks between some of them.
+fn columns(x: MatrixView<'_>, observer: &mut dyn Observer) -> Result<lasso::Design, lasso::Error> {
+    let (rows, count) = (x.rows(), x.columns());
+    let together = (LOOK / rows.max(1)).max(1);
+    let mut values = Vec::with_capacity(rows * count);
+    for first in (0..count).step_by(together) {
+        let some = x.transpose().select_range(first..(first + together).min(count));
+        some.for_each_row(|_, column| values.extend_from_slice(column));
+        let progress = Progress { stage: "columns", step: first, total: Some(count), value: None };
+        if observer.step(progress).is_break() {
+            return Err(lasso::Error::Interrupted);
+        }
+    }
+    lasso::Design::dense_columns(values, rows, count)
+}
 
 /// The columns of a table, made once for several fits.
 #[pyclass(frozen, module = "samplewise._core")]
@@ -23,7 +47,12 @@ impl Design {
         let made = match &x {
             Table::Dense(x) => {
                 let x = view(x)?;
-                run(py, &call, |_| lasso::Design::dense(x))?
+                // The copy of a small table takes less than to wake a thread.
+                if x.rows().saturating_mul(x.columns()) <= SMALL {
+                    lasso::Design::dense(x)
+                } else {
+                    run(py, &call, |observer| columns(x, observer))?
+                }
             }
             Table::Sparse(x) => {
                 let x = x.view()?;

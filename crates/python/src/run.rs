@@ -36,18 +36,29 @@ pub struct Call<'py> {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    /// Nobody waits for the answer any more: a signal or an exception of the callback is raised in its place.
+    abandoned: AtomicBool,
     latest: Mutex<Option<Progress>>,
 }
 
 struct Watcher<'a> {
     shared: &'a Shared,
     record: bool,
+    /// Whether an answer that nobody waits for may be left as it stands.
+    leaves: bool,
 }
+
+/// What unwinds the work whose answer nobody waits for.
+struct Abandoned;
 
 impl Observer for Watcher<'_> {
     fn step(&mut self, progress: Progress) -> ControlFlow<()> {
         if self.record {
             *self.shared.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        }
+        if self.leaves && self.shared.abandoned.load(Ordering::Relaxed) {
+            // Faster than to end it well: what a stopped call says of what it has is not wanted.
+            std::panic::resume_unwind(Box::new(Abandoned));
         }
         if self.shared.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -69,8 +80,27 @@ fn pool(threads: usize) -> PyResult<Arc<ThreadPool>> {
 }
 
 /// Runs `f` in a pool. A signal, an exception of the callback or a true answer of it stops the work at its next look; the
-/// first two are raised then, the last returns what the work has.
+/// first two are raised then, and the work is left as it stands, so that `f` must change nothing that stays. The last returns
+/// what the work has.
 pub fn run<T: Send>(py: Python<'_>, call: &Call<'_>, f: impl FnOnce(&mut dyn Observer) -> T + Send) -> PyResult<T> {
+    run_either(py, call, true, f)
+}
+
+/// [`run`] of an `f` that changes an object: where it is stopped it comes to its own end, with the object as its call promises.
+pub fn run_changing<T: Send>(
+    py: Python<'_>,
+    call: &Call<'_>,
+    f: impl FnOnce(&mut dyn Observer) -> T + Send,
+) -> PyResult<T> {
+    run_either(py, call, false, f)
+}
+
+fn run_either<T: Send>(
+    py: Python<'_>,
+    call: &Call<'_>,
+    leaves: bool,
+    f: impl FnOnce(&mut dyn Observer) -> T + Send,
+) -> PyResult<T> {
     let pool = pool(call.threads)?;
     let shared = Shared::default();
     let callback = call.callback.as_ref().map(|c| c.clone().unbind());
@@ -82,7 +112,7 @@ pub fn run<T: Send>(py: Python<'_>, call: &Call<'_>, f: impl FnOnce(&mut dyn Obs
         pool.in_place_scope(|scope| {
             let shared = &shared;
             scope.spawn(move |_| {
-                let mut watcher = Watcher { shared, record };
+                let mut watcher = Watcher { shared, record, leaves };
                 let _ = sender.send(catch_unwind(AssertUnwindSafe(|| f(&mut watcher))));
             });
             let mut told = Instant::now();
@@ -108,6 +138,7 @@ pub fn run<T: Send>(py: Python<'_>, call: &Call<'_>, f: impl FnOnce(&mut dyn Obs
                             Ok(true) => shared.stop.store(true, Ordering::Relaxed),
                             Err(e) => {
                                 shared.stop.store(true, Ordering::Relaxed);
+                                shared.abandoned.store(true, Ordering::Relaxed);
                                 failure = Some(e);
                             }
                         }

@@ -36,7 +36,7 @@ pub use scores::{
     CertifiedScores, Method, ScoreReport, Scores, certified_sensitivities, certified_sensitivities_observed, scores,
     scores_observed,
 };
-pub use streaming::{Block, StreamOptions, StreamedCoreset, StreamingCoreset};
+pub use streaming::{Block, KeyedCoreset, KeyedRows, StreamOptions, StreamedCoreset, StreamingCoreset};
 
 /// For the tests and benches of this collection: outside what versions promise.
 #[doc(hidden)]

@@ -82,11 +82,7 @@ impl<T: Real> Entries<T> {
         let Some(w) = weights else { return Self::from_csr(values, None) };
         check_weights(w, entries.len())?;
         let in_order = sorted(rows, columns, entries, |p| w[p])?;
-        let scale = WeightScale::of(in_order.values());
-        // What is too small is named by its place among those given.
-        let given = |error| scale.apply::<T>(w).err().unwrap_or(error);
-        let weights = scale.apply(in_order.values()).map_err(given)?;
-        Ok(Self::from_orientation(Orientation { values, weights }))
+        Self::with_weights(values, in_order.values(), w)
     }
 
     /// [`Entries::new`] of entries whose rows, columns and values are listed apart.
@@ -104,9 +100,28 @@ impl<T: Real> Entries<T> {
                 return Err(LinalgError::Length { argument, given, expected: row_of.len() }.into());
             }
         }
+        let fits = weights.is_none_or(|w| w.len() == values.len());
+        if let Some((values, in_order)) =
+            counted((rows, columns), (row_of, column_of, values), weights.filter(|_| fits))
+            && fits
+        {
+            let Some(w) = weights else { return Self::from_csr(values, None) };
+            check_weights(w, in_order.len())?;
+            return Self::with_weights(values, &in_order, w);
+        }
+        // Something is wrong with them: what, says the way that looks at one after the other.
         let entries: Vec<(usize, usize, T)> =
             row_of.iter().zip(column_of).zip(values).map(|((&i, &j), &v)| (i, j, v)).collect();
         Self::new(rows, columns, &entries, weights)
+    }
+
+    /// `in_order` are the weights in the order of the stored entries, `given` those in the order of the caller's.
+    fn with_weights(values: CsrMatrix<T>, in_order: &[f64], given: &[f64]) -> Result<Self, Error> {
+        let scale = WeightScale::of(in_order);
+        // What is too small is named by its place among those given.
+        let named = |error| scale.apply::<T>(given).err().unwrap_or(error);
+        let weights = scale.apply(in_order).map_err(named)?;
+        Ok(Self::from_orientation(Orientation { values, weights }))
     }
 
     /// Takes the stored entries of a sparse matrix as the observed ones, zeros among them; `weights` in their order, as in
@@ -282,6 +297,56 @@ impl Renumbering {
 }
 
 /// The entries in row order, with values of the caller's choice.
+/// Entries that are listed apart as a sparse matrix, and their weights in its order; by counting, so that nothing is held beside
+/// the two but the numbers of a row. None for anything that is not allowed.
+fn counted<T: Real>(
+    (rows, columns): (usize, usize),
+    (row_of, column_of, values): (&[usize], &[usize], &[T]),
+    weights: Option<&[f64]>,
+) -> Option<(CsrMatrix<T>, Vec<f64>)> {
+    let allowed = |(&i, &j): (&usize, &usize)| i < rows && j < columns;
+    let fits = u32::try_from(columns).is_ok() && row_of.iter().zip(column_of).all(allowed);
+    if !fits || values.is_empty() || !values.iter().all(|v| v.is_finite()) {
+        return None;
+    }
+    let mut offsets = vec![0; rows + 1];
+    row_of.iter().for_each(|&i| offsets[i + 1] += 1);
+    for i in 0..rows {
+        offsets[i + 1] += offsets[i];
+    }
+    let mut next = offsets.clone();
+    let (mut indices, mut placed) = (vec![0_u32; values.len()], vec![T::default(); values.len()]);
+    let mut in_order = vec![0.0; weights.map_or(0, <[f64]>::len)];
+    for (position, (&i, &j)) in row_of.iter().zip(column_of).enumerate() {
+        let at = next[i];
+        next[i] += 1;
+        (indices[at], placed[at]) = (j as u32, values[position]);
+        if let Some(weights) = weights {
+            in_order[at] = weights[position];
+        }
+    }
+    drop(next);
+    let mut row: Vec<(u32, T, f64)> = Vec::new();
+    for range in offsets.windows(2).map(|w| w[0]..w[1]) {
+        if indices[range.clone()].is_sorted_by(|a, b| a < b) {
+            continue;
+        }
+        row.clear();
+        row.extend(range.clone().map(|at| (indices[at], placed[at], in_order.get(at).copied().unwrap_or(0.0))));
+        row.sort_unstable_by_key(|e| e.0);
+        if row.windows(2).any(|w| w[0].0 == w[1].0) {
+            return None;
+        }
+        for (at, (j, value, weight)) in range.zip(&row) {
+            (indices[at], placed[at]) = (*j, *value);
+            if let Some(own) = in_order.get_mut(at) {
+                *own = *weight;
+            }
+        }
+    }
+    Some((CsrMatrix::from_parts(rows, columns, offsets, indices, placed).ok()?, in_order))
+}
+
 fn sorted<T: Real, S: Real>(
     rows: usize,
     columns: usize,

@@ -217,7 +217,8 @@ impl Normal {
         self.mean - w.iter().map(|&(j, w)| w * self.means[j]).sum::<f64>()
     }
 
-    /// Coefficients (scaled to this problem) at each λ of the descending grid; `None` when the path got lost.
+    /// Coefficients (scaled to this problem) at each λ of the descending grid; `None` when the path got lost, or the observer ended
+    /// it.
     ///
     /// Row LAS-5 of `paper-refs.md`.
     pub fn path(
@@ -226,6 +227,7 @@ impl Normal {
         lambdas: &[f64],
         standardized: bool,
         workspace: &mut Workspace,
+        watch: &mut Watch<'_>,
     ) -> Option<Vec<Vec<(usize, f64)>>> {
         // A column's limit in this problem's scale; standardised, it is the same in every scale.
         let limit = |j: usize| {
@@ -248,6 +250,8 @@ impl Normal {
             while out.len() < lambdas.len() && lambdas[out.len()] >= low {
                 out.push(state.at(lambdas[out.len()]).filter(|e| e.1 != 0.0).collect());
             }
+            let (step, total) = (out.len(), Some(lambdas.len()));
+            watch.ticks(|| Progress { stage: "exact path", step, total, value: Some(low) })
         });
         // Rounding of the last step may leave the last λ a hair below the segment.
         if ended == End::Reached && out.len() + 1 == lambdas.len() {
@@ -257,10 +261,16 @@ impl Normal {
     }
 
     /// Fits with certificates, for the moments of the problem's own rows.
-    pub fn fits(&self, problem: &Problem<'_>, lambdas: &[f64], tolerance: f64) -> Option<Vec<Fit>> {
+    pub fn fits(
+        &self,
+        problem: &Problem<'_>,
+        lambdas: &[f64],
+        tolerance: f64,
+        watch: &mut Watch<'_>,
+    ) -> Option<Vec<Fit>> {
         let mut workspace = Workspace::new();
         // The problem's own scale is the one its penalty factors are for.
-        let paths = self.path(problem, lambdas, false, &mut workspace)?;
+        let paths = self.path(problem, lambdas, false, &mut workspace, watch)?;
         let steps = workspace.steps.div_ceil(lambdas.len());
         let mut fits = Vec::with_capacity(lambdas.len());
         for (lambdas, paths) in lambdas.chunks(BATCH).zip(paths.chunks(BATCH)) {

@@ -62,6 +62,8 @@ pub(crate) enum End {
     Reached,
     /// Rounding or ties led in a circle.
     Lost,
+    /// The visitor ended it.
+    Stopped,
 }
 
 impl Workspace {
@@ -96,13 +98,14 @@ impl Workspace {
             .fold(0.0, f64::max);
     }
 
-    /// Follows the path down to `end ≥ 0`; `visit(λ_high, λ_low, state)` sees every segment before it is walked.
+    /// Follows the path down to `end ≥ 0`; `visit(λ_low, state)` sees every segment before it is walked, and ends the path where
+    /// it says so.
     pub(crate) fn walk<S: Source>(
         &mut self,
         source: &S,
         end: f64,
         limit: &impl Fn(usize) -> Option<(f64, bool, bool)>,
-        mut visit: impl FnMut(f64, &Workspace),
+        mut visit: impl FnMut(f64, &Workspace) -> bool,
     ) -> End {
         let most = STEPS * (source.len() + 10);
         let mut dropped: Option<(usize, f64)> = None;
@@ -145,7 +148,9 @@ impl Workspace {
             if event.is_none() && leaving.is_none() {
                 step = lambda - end;
             }
-            visit(lambda - step, self);
+            if visit(lambda - step, self) {
+                return End::Stopped;
+            }
             self.w.iter_mut().zip(&self.d).for_each(|(w, d)| *w += step * d);
             self.c.iter_mut().zip(&self.q).for_each(|(c, q)| *c -= step * q);
             self.lambda = if event.is_none() && leaving.is_none() { end } else { lambda - step };

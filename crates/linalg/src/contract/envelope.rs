@@ -32,6 +32,10 @@ pub enum Kind {
     Surrogate = 9,
     /// A surrogate under way, which asks for points.
     AskedSurrogate = 10,
+    /// Weighted sums of rows and of their products.
+    Moments = 11,
+    /// A coreset of rows with keys.
+    KeyedCoreset = 12,
 }
 
 impl Kind {
@@ -48,6 +52,8 @@ impl Kind {
             Self::Posterior => "posterior",
             Self::Surrogate => "surrogate",
             Self::AskedSurrogate => "asked surrogate",
+            Self::Moments => "moments",
+            Self::KeyedCoreset => "keyed coreset",
         }
     }
 }

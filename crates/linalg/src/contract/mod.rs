@@ -6,8 +6,10 @@ pub mod error;
 #[cfg(feature = "serde")]
 pub mod extended;
 pub mod forest;
+pub mod keys;
 pub mod observe;
 pub mod random;
 pub mod scale;
 pub mod summary;
 pub mod sums;
+pub mod twofold;

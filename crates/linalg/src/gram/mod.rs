@@ -1,9 +1,11 @@
 //! Gram matrices in one pass over row blocks.
+mod moments;
 pub(crate) mod panels;
 pub mod rows_times_rows;
 pub mod sparse_columns;
 mod summary;
 
+pub use moments::{MomentTotals, Moments};
 pub use summary::{GramSummary, GramTotals};
 
 use rayon::prelude::*;

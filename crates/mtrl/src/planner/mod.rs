@@ -286,7 +286,8 @@ impl Planner {
         }
         let o = &self.options;
         let streams = Streams::new(o.seed).child(self.round as u64);
-        let start = self.fit.take().map(|f| f.basis);
+        // Kept until there is another: a stopped call changes nothing that the next one begins with.
+        let start = self.fit.as_ref().map(|f| f.basis.clone());
         let dimension = o.dimension.or(start.as_ref().map(Matrix::columns));
         let options = FitOptions { ridge: o.source_ridge, start, ..FitOptions::default() };
         // In units in which no square of a label vanishes or overflows.

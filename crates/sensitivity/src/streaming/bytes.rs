@@ -29,9 +29,9 @@ pub(super) fn write(s: &StreamingCoreset) -> Vec<u8> {
                 word(&mut out, u64::from(level));
                 numbers(&mut out, g.as_slice());
             }
-            word(&mut out, d.numbers.len() as u64);
-            d.numbers.iter().for_each(|n| word(&mut out, *n));
-            numbers(&mut out, &d.data);
+            word(&mut out, d.candidates.len() as u64);
+            d.candidates.numbers.iter().for_each(|n| word(&mut out, *n));
+            numbers(&mut out, &d.candidates.data);
         }
         State::Reduce(r) => {
             word(&mut out, r.parts.iter().count() as u64);
@@ -144,9 +144,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
                 d.grams.insert(first, level, g, |_, _, _, _| Err(bad("its sums are not combined")))?;
             }
             let count = r.count(8)?;
-            d.numbers = r.words(count)?;
-            d.data = r.numbers()?;
-            if d.data.len() != count * columns {
+            d.candidates.numbers = r.words(count)?;
+            d.candidates.data = r.numbers()?;
+            if d.candidates.data.len() != count * columns {
                 return Err(bad("candidates have the wrong length"));
             }
         }
@@ -176,7 +176,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StreamingCoreset, LinalgError> {
         return Err(bad("its rows do not add up"));
     }
     if let State::Decide(d) = &out.state {
-        let mut numbers = d.numbers.clone();
+        let mut numbers = d.candidates.numbers.clone();
         numbers.sort_unstable();
         if numbers.windows(2).any(|w| w[0] == w[1]) || numbers.last().is_some_and(|n| *n >= end) {
             return Err(bad("its candidates are no rows"));

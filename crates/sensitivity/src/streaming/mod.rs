@@ -12,7 +12,9 @@
 //! | uniform | the same with probability `size/n` | the same |
 //! | Lewis, any `p` | merge and reduce: each leaf and each union of two is sampled down to `size` rows | a coreset of a coreset: distortion `(1 + ε)^{levels} − 1` for `ε` of one sample of `size` rows |
 mod bytes;
+mod candidates;
 mod decide;
+mod keyed;
 mod reduce;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ use crate::Error;
 use crate::power::check_exponent;
 use crate::scores::Method;
 use decide::Decide;
+pub use keyed::{KeyedCoreset, KeyedRows};
 use reduce::Reduce;
 
 /// What a stream is asked for.
@@ -160,7 +163,7 @@ impl StreamingCoreset {
     pub fn held(&self) -> Vec<u64> {
         let waiting = self.runs.iter().flat_map(|(&s, run)| s..s + (run.len() / self.columns) as u64);
         let mut rows: Vec<u64> = match &self.state {
-            State::Decide(d) => d.candidates().collect(),
+            State::Decide(d) => d.candidates.numbers.clone(),
             State::Reduce(r) => waiting.chain(r.rows()).collect(),
         };
         rows.sort_unstable();
@@ -280,7 +283,7 @@ impl Summary for StreamingCoreset {
         self.runs.insert(first, rows.copy_to_matrix().into_vec());
         self.settle(first)?;
         if let State::Decide(d) = &mut self.state {
-            d.thin(self.seen, self.columns)?;
+            d.thin(self.seen)?;
         }
         Ok(())
     }
@@ -310,7 +313,7 @@ impl Summary for StreamingCoreset {
             self.settle(first)?;
         }
         if let State::Decide(d) = &mut self.state {
-            d.thin(self.seen, self.columns)?;
+            d.thin(self.seen)?;
         }
         Ok(())
     }
@@ -348,7 +351,7 @@ impl Summary for StreamingCoreset {
             None => None,
         };
         match self.state {
-            State::Decide(d) => d.finish(last, self.seen, self.columns),
+            State::Decide(d) => d.finish(last, self.seen),
             State::Reduce(r) => r.finish(last, self.seen).map_err(data),
         }
     }

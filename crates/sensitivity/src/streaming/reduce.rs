@@ -3,7 +3,7 @@ use samplewise_linalg::forest::Forest;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, gram};
 
-use super::decide::rank_lost;
+use super::candidates::rank_lost;
 use super::{StreamOptions, StreamedCoreset};
 use crate::options::ScoreOptions;
 use crate::power::Power;

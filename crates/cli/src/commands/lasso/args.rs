@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Folds of cross-validation.
     #[arg(long)]
     pub(super) cv: Option<usize>,
+    /// Read the table once, in memory that does not grow with its rows; folds are by the hash of the row's number.
+    #[arg(long)]
+    pub(super) stream: bool,
     /// Share of the l1 term, above 0 and at most 1.
     #[arg(long, default_value_t = 1.0)]
     pub(super) elastic_net: f64,

@@ -4,6 +4,7 @@ pub mod groups;
 mod read;
 mod run;
 mod show;
+mod stream;
 
 pub use args::Arguments;
 pub use run::run;

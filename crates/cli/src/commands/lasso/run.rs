@@ -1,7 +1,7 @@
 //! What the words ask for, and the call.
 use samplewise_lasso::{
-    ArgumentError, CrossValidationOptions, Ending, Error, Folds, Grid, Options, cross_validate_observed,
-    largest_lambda, path_observed, solve_observed,
+    ArgumentError, CrossValidation, CrossValidationOptions, Ending, Error, Folds, Grid, Options,
+    cross_validate_observed, largest_lambda, path_observed, solve_observed,
 };
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ use super::args::Arguments;
 use super::groups;
 use super::read::{self, Data};
 use super::show::Outcome;
+use super::stream;
 use crate::cells::select;
 use crate::failure::{Failure, bad, usage};
 use crate::output;
@@ -16,17 +17,44 @@ use crate::session::{Answer, Session};
 
 pub fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     check(a)?;
+    if a.stream {
+        return streamed(a, session);
+    }
     let mut data = session.stage("read", || read::read(a))?;
     if a.groups.is_some() || data.targets.len() > 1 {
         groups::check(a)?;
         return groups::run(a, data, session);
     }
-    let options = options(a, &mut data)?;
+    let options = Options { sample_weights: data.weights.take(), ..options(a, &data.names)? };
     let (fits, chosen, cv) = session.stage("compute", || compute(a, &data, options, session))?;
     let outcome = Outcome { fits, chosen, cv, names: data.names };
     outcome.write(a)?;
     outcome.warn(session);
     Ok(outcome.answer(a))
+}
+
+fn streamed(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
+    stream::check(a)?;
+    let sums = session.stage("read", || stream::read(a, session))?;
+    let options = options(a, &sums.names)?;
+    let (fits, chosen, cv) = session.stage("compute", || stream::compute(a, &sums, &options, session))?;
+    let cv = cv.map_or(Value::Null, |cv| said(&cv, a.cv.unwrap_or_default(), session));
+    let outcome = Outcome { fits, chosen, cv, names: sums.names };
+    outcome.write(a)?;
+    outcome.warn(session);
+    Ok(outcome.answer(a))
+}
+
+/// What cross-validation says, for JSON; warns where it was interrupted.
+fn said(cv: &CrossValidation, folds: usize, session: &Session) -> Value {
+    let report = &cv.report;
+    if report.ending == Ending::Interrupted {
+        session.warn(format!("interrupted: the errors are those of {} of {folds} folds", report.folds));
+    }
+    json!({
+        "lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error,
+        "best": cv.best, "folds": report.folds, "ending": report.ending.name(),
+    })
 }
 
 /// Words that do not go together.
@@ -48,13 +76,13 @@ fn check(a: &Arguments) -> Result<(), Failure> {
     output::check_ending("--out", a.out.as_deref(), &["csv", "tsv"])
 }
 
-fn options(a: &Arguments, data: &mut Data) -> Result<Options, Failure> {
+fn options(a: &Arguments, names: &[String]) -> Result<Options, Failure> {
     let penalty_factors = a.unpenalized.as_ref().map(|list| {
-        let mut factors = vec![1.0; data.names.len()];
-        select(&a.table.to_string_lossy(), &data.names, list, &[])?.into_iter().for_each(|j| factors[j] = 0.0);
+        let mut factors = vec![1.0; names.len()];
+        select(&a.table.to_string_lossy(), names, list, &[])?.into_iter().for_each(|j| factors[j] = 0.0);
         Ok::<_, Failure>(factors)
     });
-    let bounds = |b: Option<f64>| b.map(|b| vec![b; data.names.len()]);
+    let bounds = |b: Option<f64>| b.map(|b| vec![b; names.len()]);
     Ok(Options {
         lower: bounds(a.lower),
         upper: bounds(a.upper),
@@ -66,7 +94,7 @@ fn options(a: &Arguments, data: &mut Data) -> Result<Options, Failure> {
         intercept: !a.no_intercept,
         standardize: a.standardize,
         positive: a.positive,
-        sample_weights: data.weights.take(),
+        sample_weights: None,
     })
 }
 
@@ -83,14 +111,7 @@ fn compute(a: &Arguments, data: &Data, options: Options, session: &Session) -> R
     if let Some(folds) = a.cv {
         let plan = CrossValidationOptions { folds: Folds::Shuffled(folds), grid, seed: session.seed(), fit: options };
         let cv = cross_validate_observed(design, y, &plan, &mut observer).map_err(fail)?;
-        let report = &cv.report;
-        let table = json!({
-            "lambdas": cv.lambdas, "mean_squared_error": cv.mean_squared_error, "standard_error": cv.standard_error,
-            "best": cv.best, "folds": report.folds, "ending": report.ending.name(),
-        });
-        if report.ending == Ending::Interrupted {
-            session.warn(format!("interrupted: the errors are those of {} of {folds} folds", report.folds));
-        }
+        let table = said(&cv, folds, session);
         return Ok((cv.path, cv.best, table));
     }
     if a.path.is_some() {
