@@ -500,7 +500,7 @@ def interrupts(request: dict[str, Any]) -> list[dict[str, Any]]:
     delays = []
     for after in request["moments"]:
         thread = threading.Thread(target=kill, args=(after,))
-        caught = 0.0
+        early = False
         try:
             thread.start()
             f()
@@ -509,10 +509,10 @@ def interrupts(request: dict[str, Any]) -> list[dict[str, Any]]:
             time.sleep(0.05)
         except KeyboardInterrupt:
             caught = time.perf_counter()
-            early = False
+            # A signal that comes when the call has ended says nothing of it.
+            if not early:
+                delays.append(caught - sent[0])
         thread.join()
-        if not early:
-            delays.append(caught - sent[0])
     return [{"delays": delays}]
 
 

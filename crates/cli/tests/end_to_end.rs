@@ -568,7 +568,7 @@ fn lasso_fits_of_streams_are_those_of_tables() {
         };
         let (table, stream) = (of(&plain, &[]), of(&plain, &["--stream"]));
         assert_eq!(stream, of(&zipped, &["--stream"]));
-        assert_eq!(stream["status"], "Converged", "{stream}");
+        assert_eq!(stream["status"], "converged", "{stream}");
         let number = |v: &Value, key: &str| v[key].as_f64().unwrap();
         assert!((number(&table, "objective") / number(&stream, "objective") - 1.0).abs() < 1e-7, "{more:?}");
         assert!((number(&table, "lambda") / number(&stream, "lambda") - 1.0).abs() < 1e-9);
