@@ -15,8 +15,8 @@ use crate::cross_validate::{CrossValidation, CrossValidationReport, CrossValidat
 use crate::options::{Grid, Options};
 use crate::{Design, Error};
 
-/// A column whose square is below this share of what it was before its mean was taken has no spread.
-const CONSTANT: f64 = 1e-12;
+/// Rounding of a sum in units of the norms of its columns, with that of the means that are taken from it.
+const ROUNDING: f64 = 8.0 / (1_u64 << KEPT_BITS) as f64;
 
 /// A table with the products of many rows.
 struct Stand {
@@ -25,9 +25,13 @@ struct Stand {
     means: Vec<f64>,
     target_mean: f64,
     weight: f64,
-    /// Norms of the columns and of the target as they were summed, and of the target: rounding is in their units.
+    /// Norms of the columns and of the target as they were summed: rounding is in their units.
     norms: Vec<f64>,
     target_norm: f64,
+    /// What the norms of the columns less their means are at most.
+    spreads: Vec<f64>,
+    /// Columns whose spread rounding does not tell from none: they take no part.
+    flat: Vec<bool>,
 }
 
 /// Checks what sums cannot answer.
@@ -56,9 +60,14 @@ impl Stand {
         let means = if intercept { totals.means() } else { vec![0.0; d] };
         let mut products = if intercept { totals.centred() } else { totals.about(&means)? };
         let order: Vec<usize> = (0..d).filter(|&j| j != target).chain([target]).collect();
-        let before = |j: usize| totals.products[(j, j)];
-        for &j in &order {
-            if products[(j, j)] <= CONSTANT * before(j) {
+        // Sums are rounded in units of the squares about the origin, or about zero where those are larger and asked for.
+        let squares: Vec<f64> = (0..d).map(|j| totals.products[(j, j)].max(products[(j, j)])).collect();
+        let before = |j: usize| squares[j];
+        let spread = |j: usize, products: &Matrix| (products[(j, j)].max(0.0) + ROUNDING * before(j)).sqrt();
+        let spreads = order[..d - 1].iter().map(|&j| spread(j, &products)).collect();
+        let is_flat: Vec<bool> = (0..d).map(|j| products[(j, j)] <= ROUNDING * before(j)).collect();
+        for j in 0..d {
+            if is_flat[j] {
                 for k in 0..d {
                     products[(j, k)] = 0.0;
                     products[(k, j)] = 0.0;
@@ -81,6 +90,8 @@ impl Stand {
             weight: totals.weight,
             norms: (0..d - 1).map(norm).collect(),
             target_norm: norm(d - 1),
+            spreads,
+            flat: order[..d - 1].iter().map(|&j| is_flat[j]).collect(),
         })
     }
 
@@ -88,21 +99,32 @@ impl Stand {
     fn of_the_rows(&self, mut fit: Solution, options: &Options) -> Solution {
         fit.intercept = self.target_mean - fit.coefficients.iter().map(|&(j, w)| w * self.means[j]).sum::<f64>();
         let size = self.target_norm + fit.coefficients.iter().map(|&(j, w)| w.abs() * self.norms[j]).sum::<f64>();
-        let unit = 2_f64.powi(1 - KEPT_BITS) * (self.norms.len() + 2) as f64;
-        // A correlation is off by so much of its limit at most. The dual point shrinks until it is allowed all the same, and its
-        // value with it by the product of residual and fit, which at the optimum is the penalty, twice for its square part.
-        let factors = options.penalty_factors.as_deref();
-        let off = (0..self.norms.len())
-            .map(|j| {
-                unit * self.norms[j] * size / self.weight / (fit.lambda * options.mix * factors.map_or(1.0, |f| f[j]))
-            })
-            .fold(0.0, f64::max);
+        // Rounding, and what the factor leaves of a column below it.
+        let unit = ROUNDING + (self.norms.len() + 1) as f64 * 2_f64.powi(-KEPT_BITS);
         let mut residual = self.y.clone();
         let fitted = self.design.products(&fit.coefficients, 0.0);
         residual.iter_mut().zip(&fitted).for_each(|(r, f)| *r -= f);
         let loss = sums::dot(&residual, &residual) / (2.0 * residual.len() as f64);
+        // A correlation is off by so much of its limit at most; of a column that takes no part it is all of it. The dual point shrinks until it is allowed all the same, and its
+        // value with it by the product of residual and fit, which at the optimum is the penalty, twice for its square part.
+        let factors = options.penalty_factors.as_deref();
+        let off = |j: usize| {
+            let correlation = if self.flat[j] {
+                self.spreads[j] * (2.0 * loss * self.weight + unit * size * size).sqrt()
+            } else {
+                unit * self.norms[j] * size
+            };
+            let deviation = if options.standardize { self.spreads[j] / self.weight.sqrt() } else { 1.0 };
+            let limit = fit.lambda * options.mix * factors.map_or(1.0, |f| f[j]) * deviation;
+            if correlation > 0.0 { correlation / self.weight / limit } else { 0.0 }
+        };
+        let off = (0..self.norms.len()).map(off).fold(0.0, f64::max);
         let moved = 2.0 * (fit.objective - loss).max(0.0) + fit.gap();
-        let slack = unit * size * size / self.weight + off * (2.0 * moved + off * fit.objective);
+        // The intercept as a double, beside means that are far from zero.
+        let parts = fit.coefficients.iter().map(|&(j, w)| (w * self.means[j]).abs()).sum::<f64>();
+        let shift = 4.0 * f64::EPSILON * (self.target_mean.abs() + parts);
+        // Once for the objective and once for the bound.
+        let slack = 2.0 * unit * size * size / self.weight + shift * shift + off * (2.0 * moved + off * fit.objective);
         let tolerance = options.tolerance * fit.report.null_objective;
         if let Some(bound) = fit.lower_bound {
             let bound = bound - slack;
@@ -428,6 +450,28 @@ mod tests {
             let (a, b) = (of_rows.mean_squared_error[k], of_sums.mean_squared_error[k]);
             assert!((a - b).abs() < 1e-6 * a, "{a} {b}");
             assert!((of_rows.standard_error[k] - of_sums.standard_error[k]).abs() < 1e-5 * a);
+        }
+    }
+
+    /// LAS-8: a column whose spread rounding hides takes no part, and nothing is claimed as if it had none.
+    #[test]
+    fn a_spread_that_rounding_hides_is_not_taken_for_none() {
+        let mut rng = Streams::new(6).stream(0);
+        let spread: Vec<f64> = (0..300).map(|_| normal(&mut rng)).collect();
+        // The target is the spread of the first column, which is far from zero; the second is constant.
+        let x = Matrix::from_fn(300, 3, |i, j| [1e8 + spread[i], 4.0, 50.0 * spread[i]][j]);
+        for standardize in [false, true] {
+            let options = Options { standardize, ..Options::default() };
+            let grid = Grid::Values(vec![1.0]);
+            let fit = |origin: &[f64]| {
+                let mut sums = Moments::about(origin).unwrap();
+                sums.update((x.view(), None)).unwrap();
+                path_of_moments(&sums.finish().unwrap(), 2, &grid, &options).unwrap().remove(0)
+            };
+            let hidden = fit(&[0.0, 0.0, 0.0]);
+            let seen = fit(&[1e8, 4.0, 0.0]);
+            assert!(seen.converged() && seen.coefficient(0) > 40.0, "{seen:?}");
+            assert!(!hidden.converged() && hidden.lower_bound.is_none_or(|b| b <= seen.objective), "{hidden:?}");
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Moments {
     rows: u64,
     /// The upper triangle of the products of `[x 1]`, row after row.
     sums: Twofold,
+    /// Columns that were not the origin in some row that weighs: their squares may not vanish.
+    moved: Vec<bool>,
 }
 
 /// What [`Moments`] knows at the end.
@@ -126,7 +128,12 @@ impl Moments {
         if let Some(row) = origin.iter().position(|v| !v.is_finite()) {
             return Err(LinalgError::NotFinite { argument: "origin", row, column: 0, value: origin[row] });
         }
-        Ok(Self { origin: origin.to_vec(), rows: 0, sums: Twofold::zeros((d + 1) * (d + 2) / 2) })
+        Ok(Self {
+            origin: origin.to_vec(),
+            rows: 0,
+            sums: Twofold::zeros((d + 1) * (d + 2) / 2),
+            moved: vec![false; d],
+        })
     }
 
     /// Number of columns.
@@ -168,7 +175,7 @@ impl Moments {
         }
     }
 
-    /// The sums with others, if no sum is lost: none beyond the largest number, no square below the least.
+    /// The sums with others, if none is beyond the largest number.
     fn with(&self, more: &Twofold) -> Result<Twofold, LinalgError> {
         let d = self.columns();
         let mut sums = self.sums.clone();
@@ -272,7 +279,7 @@ impl Summary for Moments {
     ///
     /// # Errors
     /// [`LinalgError::Shape`], [`LinalgError::Length`], [`LinalgError::NotFinite`] for rows, [`LinalgError::OutOfRange`] for
-    /// weights that are negative, for sums that overflow and for squares that vanish; then nothing is added.
+    /// weights that are negative and for sums that overflow; then nothing is added.
     fn update(&mut self, (x, weights): (MatrixView<'_>, Option<&[f64]>)) -> Result<(), LinalgError> {
         self.check(x, weights)?;
         let n = x.rows();
@@ -288,15 +295,13 @@ impl Summary for Moments {
                 .collect();
             parts.iter().for_each(|part| more.merge(part));
         }
+        let mut moved = self.moved.clone();
         for j in 0..d {
-            let square = more.value(at(d + 1, j, j));
             let weighs = |i: usize| weights.is_none_or(|w| w[i] > 0.0) && x.get(i, j) != self.origin[j];
-            if square < LEAST && (0..n).any(weighs) {
-                let allowed = "0 or at least 1e-270; multiply the columns or the weights";
-                return Err(LinalgError::OutOfRange { argument: "sum of squares", value: square, allowed });
-            }
+            moved[j] |= more.value(at(d + 1, j, j)) >= LEAST || (!moved[j] && (0..n).any(weighs));
         }
         self.sums = self.with(&more)?;
+        self.moved = moved;
         self.rows = rows;
         Ok(())
     }
@@ -312,6 +317,7 @@ impl Summary for Moments {
         }
         let rows = self.rows.checked_add(other.rows).ok_or(TOO_MANY)?;
         self.sums = self.with(&other.sums)?;
+        self.moved.iter_mut().zip(other.moved).for_each(|(own, other)| *own |= other);
         self.rows = rows;
         Ok(())
     }
@@ -320,6 +326,7 @@ impl Summary for Moments {
         let mut out = Writer::default();
         let (high, low) = self.sums.parts();
         [&self.origin, high, low].iter().for_each(|v| out.numbers(v));
+        self.moved.iter().for_each(|&moved| out.flag(moved));
         envelope::seal(Kind::Moments, FORMAT, self.rows, &out.0)
     }
 
@@ -334,12 +341,26 @@ impl Summary for Moments {
             return Err(r.bad("their sums are not those of squares"));
         }
         (out.rows, out.sums) = (rows, sums);
+        for moved in &mut out.moved {
+            *moved = r.flag()?;
+        }
         r.end()?;
         Ok(out)
     }
 
+    /// The totals.
+    ///
+    /// # Errors
+    /// [`LinalgError::OutOfRange`] for a column whose squares are too small to have kept their digits.
     fn finish(self) -> Result<MomentTotals, LinalgError> {
         let d = self.columns();
+        for j in (0..d).filter(|&j| self.moved[j]) {
+            let value = self.sums.value(at(d + 1, j, j));
+            if value < LEAST {
+                let allowed = "0 or at least 1e-270; multiply the columns or the weights";
+                return Err(LinalgError::OutOfRange { argument: "sum of squares", value, allowed });
+            }
+        }
         let weight = self.sums.value(at(d + 1, d, d)).max(0.0);
         let norm = |j: usize| self.sums.value(at(d + 1, j, j)).max(0.0).sqrt();
         let sums = (0..d).map(|j| self.sums.rounded(at(d + 1, j, d), norm(j) * weight.sqrt())).collect();
@@ -415,7 +436,7 @@ mod tests {
         m.update((Matrix::from_fn(4, 2, |i, j| (i + j) as f64).view(), None)).unwrap();
         let before = m.clone();
         let one = |a: f64, b: f64| Matrix::from_fn(1, 2, |_, j| if j == 0 { a } else { b });
-        for (a, b) in [(f64::NAN, 1.0), (1e200, 1.0), (1.0, 1e-200), (f64::INFINITY, 0.0)] {
+        for (a, b) in [(f64::NAN, 1.0), (1e200, 1.0), (f64::INFINITY, 0.0)] {
             assert!(m.update((one(a, b).view(), None)).is_err(), "{a} {b}");
         }
         assert!(m.update((one(1.0, 1.0).view(), Some(&[-1.0]))).is_err());
@@ -425,6 +446,14 @@ mod tests {
         assert_eq!(m, before);
         m.update((Matrix::zeros(0, 2).view(), None)).unwrap();
         m.update((one(1.0, 1e-200).view(), Some(&[0.0]))).unwrap();
+        // Too small beside others is nothing; too small altogether is an error in the end.
+        m.update((one(0.0, 1e-200).view(), None)).unwrap();
+        let mut tiny = Moments::new(2).unwrap();
+        tiny.update((one(1.0, 1e-200).view(), None)).unwrap();
+        let mut tiny = Moments::from_bytes(&tiny.to_bytes()).unwrap();
+        assert!(tiny.clone().finish().is_err());
+        tiny.merge(m.clone()).unwrap();
+        assert!(tiny.finish().is_ok());
         assert_eq!(m.clone().finish().unwrap().products, before.finish().unwrap().products);
         assert!(Moments::new(MOST_COLUMNS + 1).is_err());
         let empty = Moments::new(0).unwrap();

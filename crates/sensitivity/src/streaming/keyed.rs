@@ -304,12 +304,15 @@ impl Summary for KeyedCoreset {
     /// The coreset of all rows, its rows by ascending key.
     ///
     /// # Errors
-    /// [`LinalgError::Empty`] without rows; [`LinalgError::Bytes`] where the rows are not those of the first pass.
+    /// [`LinalgError::Empty`] without rows; [`LinalgError::Bytes`] where the rows are not those of the first pass;
+    /// [`LinalgError::OutOfRange`] for a column whose squares are too small to have kept their digits.
     fn finish(self) -> Result<StreamedCoreset, LinalgError> {
         if self.seen() == 0 {
             return Err(LinalgError::Empty { argument: "stream" });
         }
         self.check_known()?;
+        // Squares that have lost their digits are an error, not a column of zeros.
+        self.moments.clone().finish()?;
         let (gram, rows) = self.gram();
         self.candidates.coreset(&self.options, &gram, rows)
     }
