@@ -546,7 +546,8 @@ fn lasso_fits_of_streams_are_those_of_tables() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let (x, y, _) = samplewise_testkit::generate::random_sparse_regression(9_000, 12, 4, 0.3, 5);
-    let mut text = (0..12).map(|j| format!("c{j},")).collect::<String>() + "y,w\n";
+    let names: Vec<String> = (0..12).map(|j| format!("c{j}")).collect();
+    let mut text = names.join(",") + ",y,w\n";
     for i in 0..9_000 {
         x.row(i).iter().for_each(|v| text += &format!("{},", 1000.0 + v));
         text += &format!("{},{}\n", y[i] + 50.0, i % 3);
