@@ -587,7 +587,8 @@ fn lasso_fits_of_streams_are_those_of_tables() {
     for (more, said) in [
         (&["--unpenalized", "c1"][..], "--unpenalized does not go with --stream"),
         (&["--solver", "homotopy"], "--solver does not go with --stream"),
-        (&["--cv", "1"], "--cv is 1, allowed is at least 2"),
+        (&["--cv", "1"], "--cv is 1, allowed is 2 to 1000 with --stream"),
+        (&["--cv", "3000000000"], "--cv is 3000000000, allowed is 2 to 1000"),
     ] {
         let out = run(&[&["lasso", &plain, "--target", "y", "--stream"][..], more].concat());
         assert!(out.status.code() == Some(2) && String::from_utf8_lossy(&out.stderr).contains(said), "{out:?}");

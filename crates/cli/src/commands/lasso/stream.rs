@@ -19,11 +19,13 @@ use crate::session::Session;
 
 /// Rows that are added at a time; sums are taken about the means of the first of them.
 const BLOCK: usize = 4096;
+/// Folds whose sums are kept beside each other.
+const MOST_FOLDS: usize = 1_000;
 
 /// Words that do not go together.
 pub(super) fn check(a: &Arguments) -> Result<(), Failure> {
-    if let Some(folds) = a.cv.filter(|k| *k < 2) {
-        return Err(usage(format!("--cv is {folds}, allowed is at least 2")));
+    if let Some(folds) = a.cv.filter(|k| !(2..=MOST_FOLDS).contains(k)) {
+        return Err(usage(format!("--cv is {folds}, allowed is 2 to {MOST_FOLDS} with --stream")));
     }
     for (given, option, why) in [
         (a.target_file.is_some(), "--target-file", "the target is a column of the table"),
