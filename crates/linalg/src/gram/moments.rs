@@ -13,8 +13,8 @@ use crate::{LinalgError, Matrix, MatrixView, Summary};
 /// with sums below `2⁵³`). Where columns are far from zero beside their spread, give an origin near their means
 /// ([`Moments::about`]): rounding to the norms then keeps the digits of the spread.
 ///
-/// Row LA-21 of `paper-refs.md`. Cost `d²/2` products in twice the precision a row, about ten times those of [`crate::gram::gram`];
-/// memory `8·d²` bytes.
+/// Row LA-21 of `paper-refs.md`. Cost `d²/2` products in twice the precision a row, of some ten operations each; memory `8·d²`
+/// bytes for the sums and for each thread.
 ///
 /// ```
 /// use samplewise_linalg::gram::Moments;

@@ -26,7 +26,7 @@ pub struct KeyedRows<'a> {
 /// A coreset in the making, of rows that have keys: rows may come in any order and any number of parts, and parts may be merged
 /// in any order, also after a trip through bytes; the coreset has the same bits ([`Moments`] says how sure that is).
 ///
-/// It has the rows of a [`super::StreamingCoreset`] whose row numbers are the keys, and its weights to some `10⁻¹⁴`. Memory
+/// It has the rows of a [`super::StreamingCoreset`] whose row numbers are the keys, and its weights to `10⁻¹⁰`. Memory
 /// about `4·size` rows and `8·d²` bytes. Where columns are beyond condition 1e7, or depend on others to nine digits but not
 /// exactly, no row can be given up: then, beyond [`KeyedCoreset::with_limit`] rows, it is an error that names the columns.
 ///
