@@ -122,7 +122,7 @@ impl Answer {
 
 /// Adds how many of some alignments have each distance, to counts that grow as needed; returns the smallest and the largest.
 pub fn count_distances(distances: &[u32], counts: &mut Vec<u64>) -> Option<(u32, u32)> {
-    let (least, most) = pulp::Arch::new().dispatch(
+    let (least, most) = samplewise_linalg::dispatch::widest(
         #[inline(always)]
         || distances.iter().fold((u32::MAX, 0), |(least, most), &d| (least.min(d), most.max(d))),
     );

@@ -115,7 +115,7 @@ impl Homotopy {
 
     /// `out = X̃ᵀ v`.
     fn correlations(&self, v: &[f64], out: &mut [f64]) {
-        pulp::Arch::new().dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 let m = self.columns;

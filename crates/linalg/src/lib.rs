@@ -28,7 +28,9 @@ pub use contract::error::LinalgError;
 pub use contract::extended;
 pub use contract::observe::{Observer, Progress};
 pub use contract::summary::Summary;
-pub use contract::{argument, ending, envelope, error, forest, keys, observe, random, scale, summary, sums, twofold};
+pub use contract::{
+    argument, dispatch, ending, envelope, error, forest, keys, observe, random, scale, summary, sums, twofold,
+};
 pub use transform::{fft, fwht};
 
 #[cfg(feature = "dense")]

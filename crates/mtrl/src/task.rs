@@ -152,7 +152,7 @@ impl TaskData {
                 if n > 0 {
                     rows_times_rows::rows_times_rows(x, basis.as_slice(), d, &mut t, k).expect("rows of features");
                 }
-                pulp::Arch::new().dispatch(
+                samplewise_linalg::dispatch::widest(
                     #[inline(always)]
                     || {
                         // Four rows at a time, so that a row of the result is read and written once for the four.

@@ -191,7 +191,7 @@ impl Source for Normal {
     }
 
     fn respond(&self, active: &[usize], d: &[f64], _: &mut Vec<f64>, out: &mut [f64]) {
-        pulp::Arch::new().dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 out.fill(0.0);

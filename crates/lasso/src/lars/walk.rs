@@ -172,7 +172,7 @@ impl Workspace {
     fn next_to_join(&self, mut step: f64, dropped: Option<(usize, f64)>) -> Option<(f64, usize, f64)> {
         let lambda = self.lambda;
         let mut found = None;
-        pulp::Arch::new().dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 for first in (0..self.c.len()).step_by(GROUP) {

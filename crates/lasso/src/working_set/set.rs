@@ -455,7 +455,7 @@ impl Working {
         let size = self.len();
         let mut out = vec![0.0; size];
         let terms: Vec<(usize, f64)> = e.collect();
-        pulp::Arch::new().dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 let mut pairs = terms.chunks_exact(4);
@@ -479,7 +479,7 @@ impl Working {
     /// One sweep of coordinate descent over all members.
     fn sweep(&mut self, problem: &Problem<'_>, lambda: f64) {
         let size = self.len();
-        pulp::Arch::new().dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 for i in 0..size {

@@ -1,5 +1,6 @@
 //! What every crate of the collection shares, with or without matrices.
 pub mod argument;
+pub mod dispatch;
 pub mod ending;
 pub mod envelope;
 pub mod error;

@@ -160,7 +160,7 @@ impl ActiveCholesky {
         assert_eq!(b.len(), self.size, "a right side of {} for {} members", b.len(), self.size);
         self.removed.iter().for_each(|&p| b[p] = 0.0);
         let (size, stride) = (self.size, self.stride);
-        pulp::Arch::new().dispatch(
+        crate::dispatch::widest(
             #[inline(always)]
             || {
                 for j in 0..size {

@@ -208,7 +208,6 @@ fn products(x: MatrixView<'_>, weights: Option<&[f64]>, origin: &[f64], from: us
     // Panel after panel, a row of eight columns after another; the left factors have the weights.
     let mut right = vec![0.0; panels * BLOCK * PANEL];
     let mut left = if weights.is_some() { right.clone() } else { Vec::new() };
-    let arch = pulp::Arch::new();
     for first in (from..to).step_by(BLOCK) {
         let count = (to - first).min(BLOCK);
         let place = |r: usize, j: usize| (j / PANEL * BLOCK + r) * PANEL + j % PANEL;
@@ -227,7 +226,7 @@ fn products(x: MatrixView<'_>, weights: Option<&[f64]>, origin: &[f64], from: us
             }
         }
         let left = if weights.is_some() { &left } else { &right };
-        arch.dispatch(
+        crate::dispatch::widest(
             #[inline(always)]
             || {
                 for rows in (0..width).step_by(TILE) {

@@ -65,7 +65,7 @@ impl<T: FftReal> Spectra<T> {
 
 /// Real and imaginary parts apart.
 pub(super) fn part<T: FftReal>(spectrum: &[Complex<T>], parts: &mut [Parts<T>]) {
-    pulp::Arch::new().dispatch(
+    samplewise_linalg::dispatch::widest(
         #[inline(always)]
         || {
             let (whole, rest) = spectrum.as_chunks::<LANES>();
@@ -200,7 +200,7 @@ pub(super) fn count<T: FftReal + Float, C: Code>(
             let text = &text[(block * spectra.hop).min(text.len())..];
             let text = &text[..text.len().min(n)];
             signal[text.len()..].fill(T::zero());
-            pulp::Arch::new().dispatch(
+            samplewise_linalg::dispatch::widest(
                 #[inline(always)]
                 || {
                     classes.mark_floats(letter, text, &mut signal[..text.len()]);
@@ -228,7 +228,7 @@ pub(super) fn count<T: FftReal + Float, C: Code>(
     let constant = if covered { spectra.occurrences as i32 } else { 0 };
     values.resize(out.len(), T::zero());
     for (sum, values) in sums.chunks(len).zip(values.chunks_mut(spectra.hop)) {
-        pulp::Arch::new().dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 let (whole, rest) = spectrum.as_chunks_mut::<LANES>();
@@ -246,14 +246,14 @@ pub(super) fn count<T: FftReal + Float, C: Code>(
         values.copy_from_slice(&signal[..values.len()]);
     }
     let counted = classes.counted() as i32;
-    let (total, residual, possible) = pulp::Arch::new().dispatch(
+    let (total, residual, possible) = samplewise_linalg::dispatch::widest(
         #[inline(always)]
         || certify(values, T::of(1.0 / n as f64), constant, counted),
     );
     if !possible || residual >= 0.25 || total != exact {
         return None;
     }
-    pulp::Arch::new().dispatch(
+    samplewise_linalg::dispatch::widest(
         #[inline(always)]
         || out.iter_mut().zip(&*values).for_each(|(o, &v)| *o = o.wrapping_sub((v.integer() + constant) as u32)),
     );

@@ -1,7 +1,6 @@
 //! Where the method stands: variables and multipliers of every row, and the passes over them.
 //!
 //! Eight rows are a group that the compiler keeps in registers, with zero rows at the end to fill the last one.
-use pulp::Arch;
 use samplewise_linalg::observe::Observer;
 use samplewise_linalg::{LinalgError, Matrix, gram, sums};
 
@@ -53,7 +52,6 @@ pub(super) struct Iterate {
     pub scale: f64,
     tau: f64,
     rows: usize,
-    arch: Arch,
 }
 
 /// How far a direction may be followed, and what the gap becomes on the way.
@@ -132,32 +130,8 @@ impl Iterate {
         }
         let (q, r, work, rhs, inv_x) = (zeros(), zeros(), zeros(), zeros(), zeros());
         let (inv_s, dx, dz, dw) = (zeros(), zeros(), zeros(), zeros());
-        let arch = Arch::new();
         let rows = n;
-        Ok(Self {
-            a,
-            c,
-            fitted,
-            x,
-            s,
-            z,
-            w,
-            q,
-            r,
-            inv_x,
-            inv_s,
-            dx,
-            dz,
-            dw,
-            rhs,
-            work,
-            y,
-            missing,
-            scale,
-            tau,
-            rows,
-            arch,
-        })
+        Ok(Self { a, c, fitted, x, s, z, w, q, r, inv_x, inv_s, dx, dz, dw, rhs, work, y, missing, scale, tau, rows })
     }
 
     /// The duality gap and the loss of the fit; prepares weights and right-hand side of the step.
@@ -166,7 +140,7 @@ impl Iterate {
         let (tau, groups) = (self.tau, self.x.len());
         let (x, s, z, w, c, fitted) = (&self.x, &self.s, &self.z, &self.w, &self.c, &self.fitted);
         let (q, r, inv_x, inv_s) = (&mut self.q, &mut self.r, &mut self.inv_x, &mut self.inv_s);
-        self.arch.dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 for g in 0..groups {
@@ -203,7 +177,7 @@ impl Iterate {
         let (x, s, z, w, q, r) = (&self.x, &self.s, &self.z, &self.w, &self.q, &self.r);
         let (inv_x, inv_s, work) = (&self.inv_x, &self.inv_s, &self.work);
         let (dx, dz, dw) = (&mut self.dx, &mut self.dz, &mut self.dw);
-        self.arch.dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 for g in 0..groups {
@@ -242,7 +216,7 @@ impl Iterate {
         let (q, dx, dz, dw) = (&self.q, &self.dx, &self.dz, &self.dw);
         let (inv_x, inv_s) = (&self.inv_x, &self.inv_s);
         let (r, rhs) = (&mut self.r, &mut self.rhs);
-        self.arch.dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 for g in 0..groups {
@@ -269,7 +243,7 @@ impl Iterate {
         let (x, s, z, w, q, rhs) = (&self.x, &self.s, &self.z, &self.w, &self.q, &self.rhs);
         let (inv_x, inv_s, work) = (&self.inv_x, &self.inv_s, &self.work);
         let (dx, dz, dw) = (&mut self.dx, &mut self.dz, &mut self.dw);
-        self.arch.dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 for g in 0..groups {
@@ -297,7 +271,7 @@ impl Iterate {
         let (dx, dz, dw, work) = (&self.dx, &self.dz, &self.dw, &self.work);
         let (x, s, z, w) = (&mut self.x, &mut self.s, &mut self.z, &mut self.w);
         let fitted = &mut self.fitted;
-        self.arch.dispatch(
+        samplewise_linalg::dispatch::widest(
             #[inline(always)]
             || {
                 for g in 0..groups {
