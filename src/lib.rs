@@ -46,6 +46,8 @@ mod guide {
     struct Rows;
     #[doc = include_str!("../guide/lasso.md")]
     struct Lasso;
+    #[doc = include_str!("../guide/scale.md")]
+    struct Scale;
     #[doc = include_str!("../guide/mtrl.md")]
     struct Tasks;
 }

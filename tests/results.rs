@@ -18,7 +18,7 @@ struct Section {
     quality: Option<(&'static str, &'static str)>,
 }
 
-const SECTIONS: [Section; 14] = [
+const SECTIONS: [Section; 15] = [
     Section {
         record: "linalg",
         title: "The facade",
@@ -110,6 +110,12 @@ const SECTIONS: [Section; 14] = [
             "r2|rmse|excess|share|over_us",
             "R², RMSE, excess objective, share of memory, or µs beside the crate",
         )),
+    },
+    Section {
+        record: "scale",
+        title: "Larger than one machine",
+        question: "Do all engines give the same bits, and what do passes over a table cost beside the table in memory?",
+        quality: Some(("gap|apart|resident_mb", "relative gap, difference of coefficients, or MB resident")),
     },
 ];
 

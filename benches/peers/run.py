@@ -23,6 +23,7 @@ from lasso import run_lasso, run_lasso_paths
 from linalg import run_linalg
 from mtrl import run_mtrl
 from python_package import PYTHON_PARTS, run_python
+from scale import SCALE_PARTS, run_scale
 from sensitivity import run_sensitivity
 from wht import run_spex, run_wht
 from wht_curves import run_curves
@@ -44,6 +45,7 @@ CORES: dict[str, tuple[str, Callable[[Session], None] | None]] = {
     "lasso-paths": ("paths of 100 Lasso fits: celer, skglm, adelie, glmnet", run_lasso_paths),
     "mtrl": ("multi-task representation learning: AltGDmin, scikit-learn, HiGHS", run_mtrl),
     "python": ("the Python package: costs of a call, memory, scikit-learn's own estimators, imputers", run_python),
+    "scale": ("tables in parts: coresets and regression on Sail, DuckDB, polars, Dask, DataFusion", run_scale),
     "linalg": ("linear algebra: LAPACK, numpy, scipy.sparse, faer, FFHT", run_linalg),
     "differential": ("random problems of every core: HiGHS, scikit-learn, scipy, LAPACK, brute force", run_differential),
 }
@@ -62,7 +64,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="small inputs and few seeds")
     parser.add_argument("--repeats", type=positive, metavar="R", help="timed runs (5; quick: 3)")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="PEER", help="completion, wht-surrogate, python: leave this one out; may be repeated"
+        "--without", action="append", default=[], metavar="PEER", help="completion, wht-surrogate, python, scale: leave this one out; may be repeated"
     )
     parser.add_argument("--no-build", action="store_true", help="use the binary that is there")
     parser.add_argument(
@@ -77,11 +79,11 @@ def main(words: list[str]) -> int:
         say(f"run.py: {arguments.name} ({title}): the peers of this core are not written yet")
         return 2
     repeats = arguments.repeats or (3 if arguments.quick else 5)
-    parts = {"completion": MOVIELENS_PEERS, "completion-synthetic": SYNTHETIC_PEERS, "wht-surrogate": SURROGATE_PARTS, "python": PYTHON_PARTS}
+    parts = {"completion": MOVIELENS_PEERS, "completion-synthetic": SYNTHETIC_PEERS, "wht-surrogate": SURROGATE_PARTS, "python": PYTHON_PARTS, "scale": SCALE_PARTS}
     peers = parts.get(arguments.name, ())
     for name in arguments.without:
         if name not in peers:
-            allowed = ", ".join(peers) or "nothing: it is for the comparisons of completion, wht-surrogate and python"
+            allowed = ", ".join(peers) or "nothing: it is for the comparisons of completion, wht-surrogate, python and scale"
             say(f"run.py: --without {name!r}: allowed with {arguments.name} is {allowed}")
             return 2
     session = Session(

@@ -636,6 +636,11 @@ fn coresets_of_streams_and_of_tables() {
             ["sensitivity", &plain, "--features", features, "--intercept", "--regress", "arr_delay", "--quantile"];
         let of = |more: &[&str]| json(&[&call[..], &[quantile], more].concat())["result"]["regression"].clone();
         let (exact, streamed) = (of(&["--exact"]), of(&["--stream", "--size", "600"]));
+        let passes = of(&["--exact", "--stream"]);
+        let number = |of: &Value, key: &str| of[key].as_f64().unwrap();
+        assert!((number(&passes, "objective") / number(&exact, "objective") - 1.0).abs() < 1e-9, "{passes}");
+        assert!(number(&passes, "lower_bound") <= number(&exact, "objective") && passes["status"] == "converged");
+        assert_eq!(passes["coefficients"].as_array().unwrap().len(), 4);
         let excess = streamed["objective"].as_f64().unwrap() / exact["objective"].as_f64().unwrap() - 1.0;
         assert!((-1e-8..0.05).contains(&excess), "{quantile}: {excess}");
         assert_eq!(streamed["coefficients"].as_array().unwrap().len(), 4);
@@ -694,7 +699,10 @@ fn what_is_not_there_yet_is_refused() {
         &["lasso", "a", "--target", "b", "--min-ratio", "0.1"],
         &["lasso", "a.mtx", "--target-file", "y", "--weights", "w"],
         &["sensitivity", "a", "--stream", "--regress", "b", "--quantile", "1.5"],
-        &["sensitivity", "a", "--stream", "--regress", "b", "--exact"],
+        &["sensitivity", "a", "--stream", "--regress", "b", "--exact", "--out", "c.csv"],
+        &["sensitivity", "a", "--stream", "--regress", "b", "--exact", "--size", "100"],
+        &["sensitivity", "a", "--stream", "--regress", "b", "--exact", "--p", "1.5"],
+        &["sensitivity", "-", "--stream", "--regress", "b", "--exact"],
         &["lasso", "a", "--target", "b", "--groups", "g.csv", "--cv", "3"],
         &["lasso", "a", "--target", "b", "--groups", "g.csv", "--solver", "homotopy"],
         &["complete", "a", "--biases", "maybe"],

@@ -16,6 +16,10 @@ lasso
     Sparse linear models with duality gaps.
 mtrl
     Which tasks to sample for a target with few labels.
+partitions
+    Coresets, quantile regression and the Lasso of tables that lie in parts, with any engine (needs pyarrow).
+spark
+    The same for Spark and Sail.
 sklearn
     Estimators for scikit-learn (needs scikit-learn and scipy).
 shapiq
@@ -34,16 +38,30 @@ __all__ = [
     "hamming",
     "lasso",
     "mtrl",
+    "partitions",
     "progress",
     "sensitivity",
     "shapiq",
     "sklearn",
+    "spark",
     "surrogate",
     "thread_limit",
     "wht",
 ]
 
-_MODULES = ("completion", "hamming", "lasso", "mtrl", "sensitivity", "shapiq", "sklearn", "surrogate", "wht")
+_MODULES = (
+    "completion",
+    "hamming",
+    "lasso",
+    "mtrl",
+    "partitions",
+    "sensitivity",
+    "shapiq",
+    "sklearn",
+    "spark",
+    "surrogate",
+    "wht",
+)
 
 
 def __getattr__(name: str) -> _ModuleType:

@@ -4,8 +4,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use samplewise_lasso::group::{self, GroupOptions, GroupSolution};
 use samplewise_lasso::{
-    self as lasso, CrossValidationOptions, Folds, Grid, Options, Report, Solution, Status, cross_validate_observed,
-    largest_lambda_observed, path_observed,
+    self as lasso, CrossValidation, CrossValidationOptions, Folds, Grid, Options, Report, Solution, Status,
+    cross_validate_observed, largest_lambda_observed, path_observed,
 };
 
 use samplewise_linalg::{MatrixView, Observer, Progress};
@@ -87,7 +87,7 @@ fn taken(values: Option<&PyReadonlyArray1<'_, f64>>) -> PyResult<Option<Vec<f64>
 }
 
 impl Settings<'_> {
-    fn options(&self) -> PyResult<Options> {
+    pub fn options(&self) -> PyResult<Options> {
         Ok(Options {
             tolerance: self.tol,
             mix: self.l1_ratio,
@@ -122,7 +122,7 @@ pub enum Alphas<'py> {
 }
 
 impl Alphas<'_> {
-    fn grid(&self) -> PyResult<Grid> {
+    pub fn grid(&self) -> PyResult<Grid> {
         Ok(match self {
             Self::Values(values) => Grid::Values(values.as_slice()?.to_vec()),
             Self::Count(count, eps) => Grid::Geometric { count: *count, min_ratio: *eps },
@@ -164,7 +164,7 @@ fn evidence<'py>(py: Python<'py>, all: &[Said<'_>]) -> PyResult<Bound<'py, PyDic
     Ok(d)
 }
 
-fn path_of<'py>(py: Python<'py>, all: &[Solution]) -> PyResult<Bound<'py, PyDict>> {
+pub fn path_of<'py>(py: Python<'py>, all: &[Solution]) -> PyResult<Bound<'py, PyDict>> {
     let said = |s: &'_ Solution| -> (f64, f64, f64, Option<f64>, Status) {
         (s.lambda, s.objective, s.gap(), s.lower_bound, s.status)
     };
@@ -235,6 +235,11 @@ pub fn lasso_cv<'py>(
     let options = CrossValidationOptions { folds, seed, grid: alphas.grid()?, fit: settings.options()? };
     let (design, y) = (&design.get().0, y.as_slice()?);
     let found = run(py, &call, |observer| cross_validate_observed(design, y, &options, observer))?.or_raise()?;
+    cross_validated(py, found)
+}
+
+/// A path with the errors of its folds.
+pub fn cross_validated(py: Python<'_>, found: CrossValidation) -> PyResult<Bound<'_, PyDict>> {
     let d = path_of(py, &found.path)?;
     d.set_item("one_standard_error", found.one_standard_error())?;
     d.set_item("cv_alphas", found.lambdas.into_pyarray(py))?;

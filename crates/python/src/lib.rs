@@ -8,6 +8,7 @@ mod errors;
 mod hamming;
 mod lasso;
 mod mtrl;
+mod partitions;
 mod run;
 mod sensitivity;
 mod surrogate;
@@ -27,6 +28,8 @@ mod _core {
     use super::lasso::{Design, alpha_max, group_alpha_max, lasso_cv, lasso_group_path, lasso_path};
     #[pymodule_export]
     use super::mtrl::{Planner, TaskData};
+    #[pymodule_export]
+    use super::partitions::{QuantilePasses, Summary, keys_of_numbers, keys_of_parts, keys_of_texts};
     #[pymodule_export]
     use super::sensitivity::{
         CoresetStream, LabelPlan, coreset, distortion, planned_size, regress, regress_on_coreset, row_scores,

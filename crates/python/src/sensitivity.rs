@@ -14,7 +14,7 @@ use crate::errors::{OrRaise, linalg};
 use crate::run::{Call, run};
 use crate::table::{Table, array, view, whole};
 
-fn method(name: &str) -> PyResult<Method> {
+pub fn method(name: &str) -> PyResult<Method> {
     Ok(match name {
         "uniform" => Method::Uniform,
         "leverage" => Method::Leverage,
@@ -170,7 +170,7 @@ pub struct Sampling {
     seed: u64,
 }
 
-fn word(status: Status) -> &'static str {
+pub fn word(status: Status) -> &'static str {
     match status {
         Status::Converged => "converged",
         Status::NotConverged => "not_converged",

@@ -40,6 +40,8 @@ pub enum Route {
     /// Descent along edges from the best fit on the way, where the sides of the rows could not be settled or a reduced problem
     /// had no solution.
     Edges,
+    /// Problems of some rows, of passes over rows that lie elsewhere ([`crate::QuantileDriver`]).
+    Passes,
 }
 
 impl Route {
@@ -51,6 +53,7 @@ impl Route {
             Self::Newton => "newton",
             Self::LeastSquares => "least squares",
             Self::Edges => "edges",
+            Self::Passes => "passes",
         }
     }
 }

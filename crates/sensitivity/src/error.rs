@@ -33,6 +33,15 @@ pub enum Error {
     /// A method that cannot be had in one pass.
     #[error("sensitivities need all rows at once; a stream takes Lewis weights, leverage, root leverage or uniform")]
     Stream,
+    /// Columns that sums over the rows cannot tell from a combination of others, although they are none.
+    #[error(
+        "column {column} is nearly, but not exactly, a combination of columns before it, which passes over sums cannot \
+         resolve: leave it out, or centre the columns"
+    )]
+    NearlyDependent {
+        /// The column.
+        column: usize,
+    },
     /// A label that was asked for is not finite.
     #[error("the label of row {row} is {value}; labels must be finite")]
     Label {

@@ -7,6 +7,7 @@ mod distort;
 mod error;
 mod loss;
 mod options;
+mod passes;
 mod power;
 mod regress;
 mod scores;
@@ -27,6 +28,7 @@ pub use loss::Loss;
 pub use options::{
     CertifiedOptions, CoresetOptions, DistortionOptions, Options, Preprocessing, SampleOptions, ScoreOptions,
 };
+pub use passes::{PassOptions, PassRecord, PassStage, QuantileDriver, QuantilePass, Question, RegressionByPasses};
 pub use regress::{regress, regress_observed, regress_on_coreset, regress_on_coreset_observed};
 pub use samplewise_linalg::observe::{Observer, Progress};
 pub use samplewise_linalg::{

@@ -121,7 +121,10 @@ impl<C: Code> pulp::WithSimd for Count<'_, C> {
                 add_eight(self.counters, self.matching, e);
             }
             for &start in rest {
-                self.counters.iter_mut().zip(&self.matching[start..start + width]).for_each(|(c, &m)| *c = c.wrapping_add(m));
+                self.counters
+                    .iter_mut()
+                    .zip(&self.matching[start..start + width])
+                    .for_each(|(c, &m)| *c = c.wrapping_add(m));
             }
             for (total, c) in self.out.iter_mut().zip(&mut *self.counters) {
                 *total = total.wrapping_sub(u32::from(*c));

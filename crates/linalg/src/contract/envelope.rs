@@ -36,6 +36,14 @@ pub enum Kind {
     Moments = 11,
     /// A coreset of rows with keys.
     KeyedCoreset = 12,
+    /// What a pass over rows that lie elsewhere is asked.
+    Question = 13,
+    /// What a pass over rows answers.
+    QuantilePass = 14,
+    /// A regression by passes under way.
+    QuantileDriver = 15,
+    /// Moments of folds of the rows.
+    FoldedMoments = 16,
 }
 
 impl Kind {
@@ -54,6 +62,10 @@ impl Kind {
             Self::AskedSurrogate => "asked surrogate",
             Self::Moments => "moments",
             Self::KeyedCoreset => "keyed coreset",
+            Self::Question => "question of a pass",
+            Self::QuantilePass => "pass",
+            Self::QuantileDriver => "regression by passes",
+            Self::FoldedMoments => "moments of folds",
         }
     }
 }
@@ -78,6 +90,12 @@ pub fn seal(kind: Kind, format: u16, rows: u64, body: &[u8]) -> Vec<u8> {
     let checksum = XxHash3_64::oneshot(&out);
     out.extend(checksum.to_le_bytes());
     out
+}
+
+/// The kind of sealed bytes, as far as their head says; `None` for anything else.
+pub fn kind_of(bytes: &[u8]) -> Option<u16> {
+    let head = bytes.strip_prefix(MAGIC)?;
+    head.first_chunk().map(|half| u16::from_le_bytes(*half))
 }
 
 /// Rows and body of an envelope of this kind in the one format that is known.

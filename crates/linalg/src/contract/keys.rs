@@ -46,6 +46,22 @@ pub fn of_parts(parts: &[u64]) -> u64 {
     parts.iter().fold(0, |key, &part| Streams::new(key).bits(part))
 }
 
+/// Sum of the hashes of keys, modulo `2⁶⁴`, in a family of its own: the same for the same keys in any order, so that passes over
+/// a table can see whether they saw the same rows.
+///
+/// Row LA-22 of `paper-refs.md`.
+///
+/// ```
+/// use samplewise_linalg::keys::checksum;
+/// assert_eq!(checksum(&[1, 2, 3]), checksum(&[3]).wrapping_add(checksum(&[2, 1])));
+/// assert_ne!(checksum(&[1, 2]), checksum(&[1, 1, 2]));
+/// ```
+pub fn checksum(keys: &[u64]) -> u64 {
+    const FAMILY: u64 = 0x5377_5061_7373;
+    let hash = Streams::new(FAMILY);
+    keys.iter().fold(0, |sum, &key| sum.wrapping_add(hash.bits(key)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,8 +73,10 @@ mod tests {
         assert_eq!(of_parts(&[0]), 0xe220_a839_7b1d_cdaf);
         assert_eq!(of_f64(1.5), Some(0x3ff8_0000_0000_0000));
         assert_eq!(of_i64(i64::MIN), 1 << 63);
+        assert_eq!(format!("{:016x}", checksum(&[0, 1, u64::MAX])), CHECKSUM);
         assert_eq!([of_text("a"), of_text("Ärger"), of_parts(&[1, 2, 3])].map(|k| format!("{k:016x}")), GOLDEN);
     }
 
+    const CHECKSUM: &str = "b5e582bae658699a";
     const GOLDEN: [&str; 3] = ["e6c632b61e964e1f", "10ac4cef44eb9f34", "27d1dade99ddf6a4"];
 }

@@ -1,10 +1,12 @@
 //! Gram matrices in one pass over row blocks.
+mod folds;
 mod moments;
 pub(crate) mod panels;
 pub mod rows_times_rows;
 pub mod sparse_columns;
 mod summary;
 
+pub use folds::FoldedMoments;
 pub use moments::{MomentTotals, Moments};
 pub use summary::{GramSummary, GramTotals};
 

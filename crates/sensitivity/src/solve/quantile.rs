@@ -118,7 +118,7 @@ fn end_in_vertex(
     (x, iterations, route): (&[f64], usize, Route),
     watch: &mut Watch<'_>,
 ) -> Result<Option<Solved>, Error> {
-    let vertex = match edge::finish(design, b, weights, tau, x, watch) {
+    let vertex = match edge::finish(design, b, weights, tau, x, None, watch) {
         Err(LinalgError::Interrupted) => {
             let (x, outcome) = (x.to_vec(), Outcome::Interrupted);
             return Ok(Some(Solved { x, dual: None, iterations, outcome, route }));

@@ -4,7 +4,8 @@
 //! on the order: a row's fate is decided by the hash of its key and by sums that are held in twice the precision
 //! ([`samplewise_linalg::gram::Moments`]).
 use samplewise_linalg::envelope::{self, Kind, Reader, Writer};
-use samplewise_linalg::gram::Moments;
+use samplewise_linalg::gram::{FoldedMoments, Moments};
+use samplewise_linalg::keys::checksum;
 use samplewise_linalg::random::Streams;
 use samplewise_linalg::{LinalgError, Matrix, MatrixView, Summary};
 
@@ -130,6 +131,25 @@ impl KeyedCoreset {
         Ok(out)
     }
 
+    /// As [`KeyedCoreset::again`], after a first pass that has only summed up the rows, about zero: nothing but these sums travels
+    /// in it.
+    ///
+    /// # Errors
+    /// As [`KeyedCoreset::new`]; [`Error::Data`] for sums of no rows, or about another origin.
+    pub fn after(sums: &FoldedMoments, options: &StreamOptions) -> Result<Self, Error> {
+        if sums.rows() == 0 {
+            return Err(LinalgError::Empty { argument: "first pass" }.into());
+        }
+        let all = sums.all()?;
+        let totals = all.clone().finish()?;
+        if let Some(&value) = totals.origin.iter().find(|o| **o != 0.0) {
+            return Err(LinalgError::OutOfRange { argument: "origin of the sums", value, allowed: "0" }.into());
+        }
+        let mut out = Self::new(all.columns(), options)?;
+        out.known = Some(Known { gram: all.products(), rows: sums.rows(), checksum: sums.checksum() });
+        Ok(out)
+    }
+
     /// Number of columns.
     pub fn columns(&self) -> usize {
         self.moments.columns()
@@ -140,7 +160,7 @@ impl KeyedCoreset {
         self.moments.rows()
     }
 
-    /// Sum of the hashed keys of the rows seen, modulo `2⁶⁴`: the same for the same rows in any order.
+    /// [`checksum`] of the keys of the rows seen.
     pub fn checksum(&self) -> u64 {
         self.checksum
     }
@@ -217,7 +237,7 @@ impl Summary for KeyedCoreset {
         // It looks at the rows first, and changes nothing where they are not allowed.
         self.moments.update((rows, None))?;
         let hash = Streams::new(self.options.seed);
-        self.checksum = keys.iter().fold(self.checksum, |sum, &key| sum.wrapping_add(hash.bits(key)));
+        self.checksum = self.checksum.wrapping_add(checksum(keys));
         // A row whose hash is above the rate is out whatever its score, which is at most one.
         let seen = self.known.as_ref().map_or(self.seen(), |k| k.rows);
         let most = rate(&self.options, seen, self.columns()) * (1.0 + 1e-9);
@@ -425,8 +445,16 @@ mod tests {
         add(&mut other, &x, &order[1..]);
         add(&mut other, &x, &order[1..2]);
         assert!(other.finish().unwrap_err().to_string().contains("pass before"));
-        assert_eq!(merged.finish().unwrap(), first.finish().unwrap());
+        assert_eq!(merged.finish().unwrap(), first.clone().finish().unwrap());
         assert!(KeyedCoreset::new(6, &options).unwrap().again().is_err());
+        // A first pass of sums alone says as much.
+        let mut sums = FoldedMoments::about(&[0.0; 6], 1, 0).unwrap();
+        assert!(KeyedCoreset::after(&sums, &options).is_err());
+        let keys: Vec<u64> = (0..20_000).collect();
+        sums.update((&keys, x.view(), None)).unwrap();
+        let mut second = KeyedCoreset::after(&sums, &options).unwrap();
+        add(&mut second, &x, &order);
+        assert_eq!(second.finish().unwrap(), first.clone().finish().unwrap());
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct Arguments {
     #[arg(long)]
     #[serde(skip)]
     pub(super) out: Option<PathBuf>,
-    /// One pass in constant memory: the coreset is that of the same rows in any order of reading.
+    /// Reads the table row by row, in memory that does not grow with it; coresets take one pass.
     #[arg(long)]
     pub(super) stream: bool,
     /// Target column of a regression.
@@ -54,7 +54,8 @@ pub struct Arguments {
     /// Quantile instead of the p-norm.
     #[arg(long, requires = "regress")]
     pub(super) quantile: Option<f64>,
-    /// Regress on all rows. Without it the regression draws its own coreset, scored on features and target together.
+    /// Regress on all rows; with --stream (p = 1 or a quantile) in four to ten passes over the file, without holding it. Without
+    /// it the regression draws its own coreset, scored on features and target together.
     #[arg(long, requires = "regress")]
     pub(super) exact: bool,
 }

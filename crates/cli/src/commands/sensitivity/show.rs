@@ -155,6 +155,7 @@ pub(super) fn solver(r: &Regression) -> Value {
         Route::Newton => json!("newton"),
         Route::LeastSquares => json!("least squares"),
         Route::Edges => json!("edges"),
+        Route::Passes => json!("passes"),
     };
     json!({"iterations": r.report.iterations, "converged": r.converged(), "status": status(r), "path": path,
         "no_bound": r.no_bound.map(|why| why.to_string())})

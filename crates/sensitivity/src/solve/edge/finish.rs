@@ -1,6 +1,6 @@
 //! From coefficients nearby to an optimal vertex of all rows.
-use samplewise_linalg::LinalgError;
 use samplewise_linalg::observe::Observer;
+use samplewise_linalg::{LinalgError, sums};
 
 use super::{End, Rows, Vertex, descend};
 use crate::design::Design;
@@ -11,8 +11,8 @@ const ALL_OPEN: usize = 8_192;
 const ROUNDS: usize = 60;
 
 /// The optimal vertex of all rows from coefficients nearby, in whitened coordinates; of many rows only those near the fit
-/// are looked at one by one, the others are a linear term until the fit contradicts their side. `None` when no vertex could
-/// be reached.
+/// are looked at one by one, the others are a linear term until the fit contradicts their side. `linear` is `Σ u_i a_i` of
+/// rows elsewhere whose multipliers are decided. `None` when no vertex could be reached.
 ///
 /// # Errors
 /// [`LinalgError`] of the selection of rows.
@@ -22,6 +22,7 @@ pub(crate) fn finish(
     weights: Option<&[f64]>,
     tau: f64,
     x: &[f64],
+    linear: Option<&[f64]>,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vertex>, LinalgError> {
     let (n, d) = (b.len(), design.rank());
@@ -43,11 +44,14 @@ pub(crate) fn finish(
         open.iter().for_each(|&i| is_open[i] = true);
         let side = |i: usize| if residual[i] > 0.0 { weight(i) * tau } else { weight(i) * (tau - 1.0) };
         let decided: Vec<f64> = (0..n).map(|i| if is_open[i] { 0.0 } else { side(i) }).collect();
-        let linear = if open.len() == present { vec![0.0; d] } else { design.multiply_transpose(&decided) };
+        let mut all = if open.len() == present { vec![0.0; d] } else { design.multiply_transpose(&decided) };
+        if let Some(linear) = linear {
+            sums::axpy(1.0, linear, &mut all);
+        }
         let rows = design.select(&open, observer)?;
         let target: Vec<f64> = open.iter().map(|&i| b[i]).collect();
         let own: Option<Vec<f64>> = weights.map(|w| open.iter().map(|&i| w[i]).collect());
-        let problem = Rows { a: &rows, b: &target, weights: own.as_deref(), tau, linear };
+        let problem = Rows { a: &rows, b: &target, weights: own.as_deref(), tau, linear: all };
         let mut order: Vec<usize> = (0..open.len()).collect();
         order.sort_unstable_by(|&i, &j| residual[open[i]].abs().total_cmp(&residual[open[j]].abs()).then(i.cmp(&j)));
         let local = basis.as_ref().map(|basis| {

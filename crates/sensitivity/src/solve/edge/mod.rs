@@ -409,7 +409,7 @@ fn independent(a: &Matrix, order: &[usize]) -> Vec<usize> {
 }
 
 /// Row-major inverse of the rows `basis` of `a`, by elimination with the largest pivot of each column.
-fn invert(a: &Matrix, basis: &[usize]) -> Option<Vec<f64>> {
+pub(crate) fn invert(a: &Matrix, basis: &[usize]) -> Option<Vec<f64>> {
     let d = basis.len();
     let mut m: Vec<f64> = basis.iter().flat_map(|&i| a.row(i).iter().copied()).collect();
     let largest = m.iter().fold(0.0_f64, |s, v| s.max(v.abs()));

@@ -11,7 +11,8 @@ pub(super) struct Columns {
     name: String,
     pub header: Vec<String>,
     pub features: Vec<usize>,
-    intercept: bool,
+    /// Whether rows get a column of ones.
+    pub intercept: bool,
     pub target: Option<usize>,
 }
 

@@ -7,6 +7,7 @@ use samplewise_sensitivity::{
     planned_size, regress_observed,
 };
 
+use super::passes;
 use super::read::{Columns, open};
 use super::show::Outcome;
 use crate::choices::Sampling;
@@ -18,10 +19,13 @@ use crate::records::Records;
 use crate::session::{Answer, Session};
 
 /// Rows handed over at a time.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 
 pub(in crate::commands::sensitivity) fn run(a: &Arguments, session: &Session) -> Result<Answer, Failure> {
     check(a)?;
+    if a.exact {
+        return passes::run(a, session);
+    }
     let mut reader = open(a)?;
     let columns = Columns::of(a, &reader)?;
     let size = size(a, &columns)?;
@@ -44,7 +48,6 @@ pub(in crate::commands::sensitivity) fn run(a: &Arguments, session: &Session) ->
 fn check(a: &Arguments) -> Result<(), Failure> {
     for (given, option, why) in [
         (a.scores.is_some(), "--scores", "final scores need a second pass"),
-        (a.exact, "--exact", "that needs all rows at once"),
         (a.sampler != Sampling::Bernoulli, "--sampler", "a stream decides each row by its own hash: bernoulli"),
     ] {
         if given {
