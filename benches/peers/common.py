@@ -172,7 +172,8 @@ def environment(session: Session, interpreter: str = sys.executable, name: str |
     call([interpreter, "-m", "venv", folder])
     pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     # Everything is pinned, so nothing may come along by itself; `check` finds what is missing.
-    call([*pip, "install", "--no-deps", "--only-binary=:all:", "-r", requirements])
+    # Of all of them only pyspark-client has no wheel.
+    call([*pip, "install", "--no-deps", "--only-binary=:all:", "--no-binary=pyspark-client", "-r", requirements])
     call([*pip, "check"])
     marker.write_text(digest)
     return python
