@@ -1,9 +1,12 @@
 //! Regressions of rows that lie elsewhere, by passes (row SEN-33).
+use std::time::Duration;
+
 use samplewise_linalg::random::{Streams, normal, shuffle};
 use samplewise_sensitivity::{
     Error, KeyedRows, Loss, Matrix, Options, PassOptions, QuantileDriver, QuantilePass, Question, RegressionByPasses,
     Summary, regress,
 };
+use samplewise_testkit::stopping::{gaps, stopped_at};
 
 /// Rows of features and a target, in the order and parts given; every pass travels as bytes.
 fn by_passes(
@@ -110,12 +113,7 @@ fn passes_solve_the_problem_of_all_rows() {
                 let options =
                     PassOptions { intercept, sample_rows: 64, most_rows: 64, seed: k as u64, ..PassOptions::default() };
                 let case = format!("{n} x {d}, {shape}, {loss:?}, intercept {intercept}");
-                let answer = match whole(&rows, loss, &options) {
-                    Ok(answer) => answer,
-                    // More columns than rows depend on each other in every way.
-                    Err(Error::NearlyDependent { .. }) if n <= d => continue,
-                    Err(e) => panic!("{case}: {e}"),
-                };
+                let answer = whole(&rows, loss, &options).unwrap_or_else(|e| panic!("{case}: {e}"));
                 let memory = regress(&a, &b, loss, &Options { intercept, ..Options::default() }).unwrap();
                 let size: f64 = b.iter().map(|v| v.abs()).sum();
                 // The offset times its coefficient, about 1e10, in the last digit.
@@ -319,6 +317,12 @@ fn what_does_not_fit_is_refused() {
     let mut rng = Streams::new(4).stream(0);
     let near = table(3_000, 3, "plain", 1).map_rows(|_, row| row[2] = row[0] + 1e-6 * normal(&mut rng));
     assert_eq!(whole(&near, Loss::Lp(1.0), &options), Err(Error::NearlyDependent { column: 2 }));
+    // Where all rows are sent, they tell the columns apart.
+    let few = near.select_rows(&(0..250).collect::<Vec<_>>());
+    let answer = whole(&few, Loss::Lp(1.0), &options).unwrap();
+    let (a, b) = split(&few);
+    let memory = regress(&a, &b, Loss::Lp(1.0), &Options::default()).unwrap();
+    assert!(answer.fit.converged() && (answer.fit.objective / memory.objective - 1.0).abs() < 1e-9);
     let exact = near.map_rows(|_, row| row[2] = 2.0 * row[0]);
     let answer = whole(&exact, Loss::Lp(1.0), &options).unwrap();
     assert!(answer.fit.converged() && answer.fit.coefficients[2] == 0.0 && answer.ranges[2][1] == f64::INFINITY);
@@ -333,4 +337,36 @@ fn what_does_not_fit_is_refused() {
     let (a, b) = split(&rows);
     let memory = regress(&a, &b, Loss::Lp(1.0), &Options::default()).unwrap();
     assert!(!same.fit.converged() || (same.fit.objective / memory.objective - 1.0).abs() < 1e-9);
+}
+
+/// SEN-33: a driver that is stopped while it solves is as before, and may be told the same again; it looks often.
+#[test]
+fn a_driver_that_is_stopped_is_as_before() {
+    let rows = table(60_000, 12, "plain", 2);
+    let keys: Vec<u64> = (0..60_000).collect();
+    let options = PassOptions { intercept: true, most_rows: 60_000, sample_rows: 20_000, ..PassOptions::default() };
+    let mut driver = QuantileDriver::new(12, Loss::Quantile(0.6), &options).unwrap();
+    let mut stopped = 0;
+    while let Some(question) = driver.ask() {
+        let mut pass = QuantilePass::new(question).unwrap();
+        pass.update(KeyedRows { keys: &keys, rows: rows.view() }).unwrap();
+        let before = driver.to_bytes();
+        for look in [1, 2, 4, 9, 20] {
+            let mut other = driver.clone();
+            let (told, came) = stopped_at(look, |o| other.tell_observed(pass.clone(), o));
+            if came {
+                assert_eq!(told, Err(Error::Interrupted));
+                assert!(other.to_bytes() == before, "look {look}");
+                stopped += 1;
+            }
+        }
+        let (told, gap) = gaps(|o| {
+            let mut other = driver.clone();
+            other.tell_observed(pass.clone(), o).map(|()| other)
+        });
+        println!("{}: longest gap {:?} before {}, {} looks", question.stage(), gap.longest, gap.stage, gap.looks);
+        assert!(gap.longest <= Duration::from_millis(100), "{gap:?}");
+        driver = told.unwrap();
+    }
+    assert!(stopped >= 8 && driver.finish().unwrap().fit.converged(), "{stopped}");
 }

@@ -2,7 +2,7 @@
 use std::time::Instant;
 
 use samplewise_linalg::envelope::{self, Kind, Reader, Writer};
-use samplewise_linalg::{Ending, LinalgError};
+use samplewise_linalg::{Ending, LinalgError, NoBound, Seconds};
 
 use super::PassOptions;
 use super::driver::{PassRecord, PassStage, QuantileDriver, Settled};
@@ -10,6 +10,7 @@ use super::judge::Verdict;
 use super::kept::Kept;
 use super::question::{Band, Fit, Question};
 use crate::Loss;
+use crate::answer::{Outcome, Regression, Report, Route};
 
 const FORMAT: u16 = 1;
 const STAGES: [PassStage; 5] =
@@ -59,6 +60,7 @@ impl QuantileDriver {
             out.counts(&s.basis);
             out.count(s.repairs);
         });
+        some(&mut out, self.in_memory.as_ref(), write_fit);
         out.count(self.records.len());
         for r in &self.records {
             out.count(STAGES.iter().position(|s| *s == r.stage).expect("one of the stages"));
@@ -112,6 +114,7 @@ impl QuantileDriver {
                 repairs: r.count()?,
             })
         })?;
+        out.in_memory = maybe(r, |r| read_fit(features, r))?;
         let count = r.length(40)?;
         out.records = (0..count)
             .map(|_| {
@@ -154,4 +157,29 @@ fn maybe<'a, T>(
 fn counts<const N: usize>(r: &mut Reader<'_>) -> Result<[usize; N], LinalgError> {
     let values = r.counts()?;
     <[usize; N]>::try_from(values).map_err(|_| r.bad("counts are missing"))
+}
+
+/// A fit of all rows; the driver has ended with it.
+fn write_fit(out: &mut Writer, fit: &Regression) {
+    out.numbers(&fit.coefficients);
+    out.numbers(&[fit.intercept, fit.objective]);
+    out.optional(fit.lower_bound);
+    out.flag(fit.converged());
+    out.counts(&[fit.report.iterations, fit.report.rows_used, fit.report.rank]);
+}
+
+fn read_fit(features: usize, r: &mut Reader<'_>) -> Result<Regression, LinalgError> {
+    let coefficients = r.numbers()?;
+    let [intercept, objective] = <[f64; 2]>::try_from(r.numbers()?).map_err(|_| r.bad("a fit has the wrong length"))?;
+    if coefficients.len() != features {
+        return Err(r.bad("a fit has the wrong length"));
+    }
+    let (lower_bound, converged) = (r.optional()?, r.flag()?);
+    let [iterations, rows_used, rank] = counts(r)?;
+    let outcome = if converged { Outcome::Converged } else { Outcome::Limit };
+    let (status, ending) = outcome.parts();
+    let no_bound = if lower_bound.is_none() { Some(NoBound::Failed { objective, bound: f64::NAN }) } else { None };
+    let (route, seconds) = (Route::Passes, Seconds::default());
+    let report = Report { ending, route, iterations, seconds, rows_used, rows_scored: 0, rank };
+    Ok(Regression { coefficients, intercept, objective, lower_bound, no_bound, status, report })
 }

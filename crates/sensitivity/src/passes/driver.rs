@@ -4,8 +4,8 @@ use std::time::Instant;
 use samplewise_linalg::argument::ArgumentError;
 use samplewise_linalg::gram::MomentTotals;
 use samplewise_linalg::leverage::factor_gram;
-use samplewise_linalg::observe::Observer;
-use samplewise_linalg::{Ending, LinalgError, Matrix, NoBound, Seconds, Summary};
+use samplewise_linalg::observe::{Observer, Watch};
+use samplewise_linalg::{Ending, LinalgError, Matrix, MatrixView, NoBound, Seconds, Summary};
 
 use super::PassOptions;
 use super::band::{LOSS, ROUNDING, Sums};
@@ -15,6 +15,8 @@ use super::pass::{Answered, QuantilePass};
 use super::question::{Band, Fit, MOST_FEATURES, Question, Tied, What};
 use super::reduced::{Solved, balance, band_of, decided_columns, fit_of, solve, whiten_sums, whitened};
 use crate::answer::{Outcome, Regression, Report, Route};
+use crate::options::Options;
+use crate::regress::regress_observed;
 use crate::{Error, KeyedRows, Loss};
 
 /// Share of a band that the next is: this times `√(d/m)` for a fit of `m` rows.
@@ -169,6 +171,8 @@ pub struct QuantileDriver {
     /// The best fit that a pass has judged, with its loss.
     pub(super) best: Option<(Fit, f64)>,
     pub(super) verdict: Option<(Verdict, Vec<[f64; 2]>)>,
+    /// The fit of rows that were all here.
+    pub(super) in_memory: Option<Regression>,
     /// Rows near the fit in the sampled pass before.
     pub(super) last_open: f64,
     /// Problems that had no minimum.
@@ -244,6 +248,7 @@ impl QuantileDriver {
             settled: None,
             best: None,
             verdict: None,
+            in_memory: None,
             last_open: f64::INFINITY,
             unbounded: 0,
             balances: 0,
@@ -279,12 +284,12 @@ impl QuantileDriver {
     /// As [`QuantileDriver::tell`]; [`Error::Interrupted`], after which the same pass may be told again.
     pub fn tell_observed(&mut self, pass: QuantilePass, observer: &mut dyn Observer) -> Result<(), Error> {
         let mut next = self.clone();
-        next.take(pass, observer)?;
+        next.take(pass, &mut Watch::new(observer))?;
         *self = next;
         Ok(())
     }
 
-    fn take(&mut self, pass: QuantilePass, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn take(&mut self, pass: QuantilePass, watch: &mut Watch<'_>) -> Result<(), Error> {
         let bad = |reason| Error::Data(LinalgError::Bytes { kind: "pass", reason });
         if self.asked.as_ref() != Some(&pass.question) {
             return Err(bad("it answers another question than was asked last"));
@@ -312,7 +317,7 @@ impl QuantileDriver {
                     Some(_) => PassStage::Verification,
                 };
                 self.record(stage, Some(self.in_units(sums.scalar(LOSS))), Some(&sums), sent);
-                self.take_band(*band, &sums, observer)?;
+                self.take_band(*band, &sums, watch)?;
             }
             _ => return Err(bad("it answers another question than was asked last")),
         }
@@ -414,8 +419,13 @@ impl QuantileDriver {
         self.options.most_rows.max(2 * self.least())
     }
 
-    fn take_band(&mut self, band: Band, sums: &Sums, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn take_band(&mut self, band: Band, sums: &Sums, watch: &mut Watch<'_>) -> Result<(), Error> {
+        let exact = band.rate >= 1.0 && sums.kept.halvings == 0;
+        let all_here = exact && band.sides_at.is_none();
         if let Some(k) = sums.outside.iter().position(|count| *count > 0) {
+            if all_here {
+                return self.solve_in_memory(&sums.kept.clone().sorted(), watch);
+            }
             return Err(Error::NearlyDependent { column: band.dependent[k].0 });
         }
         let loss = sums.scalar(LOSS);
@@ -435,7 +445,7 @@ impl QuantileDriver {
         }
         if let Tied::Multipliers(before) = &band.tied {
             let none = Kept::default();
-            let verdict = judge(&Judged { band: &band, sums, rows: &none, dual: &[], back: &none });
+            let verdict = judge(&Judged { band: &band, sums, rows: &none, dual: &[], back: &none }, watch)?;
             let better = self.verdict.as_ref().is_none_or(|v| verdict.bound > v.0.bound);
             if better {
                 self.verdict = Some((verdict, self.points(&band.judged_at)));
@@ -451,23 +461,23 @@ impl QuantileDriver {
             return Ok(());
         }
         if let Some(settled) = self.settled.take() {
-            return self.verify(settled, &band, sums, observer);
+            return self.verify(settled, &band, sums, watch);
         }
-        let exact = band.rate >= 1.0 && sums.kept.halvings == 0;
         let rows = sums.kept.clone().sorted();
-        let (z, target) = whitened(&band, &rows);
+        let (z, target) = whitened(&band, &rows, watch)?;
         let probability = |i: usize| band.probability(rows.spreads[i], rows.halvings);
         let weights = (!exact).then(|| (0..rows.len()).map(|i| 1.0 / probability(i)).collect::<Vec<f64>>());
         let none = Kept::default();
         let linear = whiten_sums(&band, &decided_columns(&band, sums, &none));
         let problem = (&z, &target[..], weights.as_deref());
-        let vertex = match solve(problem, &linear, self.tau, self.near.as_deref(), observer)? {
+        let vertex = match solve(problem, &linear, self.tau, self.near.as_deref(), watch)? {
             Solved::Vertex(vertex) => vertex,
             Solved::Open if self.tied(&band, sums) => {
                 let fit = band.judged_at.clone();
                 self.ask_ties(band, fit, rounding);
                 return Ok(());
             }
+            Solved::Open if all_here => return self.solve_in_memory(&rows, watch),
             Solved::Open => {
                 self.widen(band, sums.open);
                 return Ok(());
@@ -478,7 +488,12 @@ impl QuantileDriver {
         if exact {
             let (x, dual, basis) = (vertex.x, vertex.dual, vertex.basis);
             let settled = Settled { band, rows, back: none, x, dual, basis, repairs: 0 };
-            return self.ask_verification(settled, sums.open, observer);
+            self.ask_verification(settled, sums.open, watch)?;
+            if all_here && !self.is_proven() {
+                // What the coordinates lack, all rows together have.
+                return self.solve_in_memory(&sums.kept.clone().sorted(), watch);
+            }
+            return Ok(());
         }
         // A narrower band around the better fit.
         let fit = fit_of(&band, &vertex.x);
@@ -519,6 +534,22 @@ impl QuantileDriver {
         self.ask_band(Band { sides_at, judged_at, thresholds, rate: f64::MIN_POSITIVE, tied, ..band });
     }
 
+    /// The regression of rows that are all here, where coordinates from sums are too coarse for them.
+    fn solve_in_memory(&mut self, rows: &Kept, watch: &mut Watch<'_>) -> Result<(), Error> {
+        let (n, d) = (rows.len(), self.features);
+        let a = MatrixView::from_strided(&rows.data, n, d, d + 1, 1)?;
+        let target: Vec<f64> = (0..n).map(|i| rows.row(i)[d]).collect();
+        let (intercept, tolerance) = (self.options.intercept, self.options.tolerance);
+        let options = Options { tolerance, intercept, ..Options::default() };
+        let fit = regress_observed(a, &target, self.loss, &options, watch)?;
+        if fit.report.ending == Ending::Interrupted {
+            return Err(Error::Interrupted);
+        }
+        self.in_memory = Some(fit);
+        self.asked = None;
+        Ok(())
+    }
+
     /// Asks for the rows within a threshold of a fit, of which about so many are expected.
     fn ask_around(&mut self, band: Band, fit: Fit, thresholds: [f64; 2], expected: f64) {
         // The expectation may be off by a fifth; where there are more rows than are wanted, they are sampled.
@@ -546,7 +577,7 @@ impl QuantileDriver {
     }
 
     /// Asks for loss and sides of all rows at a fit; where all rows are here, nobody needs to be asked.
-    fn ask_verification(&mut self, settled: Settled, open: u64, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn ask_verification(&mut self, settled: Settled, open: u64, watch: &mut Watch<'_>) -> Result<(), Error> {
         let judged_at = fit_of(&settled.band, &settled.x);
         // Rows near the fit are here already.
         let band = Band { judged_at, rate: f64::MIN_POSITIVE, ..settled.band.clone() };
@@ -564,22 +595,15 @@ impl QuantileDriver {
         if self.best.as_ref().is_none_or(|b| loss < b.1) {
             self.best = Some((band.judged_at.clone(), loss));
         }
-        self.verify(settled, &band, &sums, observer)
+        self.verify(settled, &band, &sums, watch)
     }
 
     /// Takes loss and sides of all rows: proves the fit, or puts rows back.
-    fn verify(
-        &mut self,
-        mut settled: Settled,
-        band: &Band,
-        sums: &Sums,
-        observer: &mut dyn Observer,
-    ) -> Result<(), Error> {
+    fn verify(&mut self, mut settled: Settled, band: &Band, sums: &Sums, watch: &mut Watch<'_>) -> Result<(), Error> {
         let too_many = sums.wrong as usize > sums.against.len();
         let wrong = sums.against.clone().sorted().without(&settled.back);
         if !too_many && wrong.len() == 0 {
-            self.prove(&settled, band, sums);
-            return Ok(());
+            return self.prove(&settled, band, sums, watch);
         }
         let fit = band.judged_at.clone();
         let few = (settled.rows.len() / 2).max(self.sample());
@@ -594,13 +618,13 @@ impl QuantileDriver {
         settled.back.extend(wrong);
         settled.back = settled.back.sorted();
         let linear = whiten_sums(band, &decided_columns(band, sums, &settled.back));
-        let (z, target) = whitened(band, &settled.rows);
-        match solve((&z, &target, None), &linear, self.tau, Some(&settled.x), observer)? {
+        let (z, target) = whitened(band, &settled.rows, watch)?;
+        match solve((&z, &target, None), &linear, self.tau, Some(&settled.x), watch)? {
             Solved::Vertex(vertex) => {
                 self.iterations += vertex.pivots;
                 self.rows_used = settled.rows.len();
                 (settled.x, settled.dual, settled.basis) = (vertex.x, vertex.dual, vertex.basis);
-                self.ask_verification(settled, sums.open, observer)
+                self.ask_verification(settled, sums.open, watch)
             }
             Solved::Open => {
                 self.near = Some(settled.x);
@@ -612,19 +636,20 @@ impl QuantileDriver {
     }
 
     /// The fit contradicts no side: it is that of all rows.
-    fn prove(&mut self, settled: &Settled, band: &Band, sums: &Sums) {
+    fn prove(&mut self, settled: &Settled, band: &Band, sums: &Sums, watch: &mut Watch<'_>) -> Result<(), Error> {
         let Settled { rows, dual, back, basis, .. } = settled;
-        let verdict = judge(&Judged { band, sums, rows, dual, back });
+        let verdict = judge(&Judged { band, sums, rows, dual, back }, watch)?;
         let excess = self.options.tolerance.max(SMALLEST_GAP) * verdict.objective;
         let (coefficients, intercept) = self.as_given(&band.judged_at);
         let mut all = coefficients;
         all.extend(intercept);
         let decided_at = if sums.open < band.rows { self.near.as_deref().unwrap_or(&[]) } else { &settled.x };
-        let found = ranges((decided_at, band), (rows, dual, basis), (&settled.x, &all), excess);
+        let found = ranges((decided_at, band), (rows, dual, basis), (&settled.x, &all), excess, watch)?;
         self.best = Some((band.judged_at.clone(), verdict.objective));
         self.verdict = Some((verdict, found));
         self.ending = Ending::Finished;
         self.asked = None;
+        Ok(())
     }
 
     /// Ranges of coefficients that are only known themselves.
@@ -666,9 +691,14 @@ impl QuantileDriver {
     /// # Errors
     /// [`Error::Interrupted`] when no pass has judged a fit yet.
     pub fn finish(self) -> Result<RegressionByPasses, Error> {
-        let (Some((fit, loss)), Some((rows, checksum))) = (&self.best, self.known) else {
-            return Err(Error::Interrupted);
-        };
+        let Some((rows, checksum)) = self.known else { return Err(Error::Interrupted) };
+        if let Some(mut fit) = self.in_memory {
+            (fit.report.route, fit.report.seconds) = (Route::Passes, Seconds::since(self.start));
+            let all = fit.coefficients.iter().copied().chain(self.options.intercept.then_some(fit.intercept));
+            let ranges = all.map(|c| [c, c]).collect();
+            return Ok(RegressionByPasses { fit, ranges, passes: self.records, rows, checksum });
+        }
+        let Some((fit, loss)) = &self.best else { return Err(Error::Interrupted) };
         let (coefficients, intercept) = self.as_given(fit);
         let objective = self.in_units(*loss);
         let (bound, proven) = (self.bound(objective), self.is_proven());

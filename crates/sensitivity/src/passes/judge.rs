@@ -1,11 +1,13 @@
 //! What may be claimed of the fit of a verified pass: no coefficients have a smaller loss than the bound; and which are as good.
+use samplewise_linalg::observe::{Progress, Watch};
 use samplewise_linalg::sums;
 use samplewise_linalg::twofold::{KEPT_BITS, Twofold};
 
 use super::band::{DECIDED, DECIDED_SIZE, LOSS, ROUNDING, Sums};
 use super::kept::Kept;
 use super::question::Band;
-use super::reduced::{limit, whiten_sums, whitened};
+use super::reduced::{LOOK, limit, whiten_sums, whitened};
+use crate::Error;
 use crate::solve::edge::invert;
 
 /// What is judged: the vertex of the open rows, and what the pass said of all others.
@@ -29,7 +31,7 @@ pub(super) struct Verdict {
 }
 
 /// Loss and lower bound (row SEN-33): for `u` within its limits, `Σ ρ(b − Ax') ≥ Σ u (b − Ax') = Σ u r − (Aᵀu)ᵀ(x' − x)`.
-pub(super) fn judge(j: &Judged<'_>) -> Verdict {
+pub(super) fn judge(j: &Judged<'_>, watch: &mut Watch<'_>) -> Result<Verdict, Error> {
     let Judged { band, sums: s, rows, dual, back } = *j;
     let (d, tau) = (band.origin.len(), band.tau);
     let objective = s.scalar(LOSS);
@@ -51,6 +53,10 @@ pub(super) fn judge(j: &Judged<'_>) -> Verdict {
     };
     let mut worst = 1.0_f64;
     for (i, &u) in dual.iter().enumerate() {
+        let progress = || Progress { stage: "certificate", step: i, total: Some(dual.len()), value: Some(objective) };
+        if i.is_multiple_of(LOOK) && watch.ticks(progress) {
+            return Err(Error::Interrupted);
+        }
         worst = worst.max(u / tau).max(-u / (1.0 - tau));
         add(rows.row(i), u);
     }
@@ -69,7 +75,7 @@ pub(super) fn judge(j: &Judged<'_>) -> Verdict {
     let reach = 2.0 * objective / tau.min(1.0 - tau) * (1.01 * s.leverage).sqrt().min(1.0);
     let grid_of_value = 2.0 * 2_f64.powi(-KEPT_BITS) * s.scalar(DECIDED_SIZE);
     let bound = value.value(0) - rounding - grid_of_value - 2.0 * (sums::norm(&leak) + unseen) * reach;
-    Verdict { objective, bound: (bound / worst).max(0.0), rounding }
+    Ok(Verdict { objective, bound: (bound / worst).max(0.0), rounding })
 }
 
 /// For each feature, and for the intercept where there is one, the least and largest coefficient on the edges of the vertex
@@ -79,15 +85,16 @@ pub(super) fn ranges(
     (rows, dual, basis): (&Kept, &[f64], &[usize]),
     (x, coefficients): (&[f64], &[f64]),
     excess: f64,
-) -> Vec<[f64; 2]> {
+    watch: &mut Watch<'_>,
+) -> Result<Vec<[f64; 2]>, Error> {
     let (d, r) = (band.origin.len(), band.transform.columns());
     let mut out: Vec<[f64; 2]> = coefficients.iter().map(|c| [*c, *c]).collect();
     for (column, _) in &band.dependent {
         // Others can take its place.
         out[*column] = [f64::NEG_INFINITY, f64::INFINITY];
     }
-    let (z, target) = whitened(band, rows);
-    let Some(inverse) = invert(&z, basis) else { return out };
+    let (z, target) = whitened(band, rows, watch)?;
+    let Some(inverse) = invert(&z, basis) else { return Ok(out) };
     let mut residual = vec![0.0; target.len()];
     z.multiply_vector_into(x, &mut residual);
     residual.iter_mut().zip(&target).for_each(|(r, b)| *r = b - *r);
@@ -100,6 +107,10 @@ pub(super) fn ranges(
     let mut v = vec![0.0; target.len()];
     for (k, &row) in basis.iter().enumerate() {
         for sign in [1.0, -1.0] {
+            let progress = || Progress { stage: "ranges", step: k, total: Some(rank), value: None };
+            if watch.ticks(progress) {
+                return Err(Error::Interrupted);
+            }
             let edge: Vec<f64> = (0..rank).map(|j| sign * inverse[j * rank + k]).collect();
             z.multiply_vector_into(&edge, &mut v);
             // Upwards at the row its residual is below zero, downwards above.
@@ -124,7 +135,7 @@ pub(super) fn ranges(
             }
         }
     }
-    out
+    Ok(out)
 }
 
 /// How far a loss that rises at first by `slope`, and by so much more from each breakpoint on, takes to rise by `excess`.

@@ -1,6 +1,6 @@
 //! The problem that is left to the driver: the rows near the fit, and the others as a linear term.
 use samplewise_linalg::factor::Cholesky;
-use samplewise_linalg::observe::{Observer, Watch};
+use samplewise_linalg::observe::{Observer, Progress, Watch};
 use samplewise_linalg::{LinalgError, Matrix, Summary};
 
 use super::band::Sums;
@@ -11,12 +11,19 @@ use crate::design::Design;
 use crate::solve::edge::{self, End, Vertex};
 use crate::solve::interior_point::{self, Start};
 
-/// A row in coordinates in which the columns are orthonormal.
-pub(super) fn whitened(band: &Band, rows: &Kept) -> (Matrix, Vec<f64>) {
+/// Rows between two looks at the observer.
+pub(super) const LOOK: usize = 1_024;
+
+/// Rows in coordinates in which the columns are orthonormal, and their targets.
+pub(super) fn whitened(band: &Band, rows: &Kept, watch: &mut Watch<'_>) -> Result<(Matrix, Vec<f64>), Error> {
     let (d, r) = (band.origin.len(), band.transform.columns());
     let mut z = Matrix::zeros(rows.len(), band.rank());
     let mut target = Vec::with_capacity(rows.len());
     for i in 0..rows.len() {
+        let progress = || Progress { stage: "coordinates", step: i, total: Some(rows.len()), value: None };
+        if i.is_multiple_of(LOOK) && watch.ticks(progress) {
+            return Err(Error::Interrupted);
+        }
         let row = rows.row(i);
         let out = z.row_mut(i);
         for (j, (v, o)) in row[..d].iter().zip(&band.origin).enumerate() {
@@ -28,7 +35,7 @@ pub(super) fn whitened(band: &Band, rows: &Kept) -> (Matrix, Vec<f64>) {
         out[r..].fill(band.constant);
         target.push(row[d]);
     }
-    (z, target)
+    Ok((z, target))
 }
 
 /// `Tᵀ` of sums over features and ones.
