@@ -42,8 +42,8 @@ const RUNS: usize = 4;
 /// Runs a call on a pool of one thread, and measures the gaps between its looks; of several runs the one whose longest gap is
 /// the shortest.
 ///
-/// Where that is longer than the contract it is divided by [`slowness`], so that a test says something about the call and
-/// not about who else uses the machine.
+/// Where that is longer than the contract it is divided by how slow the machine is at the time, so that a test says something
+/// about the call and not about who else uses the machine.
 pub fn gaps<T: Send>(mut call: impl FnMut(&mut dyn Observer) -> T + Send) -> (T, Gap) {
     let mut best = gaps_once(&mut call);
     for _ in 1..RUNS {
