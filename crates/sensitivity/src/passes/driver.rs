@@ -452,11 +452,16 @@ impl QuantileDriver {
             }
             self.best = Some((band.judged_at.clone(), loss));
             self.balances += 1;
-            let next = balance(&band, before, sums).filter(|_| self.balances < MOST_BALANCES && !self.is_proven());
             self.asked = None;
-            match next {
+            if self.is_proven() {
+                self.ending = Ending::Finished;
+                return Ok(());
+            }
+            // So few rows could have been held: something else kept the band from becoming narrower.
+            let many = sums.open > self.most() as u64 / 2;
+            match balance(&band, before, sums).filter(|_| many && self.balances < MOST_BALANCES) {
                 Some(fit) => self.ask_band(Band { tied: Tied::Multipliers(fit), ..band }),
-                None => self.ending = Ending::Finished,
+                None => self.begin_anew(band),
             }
             return Ok(());
         }
@@ -532,6 +537,20 @@ impl QuantileDriver {
         let tied = Tied::Multipliers(Fit::zero(self.features));
         let (sides_at, judged_at) = (Some(fit.clone()), fit);
         self.ask_band(Band { sides_at, judged_at, thresholds, rate: f64::MIN_POSITIVE, tied, ..band });
+    }
+
+    /// Asks for a larger sample of all rows, if there can be one.
+    fn begin_anew(&mut self, band: Band) {
+        let before = self.sample();
+        self.unbounded += 2;
+        let sample = self.sample();
+        if sample == before {
+            self.ending = Ending::Finished;
+            return;
+        }
+        (self.near, self.verdict, self.balances, self.last_open) = (None, None, 0, f64::INFINITY);
+        let (rate, thresholds) = ((sample as f64 / band.rows as f64).min(1.0), [f64::MAX; 2]);
+        self.ask_band(Band { sides_at: None, rate, thresholds, tied: Tied::Kept, ..band });
     }
 
     /// The regression of rows that are all here, where coordinates from sums are too coarse for them.

@@ -62,8 +62,8 @@ pub(super) fn judge(j: &Judged<'_>, watch: &mut Watch<'_>) -> Result<Verdict, Er
     }
     (0..back.len()).for_each(|i| add(back.row(i), -limit(band, back.row(i))));
     let leak = whiten_sums(band, &(0..=d).map(|k| columns.value(k)).collect::<Vec<_>>());
-    // The sums of the decided rows are known to their grid.
-    let grid: Vec<f64> = (0..=d).map(|k| 2.0 * 2_f64.powi(-KEPT_BITS) * s.magnitude(k, band)).collect();
+    // The sums of the decided rows are known to half a step of their grid, which is a share of the next power of two.
+    let grid: Vec<f64> = (0..=d).map(|k| 2_f64.powi(-KEPT_BITS) * s.magnitude(k, band)).collect();
     let unseen: f64 = (0..band.transform.columns())
         .map(|k| (0..d).map(|j| band.transform[(j, k)].abs() * grid[j]).sum::<f64>())
         .chain([band.constant * grid[d]])
@@ -74,7 +74,7 @@ pub(super) fn judge(j: &Judged<'_>, watch: &mut Watch<'_>) -> Result<Verdict, Er
     // largest leverage times its norm.
     let reach = 2.0 * objective / tau.min(1.0 - tau) * (1.01 * s.leverage).sqrt().min(1.0);
     let grid_of_value = 2.0 * 2_f64.powi(-KEPT_BITS) * s.scalar(DECIDED_SIZE);
-    let bound = value.value(0) - rounding - grid_of_value - 2.0 * (sums::norm(&leak) + unseen) * reach;
+    let bound = value.value(0) - rounding - grid_of_value - (2.0 * sums::norm(&leak) + 1.02 * unseen) * reach;
     Ok(Verdict { objective, bound: (bound / worst).max(0.0), rounding })
 }
 
