@@ -170,6 +170,7 @@ pub struct QuantileDriver {
     pub(super) settled: Option<Settled>,
     /// The best fit that a pass has judged, with its loss.
     pub(super) best: Option<(Fit, f64)>,
+    /// The verdict, and the ranges where a vertex gave them.
     pub(super) verdict: Option<(Verdict, Vec<[f64; 2]>)>,
     /// The fit of rows that were all here.
     pub(super) in_memory: Option<Regression>,
@@ -438,7 +439,7 @@ impl QuantileDriver {
         let rounding = sums.scalar(ROUNDING);
         if loss <= 4.0 * rounding {
             // Nothing is below zero, and this is no more than rounding makes of it.
-            self.verdict = Some((Verdict { objective: loss, bound: 0.0, rounding }, self.points(&band.judged_at)));
+            self.verdict = Some((Verdict { objective: loss, bound: 0.0, rounding }, Vec::new()));
             self.best = Some((band.judged_at, loss));
             (self.ending, self.asked) = (Ending::Finished, None);
             return Ok(());
@@ -448,9 +449,8 @@ impl QuantileDriver {
             let verdict = judge(&Judged { band: &band, sums, rows: &none, dual: &[], back: &none }, watch)?;
             let better = self.verdict.as_ref().is_none_or(|v| verdict.bound > v.0.bound);
             if better {
-                self.verdict = Some((verdict, self.points(&band.judged_at)));
+                self.verdict = Some((verdict, Vec::new()));
             }
-            self.best = Some((band.judged_at.clone(), loss));
             self.balances += 1;
             self.asked = None;
             if self.is_proven() {
@@ -727,7 +727,9 @@ impl QuantileDriver {
             _ => Outcome::Interrupted,
         };
         let (status, ending) = outcome.parts();
-        let ranges = self.verdict.as_ref().map_or_else(|| self.points(fit), |v| v.1.clone());
+        // Without a vertex, or a proof, others that are as good are not known.
+        let known = self.verdict.as_ref().filter(|v| proven && !v.1.is_empty());
+        let ranges = known.map_or_else(|| self.points(fit), |v| v.1.clone());
         let fit = Regression {
             coefficients,
             intercept: intercept.unwrap_or(0.0),
